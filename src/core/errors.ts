@@ -1,0 +1,43 @@
+import type { ErrorCode } from "./error-codes.ts";
+
+/** What every error of Headrace carries beside its message. */
+export interface ErrorDetails {
+  /** The way out, as one imperative sentence. */
+  readonly hint?: string;
+  readonly cause?: unknown;
+}
+
+/**
+ * The common shape of Headrace's errors. The message says what and where; `hint` says the way out.
+ * Do not throw it: throw the subclass that names the decision the caller has to take.
+ */
+export abstract class HeadraceError extends Error {
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    this.hint = details.hint;
+  }
+}
+
+/** The code, the configuration or the call is wrong: waiting will not help, a person must change something. */
+export class ConfigError extends HeadraceError {
+  override readonly name = "ConfigError";
+}
+
+/** The world is not ready (network, time-out, overload): the same call may succeed later. */
+export class RetryableError extends HeadraceError {
+  override readonly name = "RetryableError";
+}
+
+/** This piece of data can never succeed: give it up (dead-letter it), and go on with its siblings. */
+export class TerminalError extends HeadraceError {
+  override readonly name = "TerminalError";
+}
+
+/** The message of anything that was thrown, on one line. */
+export function messageOf(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).replace(/\s+/g, " ").trim();
+}

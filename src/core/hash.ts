@@ -1,0 +1,28 @@
+import { createHash } from "node:crypto";
+import xxhash from "xxhash-wasm";
+
+// The module is compiled once, when this file is imported: hashing itself is synchronous everywhere.
+const { h64, h64Raw } = await xxhash();
+
+/** xxhash64 with seed 0 of the UTF-8 bytes of `text`: an unsigned 64-bit integer. An on-disk contract: partitions rest on it. */
+export const xxhash64 = (text: string): bigint => h64(text);
+
+/** xxhash64 with seed 0 of `bytes`, as 16 lower-case hexadecimal digits. */
+export const checksum = (bytes: Uint8Array): string => h64Raw(bytes).toString(16).padStart(16, "0");
+
+const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+/** A UUID (version 8, RFC 9562) made from the SHA-256 of `text`: one text, one id, on every machine. */
+export function uuidOf(text: string): string {
+  const hex = createHash("sha256").update(text).digest("hex");
+  const variant = ((Number.parseInt(hex.charAt(16), 16) & 0x3) | 0x8).toString(16);
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+}
+
+/** An event's id as a lower-case UUID: itself where it is one, else the hash of it. */
+export function eventId(id: string): string {
+  if (id.length !== 36) return uuidOf(id);
+  if (uuidPattern.test(id)) return id;
+  const lower = id.toLowerCase();
+  return uuidPattern.test(lower) ? lower : uuidOf(id);
+}
