@@ -1,0 +1,76 @@
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { ConfigError } from "../core/errors.ts";
+import type { EventPlan } from "../plan/plan.ts";
+
+/** A typed fact, as a stage sees it. The attributes carry the names of CloudEvents 1.0. */
+export interface Event<out Type extends string, out Data> {
+  /** A UUID; an id of another form was hashed into one. */
+  readonly id: string;
+  readonly type: Type;
+  readonly time: Date;
+  /** The partition key. Events of one key keep their order. */
+  readonly key: string;
+  /** Who said so; the name of the stream where the producer did not tell. */
+  readonly source: string;
+  readonly traceparent?: string;
+  readonly data: Data;
+}
+
+/** An event that is still to be sent: what `emit` and `to.<stream>` take. */
+export interface EventDraft<out Type extends string, out Data> {
+  readonly type: Type;
+  readonly data: Data;
+  /** When it happened; the time of its cause where it is left out. */
+  readonly time?: Date;
+}
+
+/** A type of event. Call it to make a draft: `loginAttackSuspected({ userId, since, failures })`. */
+export interface EventType<out Type extends string, in out Data> {
+  (data: Data, at?: { readonly time?: Date }): EventDraft<Type, Data>;
+  readonly plan: EventPlan;
+  /** Carries the type parameters; there is no such value. */
+  readonly _event?: Event<Type, Data>;
+}
+
+/** The event that a definition describes. */
+// biome-ignore lint/suspicious/noExplicitAny: matches every definition, whatever its data
+export type EventOf<Definition> = Definition extends EventType<any, any> ? NonNullable<Definition["_event"]> : never;
+
+export interface EventOptions<in Data> {
+  /** The partition key. Events of one key are kept in order; without it, all events of the type share the empty key. */
+  readonly key?: (data: Data) => string;
+  /** Raise it when the schema changes. @default 1 */
+  readonly version?: number;
+}
+
+/**
+ * Declares a type of event.
+ *
+ * @param type its name, in the past tense and lower case: `login.succeeded`
+ * @param schema any Standard Schema (zod, valibot, arktype …) for `data`; it must answer synchronously
+ * @throws ConfigError when the name is not lower-case words joined by dots
+ * @example
+ * ```ts
+ * const loginFailed = defineEvent("login.failed", z.object({ userId: z.string(), ip: z.string() }), { key: (data) => data.userId });
+ * ```
+ */
+export function defineEvent<const Type extends string, Data>(
+  type: Type,
+  schema: StandardSchemaV1<unknown, Data>,
+  options: EventOptions<NoInfer<Data>> = {},
+): EventType<Type, Data> {
+  if (!/^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$/.test(type)) {
+    throw new ConfigError("config.invalid", `'${type}' is not a name for an event`, {
+      hint: "Use lower-case words joined by dots, the last in the past tense, such as 'login.succeeded'.",
+    });
+  }
+  const plan: EventPlan = {
+    kind: "event",
+    type,
+    version: options.version ?? 1,
+    schema,
+    keyOf: options.key ?? (() => ""),
+  };
+  const draft = (data: Data, at: { readonly time?: Date } = {}): EventDraft<Type, Data> => ({ type, data, ...at });
+  return Object.assign(draft, { plan });
+}

@@ -1,0 +1,105 @@
+import { ConfigError } from "../core/errors.ts";
+import type { DeadLettered, Decision, Dropped, EndPlan, PipelinePlan, StagePlan, StreamPlan } from "../plan/plan.ts";
+import type { NoExtra } from "./hints.ts";
+import type { MustDecide, SendTo } from "./outcome.ts";
+import { streamSink, type SinkRef } from "./sinks.ts";
+import type { DraftFor, Stream } from "./stream.ts";
+
+/** A finished pipeline. */
+export interface Pipeline {
+  readonly plan: PipelinePlan;
+}
+
+/** A pipeline in the making, whose values are `T` so far. Every verb returns a new builder. */
+export interface PipelineBuilder<out T> {
+  /** Lets through what `keep` holds for; the rest is dropped, counted under the stage's name. A type guard narrows. */
+  filter<Narrow extends T>(name: string, keep: (value: T) => value is Narrow): PipelineBuilder<Narrow>;
+  filter(name: string, keep: (value: T) => boolean): PipelineBuilder<T>;
+  /** Turns each value into another. */
+  map<Next>(name: string, transform: (value: T) => Next | Promise<Next>): PipelineBuilder<Next>;
+  /** Turns each value into any number of others; none counts as a drop under the stage's name. */
+  flatMap<Next>(name: string, transform: (value: T) => readonly Next[] | Promise<readonly Next[]>): PipelineBuilder<Next>;
+  /**
+   * Keeps a state for each key. It moves in the same step as the ack, so each event changes it exactly once, whatever
+   * crashes. The values that `decide` returns go on; the keys of one partition are folded in the order of their events.
+   */
+  fold<State, Decided>(name: string, options: FoldOptions<T, State, Decided>): PipelineBuilder<Decided>;
+  /** Ends the pipeline: each value becomes a row of one sink. */
+  to<Row, Result extends Row>(sink: SinkRef<Row>, toRow: (value: T) => Result & NoExtra<Row, Result>): Pipeline;
+  /** Ends the pipeline: each value becomes an event on a stream of ours. */
+  emit<E>(stream: Stream<E>, toEvent: (value: T) => DraftFor<E>): Pipeline;
+  /** Ends the pipeline: `decide` sends each value to one of the destinations (or to several, as an array), or says why not. */
+  route<Destinations extends Readonly<Record<string, SinkRef<never>>>, Result>(
+    destinations: Destinations,
+    decide: (value: T, to: SendTo<Destinations>) => Result & MustDecide<Result>,
+  ): Pipeline;
+}
+
+export interface FoldOptions<in T, in out State, in out Decided> {
+  /** Whose state it is. Use the stream's partition key, or a finer one. */
+  readonly key: (value: T) => string;
+  /** The state of a key that has none yet. States are kept as JSON. */
+  readonly initial: State;
+  /** What follows from the value, seen the state: values that go on, or a reason to end here. Pure. */
+  readonly decide: (state: State, value: T) => readonly Decided[] | Dropped | DeadLettered;
+  /** The state after a decided value. Pure. */
+  readonly evolve: (state: State, decided: Decided) => State;
+}
+
+/** A pipeline without a source. */
+export interface PipelineStart {
+  /** Reads one stream, or several as one. Order is kept per key within each stream. */
+  from<E>(...streams: readonly [Stream<E>, ...Stream<E>[]]): PipelineBuilder<E>;
+}
+
+interface Draft {
+  readonly name: string;
+  readonly sources: readonly StreamPlan[];
+  readonly stages: readonly StagePlan[];
+}
+
+/**
+ * Begins a pipeline. Its name is the name of its consumer group: keep it once it has run.
+ *
+ * @throws ConfigError when the name is not lower-case letters, digits and hyphens, or a stage's name is used twice
+ * @example
+ * ```ts
+ * export const loginAnalytics = pipeline("login-analytics")
+ *   .from(logins)
+ *   .to(clickhouse(loginEvents), (event) => ({ event_id: event.id, user_id: event.data.userId, at: event.time }));
+ * ```
+ */
+export function pipeline(name: string): PipelineStart {
+  if (!/^[a-z][a-z0-9-]*$/.test(name)) {
+    throw new ConfigError("config.invalid", `pipeline '${name}': not a name for a pipeline`, {
+      hint: "Use lower-case letters, digits and hyphens.",
+    });
+  }
+  return { from: (...streams) => builder({ name, sources: streams.map((stream) => stream.plan), stages: [] }) };
+}
+
+function builder<T>(draft: Draft): PipelineBuilder<T> {
+  const add = (stage: StagePlan) => {
+    if (draft.stages.some((other) => other.name === stage.name)) {
+      throw new ConfigError("config.invalid", `pipeline '${draft.name}': two stages are called '${stage.name}'`, {
+        hint: "Give each stage a name of its own: reasons and counts are kept under it.",
+      });
+    }
+    return builder<never>({ ...draft, stages: [...draft.stages, stage] });
+  };
+  const end = (end: EndPlan): Pipeline => ({ plan: { kind: "pipeline", ...draft, end } });
+  return {
+    filter: (name: string, keep: (value: T) => boolean) => add({ kind: "filter", name, keep }),
+    map: (name, transform) => add({ kind: "map", name, transform }),
+    flatMap: (name, transform) => add({ kind: "flatMap", name, transform }),
+    fold: (name, options) => add({ kind: "fold", name, ...options }),
+    to: (sink, toRow) => end({ kind: "to", sink: sink.plan, toRow }),
+    emit: (stream, toEvent) => end({ kind: "to", sink: streamSink(stream), toRow: toEvent }),
+    route: (destinations, decide) =>
+      end({
+        kind: "route",
+        destinations: Object.fromEntries(Object.entries(destinations).map(([name, sink]) => [name, sink.plan])),
+        decide: decide as (value: T, to: never) => Decision,
+      }),
+  };
+}

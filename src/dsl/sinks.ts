@@ -1,0 +1,92 @@
+import { ConfigError } from "../core/errors.ts";
+import { seconds } from "../core/duration.ts";
+import type { BatchPlan, RetryPlan, SinkPlan } from "../plan/plan.ts";
+import type { DraftFor, Stream } from "./stream.ts";
+import type { Table } from "./table.ts";
+
+/** A destination that takes `Row`s: a descriptor, not a connection. */
+export interface SinkRef<in Row> {
+  readonly plan: SinkPlan;
+  /** Carries the type parameter; there is no such value. */
+  readonly _row?: (row: Row) => void;
+}
+
+const defaultRetry: RetryPlan = { initialMs: 100, maxMs: seconds(30) };
+const defaultBatch: BatchPlan = { maxRows: 20_000, maxBytes: 8 * 1024 * 1024, minIntervalMs: 100 };
+
+export interface ClickHouseOptions {
+  /** Rows of one insert at most. More means fewer parts and more memory. @default 20000 */
+  readonly maxRows?: number;
+  /** Size of one insert at most, estimated. @default 8 MiB */
+  readonly maxBytes?: number;
+  /** The shortest time between two inserts into the table. Less means fresher answers and more parts to merge. @default 100 */
+  readonly minIntervalMs?: number;
+  /** When to give an insert up and repeat it. @default 60000 */
+  readonly timeoutMs?: number;
+  /** Waiting between tries: `initialMs`, doubled up to `maxMs`, with jitter. @default 100 ms to 30 s */
+  readonly retry?: RetryPlan;
+}
+
+/** Rows of a ClickHouse table. A row that comes twice is one row, by the table's sorting key. */
+export function clickhouse<Row>(table: Table<Row>, options: ClickHouseOptions = {}): SinkRef<Row> {
+  const { maxRows = defaultBatch.maxRows, maxBytes = defaultBatch.maxBytes, minIntervalMs = defaultBatch.minIntervalMs } = options;
+  return {
+    plan: {
+      kind: "clickhouse",
+      table: table.plan,
+      batch: { maxRows, maxBytes, minIntervalMs },
+      retry: options.retry ?? defaultRetry,
+      timeoutMs: options.timeoutMs ?? seconds(60),
+    },
+  };
+}
+
+export interface StartWorkflowOptions<in Input> {
+  readonly taskQueue: string;
+  /** The business key: one workflow a key, however often the event comes. */
+  readonly workflowId: (input: Input) => string;
+  /** Starts under way at once. @default 64 */
+  readonly concurrency?: number;
+  /** When to give one call up and repeat it. @default 10000 */
+  readonly timeoutMs?: number;
+  /** Waiting between tries. @default 100 ms to 30 s */
+  readonly retry?: RetryPlan;
+}
+
+/** Starts a Temporal workflow for each row, once for each workflow id. */
+export function startWorkflow<Input>(
+  workflow: (input: Input) => Promise<unknown>,
+  options: StartWorkflowOptions<NoInfer<Input>>,
+): SinkRef<Input> {
+  if (!workflow.name) {
+    throw new ConfigError("config.invalid", "startWorkflow: the workflow has no name", {
+      hint: "Pass an exported function; its name must be the name of the export.",
+    });
+  }
+  return {
+    plan: {
+      kind: "temporal",
+      workflow: workflow.name,
+      taskQueue: options.taskQueue,
+      workflowId: options.workflowId,
+      concurrency: options.concurrency ?? 64,
+      timeoutMs: options.timeoutMs ?? seconds(10),
+      retry: options.retry ?? defaultRetry,
+    },
+  };
+}
+
+/** Derived events on a stream of ours. Their ids come from the event that caused them, so a replay makes the same ones. */
+export function toStream<E>(stream: Stream<E>): SinkRef<DraftFor<E>> {
+  return { plan: streamSink(stream) };
+}
+
+/** The sink's plan for a stream; refuses an adopted one, which belongs to another program. */
+export function streamSink(stream: Stream<unknown>): SinkPlan {
+  if (stream.plan.layout.kind === "adopted") {
+    throw new ConfigError("config.invalid", `stream '${stream.plan.name}' is adopted: another program writes it`, {
+      hint: "Send derived events to a partitioned stream of your own.",
+    });
+  }
+  return { kind: "stream", stream: stream.plan };
+}

@@ -1,0 +1,70 @@
+import { ConfigError } from "../core/errors.ts";
+import type { StreamPlan } from "../plan/plan.ts";
+import type { EventDraft, EventOf, EventType } from "./event.ts";
+
+/** A stream whose events are `E`. */
+export interface Stream<out E> {
+  readonly plan: StreamPlan;
+  /** Carries the type parameter; there is no such value. */
+  readonly _events?: E;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: any type of event, whatever its data
+type AnyEventType = EventType<any, any>;
+
+interface StreamEvents<Definition> {
+  /** The types of event that the stream carries; any other type becomes a dead letter. */
+  readonly events: readonly Definition[];
+}
+
+/** A stream of ours, split over Redis streams by the partition key. */
+export interface PartitionedStreamOptions<Definition> extends StreamEvents<Definition> {
+  /**
+   * How many partitions: the most workers that can share one pipeline. It cannot be changed once the stream holds events.
+   * @default 8
+   */
+  readonly partitions?: number;
+}
+
+/** A Redis stream that another program writes, one event an entry, read in place through a group of our own. */
+export interface AdoptedStreamOptions<Definition> extends StreamEvents<Definition> {
+  /** The key of that Redis stream. */
+  readonly adopt: string;
+}
+
+/**
+ * Declares a stream.
+ *
+ * @example
+ * ```ts
+ * const logins = defineStream("logins", { events: [loginSucceeded, loginFailed], partitions: 8 });
+ * const theirs = defineStream("app-logins", { events: [loginSucceeded, loginFailed], adopt: "app:logins" });
+ * ```
+ * @throws ConfigError on a bad name, no events, a type twice, or a number of partitions that is not 1 to 1024
+ */
+export function defineStream<Definition extends AnyEventType>(
+  name: string,
+  options: PartitionedStreamOptions<Definition> | AdoptedStreamOptions<Definition>,
+): Stream<EventOf<Definition>> {
+  const where = `stream '${name}'`;
+  if (!/^[a-z][a-z0-9-]*$/.test(name)) {
+    throw new ConfigError("config.invalid", `${where}: not a name for a stream`, { hint: "Use lower-case letters, digits and hyphens." });
+  }
+  const events = options.events.map((definition) => definition.plan);
+  if (events.length === 0) throw new ConfigError("config.invalid", `${where}: carries no events`, { hint: "List its types under 'events'." });
+  const types = events.map((event) => event.type);
+  const twice = types.find((type, i) => types.indexOf(type) !== i);
+  if (twice) throw new ConfigError("config.invalid", `${where}: lists '${twice}' twice`, { hint: "Remove one of them." });
+
+  if ("adopt" in options) {
+    return { plan: { kind: "stream", name, events, layout: { kind: "adopted", redisKey: options.adopt } } };
+  }
+  const partitions = options.partitions ?? 8;
+  if (!Number.isInteger(partitions) || partitions < 1 || partitions > 1024) {
+    throw new ConfigError("config.invalid", `${where}: ${partitions} partitions`, { hint: "Use a whole number from 1 to 1024." });
+  }
+  return { plan: { kind: "stream", name, events, layout: { kind: "partitioned", partitions } } };
+}
+
+/** The drafts that a stream takes. */
+export type DraftFor<E> = E extends { readonly type: infer Type extends string; readonly data: infer Data } ? EventDraft<Type, Data> : never;

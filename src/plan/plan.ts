@@ -1,0 +1,182 @@
+/**
+ * A pipeline as inert data: what the DSL makes, the engine runs and `headrace graph` draws. Nothing here opens anything.
+ *
+ * Vocabulary, one word for one thing, everywhere in Headrace:
+ * - event: a typed fact in the past tense (`login.succeeded`); envelope: its id, type, source, time, key and traceparent
+ *   (attribute names of CloudEvents 1.0).
+ * - stream: a named log of events, split in partitions by the partition key; or one Redis stream of another program, adopted.
+ * - entry: one record of a Redis stream; frame: an entry that holds many events; position: partition, entry id and index in the frame.
+ * - group: the consumer group of a pipeline; lease: the right of one worker to read a partition; epoch: its fencing token.
+ * - stage: one transformation; outcome: what became of an event (delivered, dropped with a reason, dead-lettered with a reason).
+ * - source, sink: where a pipeline reads and writes; row: what a sink takes; batch: the rows of one write.
+ * - saga: work of several steps that finishes or is undone; step, undo, pivot (the point of no return).
+ * - dead letter: an entry, event or row that could not be handled, kept with its bytes and reason; replay: reading again.
+ * - ledger: the counts of every outcome; registry: who is alive.
+ */
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+import type { TablePlan, TableObjectPlan } from "./table.ts";
+
+/** A type of event: its name, its schema and how its partition key is found. */
+export interface EventPlan {
+  readonly kind: "event";
+  readonly type: string;
+  readonly version: number;
+  readonly schema: StandardSchemaV1;
+  /** The partition key of an event's data; the empty string where none is declared. */
+  readonly keyOf: (data: never) => string;
+}
+
+/** `partitioned`: P Redis streams of ours. `adopted`: one Redis stream that another program writes, read in place. */
+export type StreamLayout =
+  | { readonly kind: "partitioned"; readonly partitions: number }
+  | { readonly kind: "adopted"; readonly redisKey: string };
+
+export interface StreamPlan {
+  readonly kind: "stream";
+  readonly name: string;
+  readonly layout: StreamLayout;
+  readonly events: readonly EventPlan[];
+}
+
+/** Waiting between tries: `initialMs`, then doubled up to `maxMs`, with full jitter. */
+export interface RetryPlan {
+  readonly initialMs: number;
+  readonly maxMs: number;
+}
+
+/** How a ClickHouse sink cuts its batches: whichever limit is met first. */
+export interface BatchPlan {
+  readonly maxRows: number;
+  readonly maxBytes: number;
+  /** The shortest time between two inserts into one table, milliseconds. */
+  readonly minIntervalMs: number;
+}
+
+export interface ClickHouseSinkPlan {
+  readonly kind: "clickhouse";
+  readonly table: TablePlan;
+  readonly batch: BatchPlan;
+  readonly retry: RetryPlan;
+  /** An insert that has not answered after this time is given up and repeated, milliseconds. */
+  readonly timeoutMs: number;
+}
+
+export interface WorkflowSinkPlan {
+  readonly kind: "temporal";
+  /** The workflow's type: the name of the function that the saga worker exports. */
+  readonly workflow: string;
+  readonly taskQueue: string;
+  readonly workflowId: (input: never) => string;
+  /** How many starts may be under way at once. */
+  readonly concurrency: number;
+  readonly retry: RetryPlan;
+  readonly timeoutMs: number;
+}
+
+export interface StreamSinkPlan {
+  readonly kind: "stream";
+  readonly stream: StreamPlan;
+}
+
+export type SinkPlan = ClickHouseSinkPlan | WorkflowSinkPlan | StreamSinkPlan;
+
+export type StagePlan =
+  | { readonly kind: "filter"; readonly name: string; readonly keep: (value: never) => boolean }
+  | { readonly kind: "map"; readonly name: string; readonly transform: (value: never) => unknown }
+  | { readonly kind: "flatMap"; readonly name: string; readonly transform: (value: never) => unknown }
+  | FoldPlan;
+
+/** Keyed state: `decide` looks at the state and the value, `evolve` moves the state on by what was decided. Both are pure. */
+export interface FoldPlan {
+  readonly kind: "fold";
+  readonly name: string;
+  readonly key: (value: never) => string;
+  readonly initial: unknown;
+  readonly decide: (state: never, value: never) => readonly unknown[] | Dropped | DeadLettered;
+  readonly evolve: (state: never, decided: never) => unknown;
+}
+
+/** What becomes of an event at the end of its pipeline. `Sent` names a destination of the route. */
+export type Outcome = Sent | Dropped | DeadLettered;
+
+export interface Sent {
+  readonly kind: "sent";
+  readonly to: string;
+  readonly row: unknown;
+}
+
+export interface Dropped {
+  readonly kind: "dropped";
+  readonly reason: string;
+}
+
+export interface DeadLettered {
+  readonly kind: "deadLettered";
+  readonly reason: string;
+}
+
+/** One outcome, or several for an event that goes to more than one destination. */
+export type Decision = Outcome | readonly Outcome[];
+
+/** How a pipeline ends: every value to one sink, or each where `decide` sends it. */
+export type EndPlan =
+  | { readonly kind: "to"; readonly sink: SinkPlan; readonly toRow: (value: never) => unknown }
+  | {
+      readonly kind: "route";
+      readonly destinations: Readonly<Record<string, SinkPlan>>;
+      readonly decide: (value: never, to: never) => Decision;
+    };
+
+export interface PipelinePlan {
+  readonly kind: "pipeline";
+  readonly name: string;
+  readonly sources: readonly StreamPlan[];
+  readonly stages: readonly StagePlan[];
+  readonly end: EndPlan;
+}
+
+/** A way to read events out of lines of text, for `headrace send --from <name>`. */
+export interface FormatPlan {
+  readonly kind: "format";
+  readonly name: string;
+  readonly reader: (context: LineContext) => LineReader;
+}
+
+/** What a line format may know beside the line. */
+export interface LineContext {
+  /** The year of the first line, for stamps without one. */
+  readonly year?: number;
+  readonly now: Date;
+  /** A stable event id for a text. */
+  readonly idOf: (text: string) => string;
+}
+
+export interface LineEvent {
+  readonly id: string;
+  readonly type: string;
+  readonly time: Date;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+export type LineResult =
+  | { readonly kind: "events"; readonly events: readonly LineEvent[] }
+  | { readonly kind: "ignored"; readonly reason: string }
+  | { readonly kind: "invalid"; readonly reason: string };
+
+/** Reads the lines of one file in their order; it may remember earlier ones. */
+export type LineReader = (line: string) => LineResult;
+
+/** Everything an application declares. */
+export interface AppPlan {
+  readonly kind: "app";
+  readonly streams: readonly StreamPlan[];
+  readonly pipelines: readonly PipelinePlan[];
+  /** Tables, aggregates and views, in the order in which they can be created. */
+  readonly tables: readonly TableObjectPlan[];
+  readonly formats: readonly FormatPlan[];
+}
+
+/** The sinks of a pipeline by the name under which outcomes name them; `to` is the name of the only one. */
+export function sinksOf(pipeline: PipelinePlan): Readonly<Record<string, SinkPlan>> {
+  return pipeline.end.kind === "to" ? { to: pipeline.end.sink } : pipeline.end.destinations;
+}

@@ -1,0 +1,85 @@
+/** A column's type, apart from nullability and dictionary encoding. */
+export type ColumnType =
+  | { readonly kind: "uuid" }
+  | { readonly kind: "string" }
+  | { readonly kind: "bool" }
+  | { readonly kind: "int"; readonly bits: 8 | 16 | 32 | 64; readonly signed: boolean }
+  | { readonly kind: "float"; readonly bits: 32 | 64 }
+  | { readonly kind: "date" }
+  | { readonly kind: "dateTime" }
+  /** `precision` is the number of decimals of a second, 0 to 9; always UTC. */
+  | { readonly kind: "dateTime64"; readonly precision: number }
+  | { readonly kind: "enum"; readonly values: readonly string[] }
+  | { readonly kind: "array"; readonly of: ColumnType };
+
+export interface ColumnPlan {
+  readonly name: string;
+  readonly type: ColumnType;
+  readonly nullable: boolean;
+  readonly lowCardinality: boolean;
+  /** The value of a row that leaves the column out; `undefined` where a row may not. */
+  readonly fallback: unknown;
+  /** A compression codec in ClickHouse's own words, such as `ZSTD(1)`. */
+  readonly codec: string | undefined;
+}
+
+export type EnginePlan =
+  /** The last row of a sorting key wins; `version` names the column that says which is last. */
+  | { readonly kind: "replacingMergeTree"; readonly version: string | undefined }
+  | { readonly kind: "mergeTree" };
+
+export interface PartitionByPlan {
+  readonly unit: "day" | "month";
+  readonly column: string;
+}
+
+export interface TtlPlan {
+  readonly column: string;
+  readonly days: number;
+}
+
+/** A table that pipelines write. The columns are the one source of its row type, its DDL and its encoder. */
+export interface TablePlan {
+  readonly kind: "table";
+  readonly name: string;
+  readonly columns: readonly ColumnPlan[];
+  readonly engine: EnginePlan;
+  readonly orderBy: readonly string[];
+  readonly partitionBy: PartitionByPlan | undefined;
+  readonly ttl: TtlPlan | undefined;
+}
+
+/**
+ * The aggregates that change nothing when a row comes twice. `sum`, `count` and `avg` are not among them, and must not be:
+ * a materialised view sees each insert, and so each repeat.
+ */
+export const idempotentAggregates = ["min", "max", "any", "argMin", "argMax", "uniqExact", "uniqCombined64", "groupUniqArray"] as const;
+export type IdempotentAggregate = (typeof idempotentAggregates)[number];
+
+export interface AggregateColumnPlan {
+  readonly name: string;
+  readonly aggregate: IdempotentAggregate;
+  /** Columns of the source table. */
+  readonly args: readonly string[];
+  /** A condition in SQL over the source's columns; the aggregate sees only rows that fulfil it. */
+  readonly where: string | undefined;
+}
+
+/** States kept per key by a materialised view over `from`; read through a view that merges them. */
+export interface AggregatePlan {
+  readonly kind: "aggregate";
+  readonly name: string;
+  readonly from: TablePlan;
+  readonly where: string | undefined;
+  readonly groupBy: readonly string[];
+  readonly columns: readonly AggregateColumnPlan[];
+}
+
+/** A plain view: a stored SELECT, in SQL, for people. */
+export interface ViewPlan {
+  readonly kind: "view";
+  readonly name: string;
+  readonly sql: string;
+}
+
+export type TableObjectPlan = TablePlan | AggregatePlan | ViewPlan;
