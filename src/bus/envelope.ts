@@ -1,0 +1,17 @@
+/** An event as it travels: what a frame holds and an entry is decoded to, before its schema was looked at. */
+export interface Envelope {
+  /** Always a UUID. */
+  readonly id: string;
+  readonly type: string;
+  /** Milliseconds since the epoch. */
+  readonly time: number;
+  readonly source: string | undefined;
+  readonly traceparent: string | undefined;
+  readonly data: unknown;
+}
+
+/** An envelope as the JSON that `headrace send` takes: how an event out of a frame is kept in the dead letters. */
+export function envelopeJson(envelope: Envelope): string {
+  const { id, type, time, source, traceparent, data } = envelope;
+  return JSON.stringify({ id, type, time: new Date(time).toISOString(), source, traceparent, data });
+}

@@ -1,0 +1,156 @@
+/**
+ * The frame: many events in one entry. An on-disk contract, version 1.
+ *
+ * Entry fields, in this order: `v` version, `pid` producer, `inc` its incarnation, `fs` frame number, `n` events, `c` codec,
+ * `t0` and `t1` earliest and latest event time (ms), `h` xxhash64 of `d` as 16 hex digits, `d` the body.
+ *
+ * The body is JSON in columns (`c` = `j`; `jz`: raw-deflated), since columns parse and compress better than rows:
+ *   { "s": [[type, [field, …] | null], …]   shapes: the types and field lists that occur
+ *     "i": [shape of event 0, …]            left out when there is one shape
+ *     "id": […], "t": [ms, …],              ids and times
+ *     "src": […], "tp": […],                source and traceparent, left out when no event has one; null where one has none
+ *     "d": [[column, …], …] }               data by shape: one column a field, or one column of whole values where the shape has none
+ */
+import { deflateRawSync, inflateRawSync } from "node:zlib";
+import { messageOf, TerminalError } from "../core/errors.ts";
+import { checksum, eventId } from "../core/hash.ts";
+import type { Envelope } from "./envelope.ts";
+
+type Shape = readonly [type: string, fields: readonly string[] | null];
+
+interface Body {
+  readonly s: readonly Shape[];
+  readonly i?: readonly number[];
+  readonly id: readonly string[];
+  readonly t: readonly number[];
+  readonly src?: readonly (string | null)[];
+  readonly tp?: readonly (string | null)[];
+  readonly d: readonly (readonly (readonly unknown[])[])[];
+}
+
+/** A frame with more shapes than this is not worth its columns: further shapes keep their data whole. */
+const maxShapes = 64;
+
+/** Events at most in a frame, and bytes of its body, deflated or not. */
+export const frameLimits = { maxEvents: 500, maxBytes: 256 * 1024 } as const;
+/** What an event may measure as JSON, bytes. */
+export const maxEventBytes = 256 * 1024;
+/** A body may not grow beyond this when it is inflated. */
+const maxInflatedBytes = 64 * 1024 * 1024;
+
+export interface EncodedFrame {
+  readonly count: number;
+  readonly codec: "j" | "jz";
+  readonly minTime: number;
+  readonly maxTime: number;
+  readonly checksum: string;
+  readonly body: Buffer;
+}
+
+/** Encodes 1 to `frameLimits.maxEvents` envelopes whose data is JSON. */
+export function encodeFrame(envelopes: readonly Envelope[], codec: "j" | "jz" = "j"): EncodedFrame {
+  const shapes: Shape[] = [];
+  const columns: unknown[][][] = [];
+  const known = new Map<string, number>();
+  const index: number[] = [];
+  let minTime = Number.POSITIVE_INFINITY;
+  let maxTime = Number.NEGATIVE_INFINITY;
+  for (const { type, data, time } of envelopes) {
+    minTime = Math.min(minTime, time);
+    maxTime = Math.max(maxTime, time);
+    const fields = shapes.length < maxShapes ? fieldsOf(data) : null;
+    const name = fields ? `${type}\n${fields.join("\n")}` : type;
+    let shape = known.get(name);
+    if (shape === undefined) {
+      shape = shapes.push([type, fields]) - 1;
+      known.set(name, shape);
+      columns.push(fields ? fields.map(() => []) : [[]]);
+    }
+    index.push(shape);
+    const target = columns[shape] as unknown[][];
+    if (fields) fields.forEach((field, k) => target[k]?.push((data as Record<string, unknown>)[field]));
+    else target[0]?.push(data);
+  }
+  const body: Body = {
+    s: shapes,
+    ...(shapes.length > 1 && { i: index }),
+    id: envelopes.map((envelope) => envelope.id),
+    t: envelopes.map((envelope) => envelope.time),
+    ...(envelopes.some((envelope) => envelope.source !== undefined) && { src: envelopes.map((envelope) => envelope.source ?? null) }),
+    ...(envelopes.some((envelope) => envelope.traceparent !== undefined) && { tp: envelopes.map((envelope) => envelope.traceparent ?? null) }),
+    d: columns,
+  };
+  const json = Buffer.from(JSON.stringify(body));
+  const bytes = codec === "jz" ? deflateRawSync(json, { level: 1 }) : json;
+  return { count: envelopes.length, codec, minTime, maxTime, checksum: checksum(bytes), body: bytes };
+}
+
+/** The fields of a plain object; null for anything else, and where `undefined` or `__proto__` would not survive columns. */
+function fieldsOf(data: unknown): readonly string[] | null {
+  if (typeof data !== "object" || data === null || Array.isArray(data)) return null;
+  const fields = Object.keys(data);
+  for (const field of fields) {
+    if (field === "__proto__" || field.includes("\n") || (data as Record<string, unknown>)[field] === undefined) return null;
+  }
+  return fields;
+}
+
+/**
+ * Decodes a frame's fields.
+ * @throws TerminalError `frame.undecodable`, whose message says which part is wrong
+ */
+export function decodeFrame(fields: ReadonlyMap<string, Buffer>): readonly Envelope[] {
+  const text = (name: string) => String(fields.get(name) ?? "");
+  if (text("v") !== "1") throw undecodable(`its version is '${text("v")}', this reader knows 1`);
+  const bytes = fields.get("d");
+  if (!bytes) throw undecodable("it has no body");
+  if (text("h") !== checksum(bytes)) throw undecodable("its checksum does not fit its body");
+  let body: Body;
+  try {
+    const json = text("c") === "jz" ? inflateRawSync(bytes, { maxOutputLength: maxInflatedBytes }) : bytes;
+    body = JSON.parse(json.toString("utf8"));
+  } catch (error) {
+    throw undecodable(messageOf(error));
+  }
+  const count = Number(text("n"));
+  if (!Array.isArray(body?.id) || body.id.length !== count) throw undecodable(`it does not hold the ${text("n")} events that it announces`);
+  try {
+    return toEnvelopes(body, count);
+  } catch (error) {
+    throw error instanceof TerminalError ? error : undecodable(messageOf(error));
+  }
+}
+
+function toEnvelopes(body: Body, count: number): readonly Envelope[] {
+  const next = body.s.map(() => 0);
+  const envelopes: Envelope[] = new Array(count);
+  for (let i = 0; i < count; i++) {
+    const shape = body.i ? (body.i[i] as number) : 0;
+    const [type, fields] = body.s[shape] as Shape;
+    const columns = body.d[shape] as readonly (readonly unknown[])[];
+    const place = next[shape] as number;
+    next[shape] = place + 1;
+    let data: unknown;
+    if (fields) {
+      const object: Record<string, unknown> = {};
+      for (let k = 0; k < fields.length; k++) object[fields[k] as string] = (columns[k] as readonly unknown[])[place];
+      data = object;
+    } else {
+      data = columns[0]?.[place];
+    }
+    const id = body.id[i];
+    const time = body.t[i];
+    if (typeof id !== "string" || typeof type !== "string" || typeof time !== "number") throw undecodable(`event ${i} lacks its id, type or time`);
+    envelopes[i] = {
+      id: eventId(id),
+      type,
+      time,
+      source: body.src?.[i] ?? undefined,
+      traceparent: body.tp?.[i] ?? undefined,
+      data,
+    };
+  }
+  return envelopes;
+}
+
+const undecodable = (what: string) => new TerminalError("frame.undecodable", `the frame cannot be read: ${what}`);

@@ -1,0 +1,49 @@
+import { xxhash64 } from "../core/hash.ts";
+import type { StreamPlan } from "../plan/plan.ts";
+
+/**
+ * One partition of a stream and the names of its keys. All keys of a partition share one hash tag, so that a script or a
+ * transaction can touch all of them, also in a Redis Cluster. The names are a contract with whoever reads Redis by hand.
+ */
+export interface Partition {
+  readonly stream: string;
+  readonly index: number;
+  /** For people: `logins/07`, or the stream's name alone where it is adopted. */
+  readonly name: string;
+  /** The Redis stream itself. */
+  readonly log: string;
+  /** What the side keys begin with. */
+  readonly prefix: string;
+  readonly adopted: boolean;
+}
+
+/** The partitions of a stream, in order. An adopted stream has one. */
+export function partitionsOf(stream: StreamPlan): readonly Partition[] {
+  if (stream.layout.kind === "adopted") {
+    const log = stream.layout.redisKey;
+    return [{ stream: stream.name, index: 0, name: stream.name, log, prefix: `hr:${slotTag(log)}`, adopted: true }];
+  }
+  return Array.from({ length: stream.layout.partitions }, (_, index) => {
+    const digits = String(index).padStart(2, "0");
+    const prefix = `hr:{${stream.name}:${digits}}`;
+    return { stream: stream.name, index, name: `${stream.name}/${digits}`, log: `${prefix}:s`, prefix, adopted: false };
+  });
+}
+
+/** Which of `partitions` an event with this key belongs to: xxhash64(key) mod `partitions`. */
+export const partitionIndex = (key: string, partitions: number): number => Number(xxhash64(key) % BigInt(partitions));
+
+/** The names of a partition's side keys. */
+export const keys = {
+  lease: (partition: Partition, pipeline: string) => `${partition.prefix}:lease:${pipeline}`,
+  ledger: (partition: Partition, pipeline: string) => `${partition.prefix}:ledger:${pipeline}`,
+  states: (partition: Partition, pipeline: string) => `${partition.prefix}:state:${pipeline}`,
+  deadLetters: (partition: Partition) => `${partition.prefix}:dlq`,
+  producers: (partition: Partition) => `${partition.prefix}:prod`,
+};
+
+/** A tag that puts side keys in the slot of `key`: Redis hashes what stands between the first pair of braces, else the whole key. */
+function slotTag(key: string): string {
+  const tagged = /\{([^}]+)\}/.exec(key);
+  return tagged ? `{${tagged[1]}}:${key}` : `{${key}}`;
+}

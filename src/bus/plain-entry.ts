@@ -1,0 +1,112 @@
+/**
+ * The plain entry: one event that another program wrote, in one of two forms.
+ * - a field `data` that holds the whole event as JSON: `{"id"?, "type", "time"?, "source"?, "traceparent"?, "data"}`;
+ * - CloudEvents attributes as fields: `type`, and `id`, `time`, `source`, `traceparent` if it likes, beside `data`, the payload as JSON.
+ * An event without an id gets one from the name of the stream and the id of the entry: reading it again gives the same one.
+ * An event without a time happened when its entry was stored.
+ */
+import { eventId, uuidOf } from "../core/hash.ts";
+import type { Envelope } from "./envelope.ts";
+import { maxEventBytes } from "./frame.ts";
+
+/** How deep brackets may nest in an event. Deeper text is an attack on parsers, not a fact. */
+const maxDepth = 64;
+
+export type PlainResult =
+  | { readonly kind: "event"; readonly envelope: Envelope }
+  | { readonly kind: "refused"; readonly reason: string; readonly error: string; readonly type: string; readonly id: string };
+
+/** Decodes a plain entry of the Redis stream `log`. */
+export function decodePlainEntry(log: string, entryId: string, fields: ReadonlyMap<string, Buffer>): PlainResult {
+  const refuse = (reason: string, error: string, of: { readonly type?: unknown; readonly id?: string } = {}): PlainResult => ({
+    kind: "refused",
+    reason,
+    error,
+    type: typeof of.type === "string" ? of.type.slice(0, 128) : "",
+    id: of.id ?? uuidOf(`${log}\n${entryId}`),
+  });
+
+  const bytes = fields.get("data");
+  if (!bytes) return refuse("no-data-field", `the entry has no field 'data'; it has: ${[...fields.keys()].slice(0, 10).join(", ")}`);
+  if (bytes.length === 0) return refuse("empty", "the field 'data' is empty");
+  if (bytes.length > maxEventBytes) return refuse("too-large", `the event measures ${bytes.length} bytes; ${maxEventBytes} are the limit`);
+  const text = decodeUtf8(bytes);
+  if (text === undefined) return refuse("not-utf8", "the field 'data' is not UTF-8 text");
+  if (isTooDeep(text)) return refuse("too-deep", `the JSON nests deeper than ${maxDepth} levels`);
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch (error) {
+    return refuse("not-json", `the field 'data' is not JSON: ${error instanceof Error ? error.message.slice(0, 200) : error}`);
+  }
+
+  const attributes = fields.has("type");
+  const event = attributes ? { ...attributesOf(fields), data: parsed } : parsed;
+  if (typeof event !== "object" || event === null || Array.isArray(event)) return refuse("not-an-object", "the event is not a JSON object");
+  const { id: givenId, type, time, source, traceparent, data } = event as Record<string, unknown>;
+  if (givenId !== undefined && (typeof givenId !== "string" || givenId === "" || givenId.length > 128)) {
+    return refuse("bad-id", "the event's id is not a string of 1 to 128 characters", { type });
+  }
+  const id = givenId === undefined ? uuidOf(`${log}\n${entryId}`) : eventId(givenId);
+  if (typeof type !== "string" || type === "") return refuse("no-type", "the event has no type", { id });
+  const at = time === undefined ? Number(entryId.split("-")[0]) : parseTime(time);
+  if (at === undefined) return refuse("bad-time", `the event's time is not an RFC 3339 time: ${JSON.stringify(time)?.slice(0, 60)}`, { type, id });
+  return {
+    kind: "event",
+    envelope: { id, type, time: at, source: stringOf(source), traceparent: stringOf(traceparent), data },
+  };
+}
+
+const stringOf = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
+
+const rfc3339 = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$/;
+
+/** Milliseconds since the epoch of an RFC 3339 time; `undefined` for anything else. */
+export function parseTime(time: unknown): number | undefined {
+  if (typeof time !== "string" || !rfc3339.test(time)) return undefined;
+  const at = Date.parse(time);
+  return Number.isNaN(at) ? undefined : at;
+}
+
+function attributesOf(fields: ReadonlyMap<string, Buffer>): Record<string, string> {
+  const names = ["id", "type", "time", "source", "traceparent"];
+  return Object.fromEntries(names.filter((name) => fields.has(name)).map((name) => [name, String(fields.get(name))]));
+}
+
+const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+function decodeUtf8(bytes: Buffer): string | undefined {
+  const text = bytes.toString("utf8");
+  // Only a text that holds the replacement character can have been damaged by decoding.
+  if (!text.includes("\ufffd")) return text;
+  try {
+    return strict.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+function isTooDeep(text: string): boolean {
+  // Depth needs as many opening brackets as levels. Most texts hold a handful, and are not read twice.
+  if (occurrences(text, "{", maxDepth) + occurrences(text, "[", maxDepth) <= maxDepth) return false;
+  let depth = 0;
+  let quoted = false;
+  for (let i = 0; i < text.length; i++) {
+    const char = text[i];
+    if (quoted) {
+      if (char === "\\") i++;
+      else if (char === '"') quoted = false;
+    } else if (char === '"') quoted = true;
+    else if (char === "[" || char === "{") {
+      if (++depth > maxDepth) return true;
+    } else if (char === "]" || char === "}") depth--;
+  }
+  return false;
+}
+
+/** How often `char` occurs, counted up to one more than `limit`. */
+function occurrences(text: string, char: string, limit: number): number {
+  let count = 0;
+  for (let at = text.indexOf(char); at >= 0 && count <= limit; at = text.indexOf(char, at + 1)) count++;
+  return count;
+}

@@ -1,0 +1,138 @@
+import type { Partition } from "./partition.ts";
+
+/** The one consumer of every group: a partition has one owner at a time, so recovery is "read my pending entries from 0". */
+export const consumerName = "owner";
+
+/** Proof of ownership. Every read and commit carries it, and is refused once the epoch has moved on. */
+export interface Fence {
+  readonly partition: Partition;
+  readonly pipeline: string;
+  readonly owner: string;
+  readonly epoch: number;
+}
+
+export type Acquired =
+  | {
+      readonly kind: "owned";
+      readonly epoch: number;
+      /** The newest entry that the group was ever given: where new ones begin. */
+      readonly lastDelivered: string;
+    }
+  | { readonly kind: "taken"; readonly owner: string; readonly leftMs: number };
+
+/** An entry as it was stored: name, value, name, value … An entry that was trimmed before it was acked has no fields. */
+export interface Entry {
+  readonly id: string;
+  readonly fields: readonly Buffer[] | undefined;
+}
+
+export interface ReadRequest {
+  /** `pending`: given to an earlier owner and not acked. `new`: never given to this group. */
+  readonly from: "pending" | "new";
+  /** For `pending`: only entries behind this id. */
+  readonly after: string;
+  readonly count: number;
+}
+
+export type ReadResult = { readonly kind: "entries"; readonly entries: readonly Entry[] } | { readonly kind: "fenced" };
+
+/** Something that could not be handled. Where `original` is not given, the commit keeps the entry's own fields, byte for byte. */
+export interface DeadLetterDraft {
+  readonly entry: string;
+  /** Place of the event in its frame, from 0. */
+  readonly index: number;
+  readonly stage: string;
+  /** A short word that counts are kept under. */
+  readonly reason: string;
+  /** A sentence for people. */
+  readonly error: string;
+  readonly type: string;
+  readonly eventId: string;
+  /** The event as JSON, for one that came in a frame. */
+  readonly original: string | undefined;
+}
+
+/** What one script makes true at once, or not at all. */
+export interface Commit {
+  readonly entries: readonly string[];
+  /** Increments of the ledger: counter to number of events. */
+  readonly counts: Readonly<Record<string, number>>;
+  readonly deadLetters: readonly DeadLetterDraft[];
+  /** Keyed states to write: name to JSON. */
+  readonly states: ReadonlyMap<string, string>;
+}
+
+/** A frame ready to be stored; see frame.ts for its body. */
+export interface Frame {
+  readonly producer: string;
+  /** Grows when a producer starts again under its old id: its numbers then begin anew at 0. */
+  readonly incarnation: number;
+  /** Number of the frame among this producer's frames to this partition, from 0, without gaps. */
+  readonly sequence: number;
+  readonly count: number;
+  readonly codec: "j" | "jz";
+  /** Earliest and latest event time, milliseconds since the epoch. */
+  readonly minTime: number;
+  readonly maxTime: number;
+  readonly checksum: string;
+  readonly body: Buffer;
+}
+
+export type Appended =
+  | { readonly kind: "stored"; readonly entry: string }
+  /** This frame was stored before. */
+  | { readonly kind: "duplicate" }
+  /** Frames between the last stored one and this one are missing: send them first. */
+  | { readonly kind: "gap"; readonly last: number };
+
+export interface DeadLetter extends DeadLetterDraft {
+  readonly id: string;
+  readonly pipeline: string;
+  readonly partition: string;
+  /** When it was set aside, ISO 8601. */
+  readonly at: string;
+  /** The entry's own fields, where `original` is undefined. */
+  readonly fields: readonly (readonly [name: string, value: Buffer])[];
+}
+
+/** How far a group is with a partition. */
+export interface GroupState {
+  readonly owner: string | undefined;
+  readonly epoch: number;
+  /** Entries given out and not acked. */
+  readonly pendingEntries: number;
+  /** Events in those entries. */
+  readonly pendingEvents: number;
+  /** Entries never given out. */
+  readonly lagEntries: number;
+  /** Time of the oldest entry that is not acked, milliseconds since the epoch. */
+  readonly oldest: number | undefined;
+  readonly counts: Readonly<Record<string, number>>;
+}
+
+/** Where to listen: something newer than `after`. */
+export interface Watch {
+  readonly partition: Partition;
+  readonly after: string;
+}
+
+/** What the engine needs of a log of partitions. Drivers: Redis Streams, and the in-memory twin of the tests. */
+export interface Bus {
+  /** Takes or keeps the lease and makes sure that the group exists, from the stream's first entry. A change of owner raises the epoch. */
+  acquire(partition: Partition, pipeline: string, lease: { readonly owner: string; readonly ttlMs: number }): Promise<Acquired>;
+  /** False when the lease is lost. */
+  renew(fence: Fence, ttlMs: number): Promise<boolean>;
+  release(fence: Fence): Promise<void>;
+  /** Reads under the fence, and counts what is new in the ledger, in one step. */
+  read(fence: Fence, request: ReadRequest): Promise<ReadResult>;
+  /** Keyed states by name; null where there is none. */
+  states(partition: Partition, pipeline: string, names: readonly string[]): Promise<readonly (string | null)[]>;
+  /** States, ledger, dead letters and acks under the fence, in one step. */
+  commit(fence: Fence, commit: Commit): Promise<"committed" | "fenced">;
+  append(partition: Partition, frame: Frame): Promise<Appended>;
+  /** Resolves when one of the partitions may hold something new, or after `timeoutMs`, or when the signal aborts. */
+  wait(watches: readonly Watch[], timeoutMs: number, signal: AbortSignal): Promise<void>;
+  state(partition: Partition, pipeline: string): Promise<GroupState>;
+  deadLetters(partition: Partition): AsyncIterable<DeadLetter>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,143 @@
+import { messageOf, RetryableError } from "../../core/errors.ts";
+import type { Logger } from "../../core/log.ts";
+import { keys, type Partition } from "../partition.ts";
+import { type Acquired, type Appended, type Bus, type Commit, consumerName, type DeadLetter, type DeadLetterDraft, type Entry, type Fence, type Frame, type GroupState, type ReadRequest, type ReadResult, type Watch } from "../port.ts";
+import { type Connection, connect } from "./connection.ts";
+import { readDeadLetters } from "./dead-letters.ts";
+import { Doorbell } from "./doorbell.ts";
+import { groupState } from "./group-state.ts";
+import { runScript, type ScriptName } from "./scripts.ts";
+
+export interface RedisBusOptions {
+  readonly url: string;
+  readonly logger: Logger;
+}
+
+/** Opens the bus on Redis Streams: one connection for commands, one for waiting. */
+export async function openRedisBus({ url, logger }: RedisBusOptions): Promise<Bus> {
+  const commands = await connect({ url, logger, name: "headrace" });
+  const doorbell = new Doorbell(commands, () => connect({ url, logger, name: "headrace-doorbell" }));
+  return new RedisBus(commands, doorbell);
+}
+
+class RedisBus implements Bus {
+  readonly #redis: Connection;
+  readonly #doorbell: Doorbell;
+
+  constructor(redis: Connection, doorbell: Doorbell) {
+    this.#redis = redis;
+    this.#doorbell = doorbell;
+  }
+
+  async acquire(partition: Partition, pipeline: string, lease: { readonly owner: string; readonly ttlMs: number }): Promise<Acquired> {
+    const reply = await this.#run("acquire", [keys.lease(partition, pipeline), partition.log], [lease.owner, lease.ttlMs, pipeline]);
+    const [owned, second, third] = reply as [number, number | Buffer, number | Buffer];
+    if (owned === 1) return { kind: "owned", epoch: Number(second), lastDelivered: String(third) };
+    return { kind: "taken", owner: String(second), leftMs: Number(third) };
+  }
+
+  async renew(fence: Fence, ttlMs: number): Promise<boolean> {
+    return (await this.#run("renew", [leaseOf(fence)], [fence.owner, fence.epoch, ttlMs])) === 1;
+  }
+
+  async release(fence: Fence): Promise<void> {
+    await this.#run("release", [leaseOf(fence)], [fence.owner, fence.epoch]);
+  }
+
+  async read(fence: Fence, { from, after, count }: ReadRequest): Promise<ReadResult> {
+    const { partition, pipeline, owner, epoch } = fence;
+    const reply = await this.#run(
+      "read",
+      [leaseOf(fence), partition.log, keys.ledger(partition, pipeline)],
+      [owner, epoch, pipeline, consumerName, count, from === "new" ? ">" : after],
+    );
+    if (reply === null) return { kind: "fenced" };
+    return { kind: "entries", entries: (reply as [Buffer, Buffer[] | null][]).map(toEntry) };
+  }
+
+  async states(partition: Partition, pipeline: string, names: readonly string[]): Promise<readonly (string | null)[]> {
+    if (names.length === 0) return [];
+    const reply = await retryable(this.#redis.sendCommand(["HMGET", keys.states(partition, pipeline), ...names]) as Promise<unknown>);
+    return (reply as (Buffer | null)[]).map((value) => (value === null ? null : String(value)));
+  }
+
+  async commit(fence: Fence, { entries, counts, deadLetters, states }: Commit): Promise<"committed" | "fenced"> {
+    const { partition, pipeline, owner, epoch } = fence;
+    const counters = Object.entries(counts).filter(([, count]) => count !== 0);
+    const reply = await this.#run(
+      "commit",
+      [leaseOf(fence), partition.log, keys.ledger(partition, pipeline), keys.deadLetters(partition), keys.states(partition, pipeline)],
+      [
+        ...[owner, epoch, pipeline, new Date().toISOString(), pipeline, partition.name],
+        entries.length,
+        ...entries,
+        counters.length,
+        ...counters.flat(),
+        deadLetters.length,
+        ...deadLetters.flatMap(deadLetterArgs),
+        states.size,
+        ...[...states].flat(),
+      ],
+    );
+    return reply === 1 ? "committed" : "fenced";
+  }
+
+  async append(partition: Partition, frame: Frame): Promise<Appended> {
+    const { producer, incarnation, sequence, count, codec, minTime, maxTime, checksum, body } = frame;
+    const reply = await this.#run(
+      "append",
+      [partition.log, keys.producers(partition)],
+      [producer, incarnation, sequence, count, codec, minTime, maxTime, checksum, body],
+    );
+    const [kind, detail] = reply as [Buffer, Buffer | number | undefined];
+    switch (String(kind)) {
+      case "stored":
+        return { kind: "stored", entry: String(detail) };
+      case "gap":
+        return { kind: "gap", last: Number(detail) };
+      default:
+        return { kind: "duplicate" };
+    }
+  }
+
+  wait(watches: readonly Watch[], timeoutMs: number, signal: AbortSignal): Promise<void> {
+    return this.#doorbell.wait(watches, timeoutMs, signal);
+  }
+
+  state(partition: Partition, pipeline: string): Promise<GroupState> {
+    return retryable(groupState(this.#redis, partition, pipeline));
+  }
+
+  deadLetters(partition: Partition): AsyncIterable<DeadLetter> {
+    return readDeadLetters(this.#redis, partition);
+  }
+
+  async close(): Promise<void> {
+    await this.#doorbell.close();
+    if (this.#redis.isOpen) await this.#redis.close().catch(() => this.#redis.destroy());
+  }
+
+  #run(name: ScriptName, scriptKeys: readonly string[], args: readonly (string | number | Buffer)[]) {
+    return retryable(runScript(this.#redis, name, { keys: scriptKeys, args }));
+  }
+}
+
+const leaseOf = (fence: Fence): string => keys.lease(fence.partition, fence.pipeline);
+
+const toEntry = ([id, fields]: [Buffer, Buffer[] | null]): Entry => ({ id: id.toString("latin1"), fields: fields ?? undefined });
+
+function deadLetterArgs(letter: DeadLetterDraft): readonly (string | number)[] {
+  const { entry, index, stage, reason, error, type, eventId, original } = letter;
+  const fields = ["index", index, "stage", stage, "reason", reason, "error", error, "type", type, "event", eventId];
+  if (original !== undefined) fields.push("original", original);
+  return [entry, original === undefined ? 1 : 0, fields.length, ...fields];
+}
+
+/** Every failure of the bus is one to wait for: the same call is safe to repeat, since scripts are fenced or idempotent. */
+async function retryable<T>(call: Promise<T>): Promise<T> {
+  try {
+    return await call;
+  } catch (error) {
+    throw new RetryableError("service.unreachable", `Redis: ${messageOf(error)}`, { cause: error });
+  }
+}

@@ -1,0 +1,67 @@
+import { createClient, RESP_TYPES } from "redis";
+import { ConfigError, messageOf, RetryableError } from "../../core/errors.ts";
+import type { Logger } from "../../core/log.ts";
+
+/** A connection whose string replies are Buffers: what a stream holds need not be text. */
+export type Connection = Awaited<ReturnType<typeof connect>>;
+
+export interface ConnectOptions {
+  readonly url: string;
+  readonly logger: Logger;
+  /** Told by `CLIENT LIST`. */
+  readonly name: string;
+}
+
+/**
+ * Opens a connection that reconnects by itself and never queues while it is down: a command then fails at once with a
+ * RetryableError of `run`, and the caller decides whether repeating it is safe.
+ *
+ * @throws ConfigError when the address does not parse, RetryableError when nothing answers there
+ */
+export async function connect({ url, logger, name }: ConnectOptions) {
+  const client = createClient({
+    url: parseUrl(url),
+    name,
+    // RESP2 keeps one shape of reply over all servers.
+    RESP: 2,
+    disableOfflineQueue: true,
+    commandOptions: { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } },
+    socket: { connectTimeout: 5_000, reconnectStrategy: (tries) => Math.min(50 * 2 ** Math.min(tries, 6), 2_000) },
+  });
+  let failing = false;
+  client.on("error", (error) => {
+    if (!failing) logger.warn({ error: messageOf(error) }, `Redis (${name}): connection lost, trying again`);
+    failing = true;
+  });
+  client.on("ready", () => {
+    if (failing) logger.info({}, `Redis (${name}): connected again`);
+    failing = false;
+  });
+  // The first connection is tried once: whoever starts wants to hear at once that nothing is there.
+  await new Promise<void>((resolve, reject) => {
+    client.once("error", reject);
+    client.connect().then(() => {
+      client.off("error", reject);
+      resolve();
+    }, reject);
+  }).catch((error) => {
+    client.destroy();
+    throw new RetryableError("service.unreachable", `Redis does not answer at ${withoutPassword(url)}: ${messageOf(error)}`, {
+      cause: error,
+      hint: "Start it with 'headrace up', or set REDIS_URL.",
+    });
+  });
+  return client;
+}
+
+function parseUrl(url: string): string {
+  try {
+    const { protocol } = new URL(url);
+    if (protocol === "redis:" || protocol === "rediss:") return url;
+  } catch {}
+  throw new ConfigError("config.environment", `'${url}' is not the address of a Redis server`, {
+    hint: "REDIS_URL looks like redis://user:password@host:6379/0.",
+  });
+}
+
+const withoutPassword = (url: string): string => url.replace(/\/\/[^@/]*@/, "//");

@@ -1,0 +1,43 @@
+import { keys, type Partition } from "../partition.ts";
+import type { DeadLetter } from "../port.ts";
+import type { Connection } from "./connection.ts";
+
+const pageSize = 200;
+
+/** Dead letters of a partition, oldest first, page by page. */
+export async function* readDeadLetters(redis: Connection, partition: Partition): AsyncIterable<DeadLetter> {
+  for (let after = "-"; ; ) {
+    const page = (await redis.sendCommand(["XRANGE", keys.deadLetters(partition), after, "+", "COUNT", String(pageSize)])) as [Buffer, Buffer[]][];
+    for (const [id, fields] of page) yield toDeadLetter(String(id), fields);
+    const last = page.at(-1);
+    if (page.length < pageSize || !last) return;
+    after = `(${String(last[0])}`;
+  }
+}
+
+function toDeadLetter(id: string, flat: readonly Buffer[]): DeadLetter {
+  const named = new Map<string, Buffer>();
+  const fields: [string, Buffer][] = [];
+  for (let i = 0; i + 1 < flat.length; i += 2) {
+    const name = String(flat[i]);
+    const value = flat[i + 1] as Buffer;
+    if (name.startsWith("f:")) fields.push([name.slice(2), value]);
+    else named.set(name, value);
+  }
+  const text = (name: string) => String(named.get(name) ?? "");
+  return {
+    id,
+    pipeline: text("pipeline"),
+    partition: text("partition"),
+    at: text("at"),
+    entry: text("entry"),
+    index: Number(text("index")),
+    stage: text("stage"),
+    reason: text("reason"),
+    error: text("error"),
+    type: text("type"),
+    eventId: text("event"),
+    original: named.has("original") ? text("original") : undefined,
+    fields,
+  };
+}

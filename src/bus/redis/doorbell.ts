@@ -1,0 +1,110 @@
+import { isBefore } from "../entry-id.ts";
+import type { Watch } from "../port.ts";
+import type { Connection } from "./connection.ts";
+
+/** How long one blocking read lasts before it is made anew, milliseconds. */
+const blockMs = 1_000;
+/** A blocking read that has not come back this much after its time is dead: the socket is half open. */
+const graceMs = 2_000;
+
+interface Waiter {
+  readonly watches: readonly Watch[];
+  readonly wake: () => void;
+}
+
+/**
+ * Waits for new entries on a connection of its own, for any number of readers at once. It only listens (XREAD): nothing
+ * is given to a group, so a ring that nobody hears loses nothing. A reader that comes while another read is blocking
+ * makes that read return (CLIENT UNBLOCK) and joins the next one.
+ */
+export class Doorbell {
+  readonly #commands: Connection;
+  readonly #open: () => Promise<Connection>;
+  readonly #waiters = new Set<Waiter>();
+  #connection: Connection | undefined;
+  #clientId = 0;
+  #blocking = false;
+  #running: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(commands: Connection, open: () => Promise<Connection>) {
+    this.#commands = commands;
+    this.#open = open;
+  }
+
+  wait(watches: readonly Watch[], timeoutMs: number, signal: AbortSignal): Promise<void> {
+    if (signal.aborted || this.#closed) return Promise.resolve();
+    return new Promise((resolve) => {
+      const wake = () => {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", wake);
+        this.#waiters.delete(waiter);
+        resolve();
+      };
+      const waiter: Waiter = { watches, wake };
+      const timer = setTimeout(wake, timeoutMs);
+      signal.addEventListener("abort", wake, { once: true });
+      this.#waiters.add(waiter);
+      this.#ring();
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const waiter of this.#waiters) waiter.wake();
+    this.#connection?.destroy();
+    await this.#running;
+  }
+
+  #ring(): void {
+    if (this.#blocking) this.#commands.sendCommand(["CLIENT", "UNBLOCK", String(this.#clientId)]).catch(() => {});
+    this.#running ??= this.#listen().finally(() => {
+      this.#running = undefined;
+      // Whoever came between the last look and here must not wait for their time-out.
+      if (this.#waiters.size > 0 && !this.#closed) this.#ring();
+    });
+  }
+
+  async #listen(): Promise<void> {
+    while (this.#waiters.size > 0 && !this.#closed) {
+      const positions = new Map<string, string>();
+      for (const { watches } of this.#waiters) {
+        for (const { partition, after } of watches) {
+          const other = positions.get(partition.log);
+          if (other === undefined || isBefore(after, other)) positions.set(partition.log, after);
+        }
+      }
+      const rung = await this.#block(positions);
+      for (const waiter of this.#waiters) {
+        if (waiter.watches.some(({ partition, after }) => isBefore(after, rung.get(partition.log) ?? "0-0"))) waiter.wake();
+      }
+    }
+  }
+
+  /** The newest id that each stream was heard to hold, for those that rang. */
+  async #block(positions: ReadonlyMap<string, string>): Promise<ReadonlyMap<string, string>> {
+    let watchdog: ReturnType<typeof setTimeout> | undefined;
+    try {
+      if (!this.#connection?.isReady) {
+        this.#connection?.destroy();
+        this.#connection = undefined;
+        const connection = await this.#open();
+        this.#connection = connection;
+        if (this.#closed) connection.destroy();
+        this.#clientId = Number(await connection.sendCommand(["CLIENT", "ID"]));
+      }
+      const connection = this.#connection;
+      watchdog = setTimeout(() => connection.destroy(), blockMs + graceMs);
+      this.#blocking = true;
+      const reply = await connection.sendCommand(["XREAD", "COUNT", "1", "BLOCK", String(blockMs), "STREAMS", ...positions.keys(), ...positions.values()]);
+      return new Map(((reply ?? []) as unknown as [Buffer, [Buffer, unknown][]][]).map(([log, entries]) => [String(log), String(entries[0]?.[0])]));
+    } catch {
+      // Away, or the stream was removed while we listened: the readers look for themselves, and the next read opens anew.
+      await new Promise((resolve) => setTimeout(resolve, this.#closed ? 0 : 200));
+      return new Map();
+    } finally {
+      this.#blocking = false;
+      clearTimeout(watchdog);
+    }
+  }
+}

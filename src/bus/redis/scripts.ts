@@ -1,0 +1,32 @@
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import type { Connection } from "./connection.ts";
+
+const names = ["acquire", "renew", "release", "read", "commit", "append", "inspect"] as const;
+export type ScriptName = (typeof names)[number];
+
+const library = new Map(
+  names.map((name) => {
+    const source = readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), "utf8");
+    return [name, { source, sha: createHash("sha1").update(source).digest("hex") }];
+  }),
+);
+
+type Reply = null | number | Buffer | readonly Reply[];
+
+/** Runs one of our Lua scripts by its hash; loads it when the server does not know it (yet, or no more after a restart). */
+export async function runScript(
+  connection: Connection,
+  name: ScriptName,
+  call: { readonly keys: readonly string[]; readonly args: readonly (string | number | Buffer)[] },
+): Promise<Reply> {
+  const script = library.get(name);
+  if (!script) throw new Error(`no script ${name}`);
+  const rest = [String(call.keys.length), ...call.keys, ...call.args.map((arg) => (typeof arg === "number" ? String(arg) : arg))];
+  try {
+    return (await connection.sendCommand(["EVALSHA", script.sha, ...rest])) as Reply;
+  } catch (error) {
+    if (!(error instanceof Error && error.message.startsWith("NOSCRIPT"))) throw error;
+    return (await connection.sendCommand(["EVAL", script.source, ...rest])) as Reply;
+  }
+}
