@@ -1,0 +1,37 @@
+import { partitionsOf } from "../bus/partition.ts";
+import type { Bus } from "../bus/port.ts";
+import type { PipelinePlan } from "../plan/plan.ts";
+
+/** The balance of a pipeline: `read = delivered + dropped + deadLettered + duplicate + late + inFlight`, in events. */
+export interface Audit {
+  readonly pipeline: string;
+  readonly read: number;
+  readonly delivered: number;
+  readonly dropped: Readonly<Record<string, number>>;
+  readonly deadLettered: Readonly<Record<string, number>>;
+  readonly duplicate: number;
+  readonly late: number;
+  /** Given to a worker and not yet settled. */
+  readonly inFlight: number;
+  readonly balanced: boolean;
+}
+
+/**
+ * Adds up the ledgers of all partitions of a pipeline. `read` was counted when entries were given out, the outcomes when
+ * they were committed, and `inFlight` is counted here, from the entries that are pending: three counts that must agree.
+ */
+export async function audit(pipeline: PipelinePlan, bus: Bus): Promise<Audit> {
+  const states = await Promise.all(pipeline.sources.flatMap(partitionsOf).map((partition) => bus.state(partition, pipeline.name)));
+  const total = (counter: string) => states.reduce((sum, { counts }) => sum + (counts[counter] ?? 0), 0);
+  const byReason = (outcome: string) => {
+    const reasons = new Set(states.flatMap(({ counts }) => Object.keys(counts).filter((counter) => counter.startsWith(`${outcome}:`))));
+    return Object.fromEntries([...reasons].sort().map((counter) => [counter.slice(outcome.length + 1), total(counter)] as const).filter(([, n]) => n !== 0));
+  };
+  const sum = (reasons: Readonly<Record<string, number>>) => Object.values(reasons).reduce((all, one) => all + one, 0);
+  const [read, delivered, duplicate, late] = [total("read"), total("delivered"), total("duplicate"), total("late")];
+  const dropped = byReason("dropped");
+  const deadLettered = byReason("deadLettered");
+  const inFlight = states.reduce((all, { pendingEvents }) => all + pendingEvents, 0);
+  const balanced = read === delivered + sum(dropped) + sum(deadLettered) + duplicate + late + inFlight;
+  return { pipeline: pipeline.name, read, delivered, dropped, deadLettered, duplicate, late, inFlight, balanced };
+}

@@ -1,0 +1,165 @@
+import { type Envelope, envelopeJson } from "../bus/envelope.ts";
+import type { DeadLetterDraft } from "../bus/port.ts";
+import { uuidOf } from "../core/hash.ts";
+import type { Rejected } from "../sinks/port.ts";
+import type { StateDraft } from "../state/keyed-state.ts";
+import type { Outcomes } from "../stages/run.ts";
+
+/** Rows of one chunk for one sink, and the event behind each. */
+export interface SinkRows {
+  readonly rows: unknown[];
+  readonly events: number[];
+}
+
+/** Where an event of the chunk came from. `alone`: its entry holds nothing else, so the entry itself is the original. */
+interface Span {
+  readonly entry: string;
+  readonly first: number;
+  readonly envelopes: readonly Envelope[];
+  readonly alone: boolean;
+}
+
+interface EventDraftRow {
+  readonly type: string;
+  readonly data: unknown;
+  readonly time?: Date;
+}
+
+/** How an event ended so far; a higher one wins when an event had several. */
+const undecided = 0;
+const dropped = 1;
+const delivered = 2;
+const deadLettered = 3;
+
+/**
+ * The entries of one read on their way: rows by sink, dead letters and counts. It settles as a whole, in one commit.
+ * Every event counts once: dead-lettered if any part of it was, else delivered if any part was, else dropped.
+ */
+export class Chunk implements Outcomes {
+  readonly entries: string[] = [];
+  readonly sinks = new Map<string, SinkRows>();
+  readonly counts: Record<string, number> = {};
+  readonly deadLetters: DeadLetterDraft[] = [];
+  readonly states: StateDraft;
+  bytes = 0;
+  readonly #spans: Span[] = [];
+  readonly #setAside = new Set<number>();
+  #events = 0;
+  #current = -1;
+  #envelope: Envelope | undefined;
+  #state = undecided;
+  #reason = "";
+  #derived = 0;
+  readonly #pipeline: string;
+  readonly #derives: ReadonlySet<string>;
+
+  /** `derives`: the destinations that are streams. */
+  constructor(pipeline: string, derives: ReadonlySet<string>, states: StateDraft) {
+    this.states = states;
+    this.#pipeline = pipeline;
+    this.#derives = derives;
+  }
+
+  /** Opens an entry; `begin` is then called for each of its envelopes in turn. */
+  open(entry: string, envelopes: readonly Envelope[], alone: boolean): void {
+    this.entries.push(entry);
+    this.#spans.push({ entry, first: this.#events, envelopes, alone });
+    this.#events += envelopes.length;
+  }
+
+  begin(envelope: Envelope): void {
+    this.#current++;
+    this.#envelope = envelope;
+    this.#state = undecided;
+    this.#derived = 0;
+  }
+
+  /** Counts the event that was begun. */
+  end(): void {
+    if (this.#state === delivered) this.#count("delivered", 1);
+    else if (this.#state === dropped) this.#count(`dropped:${this.#reason}`, 1);
+    else if (this.#state === deadLettered) this.#count(`deadLettered:${this.#reason}`, 1);
+    else throw new Error("an event ended without an outcome");
+  }
+
+  send(destination: string, row: unknown): void {
+    const derives = this.#derives.has(destination);
+    let target = this.sinks.get(destination);
+    if (!target) {
+      target = { rows: [], events: [] };
+      this.sinks.set(destination, target);
+    }
+    target.rows.push(derives ? this.#derive(destination, row as EventDraftRow) : row);
+    target.events.push(this.#current);
+    if (this.#state < delivered) this.#state = delivered;
+  }
+
+  drop(reason: string): void {
+    if (this.#state >= dropped) return;
+    this.#state = dropped;
+    this.#reason = reason;
+  }
+
+  deadLetter(letter: { readonly stage: string; readonly reason: string; readonly error: string }): void {
+    this.deadLetters.push(this.#draft(this.#current, letter));
+    if (this.#state === deadLettered) return;
+    this.#state = deadLettered;
+    this.#reason = letter.reason;
+    this.#setAside.add(this.#current);
+  }
+
+  /** Sets a whole entry aside, with the number of events that it counted for when it was read. */
+  refuseEntry(entry: string, events: number, letter: Omit<DeadLetterDraft, "entry" | "index" | "original">): void {
+    this.entries.push(entry);
+    this.deadLetters.push({ ...letter, entry, index: 0, original: undefined });
+    this.#count(`deadLettered:${letter.reason}`, events);
+  }
+
+  /** Moves the events of rows that a sink refused from delivered to dead-lettered. */
+  reject(stage: string, rows: SinkRows, rejected: readonly Rejected[]): void {
+    for (const { row, reason } of rejected) {
+      const event = rows.events[row] as number;
+      this.deadLetters.push(this.#draft(event, { stage, reason: "row-refused", error: reason }));
+      if (this.#setAside.has(event)) continue;
+      this.#setAside.add(event);
+      this.#count("delivered", -1);
+      this.#count("deadLettered:row-refused", 1);
+    }
+  }
+
+  /** Adds to a counter that is not an outcome, such as how many workflows were started. */
+  note(counts: Readonly<Record<string, number>>, prefix: string): void {
+    for (const [name, count] of Object.entries(counts)) this.#count(`${prefix}:${name}`, count);
+  }
+
+  /** Gives a derived event its identity: the same cause makes the same id, however often it is read. */
+  #derive(destination: string, { type, data, time }: EventDraftRow): Envelope {
+    const cause = this.#envelope as Envelope;
+    return {
+      id: uuidOf(`${cause.id}\n${this.#pipeline}\n${destination}\n${this.#derived++}`),
+      type,
+      time: time?.getTime() ?? cause.time,
+      source: this.#pipeline,
+      traceparent: cause.traceparent,
+      data,
+    };
+  }
+
+  #count(counter: string, by: number): void {
+    this.counts[counter] = (this.counts[counter] ?? 0) + by;
+  }
+
+  #draft(event: number, letter: { readonly stage: string; readonly reason: string; readonly error: string }): DeadLetterDraft {
+    let low = 0;
+    let high = this.#spans.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if ((this.#spans[middle] as Span).first <= event) low = middle;
+      else high = middle - 1;
+    }
+    const { entry, first, envelopes, alone } = this.#spans[low] as Span;
+    const envelope = envelopes[event - first] as Envelope;
+    const original = alone ? undefined : envelopeJson(envelope);
+    return { entry, index: event - first, type: envelope.type, eventId: envelope.id, original, ...letter };
+  }
+}

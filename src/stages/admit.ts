@@ -1,0 +1,61 @@
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+import type { Envelope } from "../bus/envelope.ts";
+import { days } from "../core/duration.ts";
+import { ConfigError } from "../core/errors.ts";
+import type { EventPlan, StreamPlan } from "../plan/plan.ts";
+
+/** An event that passed: what stages get. The DSL's `Event` is the typed view of it. */
+export interface AdmittedEvent {
+  readonly id: string;
+  readonly type: string;
+  readonly time: Date;
+  readonly key: string;
+  readonly source: string;
+  readonly traceparent?: string;
+  readonly data: unknown;
+}
+
+export interface Refusal {
+  readonly reason: string;
+  readonly error: string;
+}
+
+/** How far an event's time may lie from now: behind it ClickHouse would hold ever more partitions, before it lies a wrong clock. */
+const maxAgeMs = days(400);
+const maxAheadMs = days(1);
+
+/** Makes the gate of a stream: type known, time in reach, data fits its schema. `now` is in milliseconds since the epoch. */
+export function compileAdmission(stream: StreamPlan): (envelope: Envelope, now: number) => AdmittedEvent | Refusal {
+  const types = new Map<string, EventPlan>(stream.events.map((event) => [event.type, event]));
+  return (envelope, now) => {
+    const { id, type, time, source = stream.name, traceparent, data } = envelope;
+    const plan = types.get(type);
+    if (!plan) return { reason: "unknown-type", error: `stream '${stream.name}' carries no '${type}'; it carries ${[...types.keys()].join(", ")}` };
+    if (!(time >= now - maxAgeMs && time <= now + maxAheadMs)) {
+      return { reason: "time-out-of-range", error: `the event's time ${isoOf(time)} is not within 400 days back and one day ahead of now` };
+    }
+    const result = plan.schema["~standard"].validate(data);
+    if (result instanceof Promise) {
+      throw new ConfigError("config.invalid", `event '${type}': its schema answers with a promise`, {
+        hint: "Use a schema without asynchronous checks; look things up in a map stage instead.",
+      });
+    }
+    if (result.issues) return { reason: "schema", error: `'${type}' does not fit its schema: ${describeIssues(result.issues)}` };
+    const event = { id, type, time: new Date(time), key: (plan.keyOf as (data: unknown) => string)(result.value), source, data: result.value };
+    return traceparent === undefined ? event : { ...event, traceparent };
+  };
+}
+
+export const isRefusal = (result: AdmittedEvent | Refusal): result is Refusal => "reason" in result;
+
+function describeIssues(issues: readonly StandardSchemaV1.Issue[]): string {
+  return issues
+    .slice(0, 5)
+    .map(({ path, message }) => {
+      const where = path?.map((part) => String(typeof part === "object" ? part.key : part)).join(".");
+      return where ? `${where}: ${message}` : message;
+    })
+    .join("; ");
+}
+
+const isoOf = (time: number): string => (Math.abs(time) <= 8.64e15 ? new Date(time).toISOString() : String(time));

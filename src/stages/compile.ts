@@ -1,0 +1,27 @@
+import type { PipelinePlan, StagePlan } from "../plan/plan.ts";
+import { end } from "./end.ts";
+import { filter } from "./filter.ts";
+import { fold } from "./fold.ts";
+import { flatMap } from "./flat-map.ts";
+import { map } from "./map.ts";
+import type { Run } from "./run.ts";
+
+/** Makes one function out of a pipeline's stages: what takes an event from its source to its destinations. */
+export function compileStages(plan: PipelinePlan): Run {
+  return plan.stages.reduceRight<Run>((next, stage) => compileStage(stage, next), end(plan.end));
+}
+
+function compileStage(stage: StagePlan, next: Run): Run {
+  switch (stage.kind) {
+    case "filter":
+      return filter(stage, next);
+    case "map":
+      return map(stage, next);
+    case "flatMap":
+      return flatMap(stage, next);
+    case "fold":
+      return fold(stage, next);
+    default:
+      return stage satisfies never;
+  }
+}

@@ -1,0 +1,49 @@
+import { TerminalError } from "../core/errors.ts";
+import type { Decision, EndPlan, Outcome } from "../plan/plan.ts";
+import { type Outcomes, type Run, sent } from "./run.ts";
+
+/** The last stage: hands rows to sinks by the names of the destinations. */
+export function end(plan: EndPlan): Run {
+  switch (plan.kind) {
+    case "to": {
+      const toRow = plan.toRow as (value: unknown) => unknown;
+      return (value, outcomes) => {
+        outcomes.send("to", toRow(value));
+      };
+    }
+    case "route": {
+      const decide = plan.decide as (value: unknown, to: unknown) => Decision;
+      const to = Object.fromEntries(Object.keys(plan.destinations).map((name) => [name, (row: unknown) => sent(name, row)]));
+      return (value, outcomes) => {
+        const decision = decide(value, to);
+        if (Array.isArray(decision)) {
+          if (decision.length === 0) throw noOutcome();
+          for (const outcome of decision as readonly Outcome[]) apply(outcome, outcomes);
+        } else {
+          apply(decision as Outcome, outcomes);
+        }
+      };
+    }
+    default:
+      return plan satisfies never;
+  }
+}
+
+function apply(outcome: Outcome | undefined, outcomes: Outcomes): void {
+  switch (outcome?.kind) {
+    case "sent":
+      return outcomes.send(outcome.to, outcome.row);
+    case "dropped":
+      return outcomes.drop(outcome.reason);
+    case "deadLettered":
+      return outcomes.deadLetter({ stage: "route", reason: outcome.reason, error: outcome.reason });
+    default:
+      // The types forbid it; plain JavaScript may still do it, and nothing may vanish.
+      throw noOutcome();
+  }
+}
+
+const noOutcome = () =>
+  new TerminalError("event.invalid", "the route returned no outcome for this event", {
+    hint: "Return to.<destination>(row), drop(why) or deadLetter(why) on every path.",
+  });

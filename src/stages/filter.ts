@@ -1,0 +1,7 @@
+import type { StagePlan } from "../plan/plan.ts";
+import type { Run } from "./run.ts";
+
+export function filter({ name, keep }: Extract<StagePlan, { kind: "filter" }>, next: Run): Run {
+  const keeps = keep as (value: unknown) => boolean;
+  return (value, outcomes) => (keeps(value) ? next(value, outcomes) : outcomes.drop(name));
+}

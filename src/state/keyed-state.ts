@@ -1,0 +1,89 @@
+import type { Partition } from "../bus/partition.ts";
+import type { Bus } from "../bus/port.ts";
+import type { States } from "../stages/run.ts";
+
+/** States kept in memory above which committed ones are let go. */
+const maxCached = 100_000;
+
+/**
+ * The keyed states of one partition and pipeline, as its single owner sees them: Redis holds what is committed, this
+ * cache what is newest. It lives no longer than the lease: another owner may have moved the states on.
+ */
+export class KeyedState {
+  readonly #bus: Bus;
+  readonly #partition: Partition;
+  readonly #pipeline: string;
+  readonly #cache = new Map<string, unknown>();
+  #uncommitted = 0;
+
+  constructor(bus: Bus, partition: Partition, pipeline: string) {
+    this.#bus = bus;
+    this.#partition = partition;
+    this.#pipeline = pipeline;
+  }
+
+  /** Opens the states for one chunk. Nothing that the chunk sets is seen by others before `accept`. */
+  draft(): StateDraft {
+    return new StateDraft(this.#cache, (names) => this.#fetch(names));
+  }
+
+  /** Makes a chunk's states the newest ones; call `settled` when they are committed. */
+  accept(draft: StateDraft): void {
+    for (const [name, state] of draft.changed) this.#cache.set(name, state);
+    this.#uncommitted++;
+  }
+
+  settled(): void {
+    this.#uncommitted--;
+    // An uncommitted state must stay: Redis still holds the one before.
+    if (this.#uncommitted > 0 || this.#cache.size <= maxCached) return;
+    for (const name of this.#cache.keys()) {
+      if (this.#cache.size <= maxCached / 2) break;
+      this.#cache.delete(name);
+    }
+  }
+
+  async #fetch(names: readonly string[]): Promise<void> {
+    const stored = await this.#bus.states(this.#partition, this.#pipeline, names);
+    names.forEach((name, i) => {
+      const json = stored[i];
+      this.#cache.set(name, typeof json === "string" ? JSON.parse(json) : undefined);
+    });
+  }
+}
+
+/** The states of one chunk on its way. */
+export class StateDraft implements States {
+  readonly changed = new Map<string, unknown>();
+  readonly #cache: ReadonlyMap<string, unknown>;
+  readonly #fetch: (names: readonly string[]) => Promise<void>;
+
+  constructor(cache: ReadonlyMap<string, unknown>, fetch: (names: readonly string[]) => Promise<void>) {
+    this.#cache = cache;
+    this.#fetch = fetch;
+  }
+
+  get(stage: string, key: string): unknown | Promise<unknown> {
+    const name = nameOf(stage, key);
+    if (this.changed.has(name)) return this.changed.get(name);
+    if (this.#cache.has(name)) return this.#cache.get(name);
+    return this.#fetch([name]).then(() => this.#cache.get(name));
+  }
+
+  set(stage: string, key: string, state: unknown): void {
+    this.changed.set(nameOf(stage, key), state);
+  }
+
+  /** Fetches what is not in memory, in one call: a round trip a chunk instead of one an event. */
+  async prefetch(stage: string, keys: Iterable<string>): Promise<void> {
+    const missing = [...new Set(keys)].map((key) => nameOf(stage, key)).filter((name) => !this.#cache.has(name));
+    if (missing.length > 0) await this.#fetch(missing);
+  }
+
+  /** The changed states as JSON, for the commit. */
+  toJson(): ReadonlyMap<string, string> {
+    return new Map([...this.changed].map(([name, state]) => [name, JSON.stringify(state)]));
+  }
+}
+
+const nameOf = (stage: string, key: string): string => `${stage}\n${key}`;
