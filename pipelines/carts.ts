@@ -1,0 +1,40 @@
+import { clickhouse, pipeline, startWorkflow } from "headrace";
+import { match, P } from "ts-pattern";
+import { checkout } from "../workflows/checkout.ts";
+import { type CartChange, decideCart, emptyCart, evolveCart } from "./cart-rules.ts";
+import { carts as cartStream } from "./streams.ts";
+import { cartEvents } from "./tables.ts";
+
+const historyRow = ({ id, type, time, data }: CartChange) => ({
+  event_id: id,
+  cart_id: data.cartId,
+  user_id: "userId" in data ? data.userId : undefined,
+  type,
+  sku: "sku" in data ? data.sku : undefined,
+  quantity: "quantity" in data ? data.quantity : undefined,
+  unit_price_cents: "unitPriceCents" in data ? data.unitPriceCents : undefined,
+  checkout_id: "checkoutId" in data ? data.checkoutId : undefined,
+  reason: "reason" in data ? data.reason : undefined,
+  at: time,
+});
+
+/** Keeps every cart by its rules, writes its history, and starts a checkout once for each press of "pay". */
+export const carts = pipeline("carts")
+  .from(cartStream)
+  .fold("cart", { key: (event) => event.data.cartId, initial: emptyCart, decide: decideCart, evolve: evolveCart })
+  .route(
+    {
+      history: clickhouse(cartEvents),
+      checkout: startWorkflow(checkout, { taskQueue: "checkout", workflowId: (input) => `checkout/${input.checkoutId}` }),
+    },
+    (change, to) =>
+      match(change)
+        .with({ type: "cart.checkout_requested" }, (request) => [
+          to.history(historyRow(request)),
+          to.checkout({ ...request.data, userId: request.cart.userId, lines: request.cart.lines }),
+        ])
+        .with({ type: P.union("cart.created", "cart.item_added", "cart.item_removed", "cart.quantity_changed", "cart.item_rejected") }, (other) =>
+          to.history(historyRow(other)),
+        )
+        .exhaustive(),
+  );

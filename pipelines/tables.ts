@@ -1,0 +1,114 @@
+import { aggregates, c, defineAggregate, defineTable, defineView } from "headrace";
+
+export const loginEvents = defineTable("login_events", {
+  columns: {
+    event_id: c.uuid(),
+    user_id: c.string(),
+    outcome: c.string().lowCardinality(),
+    at: c.dateTime64(3),
+    ip: c.string(),
+    session_id: c.string().default(""),
+    method: c.string().lowCardinality().default(""),
+    reason: c.string().lowCardinality().default(""),
+    device: c.string().lowCardinality().default(""),
+    country: c.string().lowCardinality().default(""),
+    source: c.string().lowCardinality(),
+  },
+  orderBy: ["user_id", "at", "event_id"],
+  partitionBy: { unit: "day", column: "at" },
+  ttl: { column: "at", days: 400 },
+});
+
+/** When each session was first and last heard of, kept up to date by every insert. */
+export const sessionTimes = defineAggregate("session_times", {
+  from: loginEvents,
+  where: "session_id != ''",
+  groupBy: ["user_id", "session_id"],
+  columns: {
+    started_at: aggregates.min("at", { where: "outcome = 'success'" }),
+    logged_out_at: aggregates.max("at", { where: "outcome = 'ended'" }),
+    last_at: aggregates.max("at"),
+  },
+});
+
+/** One row a session. Without a logout it ends 30 minutes after it was last heard of, and its duration stays unknown. */
+export const loginSessions = defineView(
+  "login_sessions",
+  `SELECT user_id, session_id, started_at,
+          multiIf(logged_out_at IS NOT NULL, logged_out_at,
+                  last_at + INTERVAL 30 MINUTE <= now64(3), last_at + INTERVAL 30 MINUTE,
+                  NULL) AS ended_at,
+          dateDiff('millisecond', started_at, logged_out_at) AS duration_ms
+   FROM session_times
+   WHERE started_at IS NOT NULL`,
+);
+
+export const loginsByUserDay = defineView(
+  "logins_by_user_day",
+  `SELECT user_id, toDate(at) AS day,
+          countIf(outcome = 'success') AS logins, countIf(outcome = 'failure') AS failed,
+          min(at) AS first, max(at) AS last
+   FROM login_events FINAL
+   GROUP BY user_id, day`,
+);
+
+/** Unique users are those who logged in. */
+export const loginsByHour = defineView(
+  "logins_by_hour",
+  `SELECT toStartOfHour(at) AS hour,
+          countIf(outcome = 'success') AS logins, countIf(outcome = 'failure') AS failed,
+          uniqExactIf(user_id, outcome = 'success') AS unique_users
+   FROM login_events FINAL
+   GROUP BY hour`,
+);
+
+/** By the day on which the session began; median and p95 are of the sessions that were logged out. */
+export const sessionDurations = defineView(
+  "session_durations",
+  `SELECT toDate(started_at) AS day, count() AS sessions,
+          quantileExactOrNull(0.5)(duration_ms) AS median_ms, quantileExactOrNull(0.95)(duration_ms) AS p95_ms
+   FROM login_sessions
+   GROUP BY day`,
+);
+
+/** The history of every cart: what was accepted, and what was refused, with its reason. */
+export const cartEvents = defineTable("cart_events", {
+  columns: {
+    event_id: c.uuid(),
+    cart_id: c.string(),
+    user_id: c.string().default(""),
+    type: c.string().lowCardinality(),
+    sku: c.string().default(""),
+    quantity: c.uint32().default(0),
+    unit_price_cents: c.uint64().default(0),
+    checkout_id: c.string().default(""),
+    reason: c.string().lowCardinality().default(""),
+    at: c.dateTime64(3),
+  },
+  orderBy: ["cart_id", "at", "event_id"],
+  partitionBy: { unit: "day", column: "at" },
+  ttl: { column: "at", days: 400 },
+});
+
+export const orderOutcomes = defineTable("order_outcomes", {
+  columns: {
+    checkout_id: c.string(),
+    order_id: c.string(),
+    cart_id: c.string(),
+    user_id: c.string(),
+    outcome: c.string().lowCardinality(),
+    reason: c.string().default(""),
+    total_cents: c.uint64().default(0),
+    at: c.dateTime64(3),
+  },
+  orderBy: ["checkout_id"],
+});
+
+/** One row a checkout. */
+export const orders = defineView(
+  "orders",
+  `SELECT order_id, checkout_id, cart_id, user_id, outcome, reason, total_cents, at FROM order_outcomes FINAL`,
+);
+
+/** Beside the tables that pipelines write, in the order in which they can be created. */
+export const derived = [sessionTimes, loginSessions, loginsByUserDay, loginsByHour, sessionDurations, orders] as const;

@@ -1,0 +1,3 @@
+/** The public door `headrace/saga`: it is bundled into the workflow sandbox. */
+export { participants } from "./participants.ts";
+export { type CommittedSaga, type OpenSaga, type Refusal, type Reversible, type StepContext, saga, type UndoContext } from "./saga.ts";
