@@ -1,0 +1,36 @@
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { createJiti } from "jiti";
+import { HeadraceError, messageOf, ConfigError } from "../core/errors.ts";
+import type { AppPlan } from "../plan/plan.ts";
+
+/** Loads a module of the user's, TypeScript or JavaScript. */
+export async function loadModule(path: string): Promise<Readonly<Record<string, unknown>>> {
+  try {
+    return await createJiti(import.meta.url).import(path);
+  } catch (error) {
+    if (error instanceof HeadraceError) throw error;
+    throw new ConfigError("app.load", `${path} could not be loaded: ${messageOf(error)}`, { cause: error, hint: "Run 'npx tsc' for details." });
+  }
+}
+
+/** The application of the directory: what `pipelines/index.ts` exports as `app`. */
+export async function loadApp(directory: string): Promise<AppPlan> {
+  const path = findModule(directory, "pipelines/index");
+  if (!path) {
+    throw new ConfigError("app.load", `there is no pipelines/index.ts in ${directory}`, {
+      hint: "Run headrace where your application lies, or pass --cwd.",
+    });
+  }
+  const { app } = await loadModule(path);
+  const plan = (app as { plan?: AppPlan } | undefined)?.plan;
+  if (plan?.kind !== "app") {
+    throw new ConfigError("app.load", `${path} exports no application`, { hint: "Write: export const app = defineApp({ pipelines: [...] })." });
+  }
+  return plan;
+}
+
+/** The file of a module by its path without an ending. */
+export function findModule(directory: string, module: string): string | undefined {
+  return [".ts", ".mts", ".js", ".mjs"].map((ending) => resolve(directory, `${module}${ending}`)).find((path) => existsSync(path));
+}

@@ -1,0 +1,109 @@
+import { Command, CommanderError } from "@commander-js/extra-typings";
+import { exitCodes, reportError } from "./output.ts";
+
+/** Verbs are loaded when they are called: `headrace --help` must not wait for Temporal's native core. */
+const program = new Command("headrace")
+  .description("Typed stream processing on Redis Streams, ClickHouse and Temporal")
+  .option("--cwd <directory>", "where the application lies", process.cwd())
+  .option("--dir <directory>", "where the state of 'headrace up' lies", ".headrace")
+  .option("--debug", "print stack traces", false)
+  .exitOverride()
+  .configureOutput({ writeErr: (text) => process.stderr.write(text) });
+
+let exitCode: number = exitCodes.fine;
+const done = (code: number): void => {
+  exitCode = code;
+};
+const where = () => {
+  const { cwd, dir } = program.opts();
+  return { cwd, dir };
+};
+
+program
+  .command("up")
+  .description("start Redis, ClickHouse and Temporal, and keep them running")
+  .option("--dir <directory>", "where their state lies")
+  .option("--ports <free|standard>", "'standard': 6379, 8123, 7233 and 8233", "free")
+  .option("--json", "print one JSON line when all answer", false)
+  .action(async ({ dir, ports, json }) => done(await (await import("./up.ts")).upVerb({ ...where(), ...(dir !== undefined && { dir }), ports, json })));
+
+program
+  .command("start")
+  .description("run the application: pipelines (worker) and sagas (saga)")
+  .option("--role <roles>", "worker, saga, or all; joined by commas", "all")
+  .option("--pipelines <names>", "only these, joined by commas")
+  .option("--json", "print one JSON line when ready", false)
+  .action(async (options) => done(await (await import("./start.ts")).startVerb({ ...where(), ...options })));
+
+program
+  .command("send")
+  .description("send events from lines of text to a stream")
+  .argument("<stream>")
+  .option("--file <file>", "a file, or - for standard input", "-")
+  .option("--from <format>", "json, or a format of the application", "json")
+  .option("--rate <number>", "events a second at most")
+  .option("--year <year>", "the year of the first line, for stamps without one")
+  .option("--give-up-after <duration>", "how long to wait for Redis, such as 2m")
+  .option("--json", "print the counts as JSON", false)
+  .action(async (stream, options) => done(await (await import("./send.ts")).sendVerb(stream, { ...where(), ...options })));
+
+program
+  .command("sql")
+  .description("ask ClickHouse")
+  .argument("<statement>")
+  .option("--json", "one JSON object a line", false)
+  .action(async (statement, options) => done(await (await import("./sql.ts")).sqlVerb(statement, { ...where(), ...options })));
+
+program
+  .command("migrate")
+  .description("bring ClickHouse's tables and views in line with the application; shows the plan")
+  .option("--apply", "carry the plan out", false)
+  .option("--json", "one JSON object a step", false)
+  .action(async (options) => done(await (await import("./migrate.ts")).migrateVerb({ ...where(), ...options })));
+
+program
+  .command("check")
+  .description("look the application over, without any service")
+  .option("--json", "print the findings as JSON", false)
+  .action(async (options) => done(await (await import("./check.ts")).checkVerb({ ...where(), ...options })));
+
+program
+  .command("audit")
+  .description("prove that every event has one outcome")
+  .option("--json", "one JSON object a pipeline", false)
+  .action(async (options) => done(await (await import("./audit.ts")).auditVerb({ ...where(), ...options })));
+
+program
+  .command("lag")
+  .description("how far each pipeline is with each partition")
+  .option("--json", "one JSON object a line", false)
+  .action(async (options) => done(await (await import("./lag.ts")).lagVerb({ ...where(), ...options })));
+
+const dlq = program.command("dlq").description("what could not be handled, with its bytes and its reason");
+const letters = (name: string, description: string) =>
+  dlq
+    .command(name)
+    .description(description)
+    .option("--pipeline <name>", "only of this pipeline")
+    .option("--stage <name>", "only from this stage")
+    .option("--reason <word>", "only for this reason")
+    .option("--since <time>", "only since an ISO time, or for the last 2h")
+    .option("--json", "one JSON object a line", false);
+letters("ls", "list them").action(async (options) => done(await (await import("./dlq.ts")).dlqLs({ ...where(), ...options })));
+letters("show", "show everything that is kept of one, or of all that the filter finds")
+  .argument("[id]")
+  .action(async (id, options) => done(await (await import("./dlq.ts")).dlqShow({ ...where(), ...options }, id)));
+letters("stats", "count them by pipeline, stage and reason").action(async (options) =>
+  done(await (await import("./dlq.ts")).dlqStats({ ...where(), ...options })),
+);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) exitCode = error.exitCode === 0 ? exitCodes.fine : exitCodes.usage;
+  else exitCode = reportError(error, program.opts().debug);
+}
+// Temporal's native core and idle sockets would keep the process: everything of ours is closed by now.
+process.exitCode = exitCode;
+if (!process.stdout.writableNeedDrain) process.exit(exitCode);
+process.stdout.once("drain", () => process.exit(exitCode));

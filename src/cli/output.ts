@@ -1,0 +1,46 @@
+import { styleText } from "node:util";
+import { HeadraceError, messageOf } from "../core/errors.ts";
+
+/** Exit codes that scripts rely on. */
+export const exitCodes = { fine: 0, findings: 1, usage: 2, interrupted: 130 } as const;
+
+/** One JSON object on its line of standard output. */
+export const printJson = (value: object): void => {
+  process.stdout.write(`${JSON.stringify(value, (_, part) => (typeof part === "bigint" ? String(part) : part))}\n`);
+};
+
+export const printLine = (text: string): void => {
+  process.stdout.write(`${text}\n`);
+};
+
+/** For people, beside the answer: progress, hints, warnings. */
+export const say = (text: string): void => {
+  process.stderr.write(`${text}\n`);
+};
+
+/** Rows as an aligned table; numbers to the right. */
+export function printTable(rows: readonly Readonly<Record<string, unknown>>[]): void {
+  const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  if (names.length === 0) return;
+  const cells = rows.map((row) => names.map((name) => cellText(row[name])));
+  const widths = names.map((name, i) => Math.max(name.length, ...cells.map((row) => row[i]?.length ?? 0)));
+  const numeric = names.map((_, i) => cells.every((row) => row[i] === "" || /^-?\d+(\.\d+)?$/.test(row[i] ?? "")));
+  const line = (row: readonly string[]) =>
+    row.map((text, i) => (numeric[i] ? text.padStart(widths[i] ?? 0) : text.padEnd(widths[i] ?? 0))).join("  ").trimEnd();
+  printLine(line(names));
+  printLine(widths.map((width) => "─".repeat(width)).join("  "));
+  for (const row of cells) printLine(line(row));
+}
+
+const cellText = (value: unknown): string =>
+  value === undefined || value === null ? "" : typeof value === "object" ? JSON.stringify(value) : String(value);
+
+/** Says what failed and the way out; the stack only with --debug, or where the fault is ours. */
+export function reportError(error: unknown, debug: boolean): number {
+  const red = (text: string) => (process.stderr.isTTY && !process.env.NO_COLOR ? styleText("red", text) : text);
+  say(`${red("error:")} ${messageOf(error)}`);
+  if (error instanceof HeadraceError && error.hint) say(`       ${error.hint}`);
+  if (debug && error instanceof Error) say(error.stack ?? "");
+  else if (!(error instanceof HeadraceError)) say("       Run it again with --debug for the details.");
+  return error instanceof HeadraceError && error.code === "usage" ? exitCodes.usage : exitCodes.findings;
+}

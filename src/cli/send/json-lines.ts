@@ -1,0 +1,40 @@
+import { parseTime } from "../../bus/plain-entry.ts";
+import type { FormatPlan, LineReader, LineResult } from "../../plan/plan.ts";
+
+/**
+ * The format `json`: one event a line, `{"id"?, "type", "time"?, "data"}`. An event without an id gets one from the line's
+ * content, and from how often the same line came before; one without a time has the time of the file.
+ */
+export const jsonLines: FormatPlan = { kind: "format", name: "json", reader: ({ now, idOf }) => reader(now, idOf) };
+
+function reader(now: Date, idOf: (text: string) => string): LineReader {
+  const copies = new Map<string, number>();
+  return (line) => {
+    const text = line.trim();
+    if (text === "") return { kind: "ignored", reason: "blank" };
+    let event: unknown;
+    try {
+      event = JSON.parse(text);
+    } catch (error) {
+      return invalid(`not JSON: ${error instanceof Error ? error.message : error}`);
+    }
+    if (typeof event !== "object" || event === null || Array.isArray(event)) return invalid("not a JSON object");
+    const { id, type, time, data } = event as Record<string, unknown>;
+    if (typeof type !== "string" || type === "") return invalid("no 'type'");
+    if (id !== undefined && (typeof id !== "string" || id === "" || id.length > 128)) return invalid("'id' is not a string of 1 to 128 characters");
+    const at = time === undefined ? now.getTime() : parseTime(time);
+    if (at === undefined) return invalid("'time' is not an RFC 3339 time");
+    if (typeof data !== "object" || data === null || Array.isArray(data)) return invalid("no object 'data'");
+    return { kind: "events", events: [{ id: id ?? idOf(place(text)), type, time: new Date(at), data: data as Record<string, unknown> }] };
+  };
+
+  /** Only texts that come without an id are remembered, by their hash. */
+  function place(text: string): string {
+    const key = idOf(text);
+    const copy = (copies.get(key) ?? 0) + 1;
+    copies.set(key, copy);
+    return `${text}\n${copy}`;
+  }
+}
+
+const invalid = (reason: string): LineResult => ({ kind: "invalid", reason });

@@ -1,0 +1,77 @@
+import { existsSync, readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { ConfigError, messageOf } from "../core/errors.ts";
+import type { Logger } from "../core/log.ts";
+import { openRedisBus } from "../bus/redis/bus.ts";
+import type { Bus } from "../bus/port.ts";
+import { type ClickHouse, createClickHouse } from "../sinks/clickhouse/client.ts";
+import { readStack } from "../stack/state-file.ts";
+
+/** Where the services are looked for: the environment first, then the stack that `headrace up` runs on `dir`. */
+export interface Whereabouts {
+  readonly cwd: string;
+  readonly dir: string;
+}
+
+interface Service {
+  readonly name: string;
+  readonly variable: string;
+  readonly ofStack: (stack: NonNullable<ReturnType<typeof readStack>>) => string;
+}
+
+const services = {
+  redis: { name: "Redis", variable: "REDIS_URL", ofStack: (stack) => stack.redis },
+  clickhouse: { name: "ClickHouse", variable: "CLICKHOUSE_URL", ofStack: (stack) => stack.clickhouse },
+  temporal: { name: "Temporal", variable: "TEMPORAL_ADDRESS", ofStack: (stack) => stack.temporal },
+} as const satisfies Record<string, Service>;
+
+/** The address of a service. */
+export function addressOf(service: keyof typeof services, { cwd, dir }: Whereabouts): string {
+  const { name, variable, ofStack } = services[service];
+  const given = readEnvironment(variable);
+  if (given) return given;
+  const stack = readStack(resolve(cwd, dir));
+  if (stack) return ofStack(stack);
+  throw new ConfigError("service.unreachable", `no ${name}: ${variable} is not set, and no stack runs on ${resolve(cwd, dir)}`, {
+    hint: `Start one with 'headrace up', or set ${variable}.`,
+  });
+}
+
+/** A variable, or the content of the file that `<variable>_FILE` names: secrets need not stand in the environment. */
+export function readEnvironment(variable: string): string | undefined {
+  const file = process.env[`${variable}_FILE`];
+  if (process.env[variable] || !file) return process.env[variable];
+  if (!existsSync(file)) {
+    throw new ConfigError("config.environment", `${variable}_FILE names ${file}, which is not there`, { hint: "Correct the path, or unset it." });
+  }
+  return readFileSync(file, "utf8").trim();
+}
+
+export const openBus = (where: Whereabouts, logger: Logger): Promise<Bus> => openRedisBus({ url: addressOf("redis", where), logger });
+
+export function openClickHouse(where: Whereabouts): ClickHouse {
+  const setting = (name: string) => readEnvironment(`CLICKHOUSE_${name}`);
+  const [user, password, database] = [setting("USER"), setting("PASSWORD"), setting("DATABASE")];
+  return createClickHouse({
+    url: addressOf("clickhouse", where),
+    ...(user !== undefined && { user }),
+    ...(password !== undefined && { password }),
+    ...(database !== undefined && { database }),
+  });
+}
+
+/** A client of the Temporal server; Temporal's own variables and configuration file say the rest (namespace, TLS, API key). */
+export async function openTemporal(where: Whereabouts) {
+  const [{ Client, Connection }, { loadClientConnectConfig }] = await Promise.all([import("@temporalio/client"), import("@temporalio/envconfig")]);
+  const { connectionOptions, namespace } = loadClientConnectConfig();
+  const address = process.env.TEMPORAL_ADDRESS ? connectionOptions.address : addressOf("temporal", where);
+  try {
+    const connection = await Connection.connect({ ...connectionOptions, ...(address !== undefined && { address }) });
+    return { connection, client: new Client({ connection, ...(namespace !== undefined && { namespace }) }) };
+  } catch (error) {
+    throw new ConfigError("service.unreachable", `Temporal does not answer at ${address}: ${messageOf(error)}`, {
+      cause: error,
+      hint: "Start it with 'headrace up', or set TEMPORAL_ADDRESS.",
+    });
+  }
+}

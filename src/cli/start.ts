@@ -1,0 +1,71 @@
+import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
+import { ConfigError } from "../core/errors.ts";
+import { loadApp } from "./load-app.ts";
+import { createLogger } from "./logger.ts";
+import { exitCodes, printJson, say } from "./output.ts";
+import type { Whereabouts } from "./services.ts";
+import type { Role } from "./start/role.ts";
+import { sagaRole } from "./start/saga-role.ts";
+import { workerRole } from "./start/worker-role.ts";
+
+const roles: Readonly<Record<string, Role>> = { worker: workerRole, saga: sagaRole };
+
+export interface StartOptions extends Whereabouts {
+  readonly role: string;
+  readonly pipelines?: string | undefined;
+  readonly json: boolean;
+}
+
+/** `headrace start`: the processes of the application, until SIGTERM or SIGINT; a second signal ends at once. */
+export async function startVerb(options: StartOptions): Promise<number> {
+  const names = options.role === "all" ? Object.keys(roles) : splitList(options.role);
+  const unknown = names.find((name) => !(name in roles));
+  if (unknown !== undefined || names.length === 0) {
+    throw new ConfigError("usage", `there is no role '${unknown ?? ""}'`, { hint: `There are ${Object.keys(roles).join(", ")} and all.` });
+  }
+  const logger = createLogger();
+  const stop = new AbortController();
+  const signals = onSignals(stop);
+  const whole = await loadApp(options.cwd);
+  const app = { ...whole, pipelines: pick(whole.pipelines, options.pipelines) };
+  const instance = `${hostname()}-${process.pid}-${randomBytes(3).toString("hex")}`;
+  const ready = [];
+  for (const name of names) ready.push(await (roles[name] as Role)({ app, instance, logger, where: options }));
+
+  const running = ready.map((role) =>
+    role.run(stop.signal).catch((error) => {
+      stop.abort();
+      throw error;
+    }),
+  );
+  if (options.json) printJson({ ready: true, roles: names, instance, pid: process.pid });
+  else say(`Running ${names.join(", ")} as ${instance}. Ctrl-C stops.`);
+  const ended = await Promise.allSettled(running);
+  const failed = ended.find((result) => result.status === "rejected");
+  if (failed) throw failed.reason;
+  return signals.received === "SIGINT" ? exitCodes.interrupted : exitCodes.fine;
+}
+
+function onSignals(stop: AbortController): { readonly received: string | undefined } {
+  const state: { received: string | undefined } = { received: undefined };
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.on(signal, () => {
+      if (state.received !== undefined) process.exit(exitCodes.interrupted);
+      state.received = signal;
+      stop.abort();
+    });
+  }
+  return state;
+}
+
+function pick<Named extends { readonly name: string }>(all: readonly Named[], wanted: string | undefined): readonly Named[] {
+  if (wanted === undefined) return all;
+  return splitList(wanted).map((name) => {
+    const found = all.find((one) => one.name === name);
+    if (!found) throw new ConfigError("usage", `there is no pipeline '${name}'`, { hint: `There are ${all.map((one) => one.name).join(", ")}.` });
+    return found;
+  });
+}
+
+const splitList = (text: string): readonly string[] => text.split(",").map((part) => part.trim()).filter((part) => part !== "");

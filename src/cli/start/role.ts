@@ -1,0 +1,19 @@
+import type { Logger } from "../../core/log.ts";
+import type { AppPlan } from "../../plan/plan.ts";
+import type { Whereabouts } from "../services.ts";
+
+export interface RoleContext {
+  /** With only the pipelines that were asked for. */
+  readonly app: AppPlan;
+  /** Names this process, uniquely. */
+  readonly instance: string;
+  readonly logger: Logger;
+  readonly where: Whereabouts;
+}
+
+/** A role that is connected and ready; `run` resolves after `stop` has aborted and its work is settled. */
+export interface ReadyRole {
+  run(stop: AbortSignal): Promise<void>;
+}
+
+export type Role = (context: RoleContext) => Promise<ReadyRole>;

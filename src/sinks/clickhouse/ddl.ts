@@ -1,0 +1,101 @@
+import { createHash } from "node:crypto";
+import { ConfigError } from "../../core/errors.ts";
+import type { ColumnPlan, ColumnType, TablePlan, ViewPlan } from "../../plan/table.ts";
+import { quoteName, quoteText } from "./quote.ts";
+import { columnType } from "./types.ts";
+
+/** `CREATE TABLE` of a table that pipelines write. */
+export function createTable(table: TablePlan): string {
+  const lines = table.columns.map((column) => `  ${columnDefinition(column)}`);
+  const clauses = [
+    `ENGINE = ${engineOf(table)}`,
+    ...(table.partitionBy ? [`PARTITION BY ${partitionKey(table)}`] : []),
+    `ORDER BY (${table.orderBy.map(quoteName).join(", ")})`,
+    ...(table.ttl ? [`TTL ${ttlExpression(table.ttl)}`] : []),
+    `SETTINGS ${settingsOf(table)}`,
+    `COMMENT ${quoteText("headrace table")}`,
+  ];
+  return `CREATE TABLE IF NOT EXISTS ${quoteName(table.name)} (\n${lines.join(",\n")}\n)\n${clauses.join("\n")}`;
+}
+
+/** A column as `CREATE TABLE` and `ADD COLUMN` write it. */
+export function columnDefinition(column: ColumnPlan): string {
+  const fallback = column.fallback === undefined || column.fallback === null ? "" : ` DEFAULT ${literal(column.type, column.fallback)}`;
+  const codec = column.codec === undefined ? "" : ` CODEC(${column.codec})`;
+  return `${quoteName(column.name)} ${columnType(column)}${fallback}${codec}`;
+}
+
+/** The partition key as `system.tables` prints it, apart from quotes, or the empty string. */
+export function partitionKey({ partitionBy }: TablePlan): string {
+  if (partitionBy === undefined) return "";
+  return `${partitionBy.unit === "day" ? "toYYYYMMDD" : "toYYYYMM"}(${quoteName(partitionBy.column)})`;
+}
+
+/** When rows are deleted. */
+export const ttlExpression = ({ column, days }: { readonly column: string; readonly days: number }): string =>
+  `toDateTime(${quoteName(column)}) + toIntervalDay(${days}) DELETE`;
+
+/** `CREATE VIEW`, or its replacement. Replacing turns a table of that name into a view: look what is there first. */
+export function createView(view: ViewPlan, options: { readonly replace: boolean }): string {
+  const create = options.replace ? "CREATE OR REPLACE VIEW" : "CREATE VIEW IF NOT EXISTS";
+  // The brackets keep a trailing SETTINGS or comment of the SELECT apart from ours.
+  return `${create} ${quoteName(view.name)} AS (\n${view.sql}\n) COMMENT ${quoteText(viewComment(view))}`;
+}
+
+/** Stands in a view's COMMENT: says whether the view there is the one that is wanted, however the server prints its SELECT. */
+export const viewComment = (view: ViewPlan): string => `headrace view ${digest(view.sql)}`;
+
+/** A short name of a text, by which a change is seen. */
+export const digest = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 32);
+
+function engineOf({ engine }: TablePlan): string {
+  switch (engine.kind) {
+    case "mergeTree":
+      return "MergeTree";
+    case "replacingMergeTree":
+      return engine.version === undefined ? "ReplacingMergeTree" : `ReplacingMergeTree(${quoteName(engine.version)})`;
+    default:
+      throw engine satisfies never;
+  }
+}
+
+function settingsOf(table: TablePlan): string {
+  const settings = ["non_replicated_deduplication_window = 0"];
+  if (table.engine.kind === "replacingMergeTree" && table.partitionBy !== undefined) {
+    // A partition that nobody writes any more becomes one part, which makes FINAL cheap.
+    settings.push("min_age_to_force_merge_seconds = 3600", "min_age_to_force_merge_on_partition_only = 1");
+  }
+  if (table.ttl !== undefined && table.partitionBy?.column === table.ttl.column && table.partitionBy.unit === "day") {
+    settings.push("ttl_only_drop_parts = 1");
+  }
+  return settings.join(", ");
+}
+
+/** A value of a column as SQL writes it. */
+function literal(type: ColumnType, value: unknown): string {
+  switch (type.kind) {
+    case "string":
+    case "enum":
+      return quoteText(String(value));
+    case "uuid":
+      return `toUUID(${quoteText(String(value))})`;
+    case "bool":
+    case "int":
+    case "float":
+      return String(value);
+    case "date":
+      return `toDate(${quoteText((value as Date).toISOString().slice(0, 10))})`;
+    case "dateTime":
+      return `toDateTime(${quoteText(isoSeconds(value as Date))}, 'UTC')`;
+    case "dateTime64":
+      return `toDateTime64(${quoteText((value as Date).toISOString().replace("T", " ").replace("Z", ""))}, ${type.precision}, 'UTC')`;
+    case "array": {
+      if (!Array.isArray(value)) throw new ConfigError("config.invalid", "the default of an array column is not an array");
+      return `[${value.map((element) => literal(type.of, element)).join(", ")}]`;
+    }
+    default:
+      throw type satisfies never;
+  }
+}
+
+const isoSeconds = (date: Date): string => date.toISOString().slice(0, 19).replace("T", " ");

@@ -1,0 +1,130 @@
+import type { TablePlan, ViewPlan } from "../../plan/table.ts";
+import { type Catalog, type Existing, plainEngine, plainKey } from "./catalog.ts";
+import { columnDefinition, createTable, createView, partitionKey, ttlExpression, viewComment } from "./ddl.ts";
+import type { MigrationStep, Refused } from "./migration-step.ts";
+import { quoteName } from "./quote.ts";
+import { columnType } from "./types.ts";
+
+/** What a table that pipelines write needs. */
+export function planTable(table: TablePlan, catalog: Catalog): readonly MigrationStep[] {
+  const { name } = table;
+  const there = catalog.get(name);
+  if (there === undefined) return [{ kind: "create", object: name, summary: `create the table ${name}`, sql: createTable(table) }];
+
+  const engine = table.engine.kind === "mergeTree" ? "MergeTree" : "ReplacingMergeTree";
+  if (plainEngine(there.engine) !== engine) {
+    return [refused(name, `${name} is a ${there.engine} there, and is defined as ${engine}`, rebuild(name))];
+  }
+  const steps: MigrationStep[] = [];
+  const sortingKey = table.orderBy.join(", ");
+  if (plainKey(there.sortingKey) !== plainKey(sortingKey)) {
+    steps.push(refused(name, `${name} is sorted by (${there.sortingKey}) there, and is defined with (${sortingKey})`, rebuild(name)));
+  }
+  if (plainKey(there.partitionKey) !== plainKey(partitionKey(table))) {
+    const [has, wants] = [there.partitionKey || "nothing", plainKey(partitionKey(table)) || "nothing"];
+    steps.push(refused(name, `${name} is partitioned by ${has} there, and is defined with ${wants}`, rebuild(name)));
+  }
+  const version = table.engine.kind === "replacingMergeTree" ? table.engine.version : undefined;
+  if (versionOf(there) !== version) {
+    steps.push(refused(name, `${name} has the version ${versionOf(there) ?? "none"} there, and is defined with ${version ?? "none"}`, rebuild(name)));
+  }
+  const wanted = table.columns.map((column) => ({ name: column.name, type: columnType(column), comment: undefined, definition: columnDefinition(column) }));
+  return [...steps, ...planColumns(there, wanted), ...planTtl(table, there)];
+}
+
+/** What a plain view needs. */
+export function planView(view: ViewPlan, catalog: Catalog): readonly MigrationStep[] {
+  const { name } = view;
+  const there = catalog.get(name);
+  if (there === undefined) return [{ kind: "create", object: name, summary: `create the view ${name}`, sql: createView(view, { replace: false }) }];
+  if (there.engine !== "View") {
+    // Replacing would turn the table into a view without a word, and its rows would be gone.
+    return [refused(name, `${name} is a ${there.engine} there, and is defined as a view`, `Rename the view, or move the table away: RENAME TABLE ${name} TO ${name}_old.`)];
+  }
+  if (there.comment === viewComment(view)) return [];
+  return [{ kind: "replace", object: name, summary: `replace the view ${name}`, sql: createView(view, { replace: true }) }];
+}
+
+export interface WantedColumn {
+  readonly name: string;
+  readonly type: string;
+  /** Compared too where it is given. */
+  readonly comment: string | undefined;
+  readonly definition: string;
+}
+
+/** Adds columns, and names to enums; refuses to change or drop any. Defaults and codecs stay as they were created. */
+export function planColumns(there: Existing, wanted: readonly WantedColumn[]): readonly MigrationStep[] {
+  const table = there.name;
+  const steps: MigrationStep[] = [];
+  for (const { name, type, comment, definition } of wanted) {
+    const has = there.columns.find((column) => column.name === name);
+    if (has === undefined) {
+      const sql = `ALTER TABLE ${quoteName(table)} ADD COLUMN IF NOT EXISTS ${definition}`;
+      steps.push({ kind: "alter", object: table, summary: `add the column ${table}.${name}`, sql });
+    } else if (has.type !== type) {
+      if (isLongerEnum(has.type, type)) {
+        const sql = `ALTER TABLE ${quoteName(table)} MODIFY COLUMN ${quoteName(name)} ${type}`;
+        steps.push({ kind: "alter", object: table, summary: `add names to the enum ${table}.${name}`, sql });
+      } else {
+        steps.push(
+          refused(
+            table,
+            `${table}.${name} is ${has.type} there, and is defined as ${type}`,
+            `Give the column a new name; or, when every value fits, run ALTER TABLE ${table} MODIFY COLUMN ${name} ${type} yourself.`,
+          ),
+        );
+      }
+    } else if (comment !== undefined && has.comment !== comment) {
+      steps.push(refused(table, `${table}.${name} holds states of ${has.comment || "something else"}, and is defined as ${comment}`, "Give the column a new name."));
+    }
+  }
+  for (const { name } of there.columns) {
+    if (wanted.some((column) => column.name === name)) continue;
+    steps.push(
+      refused(
+        table,
+        `${table}.${name} is there and not defined; dropping it would lose its values`,
+        `Put the column back into the definition, or run ALTER TABLE ${table} DROP COLUMN ${name} yourself.`,
+      ),
+    );
+  }
+  return steps;
+}
+
+export const refused = (object: string, summary: string, hint: string): Refused => ({ kind: "refused", object, summary, hint });
+
+const rebuild = (name: string): string =>
+  `Define a table with a new name and replay the stream into it; or copy: RENAME TABLE ${name} TO ${name}_old, migrate, INSERT INTO ${name} SELECT … FROM ${name}_old.`;
+
+/** Keeping rows longer is done; deleting rows earlier is for a person to do. */
+function planTtl(table: TablePlan, there: Existing): readonly MigrationStep[] {
+  const found = /\bTTL\b toDateTime\(`?(\w+)`?\) \+ toIntervalDay\((\d+)\)/.exec(there.engineFull);
+  const has = found === null ? undefined : { column: found[1] as string, days: Number(found[2]) };
+  const { name, ttl } = table;
+  if (ttl === undefined) {
+    if (!/\bTTL\b/.test(there.engineFull)) return [];
+    return [{ kind: "alter", object: name, summary: `keep the rows of ${name} for ever`, sql: `ALTER TABLE ${quoteName(name)} REMOVE TTL` }];
+  }
+  if (has?.column === ttl.column && has.days === ttl.days) return [];
+  const sql = `ALTER TABLE ${quoteName(name)} MODIFY TTL ${ttlExpression(ttl)}`;
+  if (has?.column === ttl.column && has.days < ttl.days) {
+    return [{ kind: "alter", object: name, summary: `keep the rows of ${name} for ${ttl.days} days`, sql }];
+  }
+  return [refused(name, `rows of ${name} older than ${ttl.days} days by ${ttl.column} would be deleted`, `Run it yourself when that is what you want: ${plainSql(sql)}`)];
+}
+
+const plainSql = (sql: string): string => sql.replace(/`/g, "");
+
+/** The version column among an engine's arguments; the others of a replicated engine are quoted. */
+function versionOf({ engineFull }: Existing): string | undefined {
+  const last = /^\w+\(([^)]*)\)/.exec(engineFull)?.[1]?.split(",").at(-1)?.replace(/`/g, "").trim();
+  return last === undefined || last === "" || last.startsWith("'") ? undefined : last;
+}
+
+/** Whether `wanted` is the enum `has` with more names at its end. Also inside of Nullable. */
+function isLongerEnum(has: string, wanted: string): boolean {
+  const shape = /^(Nullable\()?(Enum8|Enum16)\((.*?)\)+$/;
+  const [before, after] = [shape.exec(has), shape.exec(wanted)];
+  return before !== null && after !== null && before[1] === after[1] && before[2] === after[2] && (after[3] as string).startsWith(`${before[3]}, `);
+}

@@ -1,0 +1,33 @@
+import type { AggregatePlan } from "../../plan/table.ts";
+
+/** One change, in the order in which it is to be made. Every one may be repeated. */
+export type MigrationStep = CreateDatabase | Statement | Backfill | Refused;
+
+interface StepBase {
+  /** The table or view that it changes. */
+  readonly object: string;
+  /** What it does, for people. */
+  readonly summary: string;
+}
+
+export interface CreateDatabase extends StepBase {
+  readonly kind: "createDatabase";
+  readonly sql: string;
+}
+
+export interface Statement extends StepBase {
+  readonly kind: "create" | "alter" | "replace";
+  readonly sql: string;
+}
+
+/** Fills an aggregate from the rows that are there already. */
+export interface Backfill extends StepBase {
+  readonly kind: "backfill";
+  readonly aggregate: AggregatePlan;
+}
+
+/** A change that would lose data or cannot be made; `hint` says what a person can do. Nothing is applied while there is one. */
+export interface Refused extends StepBase {
+  readonly kind: "refused";
+  readonly hint: string;
+}

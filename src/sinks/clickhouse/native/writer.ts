@@ -1,0 +1,45 @@
+/**
+ * One growing buffer that a block is written into. Encoders reserve room for a whole column, keep `position` in a local while they
+ * write, and put it back: nothing is allocated per value.
+ */
+export interface Writer {
+  bytes: Buffer;
+  view: DataView;
+  position: number;
+}
+
+export function createWriter(initialBytes = 1 << 20): Writer {
+  const bytes = Buffer.allocUnsafeSlow(initialBytes);
+  return { bytes, view: viewOf(bytes), position: 0 };
+}
+
+/** Makes room for `count` more bytes. `bytes` and `view` may be others afterwards. */
+export function reserve(writer: Writer, count: number): void {
+  const needed = writer.position + count;
+  if (needed <= writer.bytes.length) return;
+  const grown = Buffer.allocUnsafeSlow(Math.max(writer.bytes.length * 2, needed));
+  writer.bytes.copy(grown, 0, 0, writer.position);
+  writer.bytes = grown;
+  writer.view = viewOf(grown);
+}
+
+/** An unsigned LEB128 number, up to 2^53. */
+export function writeVarint(writer: Writer, value: number): void {
+  reserve(writer, 8);
+  let rest = value;
+  while (rest >= 128) {
+    writer.bytes[writer.position++] = (rest % 128) | 128;
+    rest = Math.floor(rest / 128);
+  }
+  writer.bytes[writer.position++] = rest;
+}
+
+/** A length and UTF-8 bytes. Half of a surrogate pair becomes U+FFFD, as everywhere in Node. */
+export function writeText(writer: Writer, text: string): void {
+  const length = Buffer.byteLength(text);
+  writeVarint(writer, length);
+  reserve(writer, length);
+  writer.position += writer.bytes.write(text, writer.position, length, "utf8");
+}
+
+const viewOf = (bytes: Buffer): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

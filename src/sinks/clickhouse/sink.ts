@@ -1,0 +1,45 @@
+import { type Clock, systemClock } from "../../core/clock.ts";
+import { type Logger, silentLogger } from "../../core/log.ts";
+import type { ClickHouseSinkPlan } from "../../plan/plan.ts";
+import { retrying } from "../backoff.ts";
+import { createBatcher } from "../batcher.ts";
+import type { Sink } from "../port.ts";
+import type { ClickHouse } from "./client.ts";
+import { insertGroups, prepareInsert } from "./insert.ts";
+import { compileEncoder } from "./native/encoder.ts";
+
+export interface ClickHouseSinkDeps {
+  readonly client: ClickHouse;
+  /** Ends every wait and every insert under way. */
+  readonly signal: AbortSignal;
+  readonly clock?: Clock;
+  readonly random?: () => number;
+  readonly logger?: Logger;
+}
+
+/**
+ * The sink of one table. All writers of the table in a process share it: it joins their rows into batches, keeps one insert under way
+ * and encodes the next batch meanwhile. For that, writers must let rows of two batches be in flight.
+ *
+ * - A row that does not fit its columns, or that ClickHouse refuses for its values, is rejected by itself.
+ * - While ClickHouse is away or overloaded the same rows are tried again, until they are in or `signal` aborts.
+ * - When the table, a view behind it or the rights are wrong, the writes reject with ConfigError `clickhouse.schema`.
+ */
+export function createClickHouseSink(plan: ClickHouseSinkPlan, deps: ClickHouseSinkDeps): Sink {
+  const { client, signal, clock = systemClock, random = Math.random, logger = silentLogger } = deps;
+  const { table, timeoutMs } = plan;
+  const encode = compileEncoder(table);
+
+  const onRetry = (error: Error, failed: number, waitMs: number) =>
+    logger.warn({ table: table.name, failed, waitMs, error: error.message }, "ClickHouse insert failed; it is repeated with the same rows");
+  const send = (block: Buffer) =>
+    retrying(plan.retry, { clock, random, signal, onRetry }, () => client.insertNative(table, block, { signal, timeoutMs }));
+
+  return createBatcher(
+    {
+      prepare: (rows) => prepareInsert(table, encode, rows),
+      deliver: (groups) => insertGroups(groups, { encode, send }),
+    },
+    { name: table.name, batch: plan.batch, clock, signal },
+  );
+}

@@ -1,0 +1,42 @@
+import type { Envelope } from "../bus/envelope.ts";
+import type { Producer } from "../bus/producer.ts";
+import { messageOf, TerminalError } from "../core/errors.ts";
+import type { Rejected, Sink, WriteResult } from "./port.ts";
+
+/** Derived events on a stream of ours. Their ids come from their causes, so one that is written twice is the same event. */
+export class StreamSink implements Sink {
+  readonly #producer: Producer;
+  #inFlight = 0;
+
+  constructor(producer: Producer) {
+    this.#producer = producer;
+  }
+
+  get inFlightRows(): number {
+    return this.#inFlight;
+  }
+
+  async write(rows: readonly unknown[]): Promise<WriteResult> {
+    this.#inFlight += rows.length;
+    try {
+      const rejected: Rejected[] = [];
+      const stored: Promise<void>[] = [];
+      for (const [row, envelope] of (rows as readonly Envelope[]).entries()) {
+        try {
+          stored.push((await this.#producer.send(envelope)).stored);
+        } catch (error) {
+          if (!(error instanceof TerminalError) || error.code !== "event.invalid") throw error;
+          rejected.push({ row, reason: messageOf(error) });
+        }
+      }
+      await Promise.all(stored);
+      return { rejected };
+    } finally {
+      this.#inFlight -= rows.length;
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#producer.flush();
+  }
+}

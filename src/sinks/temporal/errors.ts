@@ -1,0 +1,39 @@
+import { isGrpcServiceError, ServiceError, WorkflowExecutionAlreadyStartedError } from "@temporalio/client";
+import { messageOf } from "../../core/errors.ts";
+
+/** gRPC status codes, from the gRPC specification ("Status codes and their use in gRPC"). */
+const grpc = { invalidArgument: 3, notFound: 5, permissionDenied: 7, failedPrecondition: 9, outOfRange: 11, unimplemented: 12, unauthenticated: 16 } as const;
+
+export type StartFailure =
+  /** There is a workflow of this id, running or closed: the work is under way or done. */
+  | { readonly kind: "exists" }
+  /** This input can never be started. */
+  | { readonly kind: "refused"; readonly reason: string }
+  /** Namespace or rights: nothing can be started until a person changes something. */
+  | { readonly kind: "stop"; readonly reason: string }
+  | { readonly kind: "retry"; readonly reason: string };
+
+/** Sorts what a start of a workflow threw. Unknown failures are retried: a start is safe to repeat. */
+export function sortStartError(error: unknown): StartFailure {
+  if (error instanceof WorkflowExecutionAlreadyStartedError) return { kind: "exists" };
+  const cause = error instanceof ServiceError ? error.cause : error;
+  const reason = messageOf(cause ?? error);
+  if (!isGrpcServiceError(cause)) {
+    // What the client itself refuses before it sends: a value that cannot be converted to a payload.
+    return error instanceof TypeError || (error instanceof Error && error.name === "ValueError") ? { kind: "refused", reason } : { kind: "retry", reason };
+  }
+  switch (cause.code) {
+    case grpc.invalidArgument:
+    case grpc.outOfRange:
+    case grpc.failedPrecondition:
+      return { kind: "refused", reason };
+    case grpc.notFound:
+    case grpc.permissionDenied:
+    case grpc.unauthenticated:
+    case grpc.unimplemented:
+      return { kind: "stop", reason };
+    default:
+      // RESOURCE_EXHAUSTED is also what a message over the size limit gets; that one never fits.
+      return /larger than max|exceeds (size )?limit|message too large/i.test(reason) ? { kind: "refused", reason } : { kind: "retry", reason };
+  }
+}
