@@ -8,7 +8,9 @@ export interface StoreDeps {
 }
 
 /** A refusal: the participant understood, and says no. It is not tried again. */
-export const refuse = (type: string, message: string): ApplicationFailure => ApplicationFailure.nonRetryable(message, type);
+export const refuse = (type: string, message: string): ApplicationFailure =>
+  // Benign: an expected answer of the business, not an error for logs and metrics.
+  ApplicationFailure.create({ type, message, nonRetryable: true, category: "BENIGN" });
 
 /**
  * Every verb stands three things: coming twice (same answer, no second effect), an undo of what never came (success), and

@@ -62,12 +62,13 @@ export const loginsByHour = defineView(
    GROUP BY hour`,
 );
 
-/** By the day on which the session began; median and p95 are of the sessions that were logged out. */
+/** The sessions whose duration is known, since they were logged out, by the day on which they began. */
 export const sessionDurations = defineView(
   "session_durations",
   `SELECT toDate(started_at) AS day, count() AS sessions,
-          quantileExactOrNull(0.5)(duration_ms) AS median_ms, quantileExactOrNull(0.95)(duration_ms) AS p95_ms
+          quantileExact(0.5)(assumeNotNull(duration_ms)) AS median_ms, quantileExact(0.95)(assumeNotNull(duration_ms)) AS p95_ms
    FROM login_sessions
+   WHERE duration_ms IS NOT NULL
    GROUP BY day`,
 );
 

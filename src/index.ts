@@ -12,5 +12,6 @@ export { type ClickHouseOptions, clickhouse, type SinkRef, type StartWorkflowOpt
 export { type AdoptedStreamOptions, defineStream, type PartitionedStreamOptions, type Stream } from "./dsl/stream.ts";
 export { defineTable, type RowOf, type Table } from "./dsl/table.ts";
 export { defineView } from "./dsl/view.ts";
+export { type OpenProducerOptions, openProducer, type StreamProducer } from "./open-producer.ts";
 export { describe } from "./plan/describe.ts";
 export type { DeadLettered, Decision, Dropped, LineContext, LineEvent, LineReader, LineResult, Outcome, RetryPlan, Sent } from "./plan/plan.ts";

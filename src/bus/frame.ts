@@ -59,7 +59,8 @@ export function encodeFrame(envelopes: readonly Envelope[], codec: "j" | "jz" = 
     minTime = Math.min(minTime, time);
     maxTime = Math.max(maxTime, time);
     const fields = shapes.length < maxShapes ? fieldsOf(data) : null;
-    const name = fields ? `${type}\n${fields.join("\n")}` : type;
+    // The number of fields comes first: without it, no fields and one field without a name would be one shape.
+    const name = fields ? `${fields.length}\n${type}\n${fields.join("\n")}` : `-\n${type}`;
     let shape = known.get(name);
     if (shape === undefined) {
       shape = shapes.push([type, fields]) - 1;
@@ -85,6 +86,12 @@ export function encodeFrame(envelopes: readonly Envelope[], codec: "j" | "jz" = 
   return { count: envelopes.length, codec, minTime, maxTime, checksum: checksum(bytes), body: bytes };
 }
 
+/**
+ * The number of events that a frame's field `n` announces; 1 where it is not a number that a frame can have. The scripts of the
+ * Redis driver count by the same rule, so that what is read and what becomes of it agree, however broken the frame.
+ */
+export const announcedEvents = (n: Buffer | undefined): number => (/^[1-9]\d{0,2}$/.test(String(n)) ? Number(n) : 1);
+
 /** The fields of a plain object; null for anything else, and where `undefined` or `__proto__` would not survive columns. */
 function fieldsOf(data: unknown): readonly string[] | null {
   if (typeof data !== "object" || data === null || Array.isArray(data)) return null;
@@ -105,6 +112,7 @@ export function decodeFrame(fields: ReadonlyMap<string, Buffer>): readonly Envel
   const bytes = fields.get("d");
   if (!bytes) throw undecodable("it has no body");
   if (text("h") !== checksum(bytes)) throw undecodable("its checksum does not fit its body");
+  if (text("c") !== "j" && text("c") !== "jz") throw undecodable(`its codec is '${text("c")}', this reader knows j and jz`);
   let body: Body;
   try {
     const json = text("c") === "jz" ? inflateRawSync(bytes, { maxOutputLength: maxInflatedBytes }) : bytes;
@@ -112,8 +120,9 @@ export function decodeFrame(fields: ReadonlyMap<string, Buffer>): readonly Envel
   } catch (error) {
     throw undecodable(messageOf(error));
   }
-  const count = Number(text("n"));
-  if (!Array.isArray(body?.id) || body.id.length !== count) throw undecodable(`it does not hold the ${text("n")} events that it announces`);
+  const count = announcedEvents(fields.get("n"));
+  if (String(count) !== text("n") || count > frameLimits.maxEvents) throw undecodable(`it announces '${text("n")}' events, and holds 1 to ${frameLimits.maxEvents}`);
+  if (!Array.isArray(body?.id) || body.id.length !== count) throw undecodable(`it does not hold the ${count} events that it announces`);
   try {
     return toEnvelopes(body, count);
   } catch (error) {
@@ -123,6 +132,8 @@ export function decodeFrame(fields: ReadonlyMap<string, Buffer>): readonly Envel
 
 function toEnvelopes(body: Body, count: number): readonly Envelope[] {
   const next = body.s.map(() => 0);
+  // Assigning to it would change the object's prototype instead; encoders keep such data whole.
+  if (body.s.some(([, fields]) => fields?.includes("__proto__"))) throw undecodable("a shape has the field '__proto__'");
   const envelopes: Envelope[] = new Array(count);
   for (let i = 0; i < count; i++) {
     const shape = body.i ? (body.i[i] as number) : 0;
@@ -145,12 +156,23 @@ function toEnvelopes(body: Body, count: number): readonly Envelope[] {
       id: eventId(id),
       type,
       time,
-      source: body.src?.[i] ?? undefined,
-      traceparent: body.tp?.[i] ?? undefined,
+      source: textOf(body.src?.[i]),
+      traceparent: textOf(body.tp?.[i]),
       data,
     };
   }
+  // A column that is too short would have made fields vanish.
+  if (body.d.length !== body.s.length || body.d.some((columns, shape) => !areColumns(columns, body.s[shape] as Shape, next[shape] as number))) {
+    throw undecodable("its columns do not fit its events");
+  }
   return envelopes;
 }
+
+const areColumns = (columns: unknown, [, fields]: Shape, events: number): boolean =>
+  Array.isArray(columns) &&
+  columns.length === (fields?.length ?? 1) &&
+  columns.every((column) => Array.isArray(column) && (column.length === events || (fields === null && column.length <= events)));
+
+const textOf = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
 
 const undecodable = (what: string) => new TerminalError("frame.undecodable", `the frame cannot be read: ${what}`);

@@ -22,10 +22,10 @@ const where = () => {
 program
   .command("up")
   .description("start Redis, ClickHouse and Temporal, and keep them running")
-  .option("--dir <directory>", "where their state lies")
+  .option("--append-fsync <everysec|always>", "when Redis writes to disk; 'always' loses nothing to a crash", "everysec")
   .option("--ports <free|standard>", "'standard': 6379, 8123, 7233 and 8233", "free")
   .option("--json", "print one JSON line when all answer", false)
-  .action(async ({ dir, ports, json }) => done(await (await import("./up.ts")).upVerb({ ...where(), ...(dir !== undefined && { dir }), ports, json })));
+  .action(async (options) => done(await (await import("./up.ts")).upVerb({ ...where(), ...options })));
 
 program
   .command("start")

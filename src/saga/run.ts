@@ -71,6 +71,7 @@ export async function runSaga({ steps, whenUndone, result }: SagaPlan, input: un
     throw ApplicationFailure.create({
       type: "SagaUndone",
       nonRetryable: true,
+      category: "BENIGN",
       message: `refused at '${refusal.step}': ${refusal.message}; everything before it was undone`,
       details: [refusal],
       ...(cause instanceof Error && { cause }),

@@ -11,8 +11,7 @@ export interface LineSource {
 
 /** The lines of a file, or of standard input for `-`. */
 export function openLines(file: string, cwd: string): LineSource {
-  const lines = (input: NodeJS.ReadableStream) => createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY });
-  if (file === "-") return { lines: lines(process.stdin), time: new Date() };
+  if (file === "-") return { lines: linesOf(() => process.stdin), time: new Date() };
   const path = resolve(cwd, file);
   let stats: Stats;
   try {
@@ -21,5 +20,10 @@ export function openLines(file: string, cwd: string): LineSource {
     throw new ConfigError("usage", `${path} cannot be read: ${messageOf(error)}`, { cause: error, hint: "Give the path of a text file, or - for standard input." });
   }
   if (stats.isDirectory()) throw new ConfigError("usage", `${path} is a directory`, { hint: "Give the path of a text file." });
-  return { lines: lines(createReadStream(path)), time: stats.mtime };
+  return { lines: linesOf(() => createReadStream(path)), time: stats.mtime };
+}
+
+/** Opens its input only when the first line is asked for: readline throws away what it reads before it is listened to. */
+async function* linesOf(open: () => NodeJS.ReadableStream): AsyncIterable<string> {
+  yield* createInterface({ input: open(), crlfDelay: Number.POSITIVE_INFINITY });
 }

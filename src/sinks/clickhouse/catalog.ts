@@ -48,4 +48,4 @@ export async function readCatalog(client: ClickHouse): Promise<Catalog | undefin
 export const plainEngine = (engine: string): string => engine.replace(/^(Shared|Replicated)/, "");
 
 /** A key as it can be compared: without quotes, brackets around it and spaces. */
-export const plainKey = (key: string): string => key.replace(/[`\s]/g, "");
+export const plainKey = (key: string): string => key.replace(/[`\s]/g, "").replace(/^\(([^()]*)\)$/, "$1");

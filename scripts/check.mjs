@@ -1,0 +1,112 @@
+// `npm run check`: everything that can be told without running the program. One line a check; names to run only those:
+// `npm run check -- lint imports`.
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { build, repository } from "./lib/build.mjs";
+import { capture } from "./lib/tools.mjs";
+
+const rooms = ["src", "pipelines", "workflows", "activities"];
+
+/** Each returns undefined when all is well, else what is wrong. */
+const checks = {
+  types: () => run("tsc", ["-p", "tsconfig.json"]),
+  build: checkBuild,
+  lint: () =>
+    run("biome", ["check", "--error-on-warnings", "--max-diagnostics=50", "."], "\n`npm run format` puts most of it right."),
+  promises: () => run("oxlint", ["--type-aware", "--deny-warnings"]),
+  imports: checkImports,
+  "dead-code": () => run("knip", ["--no-progress", "--no-config-hints"]),
+  package: checkPackage,
+};
+
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((name) => !Object.hasOwn(checks, name));
+if (unknown.length > 0) {
+  process.stderr.write(`no check is named ${unknown.join(", ")}; there are: ${Object.keys(checks).join(", ")}\n`);
+  process.exit(2);
+}
+
+const failed = [];
+const names = wanted.length > 0 ? wanted : Object.keys(checks);
+for (const name of names) {
+  const started = Date.now();
+  const fault = await checks[name]();
+  const seconds = ((Date.now() - started) / 1_000).toFixed(1);
+  process.stdout.write(`${fault === undefined ? "ok  " : "FAIL"} ${name} (${seconds} s)\n`);
+  if (fault === undefined) continue;
+  failed.push(name);
+  process.stdout.write(`${fault.replace(/^/gm, "     ")}\n`);
+}
+process.stdout.write(
+  `checks: ${names.length - failed.length} passed, ${failed.length} failed${failed.length > 0 ? ` (${failed.join(", ")})` : ""}\n`,
+);
+process.exitCode = failed.length > 0 ? 1 : 0;
+
+async function checkBuild() {
+  try {
+    await build({ say: () => {} });
+    return undefined;
+  } catch (error) {
+    return error.message;
+  }
+}
+
+/** The rules of .dependency-cruiser.mjs, and that it saw every file: with TypeScript 7 alone it sees none, and is content. */
+function checkImports() {
+  const present = rooms.filter((room) => existsSync(join(repository, room)));
+  const files = present.flatMap((room) =>
+    readdirSync(join(repository, room), { recursive: true })
+      .filter((name) => name.endsWith(".ts"))
+      .map((name) => `${room}/${name}`),
+  );
+  const args = ["--config", ".dependency-cruiser.mjs", "--output-type", "json", ...present];
+  const { status, stdout, stderr } = capture("depcruise", args);
+  let report;
+  try {
+    report = JSON.parse(stdout);
+  } catch {
+    return `dependency-cruiser failed (exit ${status}): ${stderr || stdout}`;
+  }
+  const seen = new Set(report.modules.map(({ source }) => source));
+  const unseen = files.filter((file) => !seen.has(file));
+  const faults = report.summary.violations.map(({ rule, from, to, cycle }) => {
+    const path = cycle?.length > 0 ? [from, ...cycle.map((step) => step.name ?? step)].join(" → ") : `${from} → ${to}`;
+    const comment = report.summary.ruleSetUsed.forbidden.find(({ name }) => name === rule.name)?.comment ?? "";
+    return `${rule.name}: ${path}\n  ${comment}`;
+  });
+  if (unseen.length > 0)
+    faults.push(`dependency-cruiser did not read ${unseen.length} of ${files.length} files: ${unseen.slice(0, 5).join(", ")}`);
+  return faults.length > 0 ? faults.join("\n") : undefined;
+}
+
+/** The packed package, as a user gets it: its shape, its types, and nothing in it that is not meant for them. */
+function checkPackage() {
+  const folder = mkdtempSync(join(tmpdir(), "headrace-pack-"));
+  try {
+    const packed = spawnSync("npm", ["pack", "--ignore-scripts", "--json", "--pack-destination", folder], {
+      cwd: repository,
+      encoding: "utf8",
+    });
+    if (packed.status !== 0) return `npm pack failed: ${packed.stderr}`;
+    const tarball = join(
+      folder,
+      readdirSync(folder).find((name) => name.endsWith(".tgz")),
+    );
+    const contents = spawnSync("tar", ["-tzf", tarball], { encoding: "utf8" }).stdout.trim().split("\n");
+    const strangers = contents.filter(
+      (path) => !/^package\/(bin|dist)\/|^package\/(package\.json|README\.md|LICENSE|NOTICE)$/.test(path),
+    );
+    if (strangers.length > 0) return `these are packed and should not be: ${strangers.join(", ")}`;
+    return run("publint", ["run", tarball, "--strict"]) ?? run("attw", [tarball, "--profile", "esm-only", "--no-emoji"]);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Undefined when the tool is content, else its output. */
+function run(name, args, hint = "") {
+  const { status, output } = capture(name, args);
+  return status === 0 ? undefined : `${output || `ended with ${status}`}${hint}`;
+}

@@ -1,0 +1,38 @@
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { repository } from "./build.mjs";
+
+/** The packages' programs that the scripts run, by path: no shell, no PATH, the same on every system. */
+const programs = {
+  attw: "@arethetypeswrong/cli/dist/index.js",
+  biome: "@biomejs/biome/bin/biome",
+  depcruise: "dependency-cruiser/bin/dependency-cruise.mjs",
+  knip: "knip/bin/knip.js",
+  oxlint: "oxlint/bin/oxlint",
+  publint: "publint/src/cli.js",
+  tsc: "@typescript/native/bin/tsc",
+  tstyche: "tstyche/build/bin.js",
+  vitest: "vitest/vitest.mjs",
+};
+
+/** Runs a tool and returns what it wrote, uncoloured. */
+export function capture(name, args) {
+  const env = { ...process.env, NO_COLOR: "1" };
+  delete env.FORCE_COLOR;
+  const options = { cwd: repository, encoding: "utf8", env, maxBuffer: 1 << 28 };
+  const { status, signal, stdout, stderr, error } = spawnSync(process.execPath, [pathOf(name), ...args], options);
+  if (error) throw error;
+  return { status: status ?? signal, stdout, stderr, output: `${stdout}${stderr}`.trim() };
+}
+
+/** Runs a tool with its output shown as it comes. */
+export function show(name, args, env = {}) {
+  const options = { cwd: repository, stdio: ["ignore", "inherit", "inherit"], env: { ...process.env, ...env } };
+  const { status, signal, error } = spawnSync(process.execPath, [pathOf(name), ...args], options);
+  if (error) throw error;
+  return { status: status ?? signal };
+}
+
+function pathOf(name) {
+  return join(repository, "node_modules", programs[name]);
+}

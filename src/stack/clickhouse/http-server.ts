@@ -1,0 +1,123 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Session } from "chdb";
+import type { Logger } from "../../core/log.ts";
+import { type AnswerOptions, answerFault, answerStream, answerWhole } from "./answer.ts";
+import { readRequestBody } from "./body.ts";
+import type { Engine, StatementContext } from "./engine.ts";
+import { ClickHouseFault, faultOf } from "./fault.ts";
+import { repeatedHeaderLines } from "./formats.ts";
+import { type ClickHouseRequest, decodedBody, isFromLoopback, readForm, readRequest } from "./request.ts";
+import type { Spool, SpooledData } from "./spool.ts";
+import { type DataInsert, insertFromFile, shapeOfStatement } from "./statement.ts";
+
+/** What the HTTP front needs. */
+export interface HttpServerDeps {
+  readonly engine: Engine;
+  readonly spool: Spool;
+  readonly version: string;
+  readonly log: Logger;
+}
+
+/** These need the whole result at hand: one block does not tell the rest. */
+const wholeResult = /\b(TOTALS|extremes|output_format_json_array_of_rows)\b/i;
+const timezone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+/**
+ * ClickHouse's HTTP interface over the embedded engine. Users and passwords are accepted unchecked: the server
+ * listens on loopback only, and refuses what comes from the pages of a browser. Not there: sessions, external tables,
+ * roles, ClickHouse's own block compression, and KILL QUERY by the client's query id.
+ */
+export function createHttpServer(deps: HttpServerDeps): Server {
+  const server = createServer((request, response) => {
+    serve(request, response, deps).catch((error: unknown) => {
+      deps.log.error({ error }, "a request failed beyond its answer");
+      response.destroy();
+    });
+  });
+  // A slow upload is the client's affair, as with the server.
+  server.requestTimeout = 0;
+  server.keepAliveTimeout = 30_000;
+  return server;
+}
+
+async function serve(request: IncomingMessage, response: ServerResponse, deps: HttpServerDeps): Promise<void> {
+  let options: AnswerOptions = { queryId: "", version: deps.version, timezone, gzip: false };
+  try {
+    if (!isFromLoopback(request)) throw new ClickHouseFault(497, "ACCESS_DENIED", "the embedded ClickHouse answers programs on this machine only");
+    const path = (request.url ?? "/").split("?", 1)[0];
+    if (path === "/ping" || path === "/replicas_status") return answerPlain(response, 200, "Ok.\n");
+    if (path !== "/") return answerPlain(response, 404, `There is no handle ${path}\n`);
+    if (request.method !== "POST" && request.method !== "GET") return answerPlain(response, 405, "Use GET or POST.\n");
+    const form = await readForm(request);
+    const asked = readRequest(request, form);
+    options = { ...options, queryId: asked.queryId, gzip: asked.gzipAnswer };
+    if (request.method === "GET" && asked.query === "") return answerPlain(response, 200, "Ok.\n");
+    const body =
+      form === undefined ? await readRequestBody(asked.query, decodedBody(request), deps.spool) : { kind: "sql" as const, sql: asked.query };
+    if (body.kind === "data") return await insertData(body.insert, body.data, { asked, options, response, engine: deps.engine });
+    await runSql(body.sql, { asked, options, response, engine: deps.engine });
+  } catch (error) {
+    // A client that has left in the middle of its body gets no answer, and nothing was run.
+    if (request.destroyed && !request.complete) return void response.destroy();
+    answerFault(response, options, faultOf(error));
+    // What is still coming of the body has to be read away, or the client never sees the answer.
+    request.resume();
+  }
+}
+
+interface Exchange {
+  readonly asked: ClickHouseRequest;
+  readonly options: AnswerOptions;
+  readonly response: ServerResponse;
+  readonly engine: Engine;
+}
+
+async function insertData(insert: DataInsert, data: SpooledData, { asked, options, response, engine }: Exchange): Promise<void> {
+  try {
+    refuseWriting(asked);
+    const sql = insertFromFile(insert, data.path);
+    const context = contextOf(asked, false);
+    const result = await engine.with("write", context, sql, (session) => session.queryAsync(sql, { format: "TabSeparated" }));
+    // The engine counts what it read from the file; rows that views wrote are not told.
+    const counted = { rows: result.rowsRead, bytes: result.bytesRead };
+    const summary = { readRows: counted.rows, readBytes: counted.bytes, writtenRows: counted.rows, writtenBytes: counted.bytes, elapsedSeconds: result.elapsed };
+    answerWhole(response, options, { format: asked.defaultFormat, body: Buffer.alloc(0), summary });
+  } finally {
+    await data.remove();
+  }
+}
+
+async function runSql(sql: string, { asked, options, response, engine }: Exchange): Promise<void> {
+  const shape = shapeOfStatement(sql);
+  if (shape.secondStatementAt !== undefined) {
+    throw new ClickHouseFault(62, "SYNTAX_ERROR", `Syntax error (Multi-statements are not allowed): failed at position ${shape.secondStatementAt + 1}.`);
+  }
+  if (shape.kind === "writing") refuseWriting(asked);
+  const format = shape.format ?? asked.defaultFormat;
+  const headerLines = repeatedHeaderLines(format);
+  const whole = shape.kind !== "rows" || headerLines === undefined || asked.waitEndOfQuery || wholeResult.test(sql) || asked.settings.has("extremes");
+  await engine.with(shape.kind === "writing" ? "write" : "read", contextOf(asked, shape.marksConnection), sql, async (session: Session) => {
+    if (!whole) return await answerStream(response, options, { format, headerLines, blocks: session.queryStream(sql, { format }) });
+    const result = await session.queryAsync(sql, { format });
+    const bytes = result.bytes();
+    answerWhole(response, options, {
+      format,
+      body: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
+      summary: { readRows: result.rowsRead, readBytes: result.bytesRead, elapsedSeconds: result.elapsed },
+    });
+  });
+}
+
+function contextOf(asked: ClickHouseRequest, marksConnection: boolean): StatementContext {
+  return { database: asked.database, settings: asked.settings, parameters: asked.parameters, marksConnection };
+}
+
+function refuseWriting(asked: ClickHouseRequest): void {
+  if (!asked.readOnly) return;
+  throw new ClickHouseFault(164, "READONLY", "Cannot execute query in readonly mode. For queries over HTTP, method GET implies readonly. You should use method POST for modifying queries.");
+}
+
+function answerPlain(response: ServerResponse, status: number, text: string): void {
+  response.writeHead(status, { "Content-Type": "text/html; charset=UTF-8", "Content-Length": Buffer.byteLength(text) });
+  response.end(text);
+}

@@ -1,0 +1,61 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { messageOf } from "../../core/errors.ts";
+import type { Logger } from "../../core/log.ts";
+import { engineMissingExitCode } from "../services/clickhouse-plan.ts";
+import { Engine } from "./engine.ts";
+import { createHttpServer } from "./http-server.ts";
+import { openSpool } from "./spool.ts";
+
+/** Statements that still run get this long when the process is asked to stop. */
+const drainMs = 5_000;
+
+const write = (level: string) => (fields: object, message: string) => process.stderr.write(`${JSON.stringify({ level, message, ...fields })}\n`);
+const log: Logger = { debug: () => {}, info: write("info"), warn: write("warn"), error: write("error") };
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { dir: { type: "string" }, port: { type: "string" } } });
+  const { dir, port } = values;
+  if (dir === undefined || port === undefined) throw new Error("usage: main.js --dir DIR --port PORT");
+  try {
+    await import("chdb");
+  } catch (error) {
+    process.stderr.write(`ClickHouse's engine (npm package chdb) cannot be loaded on ${process.platform}-${process.arch}: ${messageOf(error)}\n`);
+    process.exit(engineMissingExitCode);
+  }
+  const dataDir = join(dir, "data");
+  mkdirSync(dataDir, { recursive: true });
+  const engine = await Engine.start({ dir: dataDir });
+  const server = createHttpServer({ engine, spool: openSpool(join(dir, "spool")), version: await engine.version(), log });
+
+  let stopping = false;
+  const stop = async (why: string): Promise<void> => {
+    if (stopping) return;
+    stopping = true;
+    log.info({ why }, "stopping");
+    const drained = new Promise<void>((resolve) => server.close(() => resolve()));
+    server.closeIdleConnections();
+    const deadline = new Promise<void>((resolve) => setTimeout(resolve, drainMs));
+    await Promise.race([drained, deadline]);
+    server.closeAllConnections();
+    engine.close();
+    process.exit(0);
+  };
+  process.on("SIGTERM", () => void stop("SIGTERM"));
+  process.on("SIGINT", () => void stop("SIGINT"));
+  // A parent that was killed cannot send a signal: another parent means that it is gone.
+  const parent = process.ppid;
+  setInterval(() => process.ppid !== parent && void stop("the parent is gone"), 500).unref();
+
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(Number(port), "127.0.0.1", resolve);
+  });
+  log.info({ port: Number(port) }, "ready");
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${messageOf(error)}\n`);
+  process.exit(1);
+});

@@ -1,0 +1,133 @@
+import { isMark, isWord, type SqlToken, sqlTokens } from "./sql-tokens.ts";
+
+/** What the HTTP front has to know about a statement before the engine runs it. */
+export interface StatementShape {
+  /** `rows`: can be read as a stream of blocks. `reading`: answers something and changes nothing. `writing`: all else. */
+  readonly kind: "rows" | "reading" | "writing";
+  /** The format that the SQL itself asks for, if it does. */
+  readonly format: string | undefined;
+  /** Offset of a second statement behind a semicolon, which the HTTP interface refuses. */
+  readonly secondStatementAt: number | undefined;
+  /** It leaves something behind in its connection (SET, USE, temporary tables). */
+  readonly marksConnection: boolean;
+}
+
+const readingWords = ["SHOW", "DESCRIBE", "DESC", "EXPLAIN", "EXISTS", "CHECK"];
+
+/** Looks at a whole statement (never at the data of an INSERT). */
+export function shapeOfStatement(sql: string): StatementShape {
+  let first: SqlToken | undefined;
+  let kind: StatementShape["kind"] = "writing";
+  let format: string | undefined;
+  let secondStatementAt: number | undefined;
+  let ended = false;
+  let expectFormatName = false;
+  let marksConnection = false;
+  for (const token of sqlTokens(sql)) {
+    if (ended) {
+      if (isMark(token, ";")) continue;
+      secondStatementAt = token.start;
+      break;
+    }
+    if (first === undefined && !isMark(token, "(")) {
+      first = token;
+      if (isWord(token, "SELECT", "FROM", "WITH")) kind = "rows";
+      else if (isWord(token, ...readingWords)) kind = "reading";
+      marksConnection = isWord(token, "SET", "USE");
+    }
+    if (isWord(token, "TEMPORARY")) marksConnection = true;
+    if (kind === "rows" && token.depth === 0 && isWord(token, "INSERT")) kind = "writing";
+    if (kind === "rows" && token.depth === 0 && isWord(token, "OUTFILE")) kind = "writing";
+    if (token.depth === 0 && isMark(token, ";")) {
+      ended = true;
+      continue;
+    }
+    if (expectFormatName && token.kind === "word") format = token.text;
+    expectFormatName = token.depth === 0 && isWord(token, "FORMAT");
+  }
+  return { kind, format, secondStatementAt, marksConnection };
+}
+
+/** An INSERT whose rows follow the SQL as data in a format. */
+export interface DataInsert {
+  /** `INSERT INTO t (a, b)`, up to where `FROM INFILE` belongs. */
+  readonly target: string;
+  /** `SETTINGS a = 1, …`, or an empty text. */
+  readonly settings: string;
+  readonly format: string;
+  /** Offset of the first byte of data. */
+  readonly dataAt: number;
+}
+
+/**
+ * Reads the head of a text as an INSERT with data behind it. `more`: the text ends before that can be told.
+ * `other`: it is no such INSERT (another statement, INSERT SELECT, INSERT VALUES with its rows).
+ */
+export function readDataInsert(sql: string): DataInsert | "more" | "other" {
+  const tokens = sqlTokens(sql);
+  const next = (): SqlToken | undefined => tokens.next().value ?? undefined;
+  let token = next();
+  if (token === undefined) return "more";
+  if (!isWord(token, "INSERT")) return "other";
+  token = next();
+  if (isWord(token, "INTO")) token = next();
+  if (isWord(token, "TABLE")) token = next();
+  // The name comes first, so that a table called `settings` or `format` is not taken for the clause.
+  if (isWord(token, "FUNCTION")) token = next();
+  if (token === undefined) return "more";
+  token = next();
+  while (isMark(token, ".")) {
+    next();
+    token = next();
+  }
+  let settingsAt: number | undefined;
+  for (; token !== undefined; token = next()) {
+    if (token.depth > 0) continue;
+    if (isWord(token, "SETTINGS") && settingsAt === undefined) settingsAt = token.start;
+    if (isWord(token, "SELECT", "WITH", "WATCH", "INFILE")) return "other";
+    if (isWord(token, "VALUES")) return valuesInsert(sql, token, settingsAt);
+    if (!isWord(token, "FORMAT")) continue;
+    const name = next();
+    // A name that touches the end may go on in the bytes to come; the caller ends the SQL with a line break.
+    if (name === undefined || name.end === sql.length) return "more";
+    if (name.kind !== "word") return "other";
+    return {
+      target: sql.slice(0, settingsAt ?? token.start),
+      settings: settingsAt === undefined ? "" : sql.slice(settingsAt, token.start),
+      format: name.text,
+      dataAt: skipToData(sql, name.end),
+    };
+  }
+  return "more";
+}
+
+/** `VALUES` with nothing behind it yet: the rows come as data. With rows in the SQL, the engine reads them itself. */
+function valuesInsert(sql: string, values: SqlToken, settingsAt: number | undefined): DataInsert | "other" {
+  if (sql.slice(values.end).trim() !== "") return "other";
+  return {
+    target: sql.slice(0, settingsAt ?? values.start),
+    settings: settingsAt === undefined ? "" : sql.slice(settingsAt, values.start),
+    format: "Values",
+    dataAt: sql.length,
+  };
+}
+
+/** As the server does: blanks, then one line break, are not data. A semicolon right behind the name is forgiven. */
+function skipToData(sql: string, from: number): number {
+  return from + ((/^[ \t\f]*;?[ \t\f]*\r?\n?/.exec(sql.slice(from, from + 1_000)) as RegExpExecArray)[0].length);
+}
+
+/** The statement that makes the engine read the data from a file. `SETTINGS` must stand between the file and the format. */
+export function insertFromFile(insert: DataInsert, path: string): string {
+  return `${insert.target.trimEnd()} FROM INFILE ${quoteString(path)} ${insert.settings.trim()} FORMAT ${insert.format}`;
+}
+
+/** A SQL string literal. */
+export function quoteString(text: string): string {
+  return `'${text.replace(/[\\']/g, (char) => `\\${char}`)}'`;
+}
+
+/** A quoted SQL name. */
+export function quoteName(text: string): string {
+  return `\`${text.replace(/[\\`]/g, (char) => `\\${char}`)}\``;
+}

@@ -1,0 +1,99 @@
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { ConfigError, messageOf } from "../core/errors.ts";
+import { isAlive, startMarkOf } from "./process-check.ts";
+
+/** A running stack: its addresses, its state directory, and the process that holds it. */
+export interface StackInfo {
+  readonly redis: string;
+  readonly clickhouse: string;
+  /** `host:port`, as Temporal's clients take it. */
+  readonly temporal: string;
+  readonly temporalUi: string;
+  readonly dir: string;
+  readonly pid: number;
+}
+
+const stackFile = z.object({
+  redis: z.string(),
+  clickhouse: z.string(),
+  temporal: z.string(),
+  temporalUi: z.string(),
+  dir: z.string(),
+  pid: z.int().positive(),
+  startMark: z.string().optional(),
+});
+
+const stackPath = (dir: string) => join(dir, "stack.json");
+
+/** The stack that runs on a state directory, or undefined: none, one that died, or a file that cannot be read. */
+export function readStack(dir: string): StackInfo | undefined {
+  const found = readState(stackPath(dir), stackFile);
+  if (found === undefined || !isAlive(found.pid)) return undefined;
+  const { startMark, ...stack } = found;
+  if (startMark !== undefined && startMarkOf(found.pid) !== startMark) return undefined;
+  return stack;
+}
+
+/** Says that a stack is ready. */
+export function writeStack(stack: StackInfo): void {
+  writeState(stackPath(stack.dir), { ...stack, startMark: startMarkOf(stack.pid) });
+}
+
+/** Says that it is no more. */
+export function removeStack(dir: string): void {
+  rmSync(stackPath(dir), { force: true });
+}
+
+/** A state file's content, or undefined when it is not there or half-written: it is made anew then. */
+export function readState<T>(path: string, schema: z.ZodType<T>): T | undefined {
+  try {
+    return schema.parse(JSON.parse(readFileSync(path, "utf8")));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Writes a state file in one step. Throws ConfigError `stack.state` when the directory does not take it. */
+export function writeState(path: string, content: unknown): void {
+  const beside = `${path}.${process.pid}`;
+  try {
+    writeFileSync(beside, `${JSON.stringify(content)}\n`);
+    renameSync(beside, path);
+  } catch (error) {
+    throw stateFault(path, error);
+  }
+}
+
+/** Makes the state directory and its parts. Throws ConfigError `stack.state`. */
+export function makeDirectories(dirs: readonly string[]): void {
+  for (const dir of dirs) {
+    try {
+      mkdirSync(dir, { recursive: true });
+    } catch (error) {
+      throw stateFault(dir, error);
+    }
+  }
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  EACCES: "it may not be written",
+  EPERM: "it may not be written",
+  EROFS: "its file system is read-only",
+  ENOSPC: "the disk is full",
+  EDQUOT: "the disk quota is used up",
+  ENOTDIR: "a part of its path is a file",
+  EEXIST: "a file is in its place",
+  EISDIR: "a directory is in its place",
+  ENAMETOOLONG: "its name is too long",
+};
+
+/** The sentence for a state directory that does not do. */
+export function stateFault(path: string, error: unknown): ConfigError {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code ?? "";
+  return new ConfigError("stack.state", `the state of the stack cannot be kept in ${path}: ${reasons[code] ?? messageOf(error)}`, {
+    cause: error,
+    hint: "Make room or correct its rights, or name another directory with --dir.",
+  });
+}

@@ -1,0 +1,71 @@
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+
+const bin = fileURLToPath(new URL("../../bin/headrace.js", import.meta.url));
+const root = fileURLToPath(new URL("../..", import.meta.url));
+
+export interface RunOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  /** Text for standard input. */
+  readonly input?: string;
+}
+
+export interface Ran {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs `headrace` as a person would, in the repository, and resolves with what it said. Rejects when it exits with another code than 0. */
+export async function headrace(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
+  const ran = await tryHeadrace(args, options);
+  if (ran.code !== 0) throw new Error(`headrace ${args.join(" ")} exited with ${ran.code}: ${ran.stderr}`);
+  return ran;
+}
+
+/** The same, whatever its exit code. */
+export async function tryHeadrace(args: readonly string[], { env, input }: RunOptions = {}): Promise<Ran> {
+  const running = promisify(execFile)(process.execPath, [bin, ...args], { cwd: root, env: { ...process.env, ...env }, maxBuffer: 256 * 1024 * 1024 });
+  running.child.stdin?.end(input ?? "");
+  return running.then(
+    ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+    (error) => {
+      if (typeof error.code !== "number") throw error;
+      return { code: error.code, stdout: error.stdout, stderr: error.stderr };
+    },
+  );
+}
+
+export interface Headrace {
+  /** The ready line. */
+  readonly ready: Readonly<Record<string, unknown>>;
+  readonly process: ChildProcess;
+  /** SIGTERM, then waits for the end. May be called twice. */
+  stop(): Promise<void>;
+  /** kill -9, then waits for the end. */
+  kill(): Promise<void>;
+  /** What it said on standard error so far. */
+  said(): string;
+}
+
+/** Starts a verb that stays, such as `up` or `start`, and resolves with its ready line. It needs `--json` among its arguments. */
+export async function startHeadrace(args: readonly string[], { env }: RunOptions = {}): Promise<Headrace> {
+  const child = spawn(process.execPath, [bin, ...args], { cwd: root, env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+  const exit = once(child, "exit");
+  let stderr = "";
+  child.stderr.on("data", (data) => {
+    stderr += data;
+  });
+  const first = new Promise<string>((resolve, reject) => {
+    createInterface({ input: child.stdout }).once("line", resolve);
+    exit.then(([code]) => reject(new Error(`headrace ${args.join(" ")} ended with ${code} before it was ready: ${stderr}`)), reject);
+  });
+  const end = async (signal: NodeJS.Signals) => {
+    if (child.exitCode === null && child.signalCode === null) child.kill(signal);
+    await exit;
+  };
+  return { ready: JSON.parse(await first), process: child, stop: () => end("SIGTERM"), kill: () => end("SIGKILL"), said: () => stderr };
+}
