@@ -14,4 +14,4 @@ export { defineTable, type RowOf, type Table } from "./dsl/table.ts";
 export { defineView } from "./dsl/view.ts";
 export { type OpenProducerOptions, openProducer, type StreamProducer } from "./open-producer.ts";
 export { describe } from "./plan/describe.ts";
-export type { DeadLettered, Decision, Dropped, LineContext, LineEvent, LineReader, LineResult, Outcome, RetryPlan, Sent } from "./plan/plan.ts";
+export type { DeadLettered, Decision, Dropped, GuardsPlan, LineContext, LineEvent, LineReader, LineResult, Outcome, RetryPlan, Sent } from "./plan/plan.ts";

@@ -1,5 +1,5 @@
 import { ConfigError } from "../core/errors.ts";
-import type { DeadLettered, Decision, Dropped, EndPlan, PipelinePlan, StagePlan, StreamPlan } from "../plan/plan.ts";
+import type { DeadLettered, Decision, Dropped, EndPlan, GuardsPlan, PipelinePlan, StagePlan, StreamPlan } from "../plan/plan.ts";
 import type { NoExtra } from "./hints.ts";
 import type { MustDecide, SendTo } from "./outcome.ts";
 import { streamSink, type SinkRef } from "./sinks.ts";
@@ -15,10 +15,14 @@ export interface PipelineBuilder<out T> {
   /** Lets through what `keep` holds for; the rest is dropped, counted under the stage's name. A type guard narrows. */
   filter<Narrow extends T>(name: string, keep: (value: T) => value is Narrow): PipelineBuilder<Narrow>;
   filter(name: string, keep: (value: T) => boolean): PipelineBuilder<T>;
-  /** Turns each value into another. */
-  map<Next>(name: string, transform: (value: T) => Next | Promise<Next>): PipelineBuilder<Next>;
+  /** Turns each value into another. A function that asks the world wants guards. */
+  map<Next>(name: string, transform: (value: T) => Next | Promise<Next>, guards?: GuardsPlan): PipelineBuilder<Next>;
   /** Turns each value into any number of others; none counts as a drop under the stage's name. */
-  flatMap<Next>(name: string, transform: (value: T) => readonly Next[] | Promise<readonly Next[]>): PipelineBuilder<Next>;
+  flatMap<Next>(
+    name: string,
+    transform: (value: T) => readonly Next[] | Promise<readonly Next[]>,
+    guards?: GuardsPlan,
+  ): PipelineBuilder<Next>;
   /**
    * Keeps a state for each key. It moves in the same step as the ack, so each event changes it exactly once, whatever
    * crashes. The values that `decide` returns go on; the keys of one partition are folded in the order of their events.
@@ -75,7 +79,16 @@ export function pipeline(name: string): PipelineStart {
       hint: "Use lower-case letters, digits and hyphens.",
     });
   }
-  return { from: (...streams) => builder({ name, sources: streams.map((stream) => stream.plan), stages: [] }) };
+  return {
+    from: (...streams) => {
+      const sources = streams.map((stream) => stream.plan);
+      const twice = sources.find((source, i) => sources.some((other, k) => k < i && other.name === source.name));
+      if (twice) {
+        throw new ConfigError("config.invalid", `pipeline '${name}': reads stream '${twice.name}' twice`, { hint: "Name each stream once." });
+      }
+      return builder({ name, sources, stages: [] });
+    },
+  };
 }
 
 function builder<T>(draft: Draft): PipelineBuilder<T> {
@@ -90,8 +103,8 @@ function builder<T>(draft: Draft): PipelineBuilder<T> {
   const end = (end: EndPlan): Pipeline => ({ plan: { kind: "pipeline", ...draft, end } });
   return {
     filter: (name: string, keep: (value: T) => boolean) => add({ kind: "filter", name, keep }),
-    map: (name, transform) => add({ kind: "map", name, transform }),
-    flatMap: (name, transform) => add({ kind: "flatMap", name, transform }),
+    map: (name, transform, guards) => add({ kind: "map", name, transform, guards }),
+    flatMap: (name, transform, guards) => add({ kind: "flatMap", name, transform, guards }),
     fold: (name, options) => add({ kind: "fold", name, ...options }),
     to: (sink, toRow) => end({ kind: "to", sink: sink.plan, toRow }),
     emit: (stream, toEvent) => end({ kind: "to", sink: streamSink(stream), toRow: toEvent }),

@@ -44,6 +44,16 @@ export interface RetryPlan {
   readonly maxMs: number;
 }
 
+/** What protects a stage's function from the world that it asks, and that world from us. */
+export interface GuardsPlan {
+  /** Tries again what threw a RetryableError or took too long, at most `attempts` times, before the entries are given back. */
+  readonly retry?: RetryPlan & { readonly attempts: number };
+  /** When a call is given up, milliseconds. */
+  readonly timeoutMs?: number;
+  /** After so many failures in a row nothing is called for `openMs`. */
+  readonly breaker?: { readonly failures: number; readonly openMs: number };
+}
+
 /** How a ClickHouse sink cuts its batches: whichever limit is met first. */
 export interface BatchPlan {
   readonly maxRows: number;
@@ -82,8 +92,8 @@ export type SinkPlan = ClickHouseSinkPlan | WorkflowSinkPlan | StreamSinkPlan;
 
 export type StagePlan =
   | { readonly kind: "filter"; readonly name: string; readonly keep: (value: never) => boolean }
-  | { readonly kind: "map"; readonly name: string; readonly transform: (value: never) => unknown }
-  | { readonly kind: "flatMap"; readonly name: string; readonly transform: (value: never) => unknown }
+  | { readonly kind: "map"; readonly name: string; readonly transform: (value: never) => unknown; readonly guards: GuardsPlan | undefined }
+  | { readonly kind: "flatMap"; readonly name: string; readonly transform: (value: never) => unknown; readonly guards: GuardsPlan | undefined }
   | FoldPlan;
 
 /** Keyed state: `decide` looks at the state and the value, `evolve` moves the state on by what was decided. Both are pure. */
@@ -174,6 +184,16 @@ export interface AppPlan {
   /** Tables, aggregates and views, in the order in which they can be created. */
   readonly tables: readonly TableObjectPlan[];
   readonly formats: readonly FormatPlan[];
+}
+
+/**
+ * The partition key of an event's data.
+ * @throws TypeError where the function that finds it returns no string
+ */
+export function partitionKey({ type, keyOf }: EventPlan, data: unknown): string {
+  const key = (keyOf as (data: unknown) => unknown)(data);
+  if (typeof key !== "string") throw new TypeError(`the key of '${type}' is not a string`);
+  return key;
 }
 
 /** The sinks of a pipeline by the name under which outcomes name them; `to` is the name of the only one. */

@@ -1,8 +1,8 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
-import type { Envelope } from "../bus/envelope.ts";
+import { type Envelope, isDate } from "../bus/envelope.ts";
 import { days } from "../core/duration.ts";
 import { ConfigError } from "../core/errors.ts";
-import type { EventPlan, StreamPlan } from "../plan/plan.ts";
+import { type EventPlan, partitionKey, type StreamPlan } from "../plan/plan.ts";
 
 /** An event that passed: what stages get. The DSL's `Event` is the typed view of it. */
 export interface AdmittedEvent {
@@ -41,7 +41,7 @@ export function compileAdmission(stream: StreamPlan): (envelope: Envelope, now: 
       });
     }
     if (result.issues) return { reason: "schema", error: `'${type}' does not fit its schema: ${describeIssues(result.issues)}` };
-    const event = { id, type, time: new Date(time), key: (plan.keyOf as (data: unknown) => string)(result.value), source, data: result.value };
+    const event = { id, type, time: new Date(time), key: partitionKey(plan, result.value), source, data: result.value };
     return traceparent === undefined ? event : { ...event, traceparent };
   };
 }
@@ -58,4 +58,4 @@ function describeIssues(issues: readonly StandardSchemaV1.Issue[]): string {
     .join("; ");
 }
 
-const isoOf = (time: number): string => (Math.abs(time) <= 8.64e15 ? new Date(time).toISOString() : String(time));
+const isoOf = (time: number): string => (isDate(time) ? new Date(time).toISOString() : String(time));

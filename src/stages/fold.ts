@@ -1,3 +1,4 @@
+import { TerminalError } from "../core/errors.ts";
 import type { DeadLettered, Dropped, FoldPlan } from "../plan/plan.ts";
 import { each } from "./each.ts";
 import type { Outcomes, Run } from "./run.ts";
@@ -21,6 +22,7 @@ export function fold(plan: FoldPlan, next: Run): Run {
       return outcomes.deadLetter({ stage: name, reason: decided.reason, error: decided.reason });
     }
     for (const one of decided) state = evolve(state, one);
+    if (state === undefined) throw new TerminalError("event.invalid", `fold '${name}': evolve returned no state`, { hint: "Return the new state on every path." });
     outcomes.states.set(name, key, state);
     if (decided.length === 0) return outcomes.drop(name);
     return each(decided, next, outcomes);
