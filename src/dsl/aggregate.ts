@@ -78,7 +78,7 @@ export interface AggregateOptions<Row> {
  * @throws ConfigError `config.invalid` where the definition cannot work.
  * @example
  * const sessions = defineAggregate("session_times", {
- *   from: logins,
+ *   from: loginEvents,
  *   where: "session_id != ''",
  *   groupBy: ["user_id", "session_id"],
  *   columns: { started_at: aggregates.min("at"), ended_at: aggregates.max("at", { where: "outcome = 'ended'" }) },

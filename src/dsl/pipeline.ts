@@ -68,9 +68,11 @@ interface Draft {
  * @throws ConfigError when the name is not lower-case letters, digits and hyphens, or a stage's name is used twice
  * @example
  * ```ts
- * export const loginAnalytics = pipeline("login-analytics")
+ * const failures = defineTable("failures", { columns: { event_id: c.uuid(), user_id: c.string() }, orderBy: ["user_id", "event_id"] });
+ * export const loginFailures = pipeline("login-failures")
  *   .from(logins)
- *   .to(clickhouse(loginEvents), (event) => ({ event_id: event.id, user_id: event.data.userId, at: event.time }));
+ *   .filter("failed", (event) => event.type === "login.failed")
+ *   .to(clickhouse(failures), (event) => ({ event_id: event.id, user_id: event.data.userId }));
  * ```
  */
 export function pipeline(name: string): PipelineStart {
