@@ -1,6 +1,6 @@
 import { defineApp } from "headrace";
 import { carts } from "./carts.ts";
-import { sshd } from "./formats/index.ts";
+import { sshd } from "./formats/sshd.ts";
 import { loginAnalytics } from "./login-analytics.ts";
 import { orders } from "./orders.ts";
 import { derived } from "./tables.ts";

@@ -1,32 +1,7 @@
+import { defineFormat, type LineContext, type LineReader, type LineResult } from "headrace";
 import { readLogLine } from "./log-line.ts";
 import { readSshdText } from "./sshd-text.ts";
 import { yearClock } from "./year-clock.ts";
-
-export interface LineContext {
-  /** The year of a file's first stamped line, for classic stamps, which have none. Default: the latest that is not in the future. */
-  readonly year?: number;
-  readonly now: Date;
-  /** A UUID made of the text's hash: equal texts give equal ids. */
-  readonly idOf: (text: string) => string;
-}
-
-/** Where a line stood. `line` counts from 1. */
-export interface LinePlace {
-  readonly file: string;
-  readonly line: number;
-}
-
-export interface LineEvent {
-  readonly id: string;
-  readonly type: string;
-  readonly time: Date;
-  readonly data: Record<string, unknown>;
-}
-
-export type LineOutcome =
-  | { readonly kind: "events"; readonly events: readonly LineEvent[] }
-  | { readonly kind: "ignored"; readonly reason: string }
-  | { readonly kind: "invalid"; readonly reason: string };
 
 interface Session {
   readonly userId: string;
@@ -47,25 +22,15 @@ const repeatedCloseMs = 60_000;
  * Reads an sshd log line by line: classic syslog, ISO stamps, or `journalctl -o json`. Stamps without a zone are UTC.
  *
  * `Failed …` is a `login.failed` (N of them for "message repeated N times"), `Accepted …` a `login.succeeded`, and pam_unix's
- * "session closed" the `login.ended` of the session that the same process opened. All else is ignored; a line of no log is invalid.
+ * "session closed" the `login.ended` of the session that the same process opened. All else is ignored; what is no log is invalid.
  * A session is `<pid>@<login time>`, since pids recur, or `<pid>` where the login was not seen.
  *
  * **Ids** are made of what a line says (time, host, pid, text) and of how many lines of the file said exactly the same before it.
- * So a log may be sent again under another name, from stdin, after lines were appended, or after rotation took its head away (a line
- * number would not stand that), and every event keeps its id. Reading starts afresh where `place.file` changes: a file means the
- * same alone and among others. For a session that spans two rotated files, pipe them in as one.
+ * So a log may be sent again under another name, from stdin, after lines were appended, or after rotation took its head away,
+ * which a line number would not stand, and every event keeps its id. For a session that spans two rotated files, pipe them
+ * in as one.
  */
-export function sshdReader(context: LineContext): (line: string, place: LinePlace) => LineOutcome {
-  let file: string | undefined;
-  let read = fileReader(context);
-  return (line, place) => {
-    if (file !== undefined && file !== place.file) read = fileReader(context);
-    file = place.file;
-    return read(line);
-  };
-}
-
-function fileReader(context: LineContext): (line: string) => LineOutcome {
+export function sshdReader(context: LineContext): LineReader {
   const yearOf = yearClock(context);
   const sessions = new Map<string, Session>();
   const timesSeen = new Map<string, number>();
@@ -96,7 +61,7 @@ function fileReader(context: LineContext): (line: string) => LineOutcome {
     if (what.kind !== "failed" && pid === "") return { kind: "invalid", reason: "no process id, so the session has no name" };
 
     const content = [time.toISOString(), host, pid, entry.text];
-    const events = (type: string, data: Record<string, unknown>, count = 1): LineOutcome => ({
+    const events = (type: string, data: Record<string, unknown>, count = 1): LineResult => ({
       kind: "events",
       events: idsOf(content, count).map((id) => ({ id, type, time, data })),
     });
@@ -123,7 +88,7 @@ function fileReader(context: LineContext): (line: string) => LineOutcome {
   };
 }
 
-/** sshd logs the name the client sent, PAM the account it was mapped to: `CORP\\alice`, `alice@corp` and `Alice` are all alice. */
+/** sshd logs the name the client sent, PAM the account it became: `CORP\\alice`, `alice@corp` and `Alice` are all alice. */
 function sameAccount(a: string, b: string): boolean {
   const account = (name: string) => name.replace(/^.*\\/, "").replace(/@.*$/, "").toLowerCase();
   return a === b || account(a) === account(b);
@@ -139,4 +104,7 @@ function remember<V>(map: Map<string, V>, key: string, value: V, limit: number):
   }
 }
 
-const ignored = (reason: string): LineOutcome => ({ kind: "ignored", reason });
+const ignored = (reason: string): LineResult => ({ kind: "ignored", reason });
+
+/** `headrace send logins --from sshd` */
+export const sshd = defineFormat("sshd", sshdReader);
