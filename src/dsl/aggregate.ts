@@ -22,7 +22,11 @@ export interface AggregateFilter {
   readonly where?: string;
 }
 
-const make = <Name extends string>(aggregate: IdempotentAggregate, args: readonly Name[], filter?: AggregateFilter): AggregateColumn<Name> => ({
+const make = <Name extends string>(
+  aggregate: IdempotentAggregate,
+  args: readonly Name[],
+  filter?: AggregateFilter,
+): AggregateColumn<Name> => ({
   kind: "aggregateColumn",
   aggregate,
   args,
@@ -56,11 +60,16 @@ export const aggregates = {
   uniqCombined64: <const Name extends string>(column: Name, filter?: AggregateFilter) => make("uniqCombined64", [column], filter),
   /** The different values, in no order. */
   groupUniqArray: <const Name extends string>(column: Name, filter?: AggregateFilter) => make("groupUniqArray", [column], filter),
-  sum: refused<TypeHint<"A materialised view sees repeated rows: a sum would be too high. Sum over the table with FINAL in a defineView.">>("a sum"),
-  count: refused<TypeHint<"A materialised view sees repeated rows: a count would be too high. Count ids with aggregates.uniqExact.">>("a count"),
-  avg: refused<TypeHint<"A materialised view sees repeated rows: an average would be wrong. Average over the table with FINAL in a defineView.">>(
-    "an average",
-  ),
+  sum: refused<
+    TypeHint<"A materialised view sees repeated rows: a sum would be too high. Sum over the table with FINAL in a defineView.">
+  >("a sum"),
+  count:
+    refused<TypeHint<"A materialised view sees repeated rows: a count would be too high. Count ids with aggregates.uniqExact.">>(
+      "a count",
+    ),
+  avg: refused<
+    TypeHint<"A materialised view sees repeated rows: an average would be wrong. Average over the table with FINAL in a defineView.">
+  >("an average"),
 } as const;
 
 export interface AggregateOptions<Row> {
@@ -103,12 +112,17 @@ export function defineAggregate<Row>(name: string, options: AggregateOptions<Row
   }
   const columns = Object.entries(options.columns).map(([column, { aggregate, args, where }]): AggregateColumnPlan => {
     checkName(`column of aggregate '${name}'`, column);
-    if (options.groupBy.includes(column as keyof Row & string)) refuse(`has '${column}' both as a key and as a column`, "Rename the column.");
+    if (options.groupBy.includes(column as keyof Row & string))
+      refuse(`has '${column}' both as a key and as a column`, "Rename the column.");
     for (const arg of args) {
-      if (find(arg).type.kind === "array") refuse(`aggregates '${arg}', which is an array`, "Aggregate columns of single values.");
+      if (find(arg).type.kind === "array")
+        refuse(`aggregates '${arg}', which is an array`, "Aggregate columns of single values.");
     }
     return { name: column, aggregate, args, where };
   });
   if (columns.length === 0) refuse("has no columns", "Declare at least one column with aggregates.min and the like.");
-  return { kind: "aggregate", plan: { kind: "aggregate", name, from, where: options.where, groupBy: [...options.groupBy], columns } };
+  return {
+    kind: "aggregate",
+    plan: { kind: "aggregate", name, from, where: options.where, groupBy: [...options.groupBy], columns },
+  };
 }

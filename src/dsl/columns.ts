@@ -83,7 +83,8 @@ function checked(draft: ColumnDraft): ColumnDraft {
 function checkedFallback(draft: ColumnDraft, value: unknown): unknown {
   if (value === undefined) throw invalid("a default cannot be undefined", "Use .nullable() for a column that may have no value.");
   const fault = value === null ? (draft.nullable ? undefined : "is null; call .nullable() first") : valueFault(draft.type, value);
-  if (fault !== undefined) throw invalid(`the default of a column of type '${draft.type.kind}' ${fault}`, "Give it a value of the column.");
+  if (fault !== undefined)
+    throw invalid(`the default of a column of type '${draft.type.kind}' ${fault}`, "Give it a value of the column.");
   return value;
 }
 

@@ -21,12 +21,12 @@ export interface EventDraft<out Type extends string, out Data> {
   readonly type: Type;
   readonly data: Data;
   /** When it happened; the time of its cause where it is left out. */
-  readonly time?: Date;
+  readonly time?: Date | undefined;
 }
 
 /** A type of event. Call it to make a draft: `loginAttackSuspected({ userId, since, failures })`. */
 export interface EventType<out Type extends string, in out Data> {
-  (data: Data, at?: { readonly time?: Date }): EventDraft<Type, Data>;
+  (data: Data, at?: { readonly time?: Date | undefined }): EventDraft<Type, Data>;
   readonly plan: EventPlan;
   /** Carries the type parameters; there is no such value. */
   readonly _event?: Event<Type, Data>;
@@ -71,6 +71,6 @@ export function defineEvent<const Type extends string, Data>(
     schema,
     keyOf: options.key ?? (() => ""),
   };
-  const draft = (data: Data, at: { readonly time?: Date } = {}): EventDraft<Type, Data> => ({ type, data, ...at });
+  const draft = (data: Data, at: { readonly time?: Date | undefined } = {}): EventDraft<Type, Data> => ({ type, data, ...at });
   return Object.assign(draft, { plan });
 }

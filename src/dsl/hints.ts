@@ -4,9 +4,26 @@ export interface TypeHint<Sentence extends string> {
 }
 
 /**
- * Added to the row that a callback returns: each property that is no column gets a type nothing fits, with the reason in it.
- * Excess-property checks skip the inferred results of arrow functions, so a misspelled optional column would compile without it.
+ * What the result of a row function is inferred as: columns that are there have the sink's types, so that literals stay literals,
+ * and a wrong one is told at its property.
  */
-export type NoExtra<Row, R> = {
-  readonly [K in Exclude<keyof R, keyof Row>]: TypeHint<`The sink has no column '${K & string}'`>;
+export type RowLike<Row> = { readonly [K in keyof Row]?: Row[K] };
+
+/**
+ * Added to the row that a callback returns: the sink's own type where the row fits. Else, a type nothing fits with the reason in
+ * it: at each property that is no column, or for the row as a whole where a column is missing. Excess-property checks skip the
+ * inferred results of arrow functions and rows that are made elsewhere, so a misspelled optional column would compile without it.
+ */
+export type RowFor<Row, R> = [Exclude<KeysOf<R>, KeysOf<Row>>] extends [never]
+  ? [Lacking<Row, R>] extends [never]
+    ? Row
+    : TypeHint<`The row lacks the column '${Lacking<Row, R> & string}'`>
+  : NoExtra<Row, R>;
+
+type NoExtra<Row, R> = {
+  readonly [K in Exclude<KeysOf<R>, KeysOf<Row>>]: TypeHint<`The sink has no column '${K & string}'`>;
 };
+
+/** The keys of all members of a union, where `keyof` has only those that they share. */
+type KeysOf<Union> = Union extends unknown ? keyof Union : never;
+type Lacking<Row, R> = Exclude<{ [K in keyof Row]-?: undefined extends Row[K] ? never : K }[keyof Row], keyof R>;

@@ -1,5 +1,5 @@
 import type { DeadLettered, Decision, Dropped, Sent } from "../plan/plan.ts";
-import type { TypeHint } from "./hints.ts";
+import type { RowFor, RowLike, TypeHint } from "./hints.ts";
 import type { SinkRef } from "./sinks.ts";
 
 /** Ends an event on purpose, with a reason that the ledger counts. */
@@ -10,7 +10,9 @@ export const deadLetter = (reason: string): DeadLettered => ({ kind: "deadLetter
 
 /** The functions by which a route sends: one a destination, taking that destination's row. */
 export type SendTo<Destinations> = {
-  readonly [Name in keyof Destinations]: Destinations[Name] extends SinkRef<infer Row> ? (row: Row) => Sent : never;
+  readonly [Name in keyof Destinations]: Destinations[Name] extends SinkRef<infer Row>
+    ? <R extends RowLike<Row>>(row: R & RowFor<Row, R>) => Sent
+    : never;
 };
 
 /** Refuses a decision that may end without an outcome, with a sentence. */

@@ -1,6 +1,6 @@
 import { ConfigError } from "../core/errors.ts";
 import type { DeadLettered, Decision, Dropped, EndPlan, GuardsPlan, PipelinePlan, StagePlan, StreamPlan } from "../plan/plan.ts";
-import type { NoExtra } from "./hints.ts";
+import type { RowFor, RowLike } from "./hints.ts";
 import type { MustDecide, SendTo } from "./outcome.ts";
 import { streamSink, type SinkRef } from "./sinks.ts";
 import type { DraftFor, Stream } from "./stream.ts";
@@ -29,7 +29,7 @@ export interface PipelineBuilder<out T> {
    */
   fold<State, Decided>(name: string, options: FoldOptions<T, State, Decided>): PipelineBuilder<Decided>;
   /** Ends the pipeline: each value becomes a row of one sink. */
-  to<Row, Result extends Row>(sink: SinkRef<Row>, toRow: (value: T) => Result & NoExtra<Row, Result>): Pipeline;
+  to<Row, Result extends RowLike<Row>>(sink: SinkRef<Row>, toRow: (value: T) => Result & RowFor<NoInfer<Row>, Result>): Pipeline;
   /** Ends the pipeline: each value becomes an event on a stream of ours. */
   emit<E>(stream: Stream<E>, toEvent: (value: T) => DraftFor<E>): Pipeline;
   /** Ends the pipeline: `decide` sends each value to one of the destinations (or to several, as an array), or says why not. */

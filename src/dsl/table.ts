@@ -9,14 +9,10 @@ type Optional<C extends Columns> = { [K in keyof C]: C[K] extends Column<unknown
 type ValueOf<Col> = Col extends Column<infer Value, Presence> ? Value : never;
 
 /** The row that some columns make: columns that are nullable or have a default may be left out. */
-export type RowOfColumns<C extends Columns> =
-  Halves<C> extends infer Row ? { readonly [K in keyof Row]: Row[K] } : never;
+export type RowOfColumns<C extends Columns> = Halves<C> extends infer Row ? { readonly [K in keyof Row]: Row[K] } : never;
 type Halves<C extends Columns> = { readonly [K in Exclude<keyof C, Optional<C>>]: ValueOf<C[K]> } & {
   readonly [K in Optional<C>]?: ValueOf<C[K]> | undefined;
 };
-
-/** The names of the columns that always hold a Date: what a table can be cut by. */
-export type DateColumnOf<C extends Columns> = { [K in keyof C & string]: [ValueOf<C[K]>] extends [Date] ? K : never }[keyof C & string];
 
 /** A table that pipelines write rows of type `Row` into. */
 export interface Table<in Row> {
@@ -36,13 +32,22 @@ export interface TableOptions<C extends Columns> {
    * or the one with the highest `version`. `mergeTree` keeps repeats: results are then only at-least-once.
    * @default { kind: "replacingMergeTree" }
    */
-  readonly engine?: { readonly kind: "replacingMergeTree"; readonly version?: NoInfer<keyof C & string> } | { readonly kind: "mergeTree" };
+  readonly engine?:
+    | { readonly kind: "replacingMergeTree"; readonly version?: NoInfer<keyof C & string> }
+    | { readonly kind: "mergeTree" };
   /** The sorting key. For exact results it holds the event's id, and nothing that differs between two deliveries of one event. */
   readonly orderBy: readonly NoInfer<keyof C & string>[];
   /** Cuts the table by the UTC day or month of a column, which must be part of `orderBy`. */
-  readonly partitionBy?: { readonly unit: "day" | "month"; readonly column: NoInfer<DateColumnOf<C>> };
+  readonly partitionBy?: {
+    readonly unit: "day" | "month";
+    // Spelled out, here and below: by a name, the compiler would print the name instead of the columns.
+    readonly column: NoInfer<{ [K in keyof C & string]: [ValueOf<C[K]>] extends [Date] ? K : never }[keyof C & string]>;
+  };
   /** Rows are deleted this many days after the time in `column`. */
-  readonly ttl?: { readonly column: NoInfer<DateColumnOf<C>>; readonly days: number };
+  readonly ttl?: {
+    readonly column: NoInfer<{ [K in keyof C & string]: [ValueOf<C[K]>] extends [Date] ? K : never }[keyof C & string]>;
+    readonly days: number;
+  };
 }
 
 /**
@@ -92,11 +97,15 @@ function checkTable(table: TablePlan): void {
     throw new ConfigError("config.invalid", `The table '${table.name}' ${message}`, { hint });
   };
   const find = (name: string, where: string): ColumnPlan =>
-    table.columns.find((column) => column.name === name) ?? refuse(`has no column '${name}', named in ${where}`, "Name a declared column.");
+    table.columns.find((column) => column.name === name) ??
+    refuse(`has no column '${name}', named in ${where}`, "Name a declared column.");
   const findDate = (name: string, where: string): void => {
     const { type, nullable } = find(name, where);
     if (nullable || !["date", "dateTime", "dateTime64"].includes(type.kind)) {
-      refuse(`names '${name}' in ${where}, which is not always a date`, "Name a date, dateTime or dateTime64 column that is not nullable.");
+      refuse(
+        `names '${name}' in ${where}, which is not always a date`,
+        "Name a date, dateTime or dateTime64 column that is not nullable.",
+      );
     }
   };
 
@@ -105,13 +114,15 @@ function checkTable(table: TablePlan): void {
   if (new Set(table.orderBy).size !== table.orderBy.length) refuse("names a column twice in orderBy", "Name each column once.");
   for (const name of table.orderBy) {
     const { nullable, type } = find(name, "orderBy");
-    if (nullable) refuse(`has the nullable column '${name}' in orderBy`, "Give the column a default instead of making it nullable.");
+    if (nullable)
+      refuse(`has the nullable column '${name}' in orderBy`, "Give the column a default instead of making it nullable.");
     if (type.kind === "array") refuse(`has the array column '${name}' in orderBy`, "Sort by single values.");
   }
   if (table.engine.kind === "replacingMergeTree" && table.engine.version !== undefined) {
     const { type, nullable } = find(table.engine.version, "engine.version");
     const fits = (type.kind === "int" && !type.signed) || ["date", "dateTime", "dateTime64"].includes(type.kind);
-    if (nullable || !fits) refuse(`cannot use '${table.engine.version}' as its version`, "Use an unsigned integer or a date that is not nullable.");
+    if (nullable || !fits)
+      refuse(`cannot use '${table.engine.version}' as its version`, "Use an unsigned integer or a date that is not nullable.");
   }
   if (table.partitionBy !== undefined) {
     findDate(table.partitionBy.column, "partitionBy");
@@ -124,6 +135,7 @@ function checkTable(table: TablePlan): void {
   }
   if (table.ttl !== undefined) {
     findDate(table.ttl.column, "ttl");
-    if (!Number.isInteger(table.ttl.days) || table.ttl.days < 1) refuse("has a ttl of less than a day", "Give whole days, from 1.");
+    if (!Number.isInteger(table.ttl.days) || table.ttl.days < 1)
+      refuse("has a ttl of less than a day", "Give whole days, from 1.");
   }
 }

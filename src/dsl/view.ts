@@ -17,9 +17,11 @@ export interface View {
  */
 export function defineView(name: string, sql: string): View {
   checkName("view", name);
-  const text = sql.trim().replace(/;\s*$/, "");
+  const text = sql.trim().replace(/\s*;$/, "");
   if (!/^(select|with|\()/i.test(text)) {
-    throw new ConfigError("config.invalid", `The view '${name}' is not a SELECT`, { hint: "Give defineView one SELECT statement." });
+    throw new ConfigError("config.invalid", `The view '${name}' is not a SELECT`, {
+      hint: "Give defineView one SELECT statement.",
+    });
   }
   return { kind: "view", plan: { kind: "view", name, sql: text } };
 }

@@ -76,12 +76,22 @@ export function createBatcher<Prepared>(delivery: Delivery<Prepared>, options: B
     write(rows, bytes) {
       if (signal.aborted) return Promise.reject(signal.reason);
       if (closing) {
-        return Promise.reject(new ConfigError("usage", `the sink '${name}' is closed`, { hint: "Close a sink when its last writer is done." }));
+        return Promise.reject(
+          new ConfigError("usage", `the sink '${name}' is closed`, { hint: "Close a sink when its last writer is done." }),
+        );
       }
       if (rows.length === 0) return Promise.resolve({ rejected: [] });
       return new Promise((resolve, reject) => {
         const bytesPerRow = bytes / rows.length;
-        queue.push({ rows: rows as readonly object[], bytesPerRow, taken: 0, unsettled: rows.length, rejected: [], resolve, reject });
+        queue.push({
+          rows: rows as readonly object[],
+          bytesPerRow,
+          taken: 0,
+          unsettled: rows.length,
+          rejected: [],
+          resolve,
+          reject,
+        });
         queuedRows += rows.length;
         queuedBytes += bytes;
         inFlightRows += rows.length;

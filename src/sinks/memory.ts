@@ -38,7 +38,10 @@ export function createMemorySink(options: MemorySinkOptions = {}): MemorySink {
 
   return {
     write(rows) {
-      if (closing) return Promise.reject(new ConfigError("usage", "the sink is closed", { hint: "Close a sink when its last writer is done." }));
+      if (closing)
+        return Promise.reject(
+          new ConfigError("usage", "the sink is closed", { hint: "Close a sink when its last writer is done." }),
+        );
       inFlightRows += rows.length;
       const result = store(rows as readonly Readonly<Record<string, unknown>>[]).finally(() => {
         inFlightRows -= rows.length;
@@ -99,7 +102,10 @@ export function createMemorySink(options: MemorySinkOptions = {}): MemorySink {
       kept.set(written++, row);
       return;
     }
-    const key = JSON.stringify(table.orderBy.map((name) => row[name]), (_, value) => (typeof value === "bigint" ? `${value}` : value));
+    const key = JSON.stringify(
+      table.orderBy.map((name) => row[name]),
+      (_, value) => (typeof value === "bigint" ? `${value}` : value),
+    );
     const { version } = table.engine;
     const before = kept.get(key);
     if (version !== undefined && before !== undefined && (before[version] as number) > (row[version] as number)) return;

@@ -35,7 +35,7 @@ export interface ClickHouse {
   readonly database: string;
   /** Runs a statement that returns no rows. */
   run(sql: string, options?: CallOptions): Promise<void>;
-  /** Runs a SELECT without a FORMAT clause; 64-bit integers come as strings. */
+  /** Runs a SELECT without a FORMAT clause. 64-bit integers come as numbers or as texts, as the server is set: read them with Number or BigInt. */
   query<Row>(sql: string, options?: CallOptions): Promise<readonly Row[]>;
   /** Inserts one block in the Native format. When it resolves, the rows are in the table and its views have seen them. */
   insertNative(target: InsertTarget, block: Buffer, options?: CallOptions): Promise<void>;
@@ -74,7 +74,12 @@ export function createClickHouse(options: ClickHouseOptions): ClickHouse {
       }),
     query: <Row>(sql: string, call: CallOptions = {}) =>
       limited(call, describeSql(sql), async (abort_signal) => {
-        const result = await client.query({ query: sql, format: "JSONEachRow", abort_signal, ...(call.params && { query_params: { ...call.params } }) });
+        const result = await client.query({
+          query: sql,
+          format: "JSONEachRow",
+          abort_signal,
+          ...(call.params && { query_params: { ...call.params } }),
+        });
         return await result.json<Row>();
       }),
     insertNative: async (target, block, call = {}) => {
@@ -112,13 +117,19 @@ export function createClickHouse(options: ClickHouseOptions): ClickHouse {
  * - The block goes in as it is: replacing rows is left to merges and FINAL, and views see every row.
  */
 async function lookUpSettings(server: ClickHouse): Promise<string> {
-  const known = await server.query<{ name: string }>("SELECT name FROM system.settings WHERE name = 'deduplicate_insert'", { timeoutMs: 10_000 });
+  const known = await server.query<{ name: string }>("SELECT name FROM system.settings WHERE name = 'deduplicate_insert'", {
+    timeoutMs: 10_000,
+  });
   const deduplication = known.length > 0 ? "deduplicate_insert = 'disable'" : "insert_deduplicate = 0";
   return `async_insert = 0, ${deduplication}, input_format_skip_unknown_fields = 0, optimize_on_insert = 0`;
 }
 
 /** Runs a call under its own time limit, and sorts what it throws. An abort by the caller throws the caller's reason. */
-async function limited<Result>(options: CallOptions, where: string, call: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
+async function limited<Result>(
+  options: CallOptions,
+  where: string,
+  call: (signal: AbortSignal) => Promise<Result>,
+): Promise<Result> {
   const { signal, timeoutMs = defaultTimeoutMs } = options;
   signal?.throwIfAborted();
   const limit = new AbortController();

@@ -1,5 +1,5 @@
-import type { AggregateColumnPlan, AggregatePlan, ColumnPlan, IdempotentAggregate, ViewPlan } from "../../plan/table.ts";
-import { digest } from "./ddl.ts";
+import type { AggregateColumnPlan, AggregatePlan, ColumnPlan, IdempotentAggregate } from "../../plan/table.ts";
+import { digest, type WantedView } from "./ddl.ts";
 import { quoteName, quoteText } from "./quote.ts";
 import { columnType, typeName } from "./types.ts";
 
@@ -23,8 +23,12 @@ export interface StateColumn {
 
 /** The columns of the table of states: the keys, then the states. */
 export function stateColumns(aggregate: AggregatePlan): readonly StateColumn[] {
-  const keys = aggregate.groupBy.map((name): StateColumn => ({ name, type: columnType(sourceColumn(aggregate, name)), comment: "" }));
-  const states = aggregate.columns.map((column): StateColumn => ({ name: column.name, type: stateType(aggregate, column), comment: meaning(column) }));
+  const keys = aggregate.groupBy.map(
+    (name): StateColumn => ({ name, type: columnType(sourceColumn(aggregate, name)), comment: "" }),
+  );
+  const states = aggregate.columns.map(
+    (column): StateColumn => ({ name: column.name, type: stateType(aggregate, column), comment: meaning(column) }),
+  );
   return [...keys, ...states];
 }
 
@@ -54,7 +58,12 @@ export function createFeed(aggregate: AggregatePlan): string {
 
 /** Says whether the feed there is the one that is wanted. The types count: a feed keeps those it was made with. */
 export const feedComment = (aggregate: AggregatePlan): string =>
-  `headrace feed ${digest(feedSelect(aggregate) + stateColumns(aggregate).map((column) => column.type).join())}`;
+  `headrace feed ${digest(feedSelect(aggregate) + typesOf(aggregate))}`;
+
+const typesOf = (aggregate: AggregatePlan): string =>
+  stateColumns(aggregate)
+    .map((column) => column.type)
+    .join();
 
 /**
  * The states of the source's rows; `condition` narrows them down further.
@@ -89,10 +98,12 @@ export function backfill(aggregate: AggregatePlan, partitionId: string): string 
 }
 
 /** The view that people read: one row a key. */
-export function mergedView(aggregate: AggregatePlan): ViewPlan {
+export function mergedView(aggregate: AggregatePlan): WantedView {
   const states = (name: string) => `states.${quoteName(name)}`;
   const columns = aggregate.columns.map((column) => {
-    const merged = isSimple(column.aggregate) ? `${column.aggregate}(${states(column.name)})` : `${column.aggregate}Merge(${states(column.name)})`;
+    const merged = isSimple(column.aggregate)
+      ? `${column.aggregate}(${states(column.name)})`
+      : `${column.aggregate}Merge(${states(column.name)})`;
     return `${column.aggregate === "uniqCombined64" ? `ifNull(${merged}, 0)` : merged} AS ${quoteName(column.name)}`;
   });
   const sql = [
@@ -100,7 +111,7 @@ export function mergedView(aggregate: AggregatePlan): ViewPlan {
     `FROM ${quoteName(statesName(aggregate))} AS states`,
     `GROUP BY ${aggregate.groupBy.map(states).join(", ")}`,
   ].join("\n");
-  return { kind: "view", name: aggregate.name, sql };
+  return { kind: "view", name: aggregate.name, sql, basis: typesOf(aggregate) };
 }
 
 function stateType(aggregate: AggregatePlan, column: AggregateColumnPlan): string {

@@ -20,7 +20,8 @@ export function createTable(table: TablePlan): string {
 
 /** A column as `CREATE TABLE` and `ADD COLUMN` write it. */
 export function columnDefinition(column: ColumnPlan): string {
-  const fallback = column.fallback === undefined || column.fallback === null ? "" : ` DEFAULT ${literal(column.type, column.fallback)}`;
+  const fallback =
+    column.fallback === undefined || column.fallback === null ? "" : ` DEFAULT ${literal(column.type, column.fallback)}`;
   const codec = column.codec === undefined ? "" : ` CODEC(${column.codec})`;
   return `${quoteName(column.name)} ${columnType(column)}${fallback}${codec}`;
 }
@@ -35,15 +36,21 @@ export function partitionKey({ partitionBy }: TablePlan): string {
 export const ttlExpression = ({ column, days }: { readonly column: string; readonly days: number }): string =>
   `toDateTime(${quoteName(column)}) + toIntervalDay(${days}) DELETE`;
 
+/** A view that is wanted. */
+export interface WantedView extends ViewPlan {
+  /** The types that it shows and that can change in place: a view keeps those it was made with, so it is made again with new ones. */
+  readonly basis: string;
+}
+
 /** `CREATE VIEW`, or its replacement. Replacing turns a table of that name into a view: look what is there first. */
-export function createView(view: ViewPlan, options: { readonly replace: boolean }): string {
+export function createView(view: WantedView, options: { readonly replace: boolean }): string {
   const create = options.replace ? "CREATE OR REPLACE VIEW" : "CREATE VIEW IF NOT EXISTS";
   // The brackets keep a trailing SETTINGS or comment of the SELECT apart from ours.
   return `${create} ${quoteName(view.name)} AS (\n${view.sql}\n) COMMENT ${quoteText(viewComment(view))}`;
 }
 
 /** Stands in a view's COMMENT: says whether the view there is the one that is wanted, however the server prints its SELECT. */
-export const viewComment = (view: ViewPlan): string => `headrace view ${digest(view.sql)}`;
+export const viewComment = ({ sql, basis }: WantedView): string => `headrace view ${digest(`${sql}\n${basis}`)}`;
 
 /** A short name of a text, by which a change is seen. */
 export const digest = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 32);

@@ -18,7 +18,9 @@ export function sortError(error: unknown, where: string): HeadraceError {
   if (error instanceof ConfigError || error instanceof RetryableError || error instanceof TerminalError) return error;
   const fault = serverFault(error);
   if (fault === undefined) {
-    return new RetryableError("clickhouse.retry", `${where}: ${messageOf(error) || "ClickHouse does not answer"}`, { cause: error });
+    return new RetryableError("clickhouse.retry", `${where}: ${messageOf(error) || "ClickHouse does not answer"}`, {
+      cause: error,
+    });
   }
   switch (decide(fault)) {
     case "data":
@@ -31,7 +33,11 @@ export function sortError(error: unknown, where: string): HeadraceError {
         cause: error,
       });
     default:
-      return new RetryableError("clickhouse.retry", `${where}: ${fault.name || "error"} ${fault.code}: ${short(fault.text, 300)}`, { cause: error });
+      return new RetryableError(
+        "clickhouse.retry",
+        `${where}: ${fault.name || "error"} ${fault.code}: ${short(fault.text, 300)}`,
+        { cause: error },
+      );
   }
 }
 
@@ -41,7 +47,8 @@ export function serverFault(error: unknown): ServerFault | undefined {
   const { code, type, message } = error as { readonly code?: unknown; readonly type?: unknown; readonly message?: unknown };
   const text = typeof message === "string" ? message : "";
   // @clickhouse/client has parsed it already; a network error's code is letters, such as ECONNREFUSED.
-  if (typeof code === "string" && /^\d+$/.test(code)) return { code: Number(code), name: typeof type === "string" ? type : "", text: text.trim() };
+  if (typeof code === "string" && /^\d+$/.test(code))
+    return { code: Number(code), name: typeof type === "string" ? type : "", text: text.trim() };
   const match = /Code:\s*(\d+)\.\s*(?:DB::)?Exception:\s*([\s\S]*)/.exec(text);
   if (match === null) return undefined;
   const body = (match[2] as string).trim();
@@ -91,8 +98,10 @@ const data: ReadonlySet<number> = new Set([
 const schema: ReadonlySet<number> = new Set([
   8, // THERE_IS_NO_COLUMN
   10, // NOT_FOUND_COLUMN_IN_BLOCK
+  15, // DUPLICATE_COLUMN
   16, // NO_SUCH_COLUMN_IN_TABLE
   20, // NUMBER_OF_COLUMNS_DOESNT_MATCH
+  36, // BAD_ARGUMENTS
   42, // NUMBER_OF_ARGUMENTS_DOESNT_MATCH
   43, // ILLEGAL_TYPE_OF_ARGUMENT
   44, // ILLEGAL_COLUMN
@@ -101,17 +110,26 @@ const schema: ReadonlySet<number> = new Set([
   48, // NOT_IMPLEMENTED
   50, // UNKNOWN_TYPE
   53, // TYPE_MISMATCH
+  57, // TABLE_ALREADY_EXISTS
   60, // UNKNOWN_TABLE
   62, // SYNTAX_ERROR
   63, // UNKNOWN_AGGREGATE_FUNCTION
   70, // CANNOT_CONVERT_TYPE
   73, // UNKNOWN_FORMAT
+  80, // INCORRECT_QUERY
   81, // UNKNOWN_DATABASE
   115, // UNKNOWN_SETTING
+  122, // INCOMPATIBLE_COLUMNS
+  179, // MULTIPLE_EXPRESSIONS_FOR_ALIAS
   181, // ILLEGAL_FINAL
   184, // ILLEGAL_AGGREGATION
+  215, // NOT_AN_AGGREGATE
+  344, // SUPPORT_IS_DISABLED
   386, // NO_COMMON_TYPE
   452, // SETTING_CONSTRAINT_VIOLATION
+  456, // UNKNOWN_QUERY_PARAMETER
+  457, // BAD_QUERY_PARAMETER
+  524, // ALTER_OF_COLUMN_IS_FORBIDDEN
 ]);
 
 /** Who we are or what we may do. */
@@ -126,13 +144,14 @@ const rights: ReadonlySet<number> = new Set([
   516, // AUTHENTICATION_FAILED
 ]);
 
-/** ClickHouse's reason without what differs from row to row: reasons are counted by their text, and rows hold personal data. */
+/**
+ * ClickHouse's reason in short. Its text quotes values of the row, with and without marks: reasons are counted by their text and shown
+ * to operators, so only what cannot be a value is taken from it.
+ */
 function reasonOf({ code, name, text }: ServerFault): string {
-  const label = `clickhouse ${name || code}`;
-  const constraint = /Constraint `([^`]+)`/.exec(text);
-  if (constraint) return `${label}: constraint ${constraint[1]}`;
-  const first = text.split(/: |\. |\n/, 1)[0] ?? "";
-  return `${label}: ${short(first.replace(/'[^']*'/g, "'…'").replace(/\d+/g, "N"), 120)}`;
+  const label = `clickhouse ${code}${name === "" ? "" : ` ${name}`}`;
+  const constraint = /^Constraint `([^`]+)`/.exec(text)?.[1];
+  return constraint === undefined ? label : `${label}: constraint ${constraint}`;
 }
 
 function short(text: string, length: number): string {

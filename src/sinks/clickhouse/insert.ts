@@ -25,6 +25,8 @@ export interface InsertDeps {
   readonly encode: Encoder;
   /** Inserts a block; waits and repeats by itself. Throws TerminalError when ClickHouse refuses the data. */
   readonly send: (block: Buffer) => Promise<void>;
+  /** Throws ConfigError when the table is not the one that is defined. Asked once, before any row is blamed. */
+  readonly verify: () => Promise<void>;
 }
 
 /**
@@ -34,9 +36,11 @@ export interface InsertDeps {
  */
 export async function insertGroups(groups: readonly Group[], deps: InsertDeps): Promise<readonly Rejected[]> {
   const rejected: Rejected[] = [];
+  let verified: Promise<void> | undefined;
   for (const { rows, indexes, block } of groups) {
     const indexInBatch = (index: number) => (indexes === undefined ? index : (indexes[index] as number));
-    for (const { rowIndex, column, reason } of block.rejected) rejected.push({ row: indexInBatch(rowIndex), reason: `${column} ${reason}` });
+    for (const { rowIndex, column, reason } of block.rejected)
+      rejected.push({ row: indexInBatch(rowIndex), reason: `${column} ${reason}` });
     await insertBlock({ bytes: block.bytes, kept: block.kept }, (index) => rows[index] as object, indexInBatch);
   }
   return rejected;
@@ -51,6 +55,8 @@ export async function insertGroups(groups: readonly Group[], deps: InsertDeps): 
       await deps.send(block.bytes);
     } catch (error) {
       if (!(error instanceof TerminalError)) throw error;
+      verified ??= deps.verify();
+      await verified;
       if (block.kept.length === 1) {
         rejected.push({ row: indexInBatch(block.kept[0] as number), reason: error.message });
         return;

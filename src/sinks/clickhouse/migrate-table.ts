@@ -1,15 +1,16 @@
-import type { TablePlan, ViewPlan } from "../../plan/table.ts";
+import type { TablePlan } from "../../plan/table.ts";
 import { type Catalog, type Existing, plainEngine, plainKey } from "./catalog.ts";
-import { columnDefinition, createTable, createView, partitionKey, ttlExpression, viewComment } from "./ddl.ts";
+import { columnDefinition, createTable, createView, partitionKey, ttlExpression, viewComment, type WantedView } from "./ddl.ts";
 import type { MigrationStep, Refused } from "./migration-step.ts";
 import { quoteName } from "./quote.ts";
-import { columnType } from "./types.ts";
+import { columnType, isLongerEnum } from "./types.ts";
 
 /** What a table that pipelines write needs. */
 export function planTable(table: TablePlan, catalog: Catalog): readonly MigrationStep[] {
   const { name } = table;
   const there = catalog.get(name);
-  if (there === undefined) return [{ kind: "create", object: name, summary: `create the table ${name}`, sql: createTable(table) }];
+  if (there === undefined)
+    return [{ kind: "create", object: name, summary: `create the table ${name}`, sql: createTable(table) }];
 
   const engine = table.engine.kind === "mergeTree" ? "MergeTree" : "ReplacingMergeTree";
   if (plainEngine(there.engine) !== engine) {
@@ -18,7 +19,9 @@ export function planTable(table: TablePlan, catalog: Catalog): readonly Migratio
   const steps: MigrationStep[] = [];
   const sortingKey = table.orderBy.join(", ");
   if (plainKey(there.sortingKey) !== plainKey(sortingKey)) {
-    steps.push(refused(name, `${name} is sorted by (${there.sortingKey}) there, and is defined with (${sortingKey})`, rebuild(name)));
+    steps.push(
+      refused(name, `${name} is sorted by (${there.sortingKey}) there, and is defined with (${sortingKey})`, rebuild(name)),
+    );
   }
   if (plainKey(there.partitionKey) !== plainKey(partitionKey(table))) {
     const [has, wants] = [there.partitionKey || "nothing", plainKey(partitionKey(table)) || "nothing"];
@@ -26,20 +29,38 @@ export function planTable(table: TablePlan, catalog: Catalog): readonly Migratio
   }
   const version = table.engine.kind === "replacingMergeTree" ? table.engine.version : undefined;
   if (versionOf(there) !== version) {
-    steps.push(refused(name, `${name} has the version ${versionOf(there) ?? "none"} there, and is defined with ${version ?? "none"}`, rebuild(name)));
+    steps.push(
+      refused(
+        name,
+        `${name} has the version ${versionOf(there) ?? "none"} there, and is defined with ${version ?? "none"}`,
+        rebuild(name),
+      ),
+    );
   }
-  const wanted = table.columns.map((column) => ({ name: column.name, type: columnType(column), comment: undefined, definition: columnDefinition(column) }));
+  const wanted = table.columns.map((column) => ({
+    name: column.name,
+    type: columnType(column),
+    comment: undefined,
+    definition: columnDefinition(column),
+  }));
   return [...steps, ...planColumns(there, wanted), ...planTtl(table, there)];
 }
 
 /** What a plain view needs. */
-export function planView(view: ViewPlan, catalog: Catalog): readonly MigrationStep[] {
+export function planView(view: WantedView, catalog: Catalog): readonly MigrationStep[] {
   const { name } = view;
   const there = catalog.get(name);
-  if (there === undefined) return [{ kind: "create", object: name, summary: `create the view ${name}`, sql: createView(view, { replace: false }) }];
+  if (there === undefined)
+    return [{ kind: "create", object: name, summary: `create the view ${name}`, sql: createView(view, { replace: false }) }];
   if (there.engine !== "View") {
     // Replacing would turn the table into a view without a word, and its rows would be gone.
-    return [refused(name, `${name} is a ${there.engine} there, and is defined as a view`, `Rename the view, or move the table away: RENAME TABLE ${name} TO ${name}_old.`)];
+    return [
+      refused(
+        name,
+        `${name} is a ${there.engine} there, and is defined as a view`,
+        `Rename the view, or move the table away: RENAME TABLE ${name} TO ${name}_old.`,
+      ),
+    ];
   }
   if (there.comment === viewComment(view)) return [];
   return [{ kind: "replace", object: name, summary: `replace the view ${name}`, sql: createView(view, { replace: true }) }];
@@ -76,7 +97,13 @@ export function planColumns(there: Existing, wanted: readonly WantedColumn[]): r
         );
       }
     } else if (comment !== undefined && has.comment !== comment) {
-      steps.push(refused(table, `${table}.${name} holds states of ${has.comment || "something else"}, and is defined as ${comment}`, "Give the column a new name."));
+      steps.push(
+        refused(
+          table,
+          `${table}.${name} holds states of ${has.comment || "something else"}, and is defined as ${comment}`,
+          "Give the column a new name.",
+        ),
+      );
     }
   }
   for (const { name } of there.columns) {
@@ -104,14 +131,27 @@ function planTtl(table: TablePlan, there: Existing): readonly MigrationStep[] {
   const { name, ttl } = table;
   if (ttl === undefined) {
     if (!/\bTTL\b/.test(there.engineFull)) return [];
-    return [{ kind: "alter", object: name, summary: `keep the rows of ${name} for ever`, sql: `ALTER TABLE ${quoteName(name)} REMOVE TTL` }];
+    return [
+      {
+        kind: "alter",
+        object: name,
+        summary: `keep the rows of ${name} for ever`,
+        sql: `ALTER TABLE ${quoteName(name)} REMOVE TTL`,
+      },
+    ];
   }
   if (has?.column === ttl.column && has.days === ttl.days) return [];
   const sql = `ALTER TABLE ${quoteName(name)} MODIFY TTL ${ttlExpression(ttl)}`;
   if (has?.column === ttl.column && has.days < ttl.days) {
     return [{ kind: "alter", object: name, summary: `keep the rows of ${name} for ${ttl.days} days`, sql }];
   }
-  return [refused(name, `rows of ${name} older than ${ttl.days} days by ${ttl.column} would be deleted`, `Run it yourself when that is what you want: ${plainSql(sql)}`)];
+  return [
+    refused(
+      name,
+      `rows of ${name} older than ${ttl.days} days by ${ttl.column} would be deleted`,
+      `Run it yourself when that is what you want: ${plainSql(sql)}`,
+    ),
+  ];
 }
 
 const plainSql = (sql: string): string => sql.replace(/`/g, "");
@@ -120,11 +160,4 @@ const plainSql = (sql: string): string => sql.replace(/`/g, "");
 function versionOf({ engineFull }: Existing): string | undefined {
   const last = /^\w+\(([^)]*)\)/.exec(engineFull)?.[1]?.split(",").at(-1)?.replace(/`/g, "").trim();
   return last === undefined || last === "" || last.startsWith("'") ? undefined : last;
-}
-
-/** Whether `wanted` is the enum `has` with more names at its end. Also inside of Nullable. */
-function isLongerEnum(has: string, wanted: string): boolean {
-  const shape = /^(Nullable\()?(Enum8|Enum16)\((.*?)\)+$/;
-  const [before, after] = [shape.exec(has), shape.exec(wanted)];
-  return before !== null && after !== null && before[1] === after[1] && before[2] === after[2] && (after[3] as string).startsWith(`${before[3]}, `);
 }

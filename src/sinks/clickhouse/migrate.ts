@@ -1,14 +1,15 @@
+import { type Clock, systemClock } from "../../core/clock.ts";
 import { minutes } from "../../core/duration.ts";
 import { ConfigError, RetryableError } from "../../core/errors.ts";
 import type { AggregatePlan, TableObjectPlan } from "../../plan/table.ts";
 import { readCatalog } from "./catalog.ts";
 import type { ClickHouse } from "./client.ts";
-import { type Clock, systemClock } from "../../core/clock.ts";
 import { backfill, feedName, statesName } from "./ddl-aggregate.ts";
 import { planAggregate } from "./migrate-aggregate.ts";
 import { planTable, planView } from "./migrate-table.ts";
 import type { MigrationStep } from "./migration-step.ts";
 import { quoteName } from "./quote.ts";
+import { columnType } from "./types.ts";
 
 export type { MigrationStep } from "./migration-step.ts";
 
@@ -22,6 +23,7 @@ export async function planMigration(objects: readonly TableObjectPlan[], client:
   const wanted = withSources(objects);
   checkNames(wanted);
   const catalog = await readCatalog(client);
+  const basis = enumTypes(wanted);
   const steps = wanted.flatMap((object) => {
     switch (object.kind) {
       case "table":
@@ -29,7 +31,7 @@ export async function planMigration(objects: readonly TableObjectPlan[], client:
       case "aggregate":
         return planAggregate(object, catalog ?? new Map());
       case "view":
-        return planView(object, catalog ?? new Map());
+        return planView({ ...object, basis }, catalog ?? new Map());
       default:
         throw object satisfies never;
     }
@@ -52,7 +54,11 @@ export interface ApplyOptions {
  *
  * @throws ConfigError `migrate.unsafe` when a step was refused; then nothing has been done
  */
-export async function applyMigration(steps: readonly MigrationStep[], client: ClickHouse, options: ApplyOptions = {}): Promise<void> {
+export async function applyMigration(
+  steps: readonly MigrationStep[],
+  client: ClickHouse,
+  options: ApplyOptions = {},
+): Promise<void> {
   const unsafe = steps.find((step) => step.kind === "refused");
   if (unsafe !== undefined) throw new ConfigError("migrate.unsafe", unsafe.summary, { hint: unsafe.hint });
   for (const step of steps) {
@@ -106,8 +112,14 @@ async function fill(aggregate: AggregatePlan, client: ClickHouse, { signal, cloc
 }
 
 /** An insert that began before the feed was there does not feed it, and its rows may not be visible yet: they would be in neither. */
-async function insertsUnderWay(client: ClickHouse, options: { readonly clock: Clock; readonly signal?: AbortSignal }): Promise<void> {
-  const ids = async () => (await client.query<{ id: string }>("SELECT query_id AS id FROM system.processes WHERE query_kind = 'Insert'")).map(({ id }) => id);
+async function insertsUnderWay(
+  client: ClickHouse,
+  options: { readonly clock: Clock; readonly signal?: AbortSignal },
+): Promise<void> {
+  const ids = async () =>
+    (await client.query<{ id: string }>("SELECT query_id AS id FROM system.processes WHERE query_kind = 'Insert'")).map(
+      ({ id }) => id,
+    );
   const before = new Set(await ids());
   const deadline = options.clock.monotonic() + minutes(2);
   while (before.size > 0 && (await ids()).some((id) => before.has(id))) {
@@ -132,6 +144,12 @@ function withSources(objects: readonly TableObjectPlan[]): readonly TableObjectP
   return [...all];
 }
 
+/** A view says nothing of what it reads, so each is taken to show every enum: the one type that migrations change in place. */
+function enumTypes(objects: readonly TableObjectPlan[]): string {
+  const columns = objects.flatMap((object) => (object.kind === "table" ? object.columns : []));
+  return columns.flatMap((column) => (column.type.kind === "enum" ? [columnType(column)] : [])).join();
+}
+
 function checkNames(objects: readonly TableObjectPlan[]): void {
   const owners = new Map<string, string>();
   for (const object of objects) {
@@ -139,7 +157,9 @@ function checkNames(objects: readonly TableObjectPlan[]): void {
     for (const name of names) {
       const owner = owners.get(name);
       if (owner !== undefined) {
-        throw new ConfigError("config.invalid", `'${name}' is needed by two definitions, '${owner}' and '${object.name}'`, { hint: "Rename one of them." });
+        throw new ConfigError("config.invalid", `'${name}' is needed by two definitions, '${owner}' and '${object.name}'`, {
+          hint: "Rename one of them.",
+        });
       }
       owners.set(name, object.name);
     }

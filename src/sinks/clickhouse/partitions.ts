@@ -18,7 +18,8 @@ export function splitByPartition(table: TablePlan, rows: readonly object[]): rea
   const bucketOf = (row: object): number => {
     const value = (row as Record<string, unknown> | null | undefined)?.[partitionBy.column] ?? fallback;
     if (!(value instanceof Date)) return 0;
-    const bucket = partitionBy.unit === "day" ? Math.floor(value.getTime() / dayMs) : value.getUTCFullYear() * 12 + value.getUTCMonth();
+    const bucket =
+      partitionBy.unit === "day" ? Math.floor(value.getTime() / dayMs) : value.getUTCFullYear() * 12 + value.getUTCMonth();
     return Number.isNaN(bucket) ? 0 : bucket;
   };
 
@@ -26,7 +27,8 @@ export function splitByPartition(table: TablePlan, rows: readonly object[]): rea
   let last = Number.NaN;
   for (const row of rows) {
     const bucket = bucketOf(row);
-    if (bucket !== last) buckets.add((last = bucket));
+    if (bucket !== last) buckets.add(bucket);
+    last = bucket;
   }
   if (buckets.size <= maxPartitionsPerInsert) return undefined;
 

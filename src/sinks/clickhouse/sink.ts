@@ -7,6 +7,7 @@ import type { Sink } from "../port.ts";
 import type { ClickHouse } from "./client.ts";
 import { insertGroups, prepareInsert } from "./insert.ts";
 import { compileEncoder } from "./native/encoder.ts";
+import { verifyColumns } from "./verify-columns.ts";
 
 export interface ClickHouseSinkDeps {
   readonly client: ClickHouse;
@@ -31,14 +32,18 @@ export function createClickHouseSink(plan: ClickHouseSinkPlan, deps: ClickHouseS
   const encode = compileEncoder(table);
 
   const onRetry = (error: Error, failed: number, waitMs: number) =>
-    logger.warn({ table: table.name, failed, waitMs, error: error.message }, "ClickHouse insert failed; it is repeated with the same rows");
-  const send = (block: Buffer) =>
-    retrying(plan.retry, { clock, random, signal, onRetry }, () => client.insertNative(table, block, { signal, timeoutMs }));
+    logger.warn(
+      { table: table.name, failed, waitMs, error: error.message },
+      "ClickHouse insert failed; it is repeated with the same rows",
+    );
+  const repeat = <Result>(call: () => Promise<Result>) => retrying(plan.retry, { clock, random, signal, onRetry }, call);
+  const send = (block: Buffer) => repeat(() => client.insertNative(table, block, { signal, timeoutMs }));
+  const verify = () => repeat(() => verifyColumns(table, client, { signal, timeoutMs }));
 
   return createBatcher(
     {
       prepare: (rows) => prepareInsert(table, encode, rows),
-      deliver: (groups) => insertGroups(groups, { encode, send }),
+      deliver: (groups) => insertGroups(groups, { encode, send, verify }),
     },
     { name: table.name, batch: plan.batch, clock, signal },
   );

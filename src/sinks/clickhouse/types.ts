@@ -40,3 +40,16 @@ export function typeName(type: ColumnType): string {
       throw type satisfies never;
   }
 }
+
+/** Whether `wanted` is the enum `has` with more names at its end. Also inside of Nullable. */
+export function isLongerEnum(has: string, wanted: string): boolean {
+  const shape = /^(Nullable\()?(Enum8|Enum16)\((.*?)\)+$/;
+  const [before, after] = [shape.exec(has), shape.exec(wanted)];
+  return (
+    before !== null &&
+    after !== null &&
+    before[1] === after[1] &&
+    before[2] === after[2] &&
+    (after[3] as string).startsWith(`${before[3]}, `)
+  );
+}

@@ -20,7 +20,7 @@ export function writeDates(writer: Writer, cells: Cells, onFault: OnFault): void
   let at = writer.position;
   for (let i = 0; i < cells.length; i++) {
     const ms = msOf(cells[i], dateLimits.date);
-    if (ms !== ms) onFault(i);
+    if (Number.isNaN(ms)) onFault(i);
     view.setUint16(at, Math.floor(ms / dayMs), true);
     at += 2;
   }
@@ -34,7 +34,7 @@ export function writeDateTimes(writer: Writer, cells: Cells, onFault: OnFault): 
   let at = writer.position;
   for (let i = 0; i < cells.length; i++) {
     const ms = msOf(cells[i], dateLimits.dateTime);
-    if (ms !== ms) onFault(i);
+    if (Number.isNaN(ms)) onFault(i);
     view.setUint32(at, Math.floor(ms / 1000), true);
     at += 4;
   }
@@ -51,7 +51,7 @@ export function writeDateTime64s(writer: Writer, cells: Cells, precision: number
   let at = writer.position;
   for (let i = 0; i < cells.length; i++) {
     let ms = msOf(cells[i], limits);
-    if (ms !== ms) {
+    if (Number.isNaN(ms)) {
       onFault(i);
       ms = 0;
     }

@@ -2,10 +2,10 @@ import { columnFault } from "../../../plan/column-fault.ts";
 import type { ColumnPlan, ColumnType, TablePlan } from "../../../plan/table.ts";
 import { plainType } from "../types.ts";
 import type { Cells, OnFault } from "./cells.ts";
-import { writeDateTime64s, writeDateTimes, writeDates } from "./dates.ts";
+import { writeDates, writeDateTime64s, writeDateTimes } from "./dates.ts";
 import { setInt64, writeBooleans, writeEnums, writeFloats, writeIntegers, writeLongs } from "./numbers.ts";
 import { writeTexts, writeUuids } from "./texts.ts";
-import { createWriter, reserve, writeText, writeVarint, type Writer } from "./writer.ts";
+import { createWriter, reserve, type Writer, writeText, writeVarint } from "./writer.ts";
 
 /** A row with a value that does not fit its column. Only the first such column is told. */
 export interface RowFault {

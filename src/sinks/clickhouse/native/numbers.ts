@@ -4,7 +4,12 @@ import { reserve, type Writer } from "./writer.ts";
 const word = 4_294_967_296;
 
 /** Whole numbers of 8, 16 or 32 bits. */
-export function writeIntegers(writer: Writer, cells: Cells, type: { readonly bits: 8 | 16 | 32; readonly signed: boolean }, onFault: OnFault): void {
+export function writeIntegers(
+  writer: Writer,
+  cells: Cells,
+  type: { readonly bits: 8 | 16 | 32; readonly signed: boolean },
+  onFault: OnFault,
+): void {
   const { bits, signed } = type;
   const min = signed ? -(2 ** (bits - 1)) : 0;
   const max = signed ? 2 ** (bits - 1) - 1 : 2 ** bits - 1;

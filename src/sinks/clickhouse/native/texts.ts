@@ -1,5 +1,5 @@
 import type { Cells, OnFault } from "./cells.ts";
-import { reserve, writeText, type Writer } from "./writer.ts";
+import { reserve, type Writer, writeText } from "./writer.ts";
 
 /** Below this length a loop over ASCII is faster than a call out of JavaScript; also the length fits one byte. */
 const shortLength = 40;
