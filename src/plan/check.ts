@@ -1,4 +1,3 @@
-import { partitionsOf } from "../bus/partition.ts";
 import { type AppPlan, type PipelinePlan, sinksOf } from "./plan.ts";
 
 /** Something that is wrong with an application, found without running it. */
@@ -30,17 +29,17 @@ function checkPipelines({ pipelines }: AppPlan): readonly Finding[] {
     }));
 }
 
-/** Two streams on one Redis key would read each other's entries. */
+/** Two streams on one Redis key would read each other's entries. Keys that begin with `hr:{` are our own partitions. */
 function checkStreams({ streams }: AppPlan): readonly Finding[] {
   const owners = new Map<string, string>();
-  return streams.flatMap((stream) =>
-    partitionsOf(stream).flatMap(({ log }): readonly Finding[] => {
-      const other = owners.get(log);
-      owners.set(log, stream.name);
-      if (other === undefined || other === stream.name) return [];
-      return [{ code: "key-clash", where: `stream '${stream.name}'`, message: `it lies on the Redis key '${log}', as does stream '${other}'`, hint: "Share one definition." }];
-    }),
-  );
+  return streams.flatMap(({ name, layout }): readonly Finding[] => {
+    if (layout.kind !== "adopted") return [];
+    const other = layout.redisKey.startsWith("hr:{") ? "a partitioned stream" : owners.get(layout.redisKey);
+    owners.set(layout.redisKey, `stream '${name}'`);
+    if (other === undefined) return [];
+    const message = `it lies on the Redis key '${layout.redisKey}', as does ${other}`;
+    return [{ code: "key-clash", where: `stream '${name}'`, message, hint: "Share one definition, or adopt another key." }];
+  });
 }
 
 /** Pipelines that feed each other in a circle would go on for ever. Each circle is found once, and written as a path. */

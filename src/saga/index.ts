@@ -1,3 +1,4 @@
 /** The public door `headrace/saga`: it is bundled into the workflow sandbox. */
 export { participants } from "./participants.ts";
-export { type CommittedSaga, type OpenSaga, type Refusal, type Reversible, type StepContext, saga, type UndoContext } from "./saga.ts";
+export type { Refusal } from "./run.ts";
+export { type CommittedSaga, type OpenSaga, type Reversible, type StepContext, saga, type UndoContext } from "./saga.ts";

@@ -1,6 +1,13 @@
 import { defineSearchAttributeKey } from "@temporalio/common";
 import { ActivityFailure, ApplicationFailure, CancellationScope, isCancellation, setCurrentDetails, upsertSearchAttributes, workflowInfo } from "@temporalio/workflow";
-import type { Refusal } from "./saga.ts";
+
+/** Why a saga was undone. */
+export interface Refusal {
+  readonly step: string;
+  /** The type of the failure, such as `PaymentDeclined`; `Fault` where it was no refusal. */
+  readonly type: string;
+  readonly message: string;
+}
 
 /** What operators filter by in the Temporal UI. The server has to know these attributes. */
 const keyword = (name: string) => {

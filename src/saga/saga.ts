@@ -7,7 +7,7 @@
  *
  *   step ─▶ step ─▶ pivot ─▶ then ─▶ then ─▶ returns        refusal or fault before the pivot's end: undo, undo, undone
  */
-import { runSaga, type SagaStep } from "./run.ts";
+import { type Refusal, runSaga, type SagaStep } from "./run.ts";
 
 /** What a step sees: the saga's input, the results of earlier steps, and its key. */
 export interface StepContext<out Input, out Done> {
@@ -20,14 +20,6 @@ export interface StepContext<out Input, out Done> {
 /** What an undo sees. `result` is undefined when the step never answered: undo by key then. */
 export interface UndoContext<out Input, out Done, out Result> extends StepContext<Input, Done> {
   readonly result: Result | undefined;
-}
-
-/** Why a saga was undone. */
-export interface Refusal {
-  readonly step: string;
-  /** The type of the failure, such as `PaymentDeclined`; `Fault` where it was no refusal. */
-  readonly type: string;
-  readonly message: string;
 }
 
 export interface Reversible<in Input, in Done, in out Result> {

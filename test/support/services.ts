@@ -9,7 +9,7 @@ const databases = 256;
 const counterKey = "headrace-test:databases";
 
 /** Addresses of the run's services. Throws in test/unit, which runs without them. */
-export function services(): Services {
+function services(): Services {
   const provided = inject("services") as Services | undefined;
   if (provided === undefined) throw new Error("this test needs services: move its file from test/unit to test/services");
   return provided;

@@ -1,0 +1,140 @@
+// Who may import whom: "data flows left to right, imports point left". What a room may import is listed here, and nothing else may be.
+// Rooms of src/ and what each may import of ours, beside itself. An entry ending in .ts names that one file.
+const rooms = {
+  "core": [],
+  "plan": ["core"],
+  "dsl": ["plan", "core"],
+  "stages": ["plan", "core"],
+  "bus": ["plan", "core"],
+  "state": ["plan", "core", "bus"],
+  "sinks": ["plan", "core", "bus"],
+  "engine": ["stages", "plan", "core", "bus", "state", "sinks"],
+  "registry": ["plan", "core", "bus"],
+  "collector": ["plan", "core", "bus", "registry"],
+  "console": ["plan", "core", "bus", "registry"],
+  "stack": ["core"],
+  "testing": ["dsl", "engine", "stages", "plan", "core", "bus", "state", "sinks"],
+};
+
+// What a room may know of another as types alone: a type ties nothing together when the program runs.
+const types = {
+  "stages": ["bus"],
+  "state": ["stages"],
+};
+
+/** Drivers open connections: they are joined in the composition roots (cli/, and openProducer for other programs), and imported nowhere else. */
+const drivers = ["bus/redis", "state/redis", "sinks/clickhouse", "sinks/temporal"];
+
+const ours = "^(src|pipelines|workflows|activities)/";
+const paths = (names) => names.map((name) => (name.endsWith(".ts") ? `^src/${name.replaceAll(".", "\\.")}$` : `^src/${name}/`));
+
+const forbid = (name, comment, from, to) => ({ name, severity: "error", comment, from, to });
+
+export default {
+  forbidden: [
+    forbid(
+      "no-cycles",
+      "Modules that import each other in a circle cannot be understood or tested alone.",
+      {},
+      { circular: true },
+    ),
+    forbid("no-unresolved", "An import that resolves to nothing fails when it is run.", {}, { couldNotResolve: true }),
+    forbid(
+      "no-dev-packages",
+      "What is shipped may not import what a user of the package does not get.",
+      { path: "^(src|pipelines|workflows|activities)/" },
+      { dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown"], dependencyTypesNot: ["type-only"] },
+    ),
+    ...Object.entries(rooms).map(([room, allowed]) =>
+      forbid(
+        `${room}-imports`,
+        `src/${room} may import ${allowed.length === 0 ? "nothing of ours" : `only ${allowed.join(", ")}`}.`,
+        { path: `^src/${room}/` },
+        { path: ours, pathNot: paths([room, ...allowed, ...(types[room] ?? [])]) },
+      ),
+    ),
+    ...Object.entries(types).map(([room, known]) =>
+      forbid(
+        `${room}-imports-types`,
+        `src/${room} may import of ${known.join(", ")} only types: write \`import type\`.`,
+        { path: `^src/${room}/` },
+        { path: paths(known), dependencyTypesNot: ["type-only"] },
+      ),
+    ),
+    forbid(
+      "drivers-are-joined-in-cli",
+      "A driver opens connections; the engine knows ports.",
+      { path: ours, pathNot: [...paths(drivers), "^src/cli/", "^src/open-producer\\.ts$"] },
+      { path: paths(drivers) },
+    ),
+    forbid(
+      "drivers-stand-alone",
+      "A driver knows its port and the plan, not other drivers of another port: bus/redis and state/redis may share Lua scripts and keys.",
+      { path: paths(["sinks/clickhouse", "sinks/temporal"]) },
+      { path: paths(["bus/redis", "state/redis"]) },
+    ),
+    forbid(
+      "public-door",
+      "src/index.ts is what pipelines and producers are written with: declarations, no drivers, no engine.",
+      { path: "^src/index\\.ts$" },
+      { path: ours, pathNot: paths(["dsl", "plan", "core", "open-producer.ts"]) },
+    ),
+    forbid("nobody-imports-cli", "cli/ is the outermost room.", { path: ours, pathNot: "^src/cli/" }, { path: "^src/cli/" }),
+    forbid(
+      "saga-imports-types",
+      "src/saga runs inside Temporal's workflow sandbox: of ours it imports types alone.",
+      { path: "^src/saga/" },
+      { path: ours, pathNot: "^src/saga/", dependencyTypesNot: ["type-only"] },
+    ),
+    forbid(
+      "pipelines-imports",
+      "A pipeline file imports headrace, its siblings, and workflows (the function and its input type).",
+      { path: "^pipelines/" },
+      { path: ours, pathNot: ["^pipelines/", "^workflows/", "^src/index\\.ts$"] },
+    ),
+    forbid(
+      "workflows-imports",
+      "A workflow is deterministic: it imports the saga builder and its siblings; activities and headrace as types alone.",
+      { path: "^workflows/" },
+      { path: ours, pathNot: ["^workflows/", "^src/saga/"], dependencyTypesNot: ["type-only"] },
+    ),
+    forbid(
+      "activities-imports",
+      "An activity imports its siblings and headrace's public doors.",
+      { path: "^activities/" },
+      { path: ours, pathNot: ["^activities/", "^src/index\\.ts$", "^src/saga/index\\.ts$"] },
+    ),
+    forbid(
+      "sandbox-has-no-node",
+      "Neither Node's modules nor clients exist in the workflow sandbox; the bundle would fail or lose determinism.",
+      { path: ["^src/saga/", "^workflows/"] },
+      {
+        dependencyTypes: ["core", "npm", "npm-dev", "npm-optional"],
+        dependencyTypesNot: ["type-only"],
+        pathNot: ["node_modules/(@temporalio/(workflow|common)|ts-pattern)/"],
+      },
+    ),
+    forbid(
+      "pipelines-open-nothing",
+      "Importing a pipeline opens nothing: no clients, no I/O.",
+      { path: "^pipelines/" },
+      {
+        dependencyTypes: ["core", "npm", "npm-dev", "npm-optional"],
+        dependencyTypesNot: ["type-only"],
+        pathNot: ["node_modules/(zod|ts-pattern|@standard-schema/spec)/", "^(node:)?(url|path)$"],
+      },
+    ),
+  ],
+  options: {
+    doNotFollow: { path: "node_modules" },
+    exclude: { path: "^(dist|test|bench|scripts)/" },
+    // "specify" tells type-only imports apart, instead of leaving them out.
+    tsPreCompilationDeps: "specify",
+    tsConfig: { fileName: "tsconfig.json" },
+    enhancedResolveOptions: {
+      exportsFields: ["exports"],
+      conditionNames: ["types", "import", "node", "default"],
+      extensions: [".ts", ".js", ".mjs", ".cjs", ".d.ts", ".json"],
+    },
+  },
+};

@@ -1,0 +1,117 @@
+import { setImmediate as turn } from "node:timers/promises";
+import { MemoryBus } from "../bus/memory.ts";
+import { partitionsOf } from "../bus/partition.ts";
+import type { DeadLetter } from "../bus/port.ts";
+import { Producer } from "../bus/producer.ts";
+import { type Clock, systemClock } from "../core/clock.ts";
+import { ConfigError } from "../core/errors.ts";
+import { eventId, uuidOf } from "../core/hash.ts";
+import { silentLogger } from "../core/log.ts";
+import type { EventDraft } from "../dsl/event.ts";
+import type { Pipeline } from "../dsl/pipeline.ts";
+import type { Stream } from "../dsl/stream.ts";
+import { type Audit, audit } from "../engine/audit.ts";
+import { runWorker } from "../engine/worker.ts";
+import { type SinkPlan, type StreamPlan, sinksOf } from "../plan/plan.ts";
+import { createMemorySink, type MemorySink } from "../sinks/memory.ts";
+
+export interface TestOptions {
+  /** What the pipeline takes for now: events without a time get it, and times are admitted by it. @default the system's clock */
+  readonly now?: Date;
+}
+
+/** What a pipeline made of everything that was sent so far. */
+export interface PipelineRun {
+  /** By destination (`to` where the pipeline has one sink): rows, workflow inputs, or derived events. */
+  readonly rows: Readonly<Record<string, readonly Readonly<Record<string, unknown>>[]>>;
+  readonly deadLetters: readonly DeadLetter[];
+  readonly audit: Audit;
+}
+
+export interface PipelineTest {
+  /** Stores events on a stream that the pipeline reads; on the only one, where none is named. Without an id, each is a new event. */
+  send(events: readonly (EventDraft<string, unknown> & { readonly id?: string })[], to?: Stream<unknown>): Promise<void>;
+  /** Stores an entry as it is on an adopted stream, as another program's XADD does. */
+  add(fields: Readonly<Record<string, string | Buffer>>, to?: Stream<unknown>): void;
+  /** Runs the pipeline until all of it is settled. */
+  run(): Promise<PipelineRun>;
+}
+
+/**
+ * Runs a pipeline in memory, with the engine that runs it in production: no service is needed, and none is opened.
+ *
+ * @example
+ * ```ts
+ * const test = testPipeline(loginAnalytics);
+ * await test.send([loginFailed({ userId: "ada", ip: "203.0.113.7" })], logins);
+ * const { rows, audit } = await test.run();
+ * ```
+ */
+export function testPipeline({ plan: pipeline }: Pipeline, { now }: TestOptions = {}): PipelineTest {
+  const clock: Clock = now ? { ...systemClock, now: () => now.getTime() } : systemClock;
+  const bus = new MemoryBus(clock);
+  const sinks = new Map<SinkPlan, MemorySink>();
+  const producers = new Map<string, Producer>();
+  let sent = 0;
+
+  const sinkFor = (plan: SinkPlan): MemorySink => {
+    const sink = sinks.get(plan) ?? createMemorySink({ clock, ...(plan.kind === "clickhouse" && { table: plan.table }) });
+    sinks.set(plan, sink);
+    return sink;
+  };
+  const source = (given: Stream<unknown> | undefined): StreamPlan => {
+    const found = given ? pipeline.sources.find(({ name }) => name === given.plan.name) : pipeline.sources[0];
+    if (found && (given || pipeline.sources.length === 1)) return found;
+    throw new ConfigError("usage", `pipeline '${pipeline.name}' reads ${pipeline.sources.map(({ name }) => name).join(" and ")}`, {
+      hint: "Name the stream to send to, one of those that it reads.",
+    });
+  };
+
+  return {
+    async send(events, to) {
+      const stream = source(to);
+      for (const { id, type, data, time } of events) {
+        const identity = id === undefined ? uuidOf(`test ${sent++}`) : eventId(id);
+        const at = time?.getTime() ?? clock.now();
+        if (stream.layout.kind === "adopted") {
+          this.add({ data: JSON.stringify({ id: identity, type, time: new Date(at).toISOString(), data }) }, to);
+          continue;
+        }
+        const producer = producers.get(stream.name) ?? new Producer({ stream, producer: "test", lingerMs: 0 }, { bus, clock, logger: silentLogger });
+        producers.set(stream.name, producer);
+        await producer.send({ id: identity, type, time: at, source: undefined, traceparent: undefined, data });
+      }
+      await Promise.all([...producers.values()].map((producer) => producer.flush()));
+    },
+
+    add(fields, to) {
+      const stream = source(to);
+      const [partition] = partitionsOf(stream);
+      if (stream.layout.kind !== "adopted" || !partition) {
+        throw new ConfigError("usage", `stream '${stream.name}' is not adopted`, { hint: "Use send() for a stream of your own." });
+      }
+      bus.appendPlain(partition, fields);
+    },
+
+    async run() {
+      const partitions = pipeline.sources.flatMap(partitionsOf);
+      const stop = new AbortController();
+      const running = runWorker({ instance: "test", pipelines: [pipeline] }, { bus, clock, logger: silentLogger, sinkFor }, stop.signal);
+      let failed = false;
+      running.catch(() => {
+        failed = true;
+      });
+      const isSettled = async () => {
+        const states = await Promise.all(partitions.map((partition) => bus.state(partition, pipeline.name)));
+        return states.every(({ pendingEntries, lagEntries }) => pendingEntries === 0 && lagEntries === 0);
+      };
+      while (!failed && !(await isSettled())) await turn();
+      stop.abort();
+      await running;
+      const deadLetters: DeadLetter[] = [];
+      for (const partition of partitions) for await (const letter of bus.deadLetters(partition)) deadLetters.push(letter);
+      const rows = Object.fromEntries(Object.entries(sinksOf(pipeline)).map(([name, plan]) => [name, sinkFor(plan).rows]));
+      return { rows, deadLetters, audit: await audit(pipeline, bus) };
+    },
+  };
+}

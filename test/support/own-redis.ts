@@ -1,0 +1,66 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { vi } from "vitest";
+import { silentLogger } from "../../src/core/log.ts";
+import { findProgram } from "../../src/stack/binaries/find-program.ts";
+import { redisProgram } from "../../src/stack/binaries/programs.ts";
+import { redisPlan } from "../../src/stack/services/redis-plan.ts";
+
+/** A Redis of one test alone, which may do to it what it likes. It writes to disk before it answers (`appendfsync always`). */
+export interface OwnRedis {
+  readonly url: string;
+  /** kill -9: what it answered is on disk. */
+  kill(): Promise<void>;
+  /** Starts it again, on the same port and data. */
+  restart(): Promise<void>;
+  /** It keeps its connections and answers nothing (SIGSTOP), as when its host has vanished. */
+  freeze(): void;
+  /** Goes on where it stood (SIGCONT). */
+  thaw(): void;
+  /** Ends it and removes its data. */
+  close(): Promise<void>;
+}
+
+export async function startOwnRedis(): Promise<OwnRedis> {
+  const { path: binary } = await findProgram(redisProgram, { env: process.env, log: silentLogger });
+  const dir = await mkdtemp(join(tmpdir(), "headrace-redis-"));
+  await mkdir(join(dir, "redis"));
+  const port = await freePort();
+  const plan = redisPlan({ binary, dir, port, appendFsync: "always" });
+  let child: ChildProcess;
+  const start = async () => {
+    child = spawn(plan.command, plan.args, { stdio: "ignore" });
+    await vi.waitFor(() => plan.check(), { timeout: 30_000, interval: 20 });
+  };
+  const kill = async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const exit = once(child, "exit");
+    child.kill("SIGKILL");
+    await exit;
+  };
+  await start();
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    kill,
+    restart: start,
+    freeze: () => void child.kill("SIGSTOP"),
+    thaw: () => void child.kill("SIGCONT"),
+    close: async () => {
+      await kill();
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, "close");
+  return port;
+}

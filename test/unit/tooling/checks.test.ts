@@ -1,0 +1,121 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { type MiniRepository, miniRepository } from "../../support/mini-repository.ts";
+
+const clean: Readonly<Record<string, string>> = {
+  "src/index.ts": 'export { add } from "./core/add.ts";\n',
+  "src/core/add.ts": "/** The sum. */\nexport const add = (a: number, b: number): number => a + b;\n",
+  "src/plan/plan.ts": 'import { add } from "../core/add.ts";\n\nexport const three = add(1, 2);\n',
+  "src/saga/index.ts": 'export { three } from "./three.ts";\n',
+  "src/saga/three.ts": "export const three = 3;\n",
+  "src/testing/index.ts": 'export { three } from "../plan/plan.ts";\n',
+  "src/cli/main.ts": 'import { three } from "../plan/plan.ts";\n\nprocess.stdout.write(String(three));\n',
+};
+
+/** Faults to plant, by check and file, and a word of what the check must say of each. */
+const faults: Readonly<Record<string, Readonly<Record<string, readonly [text: string, says: string]>>>> = {
+  "types": {
+    "src/core/text.ts": ['export const n: number = "one";\n', "src/core/text.ts(1,14): error TS2322"],
+    "src/core/first.ts": [
+      "export const first = (list: readonly number[]): number => list[0];\n",
+      "src/core/first.ts(1,59): error TS2322",
+    ],
+  },
+  "build": { "src/core/nowhere.ts": ["export const n = nowhere;\n", "src/core/nowhere.ts(1,18): error TS2304"] },
+  "lint": {
+    "src/core/default.ts": ["export default 1;\n", "noDefaultExport"],
+    "src/core/camelCase.ts": ["export const n = 1;\n", "useFilenamingConvention"],
+    "src/core/any.ts": ["export const n: any = 1;\n", "noExplicitAny"],
+    "src/core/console.ts": ['export const say = () => console.log("here");\n', "noConsole"],
+    "test/skipped.test.ts": ['import { test } from "vitest";\n\ntest.skip("later", () => {});\n', "noSkippedTests"],
+    "src/core/unformatted.ts": ["export const n = { a:1 }\n", "src/core/unformatted.ts:1 format"],
+  },
+  "promises": {
+    "src/core/floating.ts": ["const later = async () => 1;\nexport function now() {\n  later();\n}\n", "no-floating-promises"],
+    "src/core/misused.ts": [
+      "export const each = (list: number[]) => list.forEach(async (n) => void (await n));\n",
+      "no-misused-promises",
+    ],
+    "src/core/long.ts": ["export {};\n".repeat(401), "max-lines"],
+  },
+  "imports": {
+    "src/core/upward.ts": ['export { three } from "../plan/plan.ts";\n', "core-imports: src/core/upward.ts → src/plan/plan.ts"],
+    "src/core/circle.ts": ['export { b } from "./circle-b.ts";\n', "no-cycles: src/core/circle"],
+    "src/core/circle-b.ts": ['import "./circle.ts";\n\nexport const b = 1;\n', "→ src/core/circle-b.ts"],
+    "src/bus/redis/bus.ts": ["export const bus = 1;\n", ""],
+    "src/engine/driver.ts": ['export { bus } from "../bus/redis/bus.ts";\n', "drivers-are-joined-in-cli: src/engine/driver.ts"],
+    "src/stages/value.ts": ['export { port } from "../bus/port.ts";\n', "stages-imports-types: src/stages/value.ts"],
+    "src/bus/port.ts": ["export const port = 1;\n", ""],
+    "pipelines/inside.ts": ['export { add } from "../src/core/add.ts";\n', "pipelines-imports: pipelines/inside.ts"],
+    "pipelines/client.ts": ['export { createClient } from "redis";\n', "pipelines-open-nothing: pipelines/client.ts"],
+    "workflows/pay.ts": ['export { pay } from "../activities/pay.ts";\n', "workflows-imports: workflows/pay.ts"],
+    "activities/pay.ts": ["export const pay = 1;\n", ""],
+    "workflows/node.ts": ['export { readFileSync } from "node:fs";\n', "sandbox-has-no-node: workflows/node.ts"],
+    "src/saga/code.ts": ['export { three } from "../plan/plan.ts";\n', "saga-imports-types: src/saga/code.ts"],
+    "src/core/development.ts": ['export { parse } from "yaml";\n', "no-dev-packages: src/core/development.ts"],
+    "src/core/gone.ts": ['export { gone } from "./nowhere.ts";\n', "no-unresolved: src/core/gone.ts"],
+  },
+  "dead-code": {
+    "src/core/unread.ts": ["export const n = 1;\n", "src/core/unread.ts"],
+    "src/core/add.ts": ["export const lonely = 1;\nexport const add = (a: number, b: number): number => a + b;\n", "lonely"],
+  },
+};
+
+describe("npm run check", { timeout: 120_000 }, () => {
+  let repository: MiniRepository;
+
+  beforeAll(async () => {
+    repository = await miniRepository(clean);
+  });
+  afterAll(() => repository.remove());
+
+  const check = async (...names: string[]) => {
+    const { code, stdout, stderr } = await repository.node("scripts/check.mjs", ...names);
+    return { code, output: stdout + stderr };
+  };
+
+  test("passes types, build, lint, promises, imports and package over code without a fault", async () => {
+    const { code, output } = await check("types", "build", "lint", "promises", "imports", "package");
+    expect(output.split("\n").at(-2)).toBe("checks: 6 passed, 0 failed");
+    expect(code).toBe(0);
+  });
+
+  test("refuses a check that does not exist, and names those that do", async () => {
+    const { code, output } = await check("spelling");
+    expect(code).toBe(2);
+    expect(output).toContain("types, build, lint, promises, imports, dead-code, package");
+  });
+
+  test("fails when dependency-cruiser reads no TypeScript, as it does when only TypeScript 7 is installed", async () => {
+    const path = ".dependency-cruiser.mjs";
+    await repository.write({ [path]: 'export default { forbidden: [], options: { exclude: { path: "[.]ts$" } } };\n' });
+    const { code, output } = await check("imports");
+    expect(output).toContain("dependency-cruiser did not read 7 of 7 files");
+    expect(code).toBe(1);
+  });
+
+  describe("with a fault", () => {
+    let planted: MiniRepository;
+
+    beforeEach(async () => {
+      planted = await miniRepository(clean);
+      return () => planted.remove();
+    });
+
+    test.each(Object.entries(faults))("%s finds each of its faults", async (name, planting) => {
+      await planted.write(Object.fromEntries(Object.entries(planting).map(([file, [text]]) => [file, text])));
+      const { code, stdout } = await planted.node("scripts/check.mjs", name);
+      for (const [, says] of Object.values(planting)) expect(stdout).toContain(says);
+      expect(stdout).toContain(`FAIL ${name} `);
+      expect(stdout.split("\n").at(-2)).toBe(`checks: 0 passed, 1 failed (${name})`);
+      expect(code).toBe(1);
+    });
+
+    test("finds an entry of the package that leads nowhere (package)", async () => {
+      expect((await planted.node("scripts/build.mjs")).code).toBe(0);
+      await planted.node("-e", 'require("node:fs").rmSync("dist/saga/index.d.ts")');
+      const { code, stdout } = await planted.node("scripts/check.mjs", "package");
+      expect(stdout).toContain("./dist/saga/index.d.ts but the file does not exist");
+      expect(code).toBe(1);
+    });
+  });
+});

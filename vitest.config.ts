@@ -1,0 +1,47 @@
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+
+const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+export default defineConfig({
+  resolve: {
+    // Tests run from source. Anchored, so that "headrace" does not swallow its own sub-paths.
+    alias: [
+      { find: /^headrace$/, replacement: source("src/index.ts") },
+      { find: /^headrace\/saga$/, replacement: source("src/saga/index.ts") },
+      { find: /^headrace\/testing$/, replacement: source("src/testing/index.ts") },
+    ],
+  },
+  test: {
+    // Temporal's native core and its Runtime are one a process: forks keep test files apart.
+    pool: "forks",
+    maxWorkers: 2,
+    allowOnly: false,
+    restoreMocks: true,
+    unstubEnvs: true,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "unit",
+          include: ["test/unit/**/*.test.ts", "test/types/**/*.test.ts"],
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "services",
+          include: ["test/**/*.test.ts"],
+          exclude: ["test/unit/**", "test/types/**"],
+          // Starts the embedded Redis, ClickHouse and Temporal once, and only when a file of this project runs.
+          globalSetup: ["test/support/stack.ts"],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          teardownTimeout: 40_000,
+        },
+      },
+    ],
+  },
+});
