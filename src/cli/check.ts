@@ -6,7 +6,7 @@ import { exitCodes, printJson, printLine } from "./output.ts";
 
 /** `headrace check`: every pipeline looked over, without a service. */
 export async function checkVerb({ cwd, json }: { readonly cwd: string; readonly json: boolean }): Promise<number> {
-  const { pipelines, findings } = await look(cwd);
+  const { pipelines, findings } = await look(cwd, json);
   const ok = findings.length === 0;
   if (json) printJson(ok ? { ok } : { ok, findings });
   else {
@@ -17,13 +17,13 @@ export async function checkVerb({ cwd, json }: { readonly cwd: string; readonly 
   return ok ? exitCodes.fine : exitCodes.findings;
 }
 
-/** A definition that throws while it is made is a finding too. */
-async function look(cwd: string) {
+/** A definition that throws while it is made is a finding too; so is an application that cannot be loaded, for those who read JSON. */
+async function look(cwd: string, json: boolean) {
   try {
     const app = await loadApp(cwd);
     return { pipelines: app.pipelines, findings: checkApp(app) };
   } catch (error) {
-    if (!(error instanceof HeadraceError) || error.code !== "config.invalid") throw error;
+    if (!(error instanceof HeadraceError) || (error.code !== "config.invalid" && !json)) throw error;
     return { pipelines: [], findings: [{ code: error.code, where: "pipelines/index.ts", message: messageOf(error), hint: error.hint ?? "" }] };
   }
 }

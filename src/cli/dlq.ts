@@ -94,7 +94,15 @@ function parseSince(since: string | undefined): string | undefined {
     if (Number.isNaN(at)) throw new ConfigError("usage", `--since '${since}' is not a time`, { hint: "Write it like 2026-11-24T10:00:00Z, or like 2h." });
     return new Date(at).toISOString();
   }
-  return new Date(Date.now() - parseDuration(since)).toISOString();
+  return new Date(Date.now() - parseAge(since)).toISOString();
+}
+
+function parseAge(since: string): number {
+  try {
+    return parseDuration(since);
+  } catch (error) {
+    throw new ConfigError("usage", `--since '${since}' is neither a time nor a duration`, { cause: error, hint: "Write it like 2026-11-24T10:00:00Z, or like 2h." });
+  }
 }
 
 const summary = ({ id, pipeline, stage, reason, error, partition, entry, index, type, eventId, at }: DeadLetter) => ({

@@ -10,7 +10,10 @@ export async function loadModule(path: string): Promise<Readonly<Record<string, 
     return await createJiti(import.meta.url).import(path);
   } catch (error) {
     if (error instanceof HeadraceError) throw error;
-    throw new ConfigError("app.load", `${path} could not be loaded: ${messageOf(error)}`, { cause: error, hint: "Run 'npx tsc' for details." });
+    throw new ConfigError("app.load", `${path} could not be loaded: ${messageOf(error)}`, {
+      cause: error,
+      hint: "Run 'npx tsc' to check it, or headrace with --debug to see where it was thrown.",
+    });
   }
 }
 

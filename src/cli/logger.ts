@@ -1,5 +1,4 @@
 import { pino } from "pino";
-import { errorCodes } from "../core/error-codes.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 
@@ -7,9 +6,9 @@ const levels = ["debug", "info", "warn", "error"] as const;
 
 /** Logs to standard error: lines for people on a terminal, JSON elsewhere. `LOG_LEVEL` says from where on. */
 export function createLogger(): Logger {
-  const level = process.env.LOG_LEVEL ?? "info";
+  const level = process.env.LOG_LEVEL || "info";
   if (!(levels as readonly string[]).includes(level)) {
-    throw new ConfigError("config.environment", `LOG_LEVEL is '${level}': ${errorCodes["config.environment"]}`, { hint: `Use ${levels.join(", ")}.` });
+    throw new ConfigError("config.environment", `LOG_LEVEL is '${level}', which is no level`, { hint: `Use ${levels.join(", ")}.` });
   }
   const destination = process.stderr.isTTY ? { write: (line: string) => process.stderr.write(forPeople(line)) } : pino.destination({ dest: 2, sync: true });
   return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } }, destination);

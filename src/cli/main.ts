@@ -1,6 +1,13 @@
 import { Command, CommanderError } from "@commander-js/extra-typings";
 import { exitCodes, reportError } from "./output.ts";
 
+for (const output of [process.stdout, process.stderr]) {
+  output.on("error", (error: NodeJS.ErrnoException) => {
+    // Whoever reads us has seen enough, as in `headrace sql … | head`.
+    if (error.code !== "EPIPE") throw error;
+  });
+}
+
 /** Verbs are loaded when they are called: `headrace --help` must not wait for Temporal's native core. */
 const program = new Command("headrace")
   .description("Typed stream processing on Redis Streams, ClickHouse and Temporal")
@@ -8,7 +15,12 @@ const program = new Command("headrace")
   .option("--dir <directory>", "where the state of 'headrace up' lies", ".headrace")
   .option("--debug", "print stack traces", false)
   .exitOverride()
-  .configureOutput({ writeErr: (text) => process.stderr.write(text) });
+  .showHelpAfterError("       'headrace --help' lists the verbs, and 'headrace <verb> --help' their options.")
+  .configureOutput({
+    writeErr: (text) => process.stderr.write(text),
+    // What it suggests stands on a line of its own.
+    outputError: (text, write) => write(text.replace("\n(", " (")),
+  });
 
 let exitCode: number = exitCodes.fine;
 const done = (code: number): void => {
@@ -97,6 +109,16 @@ letters("stats", "count them by pipeline, stage and reason").action(async (optio
   done(await (await import("./dlq.ts")).dlqStats({ ...where(), ...options })),
 );
 
+program
+  .command("bench")
+  .description("measure it on this machine, beside the raw limits and its rivals")
+  .option("--only <names>", "only these measurements, joined by commas")
+  .option("--runs <number>", "how often each is run", "5")
+  .option("--events <number>", "events of a run")
+  .option("--profile <directory>", "write a CPU profile of each measured process")
+  .option("--json", "one JSON object a measurement", false)
+  .action(async (options) => done(await (await import("./bench.ts")).benchVerb(options)));
+
 try {
   await program.parseAsync();
 } catch (error) {
@@ -104,6 +126,4 @@ try {
   else exitCode = reportError(error, program.opts().debug);
 }
 // Temporal's native core and idle sockets would keep the process: everything of ours is closed by now.
-process.exitCode = exitCode;
-if (!process.stdout.writableNeedDrain) process.exit(exitCode);
-process.stdout.once("drain", () => process.exit(exitCode));
+process.stdout.write("", () => process.exit(exitCode));

@@ -6,7 +6,7 @@ import { openClickHouse, type Whereabouts } from "./services.ts";
 /** `headrace migrate`: what ClickHouse lacks of the application's tables and views; with `--apply`, makes it so. */
 export async function migrateVerb({ apply, json, ...where }: Whereabouts & { readonly apply: boolean; readonly json: boolean }): Promise<number> {
   const app = await loadApp(where.cwd);
-  const clickhouse = openClickHouse(where);
+  const clickhouse = await openClickHouse(where);
   try {
     const steps = await planMigration(app.tables, clickhouse);
     const refused = steps.filter((step) => step.kind === "refused");

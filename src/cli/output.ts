@@ -1,4 +1,5 @@
-import { styleText } from "node:util";
+import { inspect, styleText } from "node:util";
+import { errorCodes } from "../core/error-codes.ts";
 import { HeadraceError, messageOf } from "../core/errors.ts";
 
 /** Exit codes that scripts rely on. */
@@ -33,14 +34,17 @@ export function printTable(rows: readonly Readonly<Record<string, unknown>>[]): 
 }
 
 const cellText = (value: unknown): string =>
-  value === undefined || value === null ? "" : typeof value === "object" ? JSON.stringify(value) : String(value);
+  value === undefined || value === null ? "" : harmless(typeof value === "object" ? JSON.stringify(value) : String(value));
+
+/** Control characters as they are written in code: what came out of a stream or a table must not steer the terminal. */
+export const harmless = (text: string): string => text.replace(/\p{Cc}/gu, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`);
 
 /** Says what failed and the way out; the stack only with --debug, or where the fault is ours. */
 export function reportError(error: unknown, debug: boolean): number {
   const red = (text: string) => (process.stderr.isTTY && !process.env.NO_COLOR ? styleText("red", text) : text);
-  say(`${red("error:")} ${messageOf(error)}`);
+  say(`${red("error:")} ${harmless(messageOf(error))}`);
   if (error instanceof HeadraceError && error.hint) say(`       ${error.hint}`);
-  if (debug && error instanceof Error) say(error.stack ?? "");
+  if (debug) say(`${error instanceof HeadraceError ? `${error.code}: ${errorCodes[error.code]}\n` : ""}${inspect(error)}`);
   else if (!(error instanceof HeadraceError)) say("       Run it again with --debug for the details.");
   return error instanceof HeadraceError && error.code === "usage" ? exitCodes.usage : exitCodes.findings;
 }

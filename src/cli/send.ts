@@ -3,12 +3,12 @@ import { hostname } from "node:os";
 import { Producer } from "../bus/producer.ts";
 import { systemClock } from "../core/clock.ts";
 import { parseDuration } from "../core/duration.ts";
-import { ConfigError, messageOf, TerminalError } from "../core/errors.ts";
+import { ConfigError, messageOf, RetryableError, TerminalError } from "../core/errors.ts";
 import { eventId, uuidOf } from "../core/hash.ts";
 import type { AppPlan, FormatPlan, StreamPlan } from "../plan/plan.ts";
 import { loadApp } from "./load-app.ts";
 import { createLogger } from "./logger.ts";
-import { exitCodes, printJson, printLine, say } from "./output.ts";
+import { exitCodes, harmless, printJson, printLine, say } from "./output.ts";
 import { jsonLines } from "./send/json-lines.ts";
 import { openLines } from "./send/lines.ts";
 import { openBus, type Whereabouts } from "./services.ts";
@@ -33,18 +33,19 @@ export async function sendVerb(name: string, options: SendOptions): Promise<numb
   const stream = findStream(app, name);
   const format = findFormat(app, options.from);
   const rate = options.rate === undefined ? undefined : wholeNumber("--rate", options.rate);
-  const year = options.year === undefined ? undefined : wholeNumber("--year", options.year);
+  const year = options.year === undefined ? undefined : fullYear(options.year);
   const giveUpAfterMs = options.giveUpAfter === undefined ? undefined : parseDuration(options.giveUpAfter);
-  const source = openLines(options.file, options.cwd);
+  const stop = new AbortController();
+  const source = openLines(options.file, { cwd: options.cwd, signal: stop.signal });
   const logger = createLogger();
   const bus = await openBus(options, logger);
   const producer = new Producer(
     { stream, producer: `send/${hostname()}-${process.pid}-${randomBytes(4).toString("hex")}`, ...(giveUpAfterMs !== undefined && { giveUpAfterMs }) },
     { bus, clock: systemClock, logger },
   );
-  let interrupted = false;
   process.once("SIGINT", () => {
-    interrupted = true;
+    say("Stopping: what was read is still sent. Ctrl-C again ends at once.");
+    stop.abort();
   });
 
   const counts = { sent: 0, duplicates: 0, invalid: 0 };
@@ -54,11 +55,11 @@ export async function sendVerb(name: string, options: SendOptions): Promise<numb
   let number = 0;
   const refuse = (reason: string) => {
     counts.invalid++;
-    say(`line ${number}: ${reason}`);
+    say(`line ${number}: ${harmless(reason)}`);
   };
   try {
     for await (const line of source.lines) {
-      if (interrupted) break;
+      if (stop.signal.aborted) break;
       number++;
       const result = read(line);
       if (result.kind === "invalid") refuse(result.reason);
@@ -77,16 +78,22 @@ export async function sendVerb(name: string, options: SendOptions): Promise<numb
           if (!(error instanceof TerminalError) || error.code !== "event.invalid") throw error;
           refuse(messageOf(error));
         }
-        if (rate !== undefined) await systemClock.sleep(began + (counts.sent * 1_000) / rate - systemClock.monotonic());
+        if (rate !== undefined) await systemClock.sleep(began + (counts.sent * 1_000) / rate - systemClock.monotonic(), stop.signal);
       }
     }
     await producer.flush();
+  } catch (error) {
+    if (!(error instanceof RetryableError)) throw error;
+    throw new RetryableError(error.code, `Redis stayed away for longer than ${options.giveUpAfter}, at line ${number}: ${messageOf(error)}`, {
+      cause: error,
+      hint: "Send the same lines again when it is back: those that have arrived change nothing.",
+    });
   } finally {
     await bus.close();
   }
   if (options.json) printJson(counts);
   else printLine(`sent ${counts.sent}, duplicates ${counts.duplicates}, invalid ${counts.invalid}`);
-  return interrupted ? exitCodes.interrupted : counts.invalid > 0 ? exitCodes.findings : exitCodes.fine;
+  return stop.signal.aborted ? exitCodes.interrupted : counts.invalid > 0 ? exitCodes.findings : exitCodes.fine;
 }
 
 function remember(seen: Set<string>, id: string): void {
@@ -118,5 +125,10 @@ function findFormat(app: AppPlan, name: string): FormatPlan {
 
 function wholeNumber(option: string, text: string): number {
   if (!/^[1-9]\d*$/.test(text)) throw new ConfigError("usage", `${option} '${text}' is not a whole number above 0`, { hint: "Write digits only." });
+  return Number(text);
+}
+
+function fullYear(text: string): number {
+  if (!/^[1-9]\d{3}$/.test(text)) throw new ConfigError("usage", `--year '${text}' is not a year`, { hint: "Write it with four digits." });
   return Number(text);
 }

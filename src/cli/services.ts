@@ -1,6 +1,6 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { ConfigError, messageOf } from "../core/errors.ts";
+import { ConfigError, messageOf, RetryableError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import { openRedisBus } from "../bus/redis/bus.ts";
 import type { Bus } from "../bus/port.ts";
@@ -41,24 +41,54 @@ export function addressOf(service: keyof typeof services, { cwd, dir }: Whereabo
 export function readEnvironment(variable: string): string | undefined {
   const file = process.env[`${variable}_FILE`];
   if (process.env[variable] || !file) return process.env[variable];
-  if (!existsSync(file)) {
-    throw new ConfigError("config.environment", `${variable}_FILE names ${file}, which is not there`, { hint: "Correct the path, or unset it." });
+  try {
+    return readFileSync(file, "utf8").trim();
+  } catch (error) {
+    throw new ConfigError("config.environment", `${variable}_FILE names ${file}, which cannot be read: ${messageOf(error)}`, {
+      cause: error,
+      hint: "Correct the path, or unset it.",
+    });
   }
-  return readFileSync(file, "utf8").trim();
 }
 
 export const openBus = (where: Whereabouts, logger: Logger): Promise<Bus> => openRedisBus({ url: addressOf("redis", where), logger });
 
-export function openClickHouse(where: Whereabouts): ClickHouse {
+/** A client of the ClickHouse that answers; the database that it names need not be there. */
+export async function openClickHouse(where: Whereabouts): Promise<ClickHouse> {
   const setting = (name: string) => readEnvironment(`CLICKHOUSE_${name}`);
   const [user, password, database] = [setting("USER"), setting("PASSWORD"), setting("DATABASE")];
-  return createClickHouse({
-    url: addressOf("clickhouse", where),
+  const url = addressOf("clickhouse", where);
+  checkUrl(url);
+  const clickhouse = createClickHouse({
+    url,
     ...(user !== undefined && { user }),
     ...(password !== undefined && { password }),
     ...(database !== undefined && { database }),
   });
+  const system = clickhouse.using("system");
+  try {
+    await system.run("SELECT 1 FORMAT Null", { timeoutMs: 10_000 });
+    return clickhouse;
+  } catch (error) {
+    await clickhouse.close();
+    if (!(error instanceof RetryableError)) throw error;
+    throw new RetryableError("service.unreachable", `ClickHouse does not answer at ${withoutPassword(url)}: ${messageOf(error.cause ?? error)}`, {
+      cause: error,
+      hint: "Start it with 'headrace up', or set CLICKHOUSE_URL.",
+    });
+  } finally {
+    await system.close();
+  }
 }
+
+function checkUrl(url: string): void {
+  if (URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)) return;
+  throw new ConfigError("config.environment", `'${withoutPassword(url)}' is not the address of a ClickHouse server`, {
+    hint: "CLICKHOUSE_URL looks like http://host:8123.",
+  });
+}
+
+const withoutPassword = (url: string): string => url.replace(/\/\/[^@/]*@/, "//");
 
 /** A client of the Temporal server; Temporal's own variables and configuration file say the rest (namespace, TLS, API key). */
 export async function openTemporal(where: Whereabouts) {
@@ -69,9 +99,12 @@ export async function openTemporal(where: Whereabouts) {
     const connection = await Connection.connect({ ...connectionOptions, ...(address !== undefined && { address }) });
     return { connection, client: new Client({ connection, ...(namespace !== undefined && { namespace }) }) };
   } catch (error) {
-    throw new ConfigError("service.unreachable", `Temporal does not answer at ${address}: ${messageOf(error)}`, {
-      cause: error,
-      hint: "Start it with 'headrace up', or set TEMPORAL_ADDRESS.",
-    });
+    throw temporalAway(address, error);
   }
 }
+
+export const temporalAway = (address: string | undefined, error: unknown): RetryableError =>
+  new RetryableError("service.unreachable", `Temporal does not answer at ${address}: ${messageOf(error)}`, {
+    cause: error,
+    hint: "Start it with 'headrace up', or set TEMPORAL_ADDRESS.",
+  });

@@ -19,7 +19,7 @@ export interface StartOptions extends Whereabouts {
 
 /** `headrace start`: the processes of the application, until SIGTERM or SIGINT; a second signal ends at once. */
 export async function startVerb(options: StartOptions): Promise<number> {
-  const names = options.role === "all" ? Object.keys(roles) : splitList(options.role);
+  const names = options.role === "all" ? Object.keys(roles) : [...new Set(splitList(options.role))];
   const unknown = names.find((name) => !(name in roles));
   if (unknown !== undefined || names.length === 0) {
     throw new ConfigError("usage", `there is no role '${unknown ?? ""}'`, { hint: `There are ${Object.keys(roles).join(", ")} and all.` });
@@ -39,7 +39,8 @@ export async function startVerb(options: StartOptions): Promise<number> {
       throw error;
     }),
   );
-  if (options.json) printJson({ ready: true, roles: names, instance, pid: process.pid });
+  if (stop.signal.aborted) say("Stopping.");
+  else if (options.json) printJson({ ready: true, roles: names, instance, pid: process.pid });
   else say(`Running ${names.join(", ")} as ${instance}. Ctrl-C stops.`);
   const ended = await Promise.allSettled(running);
   const failed = ended.find((result) => result.status === "rejected");
@@ -61,7 +62,9 @@ function onSignals(stop: AbortController): { readonly received: string | undefin
 
 function pick<Named extends { readonly name: string }>(all: readonly Named[], wanted: string | undefined): readonly Named[] {
   if (wanted === undefined) return all;
-  return splitList(wanted).map((name) => {
+  const names = [...new Set(splitList(wanted))];
+  if (names.length === 0) throw new ConfigError("usage", "--pipelines names no pipeline", { hint: `There are ${all.map((one) => one.name).join(", ")}.` });
+  return names.map((name) => {
     const found = all.find((one) => one.name === name);
     if (!found) throw new ConfigError("usage", `there is no pipeline '${name}'`, { hint: `There are ${all.map((one) => one.name).join(", ")}.` });
     return found;

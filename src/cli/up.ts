@@ -30,7 +30,10 @@ export async function upVerb(options: UpOptions): Promise<number> {
     });
   }
   if (!options.json) say("Starting Redis, ClickHouse and Temporal.");
-  await runUp({ dir: resolve(options.cwd, options.dir), ports, appendFsync, signal: stop.signal }, { log, onReady: options.json ? printReady : showReady });
+  await runUp(
+    { dir: resolve(options.cwd, options.dir), ports, appendFsync, signal: stop.signal },
+    { log, onReady: options.json ? printReady : showReady },
+  );
   return interrupted ? exitCodes.interrupted : exitCodes.fine;
 }
 

@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { type ChildProcess, type ChildProcessWithoutNullStreams, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -28,7 +28,11 @@ export async function headrace(args: readonly string[], options: RunOptions = {}
 
 /** The same, whatever its exit code. */
 export async function tryHeadrace(args: readonly string[], { env, input }: RunOptions = {}): Promise<Ran> {
-  const running = promisify(execFile)(process.execPath, [bin, ...args], { cwd: root, env: { ...process.env, ...env }, maxBuffer: 256 * 1024 * 1024 });
+  const running = promisify(execFile)(process.execPath, [bin, ...args], {
+    cwd: root,
+    env: { ...process.env, ...env },
+    maxBuffer: 256 * 1024 * 1024,
+  });
   running.child.stdin?.end(input ?? "");
   return running.then(
     ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
@@ -38,6 +42,10 @@ export async function tryHeadrace(args: readonly string[], { env, input }: RunOp
     },
   );
 }
+
+/** Starts a verb with all its streams in the caller's hands. */
+export const startHeadraceRaw = (args: readonly string[], { env }: RunOptions = {}): ChildProcessWithoutNullStreams =>
+  spawn(process.execPath, [bin, ...args], { cwd: root, env: { ...process.env, ...env }, stdio: ["pipe", "pipe", "pipe"] });
 
 export interface Headrace {
   /** The ready line. */
@@ -53,7 +61,11 @@ export interface Headrace {
 
 /** Starts a verb that stays, such as `up` or `start`, and resolves with its ready line. It needs `--json` among its arguments. */
 export async function startHeadrace(args: readonly string[], { env }: RunOptions = {}): Promise<Headrace> {
-  const child = spawn(process.execPath, [bin, ...args], { cwd: root, env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, [bin, ...args], {
+    cwd: root,
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   const exit = once(child, "exit");
   let stderr = "";
   child.stderr.on("data", (data) => {
@@ -61,11 +73,20 @@ export async function startHeadrace(args: readonly string[], { env }: RunOptions
   });
   const first = new Promise<string>((resolve, reject) => {
     createInterface({ input: child.stdout }).once("line", resolve);
-    exit.then(([code]) => reject(new Error(`headrace ${args.join(" ")} ended with ${code} before it was ready: ${stderr}`)), reject);
+    exit.then(
+      ([code]) => reject(new Error(`headrace ${args.join(" ")} ended with ${code} before it was ready: ${stderr}`)),
+      reject,
+    );
   });
   const end = async (signal: NodeJS.Signals) => {
     if (child.exitCode === null && child.signalCode === null) child.kill(signal);
     await exit;
   };
-  return { ready: JSON.parse(await first), process: child, stop: () => end("SIGTERM"), kill: () => end("SIGKILL"), said: () => stderr };
+  return {
+    ready: JSON.parse(await first),
+    process: child,
+    stop: () => end("SIGTERM"),
+    kill: () => end("SIGKILL"),
+    said: () => stderr,
+  };
 }

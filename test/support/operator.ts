@@ -77,7 +77,12 @@ export interface Operator {
 /** Opens the file's own Redis database and ClickHouse database, still without tables. */
 export async function openOperator(): Promise<Operator> {
   const { url, database } = await clickhouseDatabase();
-  const env = { REDIS_URL: await redisUrl(), CLICKHOUSE_URL: url, CLICKHOUSE_DATABASE: database, TEMPORAL_ADDRESS: temporalAddress() };
+  const env = {
+    REDIS_URL: await redisUrl(),
+    CLICKHOUSE_URL: url,
+    CLICKHOUSE_DATABASE: database,
+    TEMPORAL_ADDRESS: temporalAddress(),
+  };
   const running: Headrace[] = [];
   const run: Operator["run"] = (args, options = {}) => headrace(args, { ...options, env: { ...env, ...options.env } });
   const lines = async <Line>(...args: readonly string[]) => linesOf<Line>((await run([...args, "--json"])).stdout);
@@ -120,4 +125,8 @@ export async function openOperator(): Promise<Operator> {
 }
 
 /** Standard output as the JSON objects that it holds, one a line. Throws where a line is anything else. */
-export const linesOf = <Line>(stdout: string): readonly Line[] => stdout.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line) as Line);
+export const linesOf = <Line>(stdout: string): readonly Line[] =>
+  stdout
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line) as Line);

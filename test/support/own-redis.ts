@@ -17,10 +17,8 @@ export interface OwnRedis {
   kill(): Promise<void>;
   /** Starts it again, on the same port and data. */
   restart(): Promise<void>;
-  /** It keeps its connections and answers nothing (SIGSTOP), as when its host has vanished. */
+  /** It keeps its connections and answers nothing (SIGSTOP), as when its host has vanished, until it is killed. */
   freeze(): void;
-  /** Goes on where it stood (SIGCONT). */
-  thaw(): void;
   /** Ends it and removes its data. */
   close(): Promise<void>;
 }
@@ -48,7 +46,6 @@ export async function startOwnRedis(): Promise<OwnRedis> {
     kill,
     restart: start,
     freeze: () => void child.kill("SIGSTOP"),
-    thaw: () => void child.kill("SIGCONT"),
     close: async () => {
       await kill();
       await rm(dir, { recursive: true, force: true });

@@ -1,19 +1,19 @@
 import { randomUUID } from "node:crypto";
-import { encodeFrame } from "../../src/bus/frame.ts";
 import type { Envelope } from "../../src/bus/envelope.ts";
+import { encodeFrame } from "../../src/bus/frame.ts";
 import { MemoryBus } from "../../src/bus/memory.ts";
 import { type Partition, partitionIndex, partitionsOf } from "../../src/bus/partition.ts";
 import type { Bus } from "../../src/bus/port.ts";
-import { type Logger, silentLogger } from "../../src/core/log.ts";
+import { Producer } from "../../src/bus/producer.ts";
 import { uuidOf } from "../../src/core/hash.ts";
+import { type Logger, silentLogger } from "../../src/core/log.ts";
+import type { Pipeline } from "../../src/dsl/pipeline.ts";
 import { type Audit, audit } from "../../src/engine/audit.ts";
 import { runWorker, type WorkerOptions } from "../../src/engine/worker.ts";
-import type { Pipeline } from "../../src/dsl/pipeline.ts";
 import type { PipelinePlan, SinkPlan, StreamPlan } from "../../src/plan/plan.ts";
 import { createMemorySink, type MemorySink } from "../../src/sinks/memory.ts";
 import type { Sink } from "../../src/sinks/port.ts";
 import { StreamSink } from "../../src/sinks/stream.ts";
-import { Producer } from "../../src/bus/producer.ts";
 import { collect } from "./collect.ts";
 import { VirtualClock } from "./virtual-clock.ts";
 
@@ -49,15 +49,24 @@ export class Workbench {
 
   sinkFor(plan: SinkPlan, bus: Bus = this.bus): Sink {
     if (plan.kind === "stream") {
-      return new StreamSink(new Producer({ stream: plan.stream, producer: randomUUID(), lingerMs: 0 }, { bus, clock: this.clock, logger: silentLogger }));
+      return new StreamSink(
+        new Producer(
+          { stream: plan.stream, producer: randomUUID(), lingerMs: 0 },
+          { bus, clock: this.clock, logger: silentLogger },
+        ),
+      );
     }
     const name = plan.kind === "clickhouse" ? plan.table.name : plan.workflow;
-    const sink = this.#sinks.get(name) ?? createMemorySink({ clock: this.clock, ...(plan.kind === "clickhouse" && { table: plan.table }) });
+    const sink =
+      this.#sinks.get(name) ?? createMemorySink({ clock: this.clock, ...(plan.kind === "clickhouse" && { table: plan.table }) });
     this.#sinks.set(name, sink);
     return sink;
   }
 
-  start(pipelines: readonly Pipeline[], options: Partial<WorkerOptions> & { readonly bus?: Bus; readonly logger?: Logger } = {}): Running {
+  start(
+    pipelines: readonly Pipeline[],
+    options: Partial<WorkerOptions> & { readonly bus?: Bus; readonly logger?: Logger } = {},
+  ): Running {
     const { bus = this.bus, logger = silentLogger, ...rest } = options;
     const stop = new AbortController();
     const done = runWorker(

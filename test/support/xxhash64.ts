@@ -26,8 +26,10 @@ export function referenceXxhash64(bytes: Uint8Array): bigint {
     for (const lane of lanes) hash = (times(hash ^ round(0n, lane), p1) + p4) & mask;
   }
   hash = (hash + BigInt(bytes.length)) & mask;
-  for (; at + 8 <= bytes.length; at += 8) hash = (times(rotated(hash ^ round(0n, view.getBigUint64(at, true)), 27n), p1) + p4) & mask;
-  for (; at + 4 <= bytes.length; at += 4) hash = (times(rotated(hash ^ times(BigInt(view.getUint32(at, true)), p1), 23n), p2) + p3) & mask;
+  for (; at + 8 <= bytes.length; at += 8)
+    hash = (times(rotated(hash ^ round(0n, view.getBigUint64(at, true)), 27n), p1) + p4) & mask;
+  for (; at + 4 <= bytes.length; at += 4)
+    hash = (times(rotated(hash ^ times(BigInt(view.getUint32(at, true)), p1), 23n), p2) + p3) & mask;
   for (; at < bytes.length; at++) hash = times(rotated(hash ^ times(BigInt(bytes[at] as number), p5), 11n), p1);
   hash = times(hash ^ (hash >> 33n), p2);
   hash = times(hash ^ (hash >> 29n), p3);

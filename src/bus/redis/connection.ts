@@ -1,4 +1,4 @@
-import { createClient, RESP_TYPES } from "redis";
+import { createClient, ErrorReply, RESP_TYPES } from "redis";
 import { ConfigError, messageOf, RetryableError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
 
@@ -16,7 +16,7 @@ export interface ConnectOptions {
  * Opens a connection that reconnects by itself and never queues while it is down: a command then fails at once with a
  * RetryableError of `run`, and the caller decides whether repeating it is safe.
  *
- * @throws ConfigError when the address does not parse, RetryableError when nothing answers there
+ * @throws ConfigError when the address does not parse or Redis refuses us, RetryableError when nothing answers there
  */
 export async function connect({ url, logger, name }: ConnectOptions) {
   const client = createClient({
@@ -29,11 +29,14 @@ export async function connect({ url, logger, name }: ConnectOptions) {
     socket: { connectTimeout: 5_000, reconnectStrategy: (tries) => Math.min(50 * 2 ** Math.min(tries, 6), 2_000) },
   });
   let failing = false;
+  let connected = false;
   client.on("error", (error) => {
-    if (!failing) logger.warn({ error: messageOf(error) }, `Redis (${name}): connection lost, trying again`);
-    failing = true;
+    // The first connection fails below, with an error of its own.
+    if (connected && !failing) logger.warn({ error: messageOf(error) }, `Redis (${name}): connection lost, trying again`);
+    failing = connected;
   });
   client.on("ready", () => {
+    connected = true;
     if (failing) logger.info({}, `Redis (${name}): connected again`);
     failing = false;
   });
@@ -46,6 +49,17 @@ export async function connect({ url, logger, name }: ConnectOptions) {
     }, reject);
   }).catch((error) => {
     client.destroy();
+    // Redis answered, and waiting changes nothing; a server that is loading its data says so with another word.
+    if (error instanceof ErrorReply && /^(WRONGPASS|NOAUTH|NOPERM|ERR) /.test(error.message)) {
+      throw new ConfigError(
+        "config.environment",
+        `Redis refuses the connection to ${withoutPassword(url)}: ${messageOf(error)}`,
+        {
+          cause: error,
+          hint: "Correct the user, the password or the database in REDIS_URL.",
+        },
+      );
+    }
     throw new RetryableError("service.unreachable", `Redis does not answer at ${withoutPassword(url)}: ${messageOf(error)}`, {
       cause: error,
       hint: "Start it with 'headrace up', or set REDIS_URL.",
@@ -56,10 +70,10 @@ export async function connect({ url, logger, name }: ConnectOptions) {
 
 function parseUrl(url: string): string {
   try {
-    const { protocol } = new URL(url);
-    if (protocol === "redis:" || protocol === "rediss:") return url;
+    const { protocol, pathname } = new URL(url);
+    if (/^rediss?:$/.test(protocol) && /^\/?\d*$/.test(pathname)) return url;
   } catch {}
-  throw new ConfigError("config.environment", `'${url}' is not the address of a Redis server`, {
+  throw new ConfigError("config.environment", `'${withoutPassword(url)}' is not the address of a Redis server`, {
     hint: "REDIS_URL looks like redis://user:password@host:6379/0.",
   });
 }

@@ -3,7 +3,8 @@ import type { FormatPlan, LineReader, LineResult } from "../../plan/plan.ts";
 
 /**
  * The format `json`: one event a line, `{"id"?, "type", "time"?, "data"}`. An event without an id gets one from the line's
- * content, and from how often the same line came before; one without a time has the time of the file.
+ * content, and from how often the same line came before; one without a time has the time of the file, and a made id then
+ * depends on it: one id never carries two times.
  */
 export const jsonLines: FormatPlan = { kind: "format", name: "json", reader: ({ now, idOf }) => reader(now, idOf) };
 
@@ -25,7 +26,7 @@ function reader(now: Date, idOf: (text: string) => string): LineReader {
     const at = time === undefined ? now.getTime() : parseTime(time);
     if (at === undefined) return invalid("'time' is not an RFC 3339 time");
     if (typeof data !== "object" || data === null || Array.isArray(data)) return invalid("no object 'data'");
-    return { kind: "events", events: [{ id: id ?? idOf(place(text)), type, time: new Date(at), data: data as Record<string, unknown> }] };
+    return { kind: "events", events: [{ id: id ?? idOf(place(time === undefined ? `${text}\n${at}` : text)), type, time: new Date(at), data: data as Record<string, unknown> }] };
   };
 
   /** Only texts that come without an id are remembered, by their hash. */

@@ -1,4 +1,4 @@
-import { createReadStream, type Stats, statSync } from "node:fs";
+import { createReadStream, fstatSync, type Stats, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { ConfigError, messageOf } from "../../core/errors.ts";
@@ -9,9 +9,15 @@ export interface LineSource {
   readonly time: Date;
 }
 
+export interface LineOptions {
+  readonly cwd: string;
+  /** Ends the lines. */
+  readonly signal: AbortSignal;
+}
+
 /** The lines of a file, or of standard input for `-`. */
-export function openLines(file: string, cwd: string): LineSource {
-  if (file === "-") return { lines: linesOf(() => process.stdin), time: new Date() };
+export function openLines(file: string, { cwd, signal }: LineOptions): LineSource {
+  if (file === "-") return { lines: linesOf("standard input", () => process.stdin, signal), time: timeOfInput() };
   const path = resolve(cwd, file);
   let stats: Stats;
   try {
@@ -20,10 +26,23 @@ export function openLines(file: string, cwd: string): LineSource {
     throw new ConfigError("usage", `${path} cannot be read: ${messageOf(error)}`, { cause: error, hint: "Give the path of a text file, or - for standard input." });
   }
   if (stats.isDirectory()) throw new ConfigError("usage", `${path} is a directory`, { hint: "Give the path of a text file." });
-  return { lines: linesOf(() => createReadStream(path)), time: stats.mtime };
+  return { lines: linesOf(path, () => createReadStream(path), signal), time: stats.mtime };
+}
+
+/** A file behind `<` tells its time as one that is named does. */
+function timeOfInput(): Date {
+  const stats = fstatSync(0);
+  return stats.isFile() ? stats.mtime : new Date();
 }
 
 /** Opens its input only when the first line is asked for: readline throws away what it reads before it is listened to. */
-async function* linesOf(open: () => NodeJS.ReadableStream): AsyncIterable<string> {
-  yield* createInterface({ input: open(), crlfDelay: Number.POSITIVE_INFINITY });
+async function* linesOf(name: string, open: () => NodeJS.ReadableStream, signal: AbortSignal): AsyncIterable<string> {
+  const lines = createInterface({ input: open(), crlfDelay: Number.POSITIVE_INFINITY, signal })[Symbol.asyncIterator]();
+  for (;;) {
+    const next = await lines.next().catch((error) => {
+      throw new ConfigError("config.environment", `${name} cannot be read on: ${messageOf(error)}`, { cause: error, hint: "Send it again when it can be read: what was sent before changes nothing." });
+    });
+    if (next.done) return;
+    yield next.value;
+  }
 }

@@ -5,7 +5,7 @@ import { ConfigError, TerminalError } from "../../core/errors.ts";
 import { eventId } from "../../core/hash.ts";
 import { sinksOf } from "../../plan/plan.ts";
 import { findModule, loadModule } from "../load-app.ts";
-import { addressOf, openBus } from "../services.ts";
+import { addressOf, openBus, temporalAway } from "../services.ts";
 import type { Role, RoleContext } from "./role.ts";
 
 type Activities = Record<string, (...args: never[]) => Promise<unknown>>;
@@ -21,6 +21,10 @@ export const sagaRole: Role = async (context) => {
   const taskQueues = new Set(
     app.pipelines.flatMap((pipeline) => Object.values(sinksOf(pipeline)).flatMap((sink) => (sink.kind === "temporal" ? [sink.taskQueue] : []))),
   );
+  if (taskQueues.size === 0) {
+    logger.warn({}, "no pipeline starts a workflow: the saga role has nothing to do");
+    return { run: (stop) => new Promise((resolve) => (stop.aborted ? resolve() : stop.addEventListener("abort", () => resolve(), { once: true }))) };
+  }
   const workflowsPath = moduleOf(context, "workflows/index");
   const deps = await openDeps(context);
   const { createActivities } = (await loadModule(moduleOf(context, "activities/index"))) as { createActivities?: (deps: object) => Activities };
@@ -30,7 +34,9 @@ export const sagaRole: Role = async (context) => {
   const workflowBundle = await bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger("ERROR") });
   const { connectionOptions, namespace = "default" } = loadClientConnectConfig();
   const address = process.env.TEMPORAL_ADDRESS ? connectionOptions.address : addressOf("temporal", where);
-  const connection = await NativeConnection.connect({ ...connectionOptions, ...(address !== undefined && { address }) });
+  const connection = await NativeConnection.connect({ ...connectionOptions, ...(address !== undefined && { address }) }).catch((error) => {
+    throw temporalAway(address, error);
+  });
   const workers = await Promise.all(
     [...taskQueues].map((taskQueue) =>
       Worker.create({ connection, namespace, taskQueue, workflowBundle, activities, identity: instance, shutdownGraceTime: "15s", maxCachedWorkflows: 500 }),
@@ -39,11 +45,15 @@ export const sagaRole: Role = async (context) => {
 
   return {
     async run(stop) {
-      stop.addEventListener("abort", () => {
+      const shutDown = () => {
         for (const worker of workers) if (worker.getState() === "RUNNING") worker.shutdown();
-      });
+      };
+      stop.addEventListener("abort", shutDown);
       try {
-        await Promise.all(workers.map((worker) => worker.run()));
+        const running = workers.map((worker) => worker.run());
+        // A stop that came while we started has rung already; and a worker that never ran would not let go of its connection.
+        if (stop.aborted) shutDown();
+        await Promise.all(running);
       } finally {
         await connection.close();
         await deps.close();

@@ -1,6 +1,9 @@
 import { systemClock } from "../../core/clock.ts";
+import { ConfigError } from "../../core/errors.ts";
 import { runWorker } from "../../engine/worker.ts";
-import { sinksOf } from "../../plan/plan.ts";
+import { type AppPlan, sinksOf } from "../../plan/plan.ts";
+import type { ClickHouse } from "../../sinks/clickhouse/client.ts";
+import { planMigration } from "../../sinks/clickhouse/migrate.ts";
 import { openBus, openClickHouse, openTemporal } from "../services.ts";
 import { createSinks } from "./sinks.ts";
 import type { Role } from "./role.ts";
@@ -12,8 +15,8 @@ const drainMs = 20_000;
 export const workerRole: Role = async ({ app, instance, logger, where }) => {
   const needsTemporal = app.pipelines.some((pipeline) => Object.values(sinksOf(pipeline)).some((sink) => sink.kind === "temporal"));
   const bus = await openBus(where, logger);
-  const clickhouse = openClickHouse(where);
-  await clickhouse.run("SELECT 1 FORMAT Null");
+  const clickhouse = await openClickHouse(where);
+  await checkTables(app, clickhouse);
   const temporal = needsTemporal ? await openTemporal(where) : undefined;
   const giveUp = new AbortController();
   const client = temporal?.client as NonNullable<typeof temporal>["client"];
@@ -38,3 +41,13 @@ export const workerRole: Role = async ({ app, instance, logger, where }) => {
     },
   };
 };
+
+/** Without its tables a worker would stop at the first row; and whoever started it would have gone by then. */
+async function checkTables({ pipelines }: AppPlan, clickhouse: ClickHouse): Promise<void> {
+  const written = new Set(pipelines.flatMap((pipeline) => Object.values(sinksOf(pipeline)).flatMap((sink) => (sink.kind === "clickhouse" ? [sink.table] : []))));
+  const missing = (await planMigration([...written], clickhouse)).filter(({ kind }) => kind === "create");
+  if (missing.length === 0) return;
+  throw new ConfigError("clickhouse.schema", `ClickHouse has no ${missing.map(({ object }) => object).join(", ")} in the database '${clickhouse.database}'`, {
+    hint: "Run 'headrace migrate --apply', then start again.",
+  });
+}

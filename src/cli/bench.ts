@@ -1,0 +1,69 @@
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { ConfigError } from "../core/errors.ts";
+import { loadModule } from "./load-app.ts";
+import { exitCodes, printJson, printTable, say } from "./output.ts";
+
+export interface BenchVerbOptions {
+  /** Names of measurements, joined by commas. */
+  readonly only?: string | undefined;
+  readonly runs: string;
+  readonly events?: string | undefined;
+  readonly profile?: string | undefined;
+  readonly json: boolean;
+}
+
+/** What bench/main.ts exports. */
+interface BenchModule {
+  readonly measurements: readonly string[];
+  readonly runBench: (options: object, deps: object) => Promise<void>;
+}
+
+interface Printed {
+  readonly line: object;
+  readonly row: Readonly<Record<string, unknown>>;
+}
+
+/** `headrace bench`: ours beside the raw limits and the rivals, on this machine. The measurements are no part of the package. */
+export async function benchVerb({ json, ...options }: BenchVerbOptions): Promise<number> {
+  const path = fileURLToPath(new URL("../../bench/main.ts", import.meta.url));
+  if (!existsSync(path)) {
+    throw new ConfigError("usage", "the measurements lie in the repository of Headrace: clone it, and run 'npm run bench' there");
+  }
+  const { measurements, runBench } = (await loadModule(path)) as unknown as BenchModule;
+  const only = options.only?.split(",").map((name) => name.trim());
+  const unknown = only?.find((name) => !measurements.includes(name));
+  if (unknown !== undefined) {
+    throw new ConfigError("usage", `there is no measurement '${unknown}'`, { hint: `There are ${measurements.join(", ")}.` });
+  }
+  const runs = wholeNumber("--runs", options.runs, 1);
+  const events = options.events === undefined ? undefined : wholeNumber("--events", options.events, 1_000);
+  const profileDir = options.profile === undefined ? undefined : resolve(options.profile);
+
+  const stop = new AbortController();
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.on(signal, () => {
+      if (stop.signal.aborted) process.exit(exitCodes.interrupted);
+      stop.abort();
+    });
+  }
+  const print = (lines: readonly Printed[]) => {
+    if (json) for (const { line } of lines) printJson(line);
+    else printTable(lines.map(({ row }) => row));
+  };
+  try {
+    await runBench({ only, runs, events, profileDir, signal: stop.signal }, { say, print });
+    return exitCodes.fine;
+  } catch (error) {
+    // Whatever failed, failed since all was being stopped.
+    if (stop.signal.aborted) return exitCodes.interrupted;
+    throw error;
+  }
+}
+
+function wholeNumber(flag: string, text: string, least: number): number {
+  const number = Number(text);
+  if (/^\d+$/.test(text) && number >= least) return number;
+  throw new ConfigError("usage", `${flag} cannot be '${text}'`, { hint: `Give a whole number of ${least} or more.` });
+}

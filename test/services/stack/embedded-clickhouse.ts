@@ -1,0 +1,48 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { until } from "./until.ts";
+
+/** A ClickHouse of one test file alone. */
+export interface EmbeddedClickHouse {
+  readonly url: string;
+  readonly pid: number;
+  stop(): Promise<number | null>;
+}
+
+/** Starts the server process as `up` does, on a directory and a port of its own. */
+export async function startEmbeddedClickHouse(): Promise<EmbeddedClickHouse> {
+  const dir = await mkdtemp(join(tmpdir(), "headrace-clickhouse-"));
+  const port = await freePort();
+  const entry = fileURLToPath(new URL("../../../dist/stack/clickhouse/main.js", import.meta.url));
+  const child = spawn(process.execPath, [entry, "--dir", dir, "--port", String(port)], {
+    stdio: ["ignore", "ignore", "inherit"],
+    env: { ...process.env, UV_THREADPOOL_SIZE: "16" },
+  });
+  const exit = once(child, "exit") as Promise<[number | null]>;
+  const url = `http://127.0.0.1:${port}`;
+  await until("ClickHouse answers", async () => (await fetch(`${url}/ping`).catch(() => undefined))?.ok);
+  return {
+    url,
+    pid: child.pid as number,
+    async stop() {
+      child.kill("SIGTERM");
+      const [code] = await exit;
+      await rm(dir, { recursive: true, force: true });
+      return code;
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, "close");
+  return port;
+}
