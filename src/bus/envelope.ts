@@ -10,8 +10,14 @@ export interface Envelope {
   readonly data: unknown;
 }
 
-/** An envelope as the JSON that `headrace send` takes: how an event out of a frame is kept in the dead letters. */
+/**
+ * An envelope as the JSON that `headrace send` takes: how an event out of a frame is kept in the dead letters.
+ * @throws RangeError where the data nests too deeply for JSON, TypeError where it holds what JSON cannot
+ */
 export function envelopeJson(envelope: Envelope): string {
   const { id, type, time, source, traceparent, data } = envelope;
-  return JSON.stringify({ id, type, time: new Date(time).toISOString(), source, traceparent, data });
+  return JSON.stringify({ id, type, time: isDate(time) ? new Date(time).toISOString() : time, source, traceparent, data });
 }
+
+/** Whether a Date can hold the time, milliseconds since the epoch. */
+export const isDate = (time: number): boolean => Math.abs(time) <= 8.64e15;

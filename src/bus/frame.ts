@@ -77,8 +77,12 @@ export function encodeFrame(envelopes: readonly Envelope[], codec: "j" | "jz" = 
     ...(shapes.length > 1 && { i: index }),
     id: envelopes.map((envelope) => envelope.id),
     t: envelopes.map((envelope) => envelope.time),
-    ...(envelopes.some((envelope) => envelope.source !== undefined) && { src: envelopes.map((envelope) => envelope.source ?? null) }),
-    ...(envelopes.some((envelope) => envelope.traceparent !== undefined) && { tp: envelopes.map((envelope) => envelope.traceparent ?? null) }),
+    ...(envelopes.some((envelope) => envelope.source !== undefined) && {
+      src: envelopes.map((envelope) => envelope.source ?? null),
+    }),
+    ...(envelopes.some((envelope) => envelope.traceparent !== undefined) && {
+      tp: envelopes.map((envelope) => envelope.traceparent ?? null),
+    }),
     d: columns,
   };
   const json = Buffer.from(JSON.stringify(body));
@@ -91,6 +95,9 @@ export function encodeFrame(envelopes: readonly Envelope[], codec: "j" | "jz" = 
  * Redis driver count by the same rule, so that what is read and what becomes of it agree, however broken the frame.
  */
 export const announcedEvents = (n: Buffer | undefined): number => (/^[1-9]\d{0,2}$/.test(String(n)) ? Number(n) : 1);
+
+/** Whether an entry is a frame: the same test, on the same fields, by which the scripts of the Redis driver count events. */
+export const isFrame = (fields: readonly Buffer[]): boolean => String(fields[0]) === "v" && String(fields[8]) === "n";
 
 /** The fields of a plain object; null for anything else, and where `undefined` or `__proto__` would not survive columns. */
 function fieldsOf(data: unknown): readonly string[] | null {
@@ -121,8 +128,10 @@ export function decodeFrame(fields: ReadonlyMap<string, Buffer>): readonly Envel
     throw undecodable(messageOf(error));
   }
   const count = announcedEvents(fields.get("n"));
-  if (String(count) !== text("n") || count > frameLimits.maxEvents) throw undecodable(`it announces '${text("n")}' events, and holds 1 to ${frameLimits.maxEvents}`);
-  if (!Array.isArray(body?.id) || body.id.length !== count) throw undecodable(`it does not hold the ${count} events that it announces`);
+  if (String(count) !== text("n") || count > frameLimits.maxEvents)
+    throw undecodable(`it announces '${text("n")}' events, and holds 1 to ${frameLimits.maxEvents}`);
+  if (!Array.isArray(body?.id) || body.id.length !== count)
+    throw undecodable(`it does not hold the ${count} events that it announces`);
   try {
     return toEnvelopes(body, count);
   } catch (error) {
@@ -132,8 +141,7 @@ export function decodeFrame(fields: ReadonlyMap<string, Buffer>): readonly Envel
 
 function toEnvelopes(body: Body, count: number): readonly Envelope[] {
   const next = body.s.map(() => 0);
-  // Assigning to it would change the object's prototype instead; encoders keep such data whole.
-  if (body.s.some(([, fields]) => fields?.includes("__proto__"))) throw undecodable("a shape has the field '__proto__'");
+  if (!body.s.every(isShape)) throw undecodable("a shape is not a type with its fields");
   const envelopes: Envelope[] = new Array(count);
   for (let i = 0; i < count; i++) {
     const shape = body.i ? (body.i[i] as number) : 0;
@@ -151,7 +159,7 @@ function toEnvelopes(body: Body, count: number): readonly Envelope[] {
     }
     const id = body.id[i];
     const time = body.t[i];
-    if (typeof id !== "string" || typeof type !== "string" || typeof time !== "number") throw undecodable(`event ${i} lacks its id, type or time`);
+    if (typeof id !== "string" || typeof time !== "number") throw undecodable(`event ${i} lacks its id or time`);
     envelopes[i] = {
       id: eventId(id),
       type,
@@ -162,16 +170,24 @@ function toEnvelopes(body: Body, count: number): readonly Envelope[] {
     };
   }
   // A column that is too short would have made fields vanish.
-  if (body.d.length !== body.s.length || body.d.some((columns, shape) => !areColumns(columns, body.s[shape] as Shape, next[shape] as number))) {
+  if (
+    body.d.length !== body.s.length ||
+    body.d.some((columns, shape) => !areColumns(columns, body.s[shape] as Shape, next[shape] as number))
+  ) {
     throw undecodable("its columns do not fit its events");
   }
   return envelopes;
 }
 
+/** `__proto__` is no field: assigning to it would change the object's prototype instead. Encoders keep such data whole. */
+const isShape = ([type, fields]: Shape): boolean =>
+  typeof type === "string" &&
+  (fields === null || (Array.isArray(fields) && fields.every((field) => typeof field === "string" && field !== "__proto__")));
+
 const areColumns = (columns: unknown, [, fields]: Shape, events: number): boolean =>
   Array.isArray(columns) &&
   columns.length === (fields?.length ?? 1) &&
-  columns.every((column) => Array.isArray(column) && (column.length === events || (fields === null && column.length <= events)));
+  columns.every((column) => Array.isArray(column) && column.length === events);
 
 const textOf = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
 

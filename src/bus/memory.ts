@@ -1,7 +1,21 @@
 import type { Clock } from "../core/clock.ts";
 import { isBefore } from "./entry-id.ts";
+import { announcedEvents, isFrame } from "./frame.ts";
 import { keys, type Partition } from "./partition.ts";
-import type { Acquired, Appended, Bus, Commit, DeadLetter, Entry, Fence, Frame, GroupState, ReadRequest, ReadResult, Watch } from "./port.ts";
+import type {
+  Acquired,
+  Appended,
+  Bus,
+  Commit,
+  DeadLetter,
+  Entry,
+  Fence,
+  Frame,
+  GroupState,
+  ReadRequest,
+  ReadResult,
+  Watch,
+} from "./port.ts";
 
 interface Lease {
   owner: string | undefined;
@@ -39,13 +53,17 @@ export class MemoryBus implements Bus {
     this.#clock = clock;
   }
 
-  async acquire(partition: Partition, pipeline: string, { owner, ttlMs }: { readonly owner: string; readonly ttlMs: number }): Promise<Acquired> {
+  async acquire(
+    partition: Partition,
+    pipeline: string,
+    { owner, ttlMs }: { readonly owner: string; readonly ttlMs: number },
+  ): Promise<Acquired> {
     const now = this.#clock.now();
     const lease = this.#lease(partition, pipeline);
     if (lease.owner !== undefined && lease.owner !== owner && lease.until > now) {
       return { kind: "taken", owner: lease.owner, leftMs: lease.until - now };
     }
-    if (lease.owner !== owner || lease.until <= now) lease.epoch++;
+    lease.epoch++;
     lease.owner = owner;
     lease.until = now + ttlMs;
     return { kind: "owned", epoch: lease.epoch, lastDelivered: this.#group(partition, pipeline).lastDelivered };
@@ -72,7 +90,12 @@ export class MemoryBus implements Bus {
     const fresh = [...entries.values()].filter(({ id }) => isBefore(group.lastDelivered, id)).slice(0, count);
     for (const { id } of fresh) group.pending.add(id);
     group.lastDelivered = fresh.at(-1)?.id ?? group.lastDelivered;
-    if (fresh.length > 0) increase(group.counts, "read", fresh.reduce((sum, entry) => sum + eventsIn(entry), 0));
+    if (fresh.length > 0)
+      increase(
+        group.counts,
+        "read",
+        fresh.reduce((sum, entry) => sum + eventsIn(entry), 0),
+      );
     return { kind: "entries", entries: fresh };
   }
 
@@ -91,7 +114,14 @@ export class MemoryBus implements Bus {
     for (const [counter, count] of Object.entries(counts)) increase(group.counts, counter, count);
     for (const draft of deadLetters) {
       const fields = draft.original === undefined ? namedFields(log.entries.get(draft.entry)) : [];
-      log.deadLetters.push({ ...draft, id: this.#nextId(), pipeline, partition: partition.name, at: new Date(this.#clock.now()).toISOString(), fields });
+      log.deadLetters.push({
+        ...draft,
+        id: this.#nextId(),
+        pipeline,
+        partition: partition.name,
+        at: new Date(this.#clock.now()).toISOString(),
+        fields,
+      });
     }
     for (const [name, json] of states) group.states.set(name, json);
     return "committed";
@@ -105,7 +135,17 @@ export class MemoryBus implements Bus {
     const last = known && known.incarnation === incarnation ? known.sequence : -1;
     if (sequence <= last) return { kind: "duplicate" };
     if (sequence > last + 1) return { kind: "gap", last };
-    const fields = { v: "1", pid: producer, inc: incarnation, fs: sequence, n: count, c: codec, t0: minTime, t1: maxTime, h: checksum };
+    const fields = {
+      v: "1",
+      pid: producer,
+      inc: incarnation,
+      fs: sequence,
+      n: count,
+      c: codec,
+      t0: minTime,
+      t1: maxTime,
+      h: checksum,
+    };
     const entry = this.appendPlain(partition, { ...fields, d: body });
     producers.set(producer, { incarnation, sequence });
     return { kind: "stored", entry };
@@ -114,14 +154,18 @@ export class MemoryBus implements Bus {
   /** What another program's XADD does. */
   appendPlain(partition: Partition, fields: Readonly<Record<string, string | number | Buffer>>): string {
     const id = this.#nextId();
-    const flat = Object.entries(fields).flatMap(([name, value]) => [Buffer.from(name), Buffer.isBuffer(value) ? value : Buffer.from(String(value))]);
+    const flat = Object.entries(fields).flatMap(([name, value]) => [
+      Buffer.from(name),
+      Buffer.isBuffer(value) ? value : Buffer.from(String(value)),
+    ]);
     this.#log(partition).entries.set(id, { id, fields: flat });
     for (const listener of this.#listeners) listener();
     return id;
   }
 
   async wait(watches: readonly Watch[], timeoutMs: number, signal: AbortSignal): Promise<void> {
-    const rings = () => watches.some(({ partition, after }) => [...this.#log(partition).entries.keys()].some((id) => isBefore(after, id)));
+    const rings = () =>
+      watches.some(({ partition, after }) => [...this.#log(partition).entries.keys()].some((id) => isBefore(after, id)));
     if (rings()) return;
     const heard = new AbortController();
     const listener = () => {
@@ -169,7 +213,12 @@ export class MemoryBus implements Bus {
   }
 
   #group(partition: Partition, pipeline: string): Group {
-    return getOrMake(this.#log(partition).groups, pipeline, () => ({ lastDelivered: "0-0", pending: new Set(), counts: new Map(), states: new Map() }));
+    return getOrMake(this.#log(partition).groups, pipeline, () => ({
+      lastDelivered: "0-0",
+      pending: new Set(),
+      counts: new Map(),
+      states: new Map(),
+    }));
   }
 
   /** Ids grow even where the clock stands still. */
@@ -183,7 +232,7 @@ export class MemoryBus implements Bus {
 
 function eventsIn(entry: Entry | undefined): number {
   const fields = entry?.fields;
-  return fields && String(fields[0]) === "v" && String(fields[8]) === "n" ? Number(String(fields[9])) || 1 : 1;
+  return fields && isFrame(fields) ? announcedEvents(fields[9]) : 1;
 }
 
 function namedFields(entry: Entry | undefined): readonly (readonly [string, Buffer])[] {

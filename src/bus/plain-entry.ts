@@ -27,9 +27,11 @@ export function decodePlainEntry(log: string, entryId: string, fields: ReadonlyM
   });
 
   const bytes = fields.get("data");
-  if (!bytes) return refuse("no-data-field", `the entry has no field 'data'; it has: ${[...fields.keys()].slice(0, 10).join(", ")}`);
+  if (!bytes)
+    return refuse("no-data-field", `the entry has no field 'data'; it has: ${[...fields.keys()].slice(0, 10).join(", ")}`);
   if (bytes.length === 0) return refuse("empty", "the field 'data' is empty");
-  if (bytes.length > maxEventBytes) return refuse("too-large", `the event measures ${bytes.length} bytes; ${maxEventBytes} are the limit`);
+  if (bytes.length > maxEventBytes)
+    return refuse("too-large", `the event measures ${bytes.length} bytes; ${maxEventBytes} are the limit`);
   const text = decodeUtf8(bytes);
   if (text === undefined) return refuse("not-utf8", "the field 'data' is not UTF-8 text");
   if (isTooDeep(text)) return refuse("too-deep", `the JSON nests deeper than ${maxDepth} levels`);
@@ -42,7 +44,8 @@ export function decodePlainEntry(log: string, entryId: string, fields: ReadonlyM
 
   const attributes = fields.has("type");
   const event = attributes ? { ...attributesOf(fields), data: parsed } : parsed;
-  if (typeof event !== "object" || event === null || Array.isArray(event)) return refuse("not-an-object", "the event is not a JSON object");
+  if (typeof event !== "object" || event === null || Array.isArray(event))
+    return refuse("not-an-object", "the event is not a JSON object");
   const { id: givenId, type, time, source, traceparent, data } = event as Record<string, unknown>;
   if (givenId !== undefined && (typeof givenId !== "string" || givenId === "" || givenId.length > 128)) {
     return refuse("bad-id", "the event's id is not a string of 1 to 128 characters", { type });
@@ -50,7 +53,8 @@ export function decodePlainEntry(log: string, entryId: string, fields: ReadonlyM
   const id = givenId === undefined ? uuidOf(`${log}\n${entryId}`) : eventId(givenId);
   if (typeof type !== "string" || type === "") return refuse("no-type", "the event has no type", { id });
   const at = time === undefined ? Number(entryId.split("-")[0]) : parseTime(time);
-  if (at === undefined) return refuse("bad-time", `the event's time is not an RFC 3339 time: ${JSON.stringify(time)?.slice(0, 60)}`, { type, id });
+  if (at === undefined)
+    return refuse("bad-time", `the event's time is not an RFC 3339 time: ${JSON.stringify(time)?.slice(0, 60)}`, { type, id });
   return {
     kind: "event",
     envelope: { id, type, time: at, source: stringOf(source), traceparent: stringOf(traceparent), data },
@@ -59,12 +63,16 @@ export function decodePlainEntry(log: string, entryId: string, fields: ReadonlyM
 
 const stringOf = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
 
-const rfc3339 = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$/;
+const rfc3339 = /^(\d{4})-(\d{2})-(\d{2})[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$/;
 
 /** Milliseconds since the epoch of an RFC 3339 time; `undefined` for anything else. */
 export function parseTime(time: unknown): number | undefined {
-  if (typeof time !== "string" || !rfc3339.test(time)) return undefined;
-  const at = Date.parse(time);
+  const match = typeof time === "string" ? rfc3339.exec(time) : null;
+  if (!match) return undefined;
+  const [text, year, month, day] = match;
+  // Date.parse takes 30 February for 1 March.
+  if (Number(day) > 28 && new Date(Date.UTC(Number(year), Number(month), 0)).getUTCDate() < Number(day)) return undefined;
+  const at = Date.parse(text);
   return Number.isNaN(at) ? undefined : at;
 }
 

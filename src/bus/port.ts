@@ -118,7 +118,10 @@ export interface Watch {
 
 /** What the engine needs of a log of partitions. Drivers: Redis Streams, and the in-memory twin of the tests. */
 export interface Bus {
-  /** Takes or keeps the lease and makes sure that the group exists, from the stream's first entry. A change of owner raises the epoch. */
+  /**
+   * Takes the lease, where it is free, has run out or is one's own, and makes sure that the group exists, from the stream's first
+   * entry. Each taking raises the epoch: what an owner sent before it lost the lease is fenced, also if it gets the lease back.
+   */
   acquire(partition: Partition, pipeline: string, lease: { readonly owner: string; readonly ttlMs: number }): Promise<Acquired>;
   /** False when the lease is lost. */
   renew(fence: Fence, ttlMs: number): Promise<boolean>;
@@ -130,7 +133,7 @@ export interface Bus {
   /** States, ledger, dead letters and acks under the fence, in one step. */
   commit(fence: Fence, commit: Commit): Promise<"committed" | "fenced">;
   append(partition: Partition, frame: Frame): Promise<Appended>;
-  /** Resolves when one of the partitions may hold something new, or after `timeoutMs`, or when the signal aborts. */
+  /** Resolves when one of the partitions may hold something new, or after `timeoutMs`, or when the signal aborts. Never rejects. */
   wait(watches: readonly Watch[], timeoutMs: number, signal: AbortSignal): Promise<void>;
   state(partition: Partition, pipeline: string): Promise<GroupState>;
   deadLetters(partition: Partition): AsyncIterable<DeadLetter>;

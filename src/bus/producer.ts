@@ -2,8 +2,8 @@ import { backoffMs } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
 import { messageOf, RetryableError, TerminalError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
-import type { StreamPlan } from "../plan/plan.ts";
-import { type Envelope, envelopeJson } from "./envelope.ts";
+import { partitionKey, type StreamPlan } from "../plan/plan.ts";
+import { type Envelope, envelopeJson, isDate } from "./envelope.ts";
 import { encodeFrame, frameLimits, maxEventBytes } from "./frame.ts";
 import { type Partition, partitionIndex, partitionsOf } from "./partition.ts";
 import type { Bus } from "./port.ts";
@@ -46,13 +46,11 @@ const maxFrames = 8;
  */
 export class Producer {
   readonly #options: ProducerOptions;
-  readonly #deps: ProducerDeps;
   readonly #lanes: readonly Lane[];
   readonly #plans: ReadonlyMap<string, StreamPlan["events"][number]>;
 
   constructor(options: ProducerOptions, deps: ProducerDeps) {
     this.#options = options;
-    this.#deps = deps;
     const lane = { incarnation: options.incarnation ?? deps.clock.now(), ...options };
     this.#lanes = partitionsOf(options.stream).map((partition) => new Lane(partition, lane, deps));
     this.#plans = new Map(options.stream.events.map((event) => [event.type, event]));
@@ -60,13 +58,14 @@ export class Producer {
 
   /**
    * Queues one event; resolves when there is room for the next (backpressure). `stored` resolves when it is in Redis.
-   * @throws TerminalError `event.invalid` when the stream does not carry its type, or its data does not fit the schema
+   * @throws TerminalError `event.invalid` when the stream does not carry its type, its data does not fit the schema, or it is not
+   *   JSON of at most 256 kB
    */
   async send(envelope: Envelope): Promise<{ readonly stored: Promise<void> }> {
-    const key = this.#admit(envelope);
+    const { key, bytes } = this.#admit(envelope);
     const lane = this.#lanes[partitionIndex(key, this.#lanes.length)] as Lane;
     await lane.room();
-    return { stored: lane.add(envelope) };
+    return { stored: lane.add(envelope, bytes) };
   }
 
   /** Resolves when everything that was sent so far is stored. */
@@ -74,21 +73,29 @@ export class Producer {
     await Promise.all(this.#lanes.map((lane) => lane.flush()));
   }
 
-  #admit({ type, data, ...envelope }: Envelope): string {
+  #admit(envelope: Envelope): { readonly key: string; readonly bytes: number } {
+    const { type, data, time } = envelope;
     const plan = this.#plans.get(type);
     const { stream } = this.#options;
     if (!plan) {
-      throw new TerminalError("event.invalid", `stream '${stream.name}' carries no '${type}'`, { hint: `It carries ${[...this.#plans.keys()].join(", ")}.` });
+      throw new TerminalError("event.invalid", `stream '${stream.name}' carries no '${type}'`, {
+        hint: `It carries ${[...this.#plans.keys()].join(", ")}.`,
+      });
     }
-    const result = plan.schema["~standard"].validate(data);
+    const result = attempt(`'${type}' does not fit its schema`, () => plan.schema["~standard"].validate(data));
     if (result instanceof Promise || result.issues) {
       const issue = result instanceof Promise ? undefined : result.issues?.[0];
       const where = issue?.path?.map((part) => String(typeof part === "object" ? part.key : part)).join(".");
-      throw new TerminalError("event.invalid", `'${type}' does not fit its schema: ${where ? `${where}: ` : ""}${issue?.message ?? "it is asynchronous"}`);
+      throw new TerminalError(
+        "event.invalid",
+        `'${type}' does not fit its schema: ${where ? `${where}: ` : ""}${issue?.message ?? "it is asynchronous"}`,
+      );
     }
-    const bytes = Buffer.byteLength(envelopeJson({ type, data, ...envelope }));
-    if (bytes > maxEventBytes) throw new TerminalError("event.invalid", `the event measures ${bytes} bytes; ${maxEventBytes} are the limit`);
-    return (plan.keyOf as (data: unknown) => string)(result.value);
+    if (!isDate(time)) throw new TerminalError("event.invalid", `'${type}' has no valid time`);
+    const bytes = Buffer.byteLength(attempt(`'${type}' is not JSON`, () => envelopeJson(envelope)));
+    if (bytes > maxEventBytes)
+      throw new TerminalError("event.invalid", `the event measures ${bytes} bytes; ${maxEventBytes} are the limit`);
+    return { key: attempt(`'${type}' has no key`, () => partitionKey(plan, result.value)), bytes };
   }
 }
 
@@ -115,10 +122,12 @@ class Lane {
     if (this.#failure) throw this.#failure;
   }
 
-  add(envelope: Envelope): Promise<void> {
+  /** `bytes`: of the event as JSON; in the columns of a frame it is no longer. */
+  add(envelope: Envelope, bytes: number): Promise<void> {
+    if (this.#open && this.#open.bytes + bytes > frameLimits.maxBytes) this.#seal();
     const open = this.#open ?? this.#openFrame();
     open.envelopes.push(envelope);
-    open.bytes += roughBytes(envelope);
+    open.bytes += bytes;
     if (open.envelopes.length >= frameLimits.maxEvents || open.bytes >= frameLimits.maxBytes) this.#seal();
     return open.stored;
   }
@@ -166,27 +175,31 @@ class Lane {
       try {
         const appended = await bus.append(this.#partition, { producer, incarnation, sequence, minTime, maxTime, ...encoded });
         if (appended.kind !== "gap") return;
-        throw new TerminalError("frame.undecodable", `${this.#partition.name}: Redis knows frame ${appended.last} of this producer, and was sent ${sequence}`, {
-          hint: "Frames that were acknowledged are gone: Redis was flushed or restored. Start the producer again.",
-        });
+        throw new TerminalError(
+          "frame.undecodable",
+          `${this.#partition.name}: Redis knows frame ${appended.last} of this producer, and was sent ${sequence}`,
+          {
+            hint: "Frames that were acknowledged are gone: Redis was flushed or restored. Start the producer again.",
+          },
+        );
       } catch (error) {
         const waited = clock.monotonic() - since;
         if (!(error instanceof RetryableError) || waited > (giveUpAfterMs ?? Number.POSITIVE_INFINITY)) throw error;
-        if (attempt === 0) logger.warn({ partition: this.#partition.name, error: messageOf(error) }, "cannot store events, trying again");
+        if (attempt === 0)
+          logger.warn({ partition: this.#partition.name, error: messageOf(error) }, "cannot store events, trying again");
         await clock.sleep(backoffMs(attempt, retryLimits));
       }
     }
   }
 }
 
-/** Near enough to cut frames: strings count their length, everything else a little. */
-function roughBytes({ type, data }: Envelope): number {
-  let bytes = 64 + type.length;
-  if (typeof data !== "object" || data === null) return bytes + String(data).length;
-  for (const value of Object.values(data)) {
-    bytes += typeof value === "string" ? value.length : typeof value === "object" && value !== null ? JSON.stringify(value).length : 8;
+/** Schemas and keys are the user's code: what they throw concerns this event alone. */
+function attempt<Result>(what: string, call: () => Result): Result {
+  try {
+    return call();
+  } catch (error) {
+    throw new TerminalError("event.invalid", `${what}: ${messageOf(error)}`, { cause: error });
   }
-  return bytes;
 }
 
 function withResolvers() {

@@ -32,7 +32,9 @@ export function defineApp(options: AppOptions): App {
   const add = <Plan extends { readonly name: string }>(all: Map<string, Plan>, plan: Plan, what: string) => {
     const other = all.get(plan.name);
     if (other && other !== plan) {
-      throw new ConfigError("config.invalid", `two different ${what} are called '${plan.name}'`, { hint: "Rename one of them, or share one definition." });
+      throw new ConfigError("config.invalid", `two different ${what} are called '${plan.name}'`, {
+        hint: "Rename one of them, or share one definition.",
+      });
     }
     all.set(plan.name, plan);
   };

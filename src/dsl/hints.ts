@@ -7,7 +7,7 @@ export interface TypeHint<Sentence extends string> {
  * What the result of a row function is inferred as: columns that are there have the sink's types, so that literals stay literals,
  * and a wrong one is told at its property.
  */
-export type RowLike<Row> = { readonly [K in keyof Row]?: Row[K] };
+export type RowLike<Row> = { readonly [K in keyof Row]?: Given<Row[K]> };
 
 /**
  * Added to the row that a callback returns: the sink's own type where the row fits. Else, a type nothing fits with the reason in
@@ -16,9 +16,16 @@ export type RowLike<Row> = { readonly [K in keyof Row]?: Row[K] };
  */
 export type RowFor<Row, R> = [Exclude<KeysOf<R>, KeysOf<Row>>] extends [never]
   ? [Lacking<Row, R>] extends [never]
-    ? Row
+    ? Given<Row>
     : TypeHint<`The row lacks the column '${Lacking<Row, R> & string}'`>
   : NoExtra<Row, R>;
+
+/** A type as values of it may be given: literals are inferred as read-only, also where the receiver declares a mutable array. */
+export type Given<Value> = Value extends Date | ((...args: never) => unknown)
+  ? Value
+  : Value extends object
+    ? { readonly [K in keyof Value]: Given<Value[K]> }
+    : Value;
 
 type NoExtra<Row, R> = {
   readonly [K in Exclude<KeysOf<R>, KeysOf<Row>>]: TypeHint<`The sink has no column '${K & string}'`>;

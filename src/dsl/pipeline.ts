@@ -1,9 +1,10 @@
 import { ConfigError } from "../core/errors.ts";
 import type { DeadLettered, Decision, Dropped, EndPlan, GuardsPlan, PipelinePlan, StagePlan, StreamPlan } from "../plan/plan.ts";
+import type { EventDraft } from "./event.ts";
 import type { RowFor, RowLike } from "./hints.ts";
 import type { MustDecide, SendTo } from "./outcome.ts";
-import { streamSink, type SinkRef } from "./sinks.ts";
-import type { DraftFor, Stream } from "./stream.ts";
+import { type SinkRef, streamSink } from "./sinks.ts";
+import type { Carried, Stream } from "./stream.ts";
 
 /** A finished pipeline. */
 export interface Pipeline {
@@ -29,9 +30,15 @@ export interface PipelineBuilder<out T> {
    */
   fold<State, Decided>(name: string, options: FoldOptions<T, State, Decided>): PipelineBuilder<Decided>;
   /** Ends the pipeline: each value becomes a row of one sink. */
-  to<Row, Result extends RowLike<Row>>(sink: SinkRef<Row>, toRow: (value: T) => Result & RowFor<NoInfer<Row>, Result>): Pipeline;
+  to<Row, const Result extends RowLike<Row>>(
+    sink: SinkRef<Row>,
+    toRow: (value: T) => Result & RowFor<NoInfer<Row>, Result>,
+  ): Pipeline;
   /** Ends the pipeline: each value becomes an event on a stream of ours. */
-  emit<E>(stream: Stream<E>, toEvent: (value: T) => DraftFor<E>): Pipeline;
+  emit<E, const Draft extends EventDraft<string, unknown>>(
+    stream: Stream<E>,
+    toEvent: (value: T) => Draft & Carried<E, Draft>,
+  ): Pipeline;
   /** Ends the pipeline: `decide` sends each value to one of the destinations (or to several, as an array), or says why not. */
   route<Destinations extends Readonly<Record<string, SinkRef<never>>>, Result>(
     destinations: Destinations,
@@ -86,7 +93,9 @@ export function pipeline(name: string): PipelineStart {
       const sources = streams.map((stream) => stream.plan);
       const twice = sources.find((source, i) => sources.some((other, k) => k < i && other.name === source.name));
       if (twice) {
-        throw new ConfigError("config.invalid", `pipeline '${name}': reads stream '${twice.name}' twice`, { hint: "Name each stream once." });
+        throw new ConfigError("config.invalid", `pipeline '${name}': reads stream '${twice.name}' twice`, {
+          hint: "Name each stream once.",
+        });
       }
       return builder({ name, sources, stages: [] });
     },

@@ -1,5 +1,5 @@
-import { ConfigError } from "../core/errors.ts";
 import { seconds } from "../core/duration.ts";
+import { ConfigError } from "../core/errors.ts";
 import type { BatchPlan, RetryPlan, SinkPlan } from "../plan/plan.ts";
 import type { DraftFor, Stream } from "./stream.ts";
 import type { Table } from "./table.ts";
@@ -29,7 +29,11 @@ export interface ClickHouseOptions {
 
 /** Rows of a ClickHouse table. A row that comes twice is one row, by the table's sorting key. */
 export function clickhouse<Row>(table: Table<Row>, options: ClickHouseOptions = {}): SinkRef<Row> {
-  const { maxRows = defaultBatch.maxRows, maxBytes = defaultBatch.maxBytes, minIntervalMs = defaultBatch.minIntervalMs } = options;
+  const {
+    maxRows = defaultBatch.maxRows,
+    maxBytes = defaultBatch.maxBytes,
+    minIntervalMs = defaultBatch.minIntervalMs,
+  } = options;
   return {
     plan: {
       kind: "clickhouse",

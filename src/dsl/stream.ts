@@ -1,6 +1,7 @@
 import { ConfigError } from "../core/errors.ts";
 import type { StreamPlan } from "../plan/plan.ts";
 import type { EventDraft, EventOf, EventType } from "./event.ts";
+import type { Given, TypeHint } from "./hints.ts";
 
 /** A stream whose events are `E`. */
 export interface Stream<out E> {
@@ -48,10 +49,13 @@ export function defineStream<Definition extends AnyEventType>(
 ): Stream<EventOf<Definition>> {
   const where = `stream '${name}'`;
   if (!/^[a-z][a-z0-9-]*$/.test(name)) {
-    throw new ConfigError("config.invalid", `${where}: not a name for a stream`, { hint: "Use lower-case letters, digits and hyphens." });
+    throw new ConfigError("config.invalid", `${where}: not a name for a stream`, {
+      hint: "Use lower-case letters, digits and hyphens.",
+    });
   }
   const events = options.events.map((definition) => definition.plan);
-  if (events.length === 0) throw new ConfigError("config.invalid", `${where}: carries no events`, { hint: "List its types under 'events'." });
+  if (events.length === 0)
+    throw new ConfigError("config.invalid", `${where}: carries no events`, { hint: "List its types under 'events'." });
   const types = events.map((event) => event.type);
   const twice = types.find((type, i) => types.indexOf(type) !== i);
   if (twice) throw new ConfigError("config.invalid", `${where}: lists '${twice}' twice`, { hint: "Remove one of them." });
@@ -67,4 +71,15 @@ export function defineStream<Definition extends AnyEventType>(
 }
 
 /** The drafts that a stream takes. */
-export type DraftFor<E> = E extends { readonly type: infer Type extends string; readonly data: infer Data } ? EventDraft<Type, Data> : never;
+export type DraftFor<E> = E extends { readonly type: infer Type extends string; readonly data: infer Data }
+  ? EventDraft<Type, Data>
+  : never;
+
+/** Refuses a draft that the stream does not take, with a sentence. */
+export type Carried<E, Draft extends EventDraft<string, unknown>> = [Draft] extends [Given<DraftFor<E>>]
+  ? unknown
+  : TypeHint<
+      [Draft["type"]] extends [DraftFor<E>["type"]]
+        ? `The data does not fit '${Draft["type"]}'`
+        : `The stream carries no '${Exclude<Draft["type"], DraftFor<E>["type"]>}'`
+    >;

@@ -21,11 +21,20 @@ export interface Audit {
  * they were committed, and `inFlight` is counted here, from the entries that are pending: three counts that must agree.
  */
 export async function audit(pipeline: PipelinePlan, bus: Bus): Promise<Audit> {
-  const states = await Promise.all(pipeline.sources.flatMap(partitionsOf).map((partition) => bus.state(partition, pipeline.name)));
+  const states = await Promise.all(
+    pipeline.sources.flatMap(partitionsOf).map((partition) => bus.state(partition, pipeline.name)),
+  );
   const total = (counter: string) => states.reduce((sum, { counts }) => sum + (counts[counter] ?? 0), 0);
   const byReason = (outcome: string) => {
-    const reasons = new Set(states.flatMap(({ counts }) => Object.keys(counts).filter((counter) => counter.startsWith(`${outcome}:`))));
-    return Object.fromEntries([...reasons].sort().map((counter) => [counter.slice(outcome.length + 1), total(counter)] as const).filter(([, n]) => n !== 0));
+    const reasons = new Set(
+      states.flatMap(({ counts }) => Object.keys(counts).filter((counter) => counter.startsWith(`${outcome}:`))),
+    );
+    return Object.fromEntries(
+      [...reasons]
+        .sort()
+        .map((counter) => [counter.slice(outcome.length + 1), total(counter)] as const)
+        .filter(([, n]) => n !== 0),
+    );
   };
   const sum = (reasons: Readonly<Record<string, number>>) => Object.values(reasons).reduce((all, one) => all + one, 0);
   const [read, delivered, duplicate, late] = [total("read"), total("delivered"), total("duplicate"), total("late")];

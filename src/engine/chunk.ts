@@ -2,8 +2,8 @@ import { type Envelope, envelopeJson } from "../bus/envelope.ts";
 import type { DeadLetterDraft } from "../bus/port.ts";
 import { uuidOf } from "../core/hash.ts";
 import type { Rejected } from "../sinks/port.ts";
-import type { StateDraft } from "../state/keyed-state.ts";
 import type { Outcomes } from "../stages/run.ts";
+import type { StateDraft } from "../state/keyed-state.ts";
 
 /** Rows of one chunk for one sink, and the event behind each. */
 export interface SinkRows {
@@ -74,12 +74,13 @@ export class Chunk implements Outcomes {
     this.#derived = 0;
   }
 
-  /** Counts the event that was begun. */
+  /** Counts the event that was begun. One that vanished in a stage is a dead letter: nothing ends without an outcome. */
   end(): void {
+    if (this.#state === undecided)
+      this.deadLetter({ stage: "stages", reason: "stage-failed", error: "a stage returned neither values nor a reason to end" });
     if (this.#state === delivered) this.#count("delivered", 1);
     else if (this.#state === dropped) this.#count(`dropped:${this.#reason}`, 1);
-    else if (this.#state === deadLettered) this.#count(`deadLettered:${this.#reason}`, 1);
-    else throw new Error("an event ended without an outcome");
+    else this.#count(`deadLettered:${this.#reason}`, 1);
   }
 
   send(destination: string, row: unknown): void {
@@ -159,7 +160,16 @@ export class Chunk implements Outcomes {
     }
     const { entry, first, envelopes, alone } = this.#spans[low] as Span;
     const envelope = envelopes[event - first] as Envelope;
-    const original = alone ? undefined : envelopeJson(envelope);
+    const original = alone ? undefined : originalOf(envelope);
     return { entry, index: event - first, type: envelope.type, eventId: envelope.id, original, ...letter };
+  }
+}
+
+/** The event as JSON; `undefined`, for the bytes of its whole entry, where it nests deeper than JSON can be written. */
+function originalOf(envelope: Envelope): string | undefined {
+  try {
+    return envelopeJson(envelope);
+  } catch {
+    return undefined;
   }
 }

@@ -1,10 +1,10 @@
 import type { Envelope } from "../bus/envelope.ts";
-import { decodeFrame } from "../bus/frame.ts";
+import { announcedEvents, decodeFrame, isFrame } from "../bus/frame.ts";
 import type { Partition } from "../bus/partition.ts";
 import { decodePlainEntry } from "../bus/plain-entry.ts";
 import type { Entry } from "../bus/port.ts";
-import { uuidOf } from "../core/hash.ts";
 import { ConfigError, HeadraceError, messageOf, RetryableError } from "../core/errors.ts";
+import { uuidOf } from "../core/hash.ts";
 import { type PipelinePlan, type StreamPlan, sinksOf } from "../plan/plan.ts";
 import { type AdmittedEvent, compileAdmission, isRefusal, type Refusal } from "../stages/admit.ts";
 import { compileStages } from "../stages/compile.ts";
@@ -12,7 +12,10 @@ import type { StateDraft } from "../state/keyed-state.ts";
 import { Chunk } from "./chunk.ts";
 
 /** Takes the entries of one read through decoding, admission and the stages. */
-export type Fill = (entries: readonly Entry[], { now, states }: { readonly now: number; readonly states: StateDraft }) => Promise<Chunk>;
+export type Fill = (
+  entries: readonly Entry[],
+  { now, states }: { readonly now: number; readonly states: StateDraft },
+) => Promise<Chunk>;
 
 /**
  * Compiles what a pipeline does with the entries of one partition. A bad entry or event never holds its siblings up: it
@@ -29,8 +32,17 @@ export function compileFill(pipeline: PipelinePlan, stream: StreamPlan, partitio
 
   return async (entries, { now, states }) => {
     const chunk = new Chunk(pipeline.name, derives, states);
-    const admitted = entries.flatMap((entry) => open(chunk, entry)).map((envelope) => ({ envelope, event: tryAdmit(envelope, now) }));
-    if (fold) await states.prefetch(fold.name, keysOf(admitted.map(({ event }) => event), fold.key));
+    const admitted = entries
+      .flatMap((entry) => open(chunk, entry))
+      .map((envelope) => ({ envelope, event: tryAdmit(envelope, now) }));
+    if (fold)
+      await states.prefetch(
+        fold.name,
+        keysOf(
+          admitted.map(({ event }) => event),
+          fold.key,
+        ),
+      );
     for (const { envelope, event } of admitted) {
       chunk.begin(envelope);
       if (isRefusal(event)) chunk.deadLetter({ stage: "admit", ...event });
@@ -78,7 +90,7 @@ export function compileFill(pipeline: PipelinePlan, stream: StreamPlan, partitio
       chunk.open(id, envelopes, false);
       return envelopes;
     } catch (error) {
-      return refuse(Number(named.get("n")) || 1, { reason: "undecodable", error: messageOf(error) });
+      return refuse(announcedEvents(fields[9]), { reason: "undecodable", error: messageOf(error) });
     }
   }
 }
@@ -97,12 +109,13 @@ function keysOf(events: readonly (AdmittedEvent | Refusal)[], keyOf: (event: Adm
   });
 }
 
-/** The same test, on the same fields, by which the read script counts events. */
-const isFrame = (fields: readonly Buffer[]): boolean => String(fields[0]) === "v" && String(fields[8]) === "n";
-
 function toMap(fields: readonly Buffer[]): ReadonlyMap<string, Buffer> {
   const map = new Map<string, Buffer>();
-  for (let i = 0; i + 1 < fields.length; i += 2) map.set(String(fields[i]), fields[i + 1] as Buffer);
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    const name = String(fields[i]);
+    // The first of a name counts, as in the scripts.
+    if (!map.has(name)) map.set(name, fields[i + 1] as Buffer);
+  }
   return map;
 }
 

@@ -23,11 +23,14 @@ export interface Owned {
   readonly lost: AbortSignal;
 }
 
+/** A lease counts as lost this part of its life before it ends at the server: work that is under way then ends in time. */
+const marginPart = 1 / 5;
+
 /**
  * Stands by for a partition, and runs `work` whenever the lease is ours, until `stop` aborts and the work has ended.
  *
  *   standby ──lease free or expired──▶ owned ──renewed every ttl/3──▶ owned
- *      ▲                                 │ renewal refused, or none for ttl − 2 s by our own monotonic clock
+ *      ▲                                 │ renewal refused, or none for 4/5 of the ttl by our own monotonic clock
  *      └──────────────── lost ◀──────────┘
  */
 export async function own(
@@ -37,7 +40,9 @@ export async function own(
 ): Promise<void> {
   const { bus, clock, logger } = deps;
   const about = { partition: partition.name, pipeline };
+  const trustedMs = options.ttlMs * (1 - marginPart);
   while (!stop.aborted) {
+    const asked = clock.monotonic();
     const acquired = await bus.acquire(partition, pipeline, options).catch((error) => {
       logger.warn({ ...about, error: messageOf(error) }, "no lease: trying again");
       return { kind: "taken", owner: "", leftMs: 1_000 } as const;
@@ -49,7 +54,7 @@ export async function own(
     const fence: Fence = { partition, pipeline, owner: options.owner, epoch: acquired.epoch };
     const lease = new AbortController();
     const done = new AbortController();
-    const keeping = keep(fence, lease, done.signal);
+    const keeping = keep(fence, { lease, done: done.signal, until: asked + trustedMs });
     try {
       logger.debug({ ...about, epoch: fence.epoch }, "partition taken");
       await work({ fence, lastDelivered: acquired.lastDelivered, lost: lease.signal });
@@ -60,19 +65,36 @@ export async function own(
     }
   }
 
-  async function keep(fence: Fence, lease: AbortController, done: AbortSignal): Promise<void> {
-    let renewed = clock.monotonic();
+  /** Renews until `done`. The time of asking counts, not of the answer; and an answer that never comes must not keep us waiting. */
+  async function keep(
+    fence: Fence,
+    { lease, done, until }: { lease: AbortController; done: AbortSignal; until: number },
+  ): Promise<void> {
+    let trusted = until;
     while (!done.aborted) {
-      await clock.sleep(options.ttlMs / 3, done);
+      await clock.sleep(Math.min(options.ttlMs / 3, trusted - clock.monotonic()), done);
       if (done.aborted) return;
       const asked = clock.monotonic();
-      const kept = await bus.renew(fence, options.ttlMs).catch(() => undefined);
-      if (kept) renewed = asked;
-      if (kept === false || clock.monotonic() - renewed > options.ttlMs - 2_000) {
+      const kept = await within(trusted - asked, done, () => bus.renew(fence, options.ttlMs));
+      if (kept) trusted = asked + trustedMs;
+      if (kept === false || clock.monotonic() >= trusted) {
         logger.warn({ ...about, epoch: fence.epoch }, "lease lost");
         lease.abort();
         return;
       }
+    }
+  }
+
+  /** The answer of a call; `undefined` where it fails or takes longer. */
+  async function within<Answer>(ms: number, signal: AbortSignal, call: () => Promise<Answer>): Promise<Answer | undefined> {
+    const answered = new AbortController();
+    try {
+      return await Promise.race([
+        call().catch(() => undefined),
+        clock.sleep(ms, AbortSignal.any([signal, answered.signal])).then(() => undefined),
+      ]);
+    } finally {
+      answered.abort();
     }
   }
 }

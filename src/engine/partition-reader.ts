@@ -1,3 +1,4 @@
+import { isBefore } from "../bus/entry-id.ts";
 import type { Bus, Entry, Fence } from "../bus/port.ts";
 import { backoffMs } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
@@ -57,13 +58,21 @@ export async function readPartition(
     if (either.aborted) break;
     let entries: readonly Entry[];
     try {
-      const result = await bus.read(fence, { from, after: received, count: fence.partition.adopted ? readCount.plain : readCount.frames });
+      const result = await bus.read(fence, {
+        from,
+        after: received,
+        count: fence.partition.adopted ? readCount.plain : readCount.frames,
+      });
       if (result.kind === "fenced") break;
       entries = result.entries;
       failures = 0;
     } catch (error) {
       if (!(error instanceof RetryableError)) throw error;
-      if (failures++ === 0) logger.warn({ partition: fence.partition.name, pipeline: fence.pipeline, error: messageOf(error) }, "reading failed, trying again");
+      if (failures++ === 0)
+        logger.warn(
+          { partition: fence.partition.name, pipeline: fence.pipeline, error: messageOf(error) },
+          "reading failed, trying again",
+        );
       from = "pending";
       await clock.sleep(backoffMs(failures, retryLimits), either);
       continue;
@@ -75,7 +84,8 @@ export async function readPartition(
       continue;
     }
     received = last.id;
-    if (from === "new") newest = last.id;
+    // Also for pending entries: those of a read whose answer was lost are newer than what we knew of.
+    if (isBefore(newest, last.id)) newest = last.id;
     const chunk = await fillWithRetry(entries);
     if (!chunk) break;
     state.accept(chunk.states);
@@ -100,7 +110,10 @@ export async function readPartition(
         return await deps.fill(entries, { now: clock.now(), states: state.draft() });
       } catch (error) {
         if (!(error instanceof RetryableError)) throw error;
-        logger.warn({ partition: fence.partition.name, pipeline: fence.pipeline, error: messageOf(error) }, "a stage asked to try again");
+        logger.warn(
+          { partition: fence.partition.name, pipeline: fence.pipeline, error: messageOf(error) },
+          "a stage asked to try again",
+        );
         await clock.sleep(backoffMs(attempt, retryLimits), either);
       }
     }
@@ -132,7 +145,10 @@ export async function readPartition(
         return;
       } catch (error) {
         if (!(error instanceof RetryableError)) throw error;
-        logger.warn({ partition: fence.partition.name, pipeline: fence.pipeline, error: messageOf(error) }, "committing failed, trying again");
+        logger.warn(
+          { partition: fence.partition.name, pipeline: fence.pipeline, error: messageOf(error) },
+          "committing failed, trying again",
+        );
         await clock.sleep(backoffMs(attempt, retryLimits), lost);
       }
     }

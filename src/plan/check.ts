@@ -16,7 +16,14 @@ export function checkApp(app: AppPlan): readonly Finding[] {
 
 function checkPipelines({ pipelines }: AppPlan): readonly Finding[] {
   if (pipelines.length === 0) {
-    return [{ code: "no-pipelines", where: "app", message: "the application has no pipelines", hint: "List them in defineApp({ pipelines: [...] })." }];
+    return [
+      {
+        code: "no-pipelines",
+        where: "app",
+        message: "the application has no pipelines",
+        hint: "List them in defineApp({ pipelines: [...] }).",
+      },
+    ];
   }
   const names = pipelines.map(({ name }) => name);
   return names
@@ -46,7 +53,9 @@ function checkStreams({ streams }: AppPlan): readonly Finding[] {
 function checkCycles(pipelines: readonly PipelinePlan[]): readonly Finding[] {
   const edges = pipelines.flatMap((pipeline) =>
     Object.values(sinksOf(pipeline)).flatMap((sink) =>
-      sink.kind === "stream" ? pipeline.sources.map((from) => ({ from: from.name, to: sink.stream.name, by: pipeline.name })) : [],
+      sink.kind === "stream"
+        ? pipeline.sources.map((from) => ({ from: from.name, to: sink.stream.name, by: pipeline.name }))
+        : [],
     ),
   );
   const findings: Finding[] = [];

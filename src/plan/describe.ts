@@ -19,7 +19,9 @@ export function describe(pipeline: { readonly plan: PipelinePlan }): string {
     name,
     ...sources.map((stream) => line("from", describeStream(stream))),
     ...stages.map((stage) => line(stage.kind, stage.name)),
-    ...Object.entries(sinksOf(pipeline.plan)).map(([destination, sink]) => line(end.kind, end.kind === "to" ? describeSink(sink) : `${destination} → ${describeSink(sink)}`)),
+    ...Object.entries(sinksOf(pipeline.plan)).map(([destination, sink]) =>
+      line(end.kind, end.kind === "to" ? describeSink(sink) : `${destination} → ${describeSink(sink)}`),
+    ),
   ].join("\n");
 }
 

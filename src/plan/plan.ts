@@ -14,7 +14,7 @@
  * - ledger: the counts of every outcome; registry: who is alive.
  */
 import type { StandardSchemaV1 } from "@standard-schema/spec";
-import type { TablePlan, TableObjectPlan } from "./table.ts";
+import type { TableObjectPlan, TablePlan } from "./table.ts";
 
 /** A type of event: its name, its schema and how its partition key is found. */
 export interface EventPlan {
@@ -92,8 +92,18 @@ export type SinkPlan = ClickHouseSinkPlan | WorkflowSinkPlan | StreamSinkPlan;
 
 export type StagePlan =
   | { readonly kind: "filter"; readonly name: string; readonly keep: (value: never) => boolean }
-  | { readonly kind: "map"; readonly name: string; readonly transform: (value: never) => unknown; readonly guards: GuardsPlan | undefined }
-  | { readonly kind: "flatMap"; readonly name: string; readonly transform: (value: never) => unknown; readonly guards: GuardsPlan | undefined }
+  | {
+      readonly kind: "map";
+      readonly name: string;
+      readonly transform: (value: never) => unknown;
+      readonly guards: GuardsPlan | undefined;
+    }
+  | {
+      readonly kind: "flatMap";
+      readonly name: string;
+      readonly transform: (value: never) => unknown;
+      readonly guards: GuardsPlan | undefined;
+    }
   | FoldPlan;
 
 /** Keyed state: `decide` looks at the state and the value, `evolve` moves the state on by what was decided. Both are pure. */

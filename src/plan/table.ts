@@ -25,8 +25,7 @@ export interface ColumnPlan {
 
 export type EnginePlan =
   /** The last row of a sorting key wins; `version` names the column that says which is last. */
-  | { readonly kind: "replacingMergeTree"; readonly version: string | undefined }
-  | { readonly kind: "mergeTree" };
+  { readonly kind: "replacingMergeTree"; readonly version: string | undefined } | { readonly kind: "mergeTree" };
 
 export interface PartitionByPlan {
   readonly unit: "day" | "month";
@@ -53,7 +52,16 @@ export interface TablePlan {
  * The aggregates that change nothing when a row comes twice. `sum`, `count` and `avg` are not among them, and must not be:
  * a materialised view sees each insert, and so each repeat.
  */
-export const idempotentAggregates = ["min", "max", "any", "argMin", "argMax", "uniqExact", "uniqCombined64", "groupUniqArray"] as const;
+export const idempotentAggregates = [
+  "min",
+  "max",
+  "any",
+  "argMin",
+  "argMax",
+  "uniqExact",
+  "uniqCombined64",
+  "groupUniqArray",
+] as const;
 export type IdempotentAggregate = (typeof idempotentAggregates)[number];
 
 export interface AggregateColumnPlan {

@@ -62,11 +62,15 @@ const maxLogBytes = 20 * 1024 * 1024;
 export function startGuarded(options: GuardOptions): GuardedProcess {
   turnOverLog(options.logFile);
   const log = openSync(options.logFile, "a");
-  const guard = spawn("/bin/sh", ["-c", guardScript, "headrace-guard", String(options.graceSeconds), options.command, ...options.args], {
-    stdio: ["pipe", log, log, "pipe"],
-    detached: true,
-    ...(options.env && { env: options.env }),
-  });
+  const guard = spawn(
+    "/bin/sh",
+    ["-c", guardScript, "headrace-guard", String(options.graceSeconds), options.command, ...options.args],
+    {
+      stdio: ["pipe", log, log, "pipe"],
+      detached: true,
+      ...(options.env && { env: options.env }),
+    },
+  );
   closeSync(log);
   const guardPid = guard.pid ?? 0;
   // Writing never happens; a guard that dies early must not take us along.

@@ -48,7 +48,9 @@ export async function stopLeftovers(dir: string, deps: { clock: Clock; log: Logg
         killed = true;
       }
       if (waited > waitMs) {
-        throw new ConfigError("stack.state", `process ${pid} (${name}) of a former stack on ${dir} does not end`, { hint: `Stop it: kill -9 ${pid}.` });
+        throw new ConfigError("stack.state", `process ${pid} (${name}) of a former stack on ${dir} does not end`, {
+          hint: `Stop it: kill -9 ${pid}.`,
+        });
       }
       await deps.clock.sleep(50);
     }

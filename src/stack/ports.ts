@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { z } from "zod";
@@ -27,8 +28,9 @@ export async function choosePorts(kind: "free" | "standard", dir: string): Promi
     for (const service of Object.keys(standardPorts) as (keyof StackPorts)[]) {
       let server = wanted === undefined ? undefined : await listen(wanted[service]);
       if (server === undefined && kind === "standard") throw portTaken(service);
-      server ??= await listen(0);
-      if (server === undefined) throw new ConfigError("stack.port", "this machine has no free port", { hint: "Close programs that hold ports." });
+      server ??= await listenAnywhere();
+      if (server === undefined)
+        throw new ConfigError("stack.port", "this machine has no free port", { hint: "Close programs that hold ports." });
       held.push(server);
       chosen[service] = (server.address() as { port: number }).port;
     }
@@ -40,12 +42,18 @@ export async function choosePorts(kind: "free" | "standard", dir: string): Promi
   }
 }
 
-/** Whether somebody listens on a port of the loopback. */
-export async function isPortTaken(wanted: number): Promise<boolean> {
-  const server = await listen(wanted);
-  if (server === undefined) return true;
-  await new Promise((resolve) => server.close(resolve));
-  return false;
+/**
+ * Below the range that systems give to outgoing connections, and to Temporal's own inner ports: one of those could
+ * take the port between now and the service's start, or while the service is being started again.
+ */
+const [firstFreePort, freePorts] = [20_000, 12_000];
+
+async function listenAnywhere(): Promise<Server | undefined> {
+  for (let attempt = 0; attempt < 50; attempt += 1) {
+    const server = await listen(firstFreePort + randomInt(freePorts));
+    if (server !== undefined) return server;
+  }
+  return await listen(0);
 }
 
 function listen(wanted: number): Promise<Server | undefined> {

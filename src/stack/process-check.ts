@@ -17,7 +17,9 @@ export function isAlive(pid: number): boolean {
 function isZombie(pid: number): boolean {
   try {
     if (process.platform === "linux") return statFields(pid)[0] === "Z";
-    return execFileSync("ps", ["-o", "stat=", "-p", String(pid)], { encoding: "utf8" }).trim().startsWith("Z");
+    return execFileSync("ps", ["-o", "stat=", "-p", String(pid)], { encoding: "utf8" })
+      .trim()
+      .startsWith("Z");
   } catch {
     // It has gone in between, or the system does not tell.
     return false;

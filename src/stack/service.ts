@@ -1,4 +1,5 @@
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, statfsSync } from "node:fs";
+import { dirname } from "node:path";
 import type { Clock } from "../core/clock.ts";
 import { ConfigError, messageOf } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
@@ -34,6 +35,7 @@ const stopGraceSeconds = 10;
 /** More deaths than this in a minute, and starting again does not help. */
 const maxRestartsAMinute = 5;
 const logTailLines = 8;
+const fullBelowBytes = 4 * 1024 * 1024;
 
 /** A service that is started again on the same port when it dies. */
 export class Service {
@@ -98,10 +100,15 @@ export class Service {
       await this.#deps.clock.sleep(checkEveryMs, signal);
     }
     await started.stop();
-    if (signal.aborted || this.#stopping.signal.aborted) throw new ConfigError("stack.start", `${plan.title} was stopped while it started`);
-    throw new ConfigError("stack.start", `${plan.title} did not answer within ${startTimeoutMs / 1_000} s (${reason})${this.#logTail()}`, {
-      hint: `The whole log is in ${plan.logFile}.`,
-    });
+    if (signal.aborted || this.#stopping.signal.aborted)
+      throw new ConfigError("stack.start", `${plan.title} was stopped while it started`);
+    throw new ConfigError(
+      "stack.start",
+      `${plan.title} did not answer within ${startTimeoutMs / 1_000} s (${reason})${this.#logTail()}`,
+      {
+        hint: `The whole log is in ${plan.logFile}.`,
+      },
+    );
   }
 
   async #keepAlive(first: GuardedProcess): Promise<void> {
@@ -141,8 +148,20 @@ export class Service {
   }
 
   #logTail(): string {
-    const lines = lastLines(this.plan.logFile, logTailLines);
-    return lines.length === 0 ? "" : `. Its last lines:\n${lines.map((line) => `  ${line}`).join("\n")}`;
+    const { logFile } = this.plan;
+    const full = isDiskFull(logFile) ? `: the disk that holds ${dirname(logFile)} is full` : "";
+    const lines = lastLines(logFile, logTailLines);
+    return lines.length === 0 ? full : `${full}. Its last lines:\n${lines.map((line) => `  ${line}`).join("\n")}`;
+  }
+}
+
+/** A service on a full disk can often not even say so in its log. */
+function isDiskFull(path: string): boolean {
+  try {
+    const { bavail, bsize } = statfsSync(dirname(path));
+    return bavail * bsize < fullBelowBytes;
+  } catch {
+    return false;
   }
 }
 

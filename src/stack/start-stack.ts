@@ -1,11 +1,12 @@
 import { join, resolve } from "node:path";
 import { type Clock, systemClock } from "../core/clock.ts";
+import { messageOf } from "../core/errors.ts";
 import { type Logger, silentLogger } from "../core/log.ts";
 import { findProgram } from "./binaries/find-program.ts";
 import { redisProgram, temporalProgram } from "./binaries/programs.ts";
 import { type ProcessRecord, stopLeftovers, writeProcesses } from "./leftovers.ts";
 import { lockDirectory } from "./lock.ts";
-import { choosePorts, isPortTaken } from "./ports.ts";
+import { choosePorts } from "./ports.ts";
 import { Service, type ServicePlan } from "./service.ts";
 import { clickhousePlan } from "./services/clickhouse-plan.ts";
 import { redisPlan } from "./services/redis-plan.ts";
@@ -71,8 +72,8 @@ export async function startStack(options: StartStackOptions, deps: StackDeps = {
         const services = await startServices(plans, { dir, clock, log, signal: options.signal ?? new AbortController().signal });
         return runningStack(services, { dir, ports, unlock });
       } catch (error) {
-        const lostPort = await Promise.any(Object.values(ports).map(async (port) => (await isPortTaken(port)) || Promise.reject())).catch(() => false);
-        if (kind === "standard" || attempt === portAttempts || !lostPort) throw error;
+        if (kind === "standard" || attempt === portAttempts || !/EADDRINUSE|address already in use/i.test(messageOf(error)))
+          throw error;
         log.warn({}, "another program took one of the ports: trying others");
       }
     }
@@ -129,7 +130,10 @@ async function startServices(
   throw failed.error;
 }
 
-function runningStack(started: StartedServices, { dir, ports, unlock }: { dir: string; ports: StackPorts; unlock: () => void }): RunningStack {
+function runningStack(
+  started: StartedServices,
+  { dir, ports, unlock }: { dir: string; ports: StackPorts; unlock: () => void },
+): RunningStack {
   const info: StackInfo = {
     redis: `redis://127.0.0.1:${ports.redis}`,
     clickhouse: `http://127.0.0.1:${ports.clickhouse}`,

@@ -1,5 +1,5 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { z } from "zod";
 import { ConfigError, messageOf } from "../core/errors.ts";
 import { isAlive, startMarkOf } from "./process-check.ts";
@@ -62,6 +62,7 @@ export function writeState(path: string, content: unknown): void {
     writeFileSync(beside, `${JSON.stringify(content)}\n`);
     renameSync(beside, path);
   } catch (error) {
+    rmSync(beside, { force: true });
     throw stateFault(path, error);
   }
 }
@@ -70,10 +71,23 @@ export function writeState(path: string, content: unknown): void {
 export function makeDirectories(dirs: readonly string[]): void {
   for (const dir of dirs) {
     try {
-      mkdirSync(dir, { recursive: true });
+      makeDirectory(dir);
     } catch (error) {
       throw stateFault(dir, error);
     }
+  }
+}
+
+/** Node's own recursive mkdir tries for ever where the system answers ENOENT to the last part, as /proc does. */
+function makeDirectory(dir: string): void {
+  try {
+    mkdirSync(dir);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST" && statSync(dir).isDirectory()) return;
+    if (code !== "ENOENT" || existsSync(dirname(dir))) throw error;
+    makeDirectory(dirname(dir));
+    mkdirSync(dir);
   }
 }
 
@@ -83,6 +97,7 @@ const reasons: Readonly<Record<string, string>> = {
   EROFS: "its file system is read-only",
   ENOSPC: "the disk is full",
   EDQUOT: "the disk quota is used up",
+  ENOENT: "its path cannot be made",
   ENOTDIR: "a part of its path is a file",
   EEXIST: "a file is in its place",
   EISDIR: "a directory is in its place",
@@ -92,8 +107,12 @@ const reasons: Readonly<Record<string, string>> = {
 /** The sentence for a state directory that does not do. */
 export function stateFault(path: string, error: unknown): ConfigError {
   const code = (error as NodeJS.ErrnoException | undefined)?.code ?? "";
-  return new ConfigError("stack.state", `the state of the stack cannot be kept in ${path}: ${reasons[code] ?? messageOf(error)}`, {
-    cause: error,
-    hint: "Make room or correct its rights, or name another directory with --dir.",
-  });
+  return new ConfigError(
+    "stack.state",
+    `the state of the stack cannot be kept in ${path}: ${reasons[code] ?? messageOf(error)}`,
+    {
+      cause: error,
+      hint: "Make room or correct its rights, or name another directory with --dir.",
+    },
+  );
 }

@@ -30,9 +30,16 @@ export function compileAdmission(stream: StreamPlan): (envelope: Envelope, now: 
   return (envelope, now) => {
     const { id, type, time, source = stream.name, traceparent, data } = envelope;
     const plan = types.get(type);
-    if (!plan) return { reason: "unknown-type", error: `stream '${stream.name}' carries no '${type}'; it carries ${[...types.keys()].join(", ")}` };
+    if (!plan)
+      return {
+        reason: "unknown-type",
+        error: `stream '${stream.name}' carries no '${type}'; it carries ${[...types.keys()].join(", ")}`,
+      };
     if (!(time >= now - maxAgeMs && time <= now + maxAheadMs)) {
-      return { reason: "time-out-of-range", error: `the event's time ${isoOf(time)} is not within 400 days back and one day ahead of now` };
+      return {
+        reason: "time-out-of-range",
+        error: `the event's time ${isoOf(time)} is not within 400 days back and one day ahead of now`,
+      };
     }
     const result = plan.schema["~standard"].validate(data);
     if (result instanceof Promise) {

@@ -1,8 +1,8 @@
 import type { PipelinePlan, StagePlan } from "../plan/plan.ts";
 import { end } from "./end.ts";
 import { filter } from "./filter.ts";
-import { fold } from "./fold.ts";
 import { flatMap } from "./flat-map.ts";
+import { fold } from "./fold.ts";
 import { map } from "./map.ts";
 import type { Run } from "./run.ts";
 

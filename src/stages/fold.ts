@@ -11,7 +11,9 @@ export function fold(plan: FoldPlan, next: Run): Run {
   return (value, outcomes) => {
     const key = keyOf(value);
     const state = outcomes.states.get(name, key);
-    return state instanceof Promise ? state.then((fetched) => step(fetched, key, value, outcomes)) : step(state, key, value, outcomes);
+    return state instanceof Promise
+      ? state.then((fetched) => step(fetched, key, value, outcomes))
+      : step(state, key, value, outcomes);
   };
 
   function step(known: unknown, key: string, value: unknown, outcomes: Outcomes): void | Promise<void> {
@@ -22,7 +24,10 @@ export function fold(plan: FoldPlan, next: Run): Run {
       return outcomes.deadLetter({ stage: name, reason: decided.reason, error: decided.reason });
     }
     for (const one of decided) state = evolve(state, one);
-    if (state === undefined) throw new TerminalError("event.invalid", `fold '${name}': evolve returned no state`, { hint: "Return the new state on every path." });
+    if (state === undefined)
+      throw new TerminalError("event.invalid", `fold '${name}': evolve returned no state`, {
+        hint: "Return the new state on every path.",
+      });
     outcomes.states.set(name, key, state);
     if (decided.length === 0) return outcomes.drop(name);
     return each(decided, next, outcomes);

@@ -1,4 +1,17 @@
-import { ConsecutiveBreaker, circuitBreaker, ExponentialBackoff, handleWhen, type IPolicy, noop, retry, timeout, TimeoutStrategy, wrap, isBrokenCircuitError, TaskCancelledError } from "cockatiel";
+import {
+  ConsecutiveBreaker,
+  circuitBreaker,
+  ExponentialBackoff,
+  handleWhen,
+  type IPolicy,
+  isBrokenCircuitError,
+  noop,
+  retry,
+  TaskCancelledError,
+  TimeoutStrategy,
+  timeout,
+  wrap,
+} from "cockatiel";
 import { RetryableError } from "../core/errors.ts";
 import type { GuardsPlan } from "../plan/plan.ts";
 
@@ -16,10 +29,16 @@ export function guarded<Result>(name: string, call: Call<Result>, guards: Guards
       return await policy.execute(() => call(value));
     } catch (error) {
       if (error instanceof TaskCancelledError) {
-        throw new RetryableError("service.unreachable", `stage '${name}' took longer than ${guards.timeoutMs} ms`, { cause: error });
+        throw new RetryableError("service.unreachable", `stage '${name}' took longer than ${guards.timeoutMs} ms`, {
+          cause: error,
+        });
       }
       if (isBrokenCircuitError(error)) {
-        throw new RetryableError("service.unreachable", `stage '${name}' has failed ${guards.breaker?.failures} times in a row: its breaker is open`, { cause: error });
+        throw new RetryableError(
+          "service.unreachable",
+          `stage '${name}' has failed ${guards.breaker?.failures} times in a row: its breaker is open`,
+          { cause: error },
+        );
       }
       throw error;
     }
@@ -33,7 +52,9 @@ function policyOf({ retry: again, breaker, timeoutMs }: GuardsPlan): IPolicy {
   const backoff = again && new ExponentialBackoff({ initialDelay: again.initialMs, maxDelay: again.maxMs });
   return wrap(
     again && backoff ? retry(passing, { maxAttempts: again.attempts, backoff }) : noop,
-    breaker ? circuitBreaker(passing, { halfOpenAfter: breaker.openMs, breaker: new ConsecutiveBreaker(breaker.failures) }) : noop,
+    breaker
+      ? circuitBreaker(passing, { halfOpenAfter: breaker.openMs, breaker: new ConsecutiveBreaker(breaker.failures) })
+      : noop,
     timeoutMs === undefined ? noop : timeout(timeoutMs, TimeoutStrategy.Aggressive),
   );
 }

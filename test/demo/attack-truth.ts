@@ -1,6 +1,6 @@
 import type { LoginEvent } from "./emission.ts";
 
-/** A burst: at least 5 failures of one user, or from one address, with no gap over 5 minutes between two of them, in event time. */
+/** A burst: at least 5 failures of one user, or from one address, with no gap over 5 minutes between two, in event time. */
 export interface Attack {
   readonly kind: "user" | "address";
   /** The user or the address. */
@@ -13,7 +13,7 @@ export interface Attack {
 const kinds = ["user", "address"] as const;
 const minFailures = 5;
 const maxGapMs = 300_000;
-/** After so many failures the runs that can no longer grow are put away, so that a long day does not hold every address it saw. */
+/** After so many failures, runs that can no longer grow are put away: a long day need not hold every address it saw. */
 const sweepEvery = 20_000;
 
 /** Finds the bursts of failures that are recorded in the order they happened. */

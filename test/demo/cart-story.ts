@@ -16,7 +16,7 @@ const soldOut = { sku: "sold-out", unitPriceCents: 1_500 };
 const product = (n: number) => ({ sku: `sku-${String(n).padStart(4, "0")}`, unitPriceCents: 199 + ((n * 7_919) % 20_000) });
 
 /**
- * The life of one cart. Its events are sent in the order they happened, also when one of them is late: then the rest is late with it.
+ * The life of one cart. Its events are sent in the order they happened; when one is late, the rest is late with it.
  * It stays far below a cart's capacity, and every edit is of an item it holds, so nothing of it is rejected.
  */
 export function cartStory(random: Random, people: People, { at, end }: { readonly at: number; readonly end: CartEnd }): Plan[] {
@@ -64,7 +64,7 @@ export function cartStory(random: Random, people: People, { at, end }: { readonl
   return plans;
 }
 
-/** The end of the `index`-th of `count` checkouts: a tenth declined and a twentieth sold out, at least one of each, spread over the day. */
+/** The end of the `index`-th of `count` checkouts: a tenth declined, a twentieth sold out, at least one of each, well spread. */
 export function checkoutEnd(index: number, count: number): CartEnd {
   const declined = Math.max(1, Math.round(count / 10));
   const soldOutCount = Math.max(1, Math.round(count / 20));

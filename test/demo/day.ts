@@ -33,9 +33,10 @@ const maxCheckoutPlans = 2 * maxCartEvents;
 /**
  * A day of logins and carts, the same for the same options.
  *
- * The day is told as stories (a session, an attack, a cart …). A story is drawn whole, so the number of its emissions is known when it
- * begins, and it begins at the moment of the day that the share of emissions so far stands for: thus the day comes out at exactly
- * `events` emissions and is busy at the hours people are. Malformed entries and checkouts have quotas, met at even distances.
+ * The day is told as stories (a session, an attack, a cart …). A story is drawn whole, so the number of its emissions is known
+ * when it begins, and it begins at the moment of the day that the share of emissions so far stands for: thus the day comes out at
+ * exactly `events` emissions and is busy at the hours people are. Malformed entries and checkouts have quotas, met at even
+ * distances.
  * Throws a RangeError for fewer than 500 events, in which the quotas have no room.
  */
 export function generateDay({ events, seed, dayStart }: DayOptions): Day {

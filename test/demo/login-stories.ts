@@ -19,7 +19,7 @@ export const loginPlan = (sendAt: number, event: LoginEvent): Plan => ({
 });
 
 /**
- * How much later than it happened an event is sent: 1 in 100 comes 11 to 45 minutes late, 1 in 100 up to nine minutes out of order.
+ * How much later than it happened an event is sent: 1 in 100 by 11 to 45 minutes, 1 in 100 by up to nine.
  * Failures are never delayed: bursts are judged in event time, and a late failure could belong to one or not.
  */
 export function delayMs(random: Random): number {
@@ -89,8 +89,8 @@ export function attackStory(random: Random, people: People, at: number): Plan[] 
 }
 
 /**
- * An entry that an older program adds to the stream `app:logins`, in one of the three forms that are read in place: JSON with an id,
- * JSON without one, CloudEvents attributes as fields. Its users and addresses occur once, so they take part in no burst.
+ * An entry that an older program adds to the stream `app:logins`, in one of the three forms that are read in place: JSON with
+ * an id, JSON without one, CloudEvents attributes as fields. Its users and addresses occur once, so they take part in no burst.
  */
 export function adoptedStory(random: Random, at: number): Plan[] {
   const userId = `legacy-${random.hex(10)}`;

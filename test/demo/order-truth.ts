@@ -7,7 +7,7 @@ export interface OrderTruth {
   readonly totalCents: number;
 }
 
-/** What is in each cart, and what became of those that went to the till. Cart events are to be recorded in the order they happened. */
+/** What is in each cart, and what became of those that went to the till. To be given cart events in the order they happened. */
 export function createOrderTruth() {
   const carts = new Map<string, Map<string, { quantity: number; unitPriceCents: number }>>();
   const orders = new Map<string, OrderTruth>();

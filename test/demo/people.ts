@@ -74,7 +74,7 @@ export function createPeople(events: number): People {
 const hourWeights = [2, 1, 1, 1, 1, 2, 4, 8, 12, 13, 12, 11, 10, 11, 12, 12, 11, 10, 9, 9, 8, 7, 5, 3];
 const totalWeight = hourWeights.reduce((sum, weight) => sum + weight, 0);
 
-/** The moment of the day, in milliseconds after midnight, by which this share (0 to 1) of the traffic has come. Grows with the share. */
+/** The moment, in milliseconds after midnight, by which this share (0 to 1) of the traffic has come. Grows with the share. */
 export function momentOf(share: number): number {
   let left = Math.min(Math.max(share, 0), 1) * totalWeight;
   for (const [hour, weight] of hourWeights.entries()) {

@@ -24,7 +24,8 @@ const byteText = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padS
  *
  *     out = a + b + counter++;  a = b ^ (b >>> 9);  b = c + (c << 3);  c = rotl(c, 21) + out
  *
- * The seed's text fills the state through FNV-1a and the finaliser of MurmurHash3; the first 15 numbers are thrown away, as its author does.
+ * The seed's text fills the state through FNV-1a and the finaliser of MurmurHash3; the first 15 numbers, still close to the seed,
+ * are thrown away.
  */
 export function createRandom(seed: string | number): Random {
   let a = hash32(`${seed}/a`);

@@ -14,7 +14,7 @@ export interface Mismatch {
 
 /**
  * Compares the tables and views with what was sent, number by number. Empty when all of them agree.
- * `session_durations` is taken to hold the sessions that have ended, by the UTC day they began, with quantileExact as the quantile.
+ * `session_durations` is taken to hold sessions that have ended, by the UTC day they began, with quantileExact's quantiles.
  */
 export async function recount(query: Query, truth: Truth): Promise<readonly Mismatch[]> {
   const parts = await Promise.all([
@@ -46,7 +46,8 @@ export async function recountAlerts(query: Query, truth: Truth): Promise<readonl
 
 async function loginEvents(query: Query, truth: Truth): Promise<readonly Mismatch[]> {
   const [row = {}] = await query(`
-    SELECT count() AS rows, countIf(outcome = 'success') AS logins, countIf(outcome = 'failure') AS failed, countIf(outcome = 'ended') AS ended
+    SELECT count() AS rows,
+      countIf(outcome = 'success') AS logins, countIf(outcome = 'failure') AS failed, countIf(outcome = 'ended') AS ended
     FROM login_events FINAL`);
   return [
     ...compare("login_events rows", truth.loginRows, row["rows"]),

@@ -1,6 +1,6 @@
 import { type Attack, createAttackTruth } from "./attack-truth.ts";
-import { createOrderTruth, type OrderTruth } from "./order-truth.ts";
 import type { DemoEvent, Flaw, LoginEvent, Plan } from "./emission.ts";
+import { createOrderTruth, type OrderTruth } from "./order-truth.ts";
 
 export interface Counts {
   readonly logins: number;
@@ -74,8 +74,8 @@ export function createTruth(sampledUsers: readonly string[]): TruthRecorder {
 
   const countLogin = (event: LoginEvent): void => {
     loginCount[event.type] += 1;
-    if (event.type !== "login.failed") return sessions.record(event);
-    attacks.record(event);
+    if (event.type === "login.failed") attacks.record(event);
+    else sessions.record(event);
   };
   const countAttempt = (event: LoginEvent): void => {
     if (event.type === "login.ended") return;

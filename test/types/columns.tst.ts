@@ -1,6 +1,6 @@
 import { aggregates, c, clickhouse, defineAggregate, defineTable, type RowOf, type SinkRef } from "headrace";
 import { describe, expect, test } from "tstyche";
-import type { NoExtra } from "../../src/dsl/hints.ts";
+import type { RowFor, RowLike } from "../../src/dsl/hints.ts";
 
 const columns = {
   event_id: c.uuid(),
@@ -20,8 +20,8 @@ const columns = {
 const table = defineTable("logins", { columns, orderBy: ["user_id", "at", "event_id"] });
 type Row = RowOf<typeof table>;
 
-interface Visit {
-  readonly id: string;
+interface Country {
+  readonly code: string;
   readonly country?: string;
 }
 
@@ -53,11 +53,13 @@ describe("a table's row", () => {
     expect(clickhouse(table)).type.toBeAssignableTo<SinkRef<Row>>();
   });
 
-  test("has no other columns, and says so at the wrong property", () => {
-    const to = <Result extends Visit>(toRow: () => Result & NoExtra<Visit, Result>) => toRow;
-    to(() => ({ id: "1", country: "PL" }));
+  test("has no other columns and all that it needs, and says so at the wrong property or row", () => {
+    const to = <const Result extends RowLike<Country>>(toRow: () => Result & RowFor<Country, Result>) => toRow;
+    to(() => ({ code: "PL", country: "Poland" }));
     // @ts-expect-error TypeHint<"The sink has no column 'cuntry'">
-    to(() => ({ id: "1", cuntry: "PL" }));
+    to(() => ({ code: "PL", cuntry: "Poland" }));
+    // @ts-expect-error TypeHint<"The row lacks the column 'code'">
+    to(() => ({ country: "Poland" }));
   });
 });
 

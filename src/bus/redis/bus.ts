@@ -1,7 +1,22 @@
 import { messageOf, RetryableError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
 import { keys, type Partition } from "../partition.ts";
-import { type Acquired, type Appended, type Bus, type Commit, consumerName, type DeadLetter, type DeadLetterDraft, type Entry, type Fence, type Frame, type GroupState, type ReadRequest, type ReadResult, type Watch } from "../port.ts";
+import {
+  type Acquired,
+  type Appended,
+  type Bus,
+  type Commit,
+  consumerName,
+  type DeadLetter,
+  type DeadLetterDraft,
+  type Entry,
+  type Fence,
+  type Frame,
+  type GroupState,
+  type ReadRequest,
+  type ReadResult,
+  type Watch,
+} from "../port.ts";
 import { type Connection, connect } from "./connection.ts";
 import { readDeadLetters } from "./dead-letters.ts";
 import { Doorbell } from "./doorbell.ts";
@@ -29,8 +44,16 @@ class RedisBus implements Bus {
     this.#doorbell = doorbell;
   }
 
-  async acquire(partition: Partition, pipeline: string, lease: { readonly owner: string; readonly ttlMs: number }): Promise<Acquired> {
-    const reply = await this.#run("acquire", [keys.lease(partition, pipeline), partition.log], [lease.owner, lease.ttlMs, pipeline]);
+  async acquire(
+    partition: Partition,
+    pipeline: string,
+    lease: { readonly owner: string; readonly ttlMs: number },
+  ): Promise<Acquired> {
+    const reply = await this.#run(
+      "acquire",
+      [keys.lease(partition, pipeline), partition.log],
+      [lease.owner, lease.ttlMs, pipeline],
+    );
     const [owned, second, third] = reply as [number, number | Buffer, number | Buffer];
     if (owned === 1) return { kind: "owned", epoch: Number(second), lastDelivered: String(third) };
     return { kind: "taken", owner: String(second), leftMs: Number(third) };
@@ -57,7 +80,9 @@ class RedisBus implements Bus {
 
   async states(partition: Partition, pipeline: string, names: readonly string[]): Promise<readonly (string | null)[]> {
     if (names.length === 0) return [];
-    const reply = await retryable(this.#redis.sendCommand(["HMGET", keys.states(partition, pipeline), ...names]) as Promise<unknown>);
+    const reply = await retryable(
+      this.#redis.sendCommand(["HMGET", keys.states(partition, pipeline), ...names]) as Promise<unknown>,
+    );
     return (reply as (Buffer | null)[]).map((value) => (value === null ? null : String(value)));
   }
 
@@ -66,7 +91,13 @@ class RedisBus implements Bus {
     const counters = Object.entries(counts).filter(([, count]) => count !== 0);
     const reply = await this.#run(
       "commit",
-      [leaseOf(fence), partition.log, keys.ledger(partition, pipeline), keys.deadLetters(partition), keys.states(partition, pipeline)],
+      [
+        leaseOf(fence),
+        partition.log,
+        keys.ledger(partition, pipeline),
+        keys.deadLetters(partition),
+        keys.states(partition, pipeline),
+      ],
       [
         ...[owner, epoch, pipeline, new Date().toISOString(), pipeline, partition.name],
         entries.length,

@@ -7,7 +7,10 @@ const pageSize = 200;
 /** Dead letters of a partition, oldest first, page by page. */
 export async function* readDeadLetters(redis: Connection, partition: Partition): AsyncIterable<DeadLetter> {
   for (let after = "-"; ; ) {
-    const page = (await redis.sendCommand(["XRANGE", keys.deadLetters(partition), after, "+", "COUNT", String(pageSize)])) as [Buffer, Buffer[]][];
+    const page = (await redis.sendCommand(["XRANGE", keys.deadLetters(partition), after, "+", "COUNT", String(pageSize)])) as [
+      Buffer,
+      Buffer[],
+    ][];
     for (const [id, fields] of page) yield toDeadLetter(String(id), fields);
     const last = page.at(-1);
     if (page.length < pageSize || !last) return;

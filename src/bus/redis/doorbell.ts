@@ -96,8 +96,22 @@ export class Doorbell {
       const connection = this.#connection;
       watchdog = setTimeout(() => connection.destroy(), blockMs + graceMs);
       this.#blocking = true;
-      const reply = await connection.sendCommand(["XREAD", "COUNT", "1", "BLOCK", String(blockMs), "STREAMS", ...positions.keys(), ...positions.values()]);
-      return new Map(((reply ?? []) as unknown as [Buffer, [Buffer, unknown][]][]).map(([log, entries]) => [String(log), String(entries[0]?.[0])]));
+      const reply = await connection.sendCommand([
+        "XREAD",
+        "COUNT",
+        "1",
+        "BLOCK",
+        String(blockMs),
+        "STREAMS",
+        ...positions.keys(),
+        ...positions.values(),
+      ]);
+      return new Map(
+        ((reply ?? []) as unknown as [Buffer, [Buffer, unknown][]][]).map(([log, entries]) => [
+          String(log),
+          String(entries[0]?.[0]),
+        ]),
+      );
     } catch {
       // Away, or the stream was removed while we listened: the readers look for themselves, and the next read opens anew.
       await new Promise((resolve) => setTimeout(resolve, this.#closed ? 0 : 200));

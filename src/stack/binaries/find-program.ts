@@ -25,10 +25,13 @@ export async function findProgram(program: Program, deps: FindProgramDeps): Prom
   const named = deps.env[program.variable];
   if (named) {
     if (!(await isExecutable(named))) {
-      throw new ConfigError("config.environment", `${program.variable} names ${named}, which is no file that can be run`, { hint: program.hint });
+      throw new ConfigError("config.environment", `${program.variable} names ${named}, which is no file that can be run`, {
+        hint: program.hint,
+      });
     }
     const fault = await versionFault(program, named);
-    if (fault !== undefined) throw new ConfigError("config.environment", `${program.variable} names ${named}, but ${fault}`, { hint: program.hint });
+    if (fault !== undefined)
+      throw new ConfigError("config.environment", `${program.variable} names ${named}, but ${fault}`, { hint: program.hint });
     return { path: named, from: "environment" };
   }
   for (const command of program.commands) {

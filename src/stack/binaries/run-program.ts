@@ -8,7 +8,11 @@ export interface ProgramOutcome {
 }
 
 /** Runs a program to its end. Never rejects. */
-export function runProgram(command: string, args: readonly string[], options: { timeoutMs: number; env?: NodeJS.ProcessEnv }): Promise<ProgramOutcome> {
+export function runProgram(
+  command: string,
+  args: readonly string[],
+  options: { timeoutMs: number; env?: NodeJS.ProcessEnv },
+): Promise<ProgramOutcome> {
   return new Promise((resolve) => {
     const settings = { timeout: options.timeoutMs, maxBuffer: 16 * 1024 * 1024, ...(options.env && { env: options.env }) };
     execFile(command, args, settings, (error, stdout, stderr) => {

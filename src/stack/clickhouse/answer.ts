@@ -28,7 +28,11 @@ export interface AnswerOptions {
 const gzipLevel = 3;
 
 /** Answers with a result that was made in one piece; an empty one for statements without a result. */
-export function answerWhole(response: ServerResponse, options: AnswerOptions, result: { format: string; body: Buffer; summary: StatementSummary }): void {
+export function answerWhole(
+  response: ServerResponse,
+  options: AnswerOptions,
+  result: { format: string; body: Buffer; summary: StatementSummary },
+): void {
   const gzip = options.gzip && result.body.length > 0;
   const body = gzip ? gzipSync(result.body, { level: gzipLevel }) : result.body;
   writeHead(response, options, { format: result.format, summary: result.summary, gzip });
@@ -41,7 +45,11 @@ export function answerWhole(response: ServerResponse, options: AnswerOptions, re
  * an error after it is told the way the server does: a tagged block at the end, then the connection breaks, so that
  * no client takes half a result for a whole one.
  */
-export async function answerStream(response: ServerResponse, options: AnswerOptions, result: { format: string; headerLines: number; blocks: ChdbQueryStream }): Promise<void> {
+export async function answerStream(
+  response: ServerResponse,
+  options: AnswerOptions,
+  result: { format: string; headerLines: number; blocks: ChdbQueryStream },
+): Promise<void> {
   let out: Writable | undefined;
   const begin = (): Writable => {
     response.setHeader("X-ClickHouse-Exception-Tag", tag);
@@ -59,7 +67,7 @@ export async function answerStream(response: ServerResponse, options: AnswerOpti
       const bytes = Buffer.from(block.raw().buffer, block.raw().byteOffset, block.raw().byteLength);
       const piece = out === undefined ? bytes : withoutLines(bytes, result.headerLines);
       out ??= begin();
-      if (!out.write(piece)) await Promise.race([once(out, "drain"), once(response, "close")]);
+      if (!out.write(piece)) await drained(out, response);
     }
     out ??= begin();
     out.end();
@@ -75,6 +83,19 @@ export async function answerStream(response: ServerResponse, options: AnswerOpti
     // Without the last chunk of the chunked encoding the answer is incomplete for every HTTP client.
     if (response.socket !== null) response.socket.end();
   }
+}
+
+/** Resolves when more may be written, or the client is gone. */
+function drained(out: Writable, response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      out.off("drain", done);
+      response.off("close", done);
+      resolve();
+    };
+    out.once("drain", done);
+    response.once("close", done);
+  });
 }
 
 /** Answers with an error in the server's own form. */

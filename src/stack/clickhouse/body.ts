@@ -20,7 +20,7 @@ export async function readRequestBody(query: string, body: Readable, spool: Spoo
   const start = query.trim() === "" ? Buffer.alloc(0) : Buffer.from(`${query.trimEnd()}\n`);
   let head: Buffer[] = [start];
   let headBytes = start.length;
-  let insert = start.length === 0 ? "more" : readInsertHead(start);
+  let insert = start.length === 0 ? "more" : readInsertHead(start, true);
   let sink = typeof insert === "object" ? spool.open() : undefined;
   try {
     if (typeof insert === "object") await sink?.write(start.subarray(insert.dataAt));
@@ -31,7 +31,8 @@ export async function readRequestBody(query: string, body: Readable, spool: Spoo
       }
       head.push(piece);
       headBytes += piece.length;
-      if (headBytes > sqlLimitBytes) throw new ClickHouseFault(229, "QUERY_IS_TOO_LARGE", `the SQL text is over ${sqlLimitBytes} bytes`);
+      if (headBytes > sqlLimitBytes)
+        throw new ClickHouseFault(229, "QUERY_IS_TOO_LARGE", `the SQL text is over ${sqlLimitBytes} bytes`);
       if (insert !== "more") continue;
       const soFar = Buffer.concat(head);
       head = [soFar];
@@ -40,6 +41,11 @@ export async function readRequestBody(query: string, body: Readable, spool: Spoo
       if (typeof insert !== "object") continue;
       sink = spool.open();
       await sink.write(soFar.subarray(insert.dataAt));
+    }
+    if (insert === "more") {
+      // Nothing more comes: an INSERT that ends here is one without data.
+      insert = readInsertHead(Buffer.concat([...head, Buffer.from("\n")]), true);
+      if (typeof insert === "object") sink = spool.open();
     }
     if (sink === undefined || typeof insert !== "object") return { kind: "sql", sql: Buffer.concat(head).toString("utf8") };
     return { kind: "data", insert, data: await sink.finish() };
@@ -50,8 +56,8 @@ export async function readRequestBody(query: string, body: Readable, spool: Spoo
 }
 
 /** Offsets have to count bytes, so the text is read one byte a character, and its parts are decoded afterwards. */
-function readInsertHead(head: Buffer): DataInsert | "more" | "other" {
-  const found = readDataInsert(head.toString("latin1"));
+function readInsertHead(head: Buffer, rowsToCome = false): DataInsert | "more" | "other" {
+  const found = readDataInsert(head.toString("latin1"), { rowsToCome });
   if (typeof found !== "object") return found;
   const decode = (part: string): string => Buffer.from(part, "latin1").toString("utf8");
   return { target: decode(found.target), settings: decode(found.settings), format: found.format, dataAt: found.dataAt };

@@ -58,7 +58,9 @@ export class Engine {
     const { Session } = await import("chdb");
     // `implicit_select` makes `1 + 1` a statement; the server has it off, and errors differ with it.
     const engine = new Engine(() => new Session(options.dir, { connectionArgs: ["--implicit_select=0"] }), options);
-    const changed = await engine.#anchor.queryAsync("SELECT name, value FROM system.settings WHERE changed", { format: "JSONEachRow" });
+    const changed = await engine.#anchor.queryAsync("SELECT name, value FROM system.settings WHERE changed", {
+      format: "JSONEachRow",
+    });
     for (const line of changed.text().split("\n").filter(Boolean)) {
       const { name, value } = JSON.parse(line) as { name: string; value: string };
       engine.#baseSettings.set(name, value);
@@ -67,7 +69,12 @@ export class Engine {
   }
 
   /** Runs `use` on a connection of its own, prepared for this statement. */
-  async with<T>(lane: "read" | "write", context: StatementContext, sql: string, use: (session: Session) => Promise<T>): Promise<T> {
+  async with<T>(
+    lane: "read" | "write",
+    context: StatementContext,
+    sql: string,
+    use: (session: Session) => Promise<T>,
+  ): Promise<T> {
     const leave = await this.#lanes[lane].enter();
     try {
       if (this.#closed) throw new ClickHouseFault(236, "ABORTED", "the server is stopping");
@@ -114,7 +121,8 @@ export class Engine {
       pairs.push(`${name} = ${quoteString(value)}`);
     }
     for (const [name, value] of context.parameters) {
-      if (!settingName.test(name)) throw new ClickHouseFault(36, "BAD_ARGUMENTS", `'${name}' is not the name of a query parameter.`);
+      if (!settingName.test(name))
+        throw new ClickHouseFault(36, "BAD_ARGUMENTS", `'${name}' is not the name of a query parameter.`);
       leftParameters.add(name);
       pairs.push(`param_${name} = ${quoteString(value)}`);
     }

@@ -19,10 +19,16 @@ export class ClickHouseFault extends Error {
 /** Reads what the engine threw. The engine may wrap an error in itself, and names our spool file: both are taken out. */
 export function faultOf(error: unknown): ClickHouseFault {
   if (error instanceof ClickHouseFault) return error;
+  if ((error as NodeJS.ErrnoException | undefined)?.code === "ENOSPC") {
+    return new ClickHouseFault(243, "NOT_ENOUGH_SPACE", "there is no room for the data of this INSERT");
+  }
   const text = error instanceof Error ? error.message : String(error);
   const head = /^(?:Code: (\d+)\. DB::(?:NetException|Exception|ErrnoException): )+/.exec(text);
   const code = Number(head?.[1] ?? 1002);
-  let message = text.slice(head?.[0].length ?? 0).replace(/:? ?\(in file\/uri [^)]*\/headrace-\d+-\d+\)/g, "").trim();
+  let message = text
+    .slice(head?.[0].length ?? 0)
+    .replace(/:? ?\(in file\/uri [^)]*\/headrace-\d+-\d+\)/g, "")
+    .trim();
   let type: string | undefined;
   for (;;) {
     const tail = /\s*\((?:version [^()]*|([A-Z][A-Z0-9_]{3,}))\)\.?$/.exec(message);
@@ -86,7 +92,9 @@ const byStatus: Readonly<Record<number, readonly string[]>> = {
   503: ["SOCKET_TIMEOUT", "CANNOT_OPEN_FILE", "CANNOT_SCHEDULE_TASK"],
 };
 
-const statuses = new Map(Object.entries(byStatus).flatMap(([status, types]) => types.map((type) => [type, Number(status)] as const)));
+const statuses = new Map(
+  Object.entries(byStatus).flatMap(([status, types]) => types.map((type) => [type, Number(status)] as const)),
+);
 
 /** The HTTP status of an error's name, by the server's own table (src/Server/HTTP/exceptionCodeToHTTPStatus.cpp). */
 export function statusOfFault(type: string): number {

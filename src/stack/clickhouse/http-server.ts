@@ -18,6 +18,12 @@ export interface HttpServerDeps {
   readonly log: Logger;
 }
 
+export interface HttpServer {
+  readonly server: Server;
+  /** Takes no more connections, lets the requests that run end within the deadline, and closes every connection. */
+  drain(deadlineMs: number): Promise<void>;
+}
+
 /** These need the whole result at hand: one block does not tell the rest. */
 const wholeResult = /\b(TOTALS|extremes|output_format_json_array_of_rows)\b/i;
 const timezone = Intl.DateTimeFormat().resolvedOptions().timeZone;
@@ -27,8 +33,15 @@ const timezone = Intl.DateTimeFormat().resolvedOptions().timeZone;
  * listens on loopback only, and refuses what comes from the pages of a browser. Not there: sessions, external tables,
  * roles, ClickHouse's own block compression, and KILL QUERY by the client's query id.
  */
-export function createHttpServer(deps: HttpServerDeps): Server {
+export function createHttpServer(deps: HttpServerDeps): HttpServer {
+  let running = 0;
+  let whenIdle: (() => void) | undefined;
   const server = createServer((request, response) => {
+    running += 1;
+    response.once("close", () => {
+      running -= 1;
+      if (running === 0) whenIdle?.();
+    });
     serve(request, response, deps).catch((error: unknown) => {
       deps.log.error({ error }, "a request failed beyond its answer");
       response.destroy();
@@ -37,13 +50,25 @@ export function createHttpServer(deps: HttpServerDeps): Server {
   // A slow upload is the client's affair, as with the server.
   server.requestTimeout = 0;
   server.keepAliveTimeout = 30_000;
-  return server;
+  return {
+    server,
+    async drain(deadlineMs) {
+      server.close();
+      await new Promise<void>((resolve) => {
+        whenIdle = resolve;
+        if (running === 0) resolve();
+        setTimeout(resolve, deadlineMs).unref();
+      });
+      server.closeAllConnections();
+    },
+  };
 }
 
 async function serve(request: IncomingMessage, response: ServerResponse, deps: HttpServerDeps): Promise<void> {
   let options: AnswerOptions = { queryId: "", version: deps.version, timezone, gzip: false };
   try {
-    if (!isFromLoopback(request)) throw new ClickHouseFault(497, "ACCESS_DENIED", "the embedded ClickHouse answers programs on this machine only");
+    if (!isFromLoopback(request))
+      throw new ClickHouseFault(497, "ACCESS_DENIED", "the embedded ClickHouse answers programs on this machine only");
     const path = (request.url ?? "/").split("?", 1)[0];
     if (path === "/ping" || path === "/replicas_status") return answerPlain(response, 200, "Ok.\n");
     if (path !== "/") return answerPlain(response, 404, `There is no handle ${path}\n`);
@@ -53,7 +78,9 @@ async function serve(request: IncomingMessage, response: ServerResponse, deps: H
     options = { ...options, queryId: asked.queryId, gzip: asked.gzipAnswer };
     if (request.method === "GET" && asked.query === "") return answerPlain(response, 200, "Ok.\n");
     const body =
-      form === undefined ? await readRequestBody(asked.query, decodedBody(request), deps.spool) : { kind: "sql" as const, sql: asked.query };
+      form === undefined
+        ? await readRequestBody(asked.query, decodedBody(request), deps.spool)
+        : { kind: "sql" as const, sql: asked.query };
     if (body.kind === "data") return await insertData(body.insert, body.data, { asked, options, response, engine: deps.engine });
     await runSql(body.sql, { asked, options, response, engine: deps.engine });
   } catch (error) {
@@ -80,7 +107,13 @@ async function insertData(insert: DataInsert, data: SpooledData, { asked, option
     const result = await engine.with("write", context, sql, (session) => session.queryAsync(sql, { format: "TabSeparated" }));
     // The engine counts what it read from the file; rows that views wrote are not told.
     const counted = { rows: result.rowsRead, bytes: result.bytesRead };
-    const summary = { readRows: counted.rows, readBytes: counted.bytes, writtenRows: counted.rows, writtenBytes: counted.bytes, elapsedSeconds: result.elapsed };
+    const summary = {
+      readRows: counted.rows,
+      readBytes: counted.bytes,
+      writtenRows: counted.rows,
+      writtenBytes: counted.bytes,
+      elapsedSeconds: result.elapsed,
+    };
     answerWhole(response, options, { format: asked.defaultFormat, body: Buffer.alloc(0), summary });
   } finally {
     await data.remove();
@@ -90,22 +123,37 @@ async function insertData(insert: DataInsert, data: SpooledData, { asked, option
 async function runSql(sql: string, { asked, options, response, engine }: Exchange): Promise<void> {
   const shape = shapeOfStatement(sql);
   if (shape.secondStatementAt !== undefined) {
-    throw new ClickHouseFault(62, "SYNTAX_ERROR", `Syntax error (Multi-statements are not allowed): failed at position ${shape.secondStatementAt + 1}.`);
+    throw new ClickHouseFault(
+      62,
+      "SYNTAX_ERROR",
+      `Syntax error (Multi-statements are not allowed): failed at position ${shape.secondStatementAt + 1}.`,
+    );
   }
   if (shape.kind === "writing") refuseWriting(asked);
   const format = shape.format ?? asked.defaultFormat;
   const headerLines = repeatedHeaderLines(format);
-  const whole = shape.kind !== "rows" || headerLines === undefined || asked.waitEndOfQuery || wholeResult.test(sql) || asked.settings.has("extremes");
-  await engine.with(shape.kind === "writing" ? "write" : "read", contextOf(asked, shape.marksConnection), sql, async (session: Session) => {
-    if (!whole) return await answerStream(response, options, { format, headerLines, blocks: session.queryStream(sql, { format }) });
-    const result = await session.queryAsync(sql, { format });
-    const bytes = result.bytes();
-    answerWhole(response, options, {
-      format,
-      body: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
-      summary: { readRows: result.rowsRead, readBytes: result.bytesRead, elapsedSeconds: result.elapsed },
-    });
-  });
+  const whole =
+    shape.kind !== "rows" ||
+    headerLines === undefined ||
+    asked.waitEndOfQuery ||
+    wholeResult.test(sql) ||
+    asked.settings.has("extremes");
+  await engine.with(
+    shape.kind === "writing" ? "write" : "read",
+    contextOf(asked, shape.marksConnection),
+    sql,
+    async (session: Session) => {
+      if (!whole)
+        return await answerStream(response, options, { format, headerLines, blocks: session.queryStream(sql, { format }) });
+      const result = await session.queryAsync(sql, { format });
+      const bytes = result.bytes();
+      answerWhole(response, options, {
+        format,
+        body: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
+        summary: { readRows: result.rowsRead, readBytes: result.bytesRead, elapsedSeconds: result.elapsed },
+      });
+    },
+  );
 }
 
 function contextOf(asked: ClickHouseRequest, marksConnection: boolean): StatementContext {
@@ -114,7 +162,11 @@ function contextOf(asked: ClickHouseRequest, marksConnection: boolean): Statemen
 
 function refuseWriting(asked: ClickHouseRequest): void {
   if (!asked.readOnly) return;
-  throw new ClickHouseFault(164, "READONLY", "Cannot execute query in readonly mode. For queries over HTTP, method GET implies readonly. You should use method POST for modifying queries.");
+  throw new ClickHouseFault(
+    164,
+    "READONLY",
+    "Cannot execute query in readonly mode. For queries over HTTP, method GET implies readonly. You should use method POST for modifying queries.",
+  );
 }
 
 function answerPlain(response: ServerResponse, status: number, text: string): void {

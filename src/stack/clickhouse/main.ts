@@ -11,7 +11,8 @@ import { openSpool } from "./spool.ts";
 /** Statements that still run get this long when the process is asked to stop. */
 const drainMs = 5_000;
 
-const write = (level: string) => (fields: object, message: string) => process.stderr.write(`${JSON.stringify({ level, message, ...fields })}\n`);
+const write = (level: string) => (fields: object, message: string) =>
+  process.stderr.write(`${JSON.stringify({ level, message, ...fields })}\n`);
 const log: Logger = { debug: () => {}, info: write("info"), warn: write("warn"), error: write("error") };
 
 async function main(): Promise<void> {
@@ -21,24 +22,27 @@ async function main(): Promise<void> {
   try {
     await import("chdb");
   } catch (error) {
-    process.stderr.write(`ClickHouse's engine (npm package chdb) cannot be loaded on ${process.platform}-${process.arch}: ${messageOf(error)}\n`);
+    process.stderr.write(
+      `ClickHouse's engine (npm package chdb) cannot be loaded on ${process.platform}-${process.arch}: ${messageOf(error)}\n`,
+    );
     process.exit(engineMissingExitCode);
   }
   const dataDir = join(dir, "data");
   mkdirSync(dataDir, { recursive: true });
   const engine = await Engine.start({ dir: dataDir });
-  const server = createHttpServer({ engine, spool: openSpool(join(dir, "spool")), version: await engine.version(), log });
+  const { server, drain } = createHttpServer({
+    engine,
+    spool: openSpool(join(dir, "spool")),
+    version: await engine.version(),
+    log,
+  });
 
   let stopping = false;
   const stop = async (why: string): Promise<void> => {
     if (stopping) return;
     stopping = true;
     log.info({ why }, "stopping");
-    const drained = new Promise<void>((resolve) => server.close(() => resolve()));
-    server.closeIdleConnections();
-    const deadline = new Promise<void>((resolve) => setTimeout(resolve, drainMs));
-    await Promise.race([drained, deadline]);
-    server.closeAllConnections();
+    await drain(drainMs);
     engine.close();
     process.exit(0);
   };

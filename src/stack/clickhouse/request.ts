@@ -58,11 +58,19 @@ export function readRequest(request: IncomingMessage, form: ReadonlyMap<string, 
   };
   const on = (name: string): boolean => ["1", "true"].includes(values.get(name) ?? "");
   if (values.has("session_id")) {
-    throw new ClickHouseFault(48, "NOT_IMPLEMENTED", "session_id is not supported by the embedded ClickHouse: every statement stands alone");
+    throw new ClickHouseFault(
+      48,
+      "NOT_IMPLEMENTED",
+      "session_id is not supported by the embedded ClickHouse: every statement stands alone",
+    );
   }
   for (const name of ["compress", "decompress"]) {
     if (!on(name)) continue;
-    throw new ClickHouseFault(48, "NOT_IMPLEMENTED", `${name}=1 is not supported by the embedded ClickHouse: use HTTP compression (gzip)`);
+    throw new ClickHouseFault(
+      48,
+      "NOT_IMPLEMENTED",
+      `${name}=1 is not supported by the embedded ClickHouse: use HTTP compression (gzip)`,
+    );
   }
   const settings = new Map<string, string>();
   const parameters = new Map<string, string>();
@@ -99,7 +107,11 @@ export function decodedBody(request: IncomingMessage): Readable {
     return request.pipe(decoder);
   }
   if (encoding === "identity") return request;
-  throw new ClickHouseFault(89, "UNKNOWN_COMPRESSION_METHOD", `Content-Encoding '${encoding}' is not supported: use gzip, deflate or br`);
+  throw new ClickHouseFault(
+    89,
+    "UNKNOWN_COMPRESSION_METHOD",
+    `Content-Encoding '${encoding}' is not supported: use gzip, deflate or br`,
+  );
 }
 
 /** The fields of a multipart body (query and parameters only). Files, the server's external tables, are refused. */
@@ -110,7 +122,8 @@ export async function readForm(request: IncomingMessage): Promise<ReadonlyMap<st
   const form = await new Response(body, { headers: { "content-type": type } }).formData();
   const fields = new Map<string, string>();
   for (const [name, value] of form) {
-    if (typeof value !== "string") throw new ClickHouseFault(48, "NOT_IMPLEMENTED", "external tables are not supported by the embedded ClickHouse");
+    if (typeof value !== "string")
+      throw new ClickHouseFault(48, "NOT_IMPLEMENTED", "external tables are not supported by the embedded ClickHouse");
     fields.set(name, value);
   }
   return fields;
@@ -121,7 +134,10 @@ export async function readForm(request: IncomingMessage): Promise<ReadonlyMap<st
  * server has no password, and its SQL reads and writes files.
  */
 export function isFromLoopback(request: IncomingMessage): boolean {
-  return isLoopbackName(hostName(`http://${request.headers.host ?? "localhost"}`)) && isLoopbackName(hostName(request.headers.origin ?? "http://localhost"));
+  return (
+    isLoopbackName(hostName(`http://${request.headers.host ?? "localhost"}`)) &&
+    isLoopbackName(hostName(request.headers.origin ?? "http://localhost"))
+  );
 }
 
 function isLoopbackName(name: string | undefined): boolean {

@@ -62,64 +62,69 @@ export interface DataInsert {
 /**
  * Reads the head of a text as an INSERT with data behind it. `more`: the text ends before that can be told.
  * `other`: it is no such INSERT (another statement, INSERT SELECT, INSERT VALUES with its rows).
+ * `rowsToCome`: a text that ends with VALUES has its rows in the body to come, and not in a piece of SQL still missing.
  */
-export function readDataInsert(sql: string): DataInsert | "more" | "other" {
+export function readDataInsert(sql: string, { rowsToCome = false } = {}): DataInsert | "more" | "other" {
   const tokens = sqlTokens(sql);
-  const next = (): SqlToken | undefined => tokens.next().value ?? undefined;
-  let token = next();
+  let lastEnd = 0;
+  let token: SqlToken | undefined;
+  const next = (): void => {
+    lastEnd = token?.end ?? 0;
+    token = tokens.next().value ?? undefined;
+    // A token that touches the end may go on in the bytes to come.
+    if (token?.end === sql.length) token = undefined;
+  };
+  next();
   if (token === undefined) return "more";
   if (!isWord(token, "INSERT")) return "other";
-  token = next();
-  if (isWord(token, "INTO")) token = next();
-  if (isWord(token, "TABLE")) token = next();
+  next();
+  if (isWord(token, "INTO")) next();
+  if (isWord(token, "TABLE")) next();
+  if (isWord(token, "FUNCTION")) next();
   // The name comes first, so that a table called `settings` or `format` is not taken for the clause.
-  if (isWord(token, "FUNCTION")) token = next();
   if (token === undefined) return "more";
-  token = next();
+  next();
   while (isMark(token, ".")) {
     next();
-    token = next();
+    next();
   }
-  let settingsAt: number | undefined;
-  for (; token !== undefined; token = next()) {
+  // Texts end with their last token: a comment behind it would swallow what is written after them.
+  let target: string | undefined;
+  let settingsAt = 0;
+  for (; token !== undefined; next()) {
     if (token.depth > 0) continue;
-    if (isWord(token, "SETTINGS") && settingsAt === undefined) settingsAt = token.start;
     if (isWord(token, "SELECT", "WITH", "WATCH", "INFILE")) return "other";
-    if (isWord(token, "VALUES")) return valuesInsert(sql, token, settingsAt);
-    if (!isWord(token, "FORMAT")) continue;
-    const name = next();
-    // A name that touches the end may go on in the bytes to come; the caller ends the SQL with a line break.
-    if (name === undefined || name.end === sql.length) return "more";
-    if (name.kind !== "word") return "other";
-    return {
-      target: sql.slice(0, settingsAt ?? token.start),
-      settings: settingsAt === undefined ? "" : sql.slice(settingsAt, token.start),
-      format: name.text,
-      dataAt: skipToData(sql, name.end),
-    };
+    if (isWord(token, "SETTINGS") && target === undefined) {
+      target = sql.slice(0, lastEnd);
+      settingsAt = token.start;
+    }
+    if (!isWord(token, "FORMAT", "VALUES")) continue;
+    const settings = target === undefined ? "" : sql.slice(settingsAt, lastEnd);
+    target ??= sql.slice(0, lastEnd);
+    if (isWord(token, "VALUES")) {
+      if (sql.slice(token.end).trim() !== "") return "other";
+      return rowsToCome ? { target, settings, format: "Values", dataAt: sql.length } : "more";
+    }
+    next();
+    if (token === undefined) return "more";
+    if (!isAnyWord(token)) return "other";
+    const dataAt = skipToData(sql, token.end);
+    if (dataAt === sql.length && !sql.endsWith("\n")) return "more";
+    return { target, settings, format: token.text, dataAt };
   }
   return "more";
 }
 
-/** `VALUES` with nothing behind it yet: the rows come as data. With rows in the SQL, the engine reads them itself. */
-function valuesInsert(sql: string, values: SqlToken, settingsAt: number | undefined): DataInsert | "other" {
-  if (sql.slice(values.end).trim() !== "") return "other";
-  return {
-    target: sql.slice(0, settingsAt ?? values.start),
-    settings: settingsAt === undefined ? "" : sql.slice(settingsAt, values.start),
-    format: "Values",
-    dataAt: sql.length,
-  };
-}
+const isAnyWord = (token: SqlToken): boolean => token.kind === "word";
 
 /** As the server does: blanks, then one line break, are not data. A semicolon right behind the name is forgiven. */
 function skipToData(sql: string, from: number): number {
-  return from + ((/^[ \t\f]*;?[ \t\f]*\r?\n?/.exec(sql.slice(from, from + 1_000)) as RegExpExecArray)[0].length);
+  return from + (/^[ \t\f]*;?[ \t\f]*\r?\n?/.exec(sql.slice(from, from + 1_000)) as RegExpExecArray)[0].length;
 }
 
 /** The statement that makes the engine read the data from a file. `SETTINGS` must stand between the file and the format. */
 export function insertFromFile(insert: DataInsert, path: string): string {
-  return `${insert.target.trimEnd()} FROM INFILE ${quoteString(path)} ${insert.settings.trim()} FORMAT ${insert.format}`;
+  return [insert.target, "FROM INFILE", quoteString(path), insert.settings, "FORMAT", insert.format].filter(Boolean).join(" ");
 }
 
 /** A SQL string literal. */

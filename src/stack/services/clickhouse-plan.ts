@@ -34,7 +34,9 @@ function serverEntry(): string {
   while (!existsSync(join(root, "package.json")) && dirname(root) !== root) root = dirname(root);
   const entry = join(root, "dist", "stack", "clickhouse", "main.js");
   if (existsSync(entry)) return entry;
-  throw new ConfigError("stack.start", `the embedded ClickHouse is not compiled: ${entry} is not there`, { hint: "Run 'npm run build' first." });
+  throw new ConfigError("stack.start", `the embedded ClickHouse is not compiled: ${entry} is not there`, {
+    hint: "Run 'npm run build' first.",
+  });
 }
 
 async function askClickHouse(port: number): Promise<void> {

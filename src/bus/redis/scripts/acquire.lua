@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Takes a free or expired lease, or keeps one's own. The epoch grows with every change of owner and with every lapse.
+-- Takes a free or expired lease, or one's own. Each taking raises the epoch, so that what was sent under an earlier one is fenced.
 -- KEYS lease, stream   ARGV owner, ttlMs, group   → {1, epoch, lastDeliveredId} or {0, owner, leftMs}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -8,7 +8,7 @@ local owner, expires, epoch = lease[1], tonumber(lease[2] or '0'), tonumber(leas
 if owner and owner ~= ARGV[1] and expires > now then
   return { 0, owner, expires - now }
 end
-if owner ~= ARGV[1] or expires <= now then epoch = epoch + 1 end
+epoch = epoch + 1
 -- The group begins at the first entry, never at '$': what was sent before the pipeline's first start is read too.
 redis.pcall('XGROUP', 'CREATE', KEYS[2], ARGV[3], '0', 'MKSTREAM')
 local last

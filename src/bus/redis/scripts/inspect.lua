@@ -11,7 +11,7 @@ while true do
     local found = redis.call('XRANGE', KEYS[2], item[1], item[1])
     local fields = found[1] and found[1][2]
     if fields and fields[1] == 'v' and fields[9] == 'n' then
-      events = events + (tonumber(fields[10]) or 1)
+      events = events + (tonumber(string.match(fields[10], '^[1-9]%d?%d?$') or 1))
     else
       events = events + 1
     end

@@ -21,7 +21,7 @@ if ARGV[6] == '>' then
   for _, entry in ipairs(entries) do
     local fields = entry[2]
     if fields and fields[1] == 'v' and fields[9] == 'n' then
-      events = events + (tonumber(fields[10]) or 1)
+      events = events + (tonumber(string.match(fields[10], '^[1-9]%d?%d?$') or 1))
     else
       events = events + 1
     end

@@ -1,0 +1,315 @@
+import {
+  aggregates,
+  c,
+  clickhouse,
+  type Decision,
+  deadLetter,
+  defineAggregate,
+  defineApp,
+  defineEvent,
+  defineStream,
+  defineTable,
+  drop,
+  type Event,
+  type EventDraft,
+  type EventOf,
+  type Pipeline,
+  type PipelineBuilder,
+  pipeline,
+  type Sent,
+  type Stream,
+  startWorkflow,
+  toStream,
+} from "headrace";
+import { match } from "ts-pattern";
+import { describe, expect, test } from "tstyche";
+import { z } from "zod";
+
+const loginSucceeded = defineEvent("login.succeeded", z.object({ userId: z.string(), ip: z.string() }), {
+  key: (data) => data.userId,
+});
+const loginFailed = defineEvent("login.failed", z.object({ userId: z.string(), reason: z.string().optional() }), {
+  key: (data) => data.userId,
+});
+const attackSuspected = defineEvent("login.attack_suspected", z.object({ userId: z.string(), failures: z.number() }));
+type Succeeded = Event<"login.succeeded", { userId: string; ip: string }>;
+type Failed = Event<"login.failed", { userId: string; reason?: string | undefined }>;
+type Login = Succeeded | Failed;
+
+const logins = defineStream("logins", { events: [loginSucceeded, loginFailed] });
+const alerts = defineStream("alerts", { events: [attackSuspected] });
+const table = defineTable("login_events", {
+  columns: {
+    event_id: c.uuid(),
+    at: c.dateTime64(3),
+    outcome: c.enum(["success", "failure"]),
+    country: c.string().default(""),
+    attempts: c.uint32().default(0),
+  },
+  orderBy: ["at", "event_id"],
+});
+const rows = clickhouse(table);
+interface Order {
+  readonly id: string;
+  readonly lines: { readonly sku: string; readonly kind: "physical" | "digital" }[];
+}
+const checkout = async (input: Order) => input.id;
+const checkouts = startWorkflow(checkout, { taskQueue: "checkout", workflowId: (input) => input.id });
+const source = pipeline("logins").from(logins);
+
+describe("events and streams", () => {
+  test("an event has the type of its schema, and its definition makes drafts", () => {
+    expect<EventOf<typeof loginSucceeded>>().type.toBe<Succeeded>();
+    expect(loginSucceeded({ userId: "u", ip: "i" })).type.toBe<EventDraft<"login.succeeded", { userId: string; ip: string }>>();
+    expect(loginSucceeded).type.not.toBeCallableWith({ userId: "u" });
+  });
+
+  test("a stream carries the union of its events", () => {
+    expect(logins).type.toBeAssignableTo<Stream<Login>>();
+    expect(source).type.toBe<PipelineBuilder<Login>>();
+  });
+
+  test("several streams are read as one", () => {
+    expect(pipeline("both").from<Login | EventOf<typeof attackSuspected>>(logins, alerts)).type.toBe<
+      PipelineBuilder<Login | EventOf<typeof attackSuspected>>
+    >();
+  });
+
+  test("the key is a function of the data", () => {
+    // @ts-expect-error Property 'usrId' does not exist
+    defineEvent("login.tried", z.object({ userId: z.string() }), { key: (data) => data.usrId });
+    // @ts-expect-error Type 'number' is not assignable to type 'string'
+    defineEvent("login.tried", z.object({ tries: z.number() }), { key: (data) => data.tries });
+  });
+});
+
+describe("each verb", () => {
+  test("filter keeps the type, and a comparison of types narrows it", () => {
+    expect(source.filter("known", (event) => event.data.userId !== "")).type.toBe<PipelineBuilder<Login>>();
+    expect(source.filter("failures", (event) => event.type === "login.failed")).type.toBe<PipelineBuilder<Failed>>();
+    expect(source.filter("failures", (event): event is Failed => event.type === "login.failed")).type.toBe<
+      PipelineBuilder<Failed>
+    >();
+    source.filter("callback", (event) => {
+      expect(event).type.toBe<Login>();
+      return true;
+    });
+    // @ts-expect-error Type 'Promise<boolean>' is not assignable to type 'boolean'
+    source.filter("async", async () => true);
+  });
+
+  test("map gives what its function returns, awaited", () => {
+    expect(source.map("user", (event) => event.data.userId)).type.toBe<PipelineBuilder<string>>();
+    expect(source.map("user", async (event) => ({ user: event.data.userId }))).type.toBe<PipelineBuilder<{ user: string }>>();
+    source
+      .filter("failures", (event) => event.type === "login.failed")
+      .map("callback", (event) => {
+        expect(event).type.toBe<Failed>();
+        return event;
+      });
+  });
+
+  test("flatMap gives the elements", () => {
+    expect(source.flatMap("both", (event) => [event, event])).type.toBe<PipelineBuilder<Login>>();
+    expect(source.flatMap("letters", async (event) => event.data.userId.split(""))).type.toBe<PipelineBuilder<string>>();
+    // @ts-expect-error is not assignable to type
+    source.flatMap("set", (event) => new Set([event]));
+  });
+
+  test("fold gives what was decided, and knows its state", () => {
+    const folded = source.fold("count", {
+      key: (event) => {
+        expect(event).type.toBe<Login>();
+        return event.data.userId;
+      },
+      initial: { failures: 0 },
+      decide: (state, event) => {
+        expect(state).type.toBe<{ failures: number }>();
+        expect(event).type.toBe<Login>();
+        return event.type === "login.failed" ? [{ user: event.key, failures: state.failures + 1 }] : drop("fine");
+      },
+      evolve: (state, decided) => {
+        expect(state).type.toBe<{ failures: number }>();
+        expect(decided).type.toBe<{ user: string; failures: number }>();
+        return { failures: decided.failures };
+      },
+    });
+    expect(folded).type.toBe<PipelineBuilder<{ user: string; failures: number }>>();
+  });
+
+  test("fold keeps its state's type", () => {
+    source.fold("count", {
+      key: (event) => event.key,
+      initial: { failures: 0 },
+      decide: (_, event) => [event],
+      // @ts-expect-error Type 'string' is not assignable to type 'number'
+      evolve: (state) => ({ failures: `${state.failures}` }),
+    });
+  });
+
+  test("to, emit and route end the pipeline", () => {
+    expect(source.to(rows, (event) => ({ event_id: event.id, at: event.time, outcome: "success" }))).type.toBe<Pipeline>();
+    expect(source.emit(alerts, (event) => attackSuspected({ userId: event.data.userId, failures: 1 }))).type.toBe<Pipeline>();
+    expect(source.route({ rows }, () => drop("all"))).type.toBe<Pipeline>();
+    expect<Pipeline>().type.not.toHaveProperty("filter");
+    expect(defineApp).type.toBeCallableWith({
+      pipelines: [source.emit(alerts, () => attackSuspected({ userId: "u", failures: 1 }))],
+    });
+    expect(defineApp).type.not.toBeCallableWith({ pipelines: [source] });
+  });
+
+  test("there is no window without a key", () => {
+    expect(source).type.not.toHaveProperty("window");
+    expect(source).type.not.toHaveProperty("keyBy");
+    expect(source).type.not.toHaveProperty("aggregate");
+    expect(pipeline("empty")).type.not.toHaveProperty("to");
+  });
+});
+
+describe("a row", () => {
+  const row = (event: Login) => ({ event_id: event.id, at: event.time, outcome: "success" as const });
+
+  test("may leave out what has a default, and keeps literals that the column knows", () => {
+    source.to(rows, (event) => ({
+      event_id: event.id,
+      at: event.time,
+      outcome: event.type === "login.failed" ? "failure" : "success",
+      country: "PL",
+    }));
+    source.to(rows, row);
+    source.to(rows, (event) => {
+      if (event.type === "login.failed") return { event_id: event.id, at: event.time, outcome: "failure" };
+      return { event_id: event.id, at: event.time, outcome: "success", country: undefined };
+    });
+    source.route({ rows }, (event, to) => to.rows(row(event)));
+  });
+
+  test("has no other columns", () => {
+    // @ts-expect-error TypeHint<"The sink has no column 'cuntry'">
+    source.to(rows, (event) => ({ event_id: event.id, at: event.time, outcome: "success", cuntry: "PL" }));
+    // @ts-expect-error TypeHint<"The sink has no column 'cuntry'">
+    source.to(rows, (event) => ({ ...row(event), cuntry: "PL" }));
+    // @ts-expect-error TypeHint<"The sink has no column 'outcom'">
+    source.to(rows, (event) => ({ event_id: event.id, at: event.time, outcom: "success" }));
+    // @ts-expect-error TypeHint<"The sink has no column 'cuntry'">
+    source.route({ rows }, (event, to) => to.rows({ ...row(event), cuntry: "PL" }));
+  });
+
+  test("has all the columns that it needs", () => {
+    // @ts-expect-error TypeHint<"The row lacks the column 'at'">
+    source.to(rows, (event) => ({ event_id: event.id, outcome: "success" }));
+    // @ts-expect-error TypeHint<"The row lacks the column 'at'">
+    source.route({ rows }, (event, to) => to.rows({ event_id: event.id, outcome: "success" }));
+    const some = { event_id: "e", outcome: "success" } as const;
+    // @ts-expect-error TypeHint<"The row lacks the column 'at'">
+    source.to(rows, (event) => (event.type === "login.failed" ? row(event) : some));
+  });
+
+  test("has columns of the right type", () => {
+    // @ts-expect-error Type 'string' is not assignable to type 'number'
+    source.to(rows, (event) => ({ event_id: event.id, at: event.time, outcome: "success", attempts: "seven" }));
+    // @ts-expect-error Type '"lost"' is not assignable to type
+    source.to(rows, (event) => ({ event_id: event.id, at: event.time, outcome: "lost" }));
+    // @ts-expect-error Type 'undefined' is not assignable to type
+    source.to(rows, (event) => (event.type === "login.failed" ? row(event) : undefined));
+    // @ts-expect-error Type 'Promise<{
+    source.to(rows, async (event) => row(event));
+  });
+
+  test("of a workflow is its input", () => {
+    source.to(checkouts, (event) => ({ id: event.id, lines: [{ sku: "a", kind: "digital" }] }));
+    source.route({ checkouts }, (event, to) => to.checkouts({ id: event.id, lines: [{ sku: "a", kind: "digital" }] }));
+    startWorkflow(checkout, {
+      taskQueue: "checkout",
+      workflowId: (input) => {
+        expect(input).type.toBe<Order>();
+        return input.id;
+      },
+    });
+    // @ts-expect-error TypeHint<"The row lacks the column 'lines'">
+    source.to(checkouts, (event) => ({ id: event.id }));
+    // @ts-expect-error Type 'number' is not assignable to type 'string'
+    source.route({ checkouts }, (_, to) => to.checkouts({ id: 7, lines: [] }));
+    // @ts-expect-error Type '"paper"' is not assignable to type
+    source.to(checkouts, (event) => ({ id: event.id, lines: [{ sku: "a", kind: "paper" }] }));
+  });
+});
+
+describe("a derived event", () => {
+  test("is one that the stream carries", () => {
+    source.emit(alerts, () => ({ type: "login.attack_suspected", data: { userId: "u", failures: 1 }, time: new Date() }));
+    source.route({ alerts: toStream(alerts) }, (_, to) => to.alerts(attackSuspected({ userId: "u", failures: 1 })));
+    // @ts-expect-error TypeHint<"The stream carries no 'login.failed'">
+    source.emit(alerts, () => loginFailed({ userId: "u" }));
+    // @ts-expect-error TypeHint<"The data does not fit 'login.attack_suspected'">
+    source.emit(alerts, () => ({ type: "login.attack_suspected", data: { userId: "u" } }));
+    // @ts-expect-error '"login.failed"' is not assignable to type '"login.attack_suspected"'
+    source.route({ alerts: toStream(alerts) }, (_, to) => to.alerts(loginFailed({ userId: "u" })));
+  });
+});
+
+describe("a route", () => {
+  test("gives a function for each destination, typed by its sink", () => {
+    source.route({ rows, checkouts }, (event, to) => {
+      expect(event).type.toBe<Login>();
+      expect(to.rows({ event_id: event.id, at: event.time, outcome: "success" })).type.toBe<Sent>();
+      expect(to).type.not.toHaveProperty("row");
+      return [to.rows({ event_id: event.id, at: event.time, outcome: "success" }), to.checkouts({ id: event.id, lines: [] })];
+    });
+  });
+
+  test("may end an event with a reason", () => {
+    source.route({ rows }, (event): Decision => (event.type === "login.failed" ? drop("failed") : deadLetter("odd")));
+    expect(drop).type.not.toBeCallableWith();
+    expect(deadLetter).type.not.toBeCallableWith();
+  });
+
+  test("decides on every path", () => {
+    // @ts-expect-error Every path of a route returns an outcome: to.<destination>(row), drop(why) or deadLetter(why)
+    source.route({ rows }, (event) => {
+      if (event.type === "login.failed") return drop("failed");
+    });
+    // @ts-expect-error Every path of a route returns an outcome
+    source.route({ rows }, () => {});
+    // @ts-expect-error Every path of a route returns an outcome
+    source.route({ rows }, async () => drop("late"));
+  });
+
+  test("matches every case", () => {
+    source.route({ rows }, (event) =>
+      match(event)
+        .with({ type: "login.succeeded" }, () => drop("fine"))
+        .with({ type: "login.failed" }, ({ data }) => deadLetter(data.reason ?? "unknown"))
+        .exhaustive(),
+    );
+    source.route({ rows }, (event) =>
+      match(event)
+        .with({ type: "login.succeeded" }, () => drop("fine"))
+        // @ts-expect-error NonExhaustiveError<Event<"login.failed"
+        .exhaustive(),
+    );
+  });
+});
+
+describe("an aggregate", () => {
+  test("is over columns of its table", () => {
+    defineAggregate("first_seen", {
+      from: table,
+      groupBy: ["outcome"],
+      columns: { first: aggregates.min("at"), ids: aggregates.uniqExact("event_id") },
+    });
+    // @ts-expect-error Type '"att"' is not assignable to type
+    defineAggregate("first_seen", { from: table, groupBy: ["outcome"], columns: { first: aggregates.min("att") } });
+    // @ts-expect-error Type '"user"' is not assignable to type
+    defineAggregate("first_seen", { from: table, groupBy: ["user"], columns: { first: aggregates.min("at") } });
+  });
+
+  test("that repeats would falsify is refused, with the way out", () => {
+    // @ts-expect-error a sum would be too high. Sum over the table with FINAL in a defineView.
+    aggregates.sum("attempts");
+    // @ts-expect-error a count would be too high. Count ids with aggregates.uniqExact.
+    aggregates.count();
+    // @ts-expect-error an average would be wrong. Average over the table with FINAL in a defineView.
+    aggregates.avg("attempts");
+  });
+});

@@ -1,0 +1,252 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { z } from "zod";
+import type { Envelope } from "../../../src/bus/envelope.ts";
+import { decodeFrame, frameLimits } from "../../../src/bus/frame.ts";
+import { MemoryBus } from "../../../src/bus/memory.ts";
+import { type Partition, partitionIndex, partitionsOf } from "../../../src/bus/partition.ts";
+import type { Bus, Fence } from "../../../src/bus/port.ts";
+import { Producer, type ProducerOptions } from "../../../src/bus/producer.ts";
+import { systemClock } from "../../../src/core/clock.ts";
+import { RetryableError, TerminalError } from "../../../src/core/errors.ts";
+import { type Logger, silentLogger } from "../../../src/core/log.ts";
+import { defineEvent } from "../../../src/dsl/event.ts";
+import { defineStream } from "../../../src/dsl/stream.ts";
+import { interpose } from "../../support/interpose.ts";
+import { thingHappened, things } from "../../support/things.ts";
+import { VirtualClock } from "../../support/virtual-clock.ts";
+import { envelopeOf } from "../../support/workbench.ts";
+
+const thing = (n: number, key = "k", more: object = {}): Envelope => envelopeOf(n, "thing.happened", { key, n, ...more });
+const away = () => new RetryableError("service.unreachable", "away");
+
+/** Every frame of a partition, decoded, in the order in which they were stored. */
+async function framesOf(bus: Bus, partition: Partition): Promise<readonly (readonly Envelope[])[]> {
+  const acquired = await bus.acquire(partition, "reader", { owner: "test", ttlMs: 60_000 });
+  if (acquired.kind !== "owned") throw new Error("taken");
+  const fence: Fence = { partition, pipeline: "reader", owner: "test", epoch: acquired.epoch };
+  const result = await bus.read(fence, { from: "new", after: "0-0", count: 10_000 });
+  if (result.kind === "fenced") throw new Error("fenced");
+  return result.entries.map(({ fields = [] }) =>
+    decodeFrame(new Map(fields.flatMap((name, i) => (i % 2 ? [] : [[String(name), fields[i + 1] as Buffer] as const])))),
+  );
+}
+
+function setUp(options: Partial<ProducerOptions> = {}, through: (bus: Bus) => Bus = (bus) => bus, logger: Logger = silentLogger) {
+  const clock = new VirtualClock();
+  const bus = new MemoryBus(systemClock);
+  const stream = options.stream ?? things(1).plan;
+  const producer = new Producer(
+    { stream, producer: "p", incarnation: 1, lingerMs: 1, ...options },
+    { bus: through(bus), clock, logger },
+  );
+  return { clock, bus, producer, partitions: partitionsOf(stream) };
+}
+
+describe("a producer", () => {
+  it("keeps the order of each key, and puts each event into the partition of its key", async () => {
+    const { bus, producer, partitions } = setUp({ stream: things(4).plan });
+    const sent = Array.from({ length: 2_000 }, (_, n) => thing(n, `k${n % 17}`));
+    for (const event of sent) await producer.send(event);
+    await producer.flush();
+    for (const [index, partition] of partitions.entries()) {
+      const stored = (await framesOf(bus, partition)).flat();
+      expect(stored.map(({ id }) => id)).toEqual(
+        sent.filter(({ data }) => partitionIndex((data as { key: string }).key, 4) === index).map(({ id }) => id),
+      );
+    }
+  });
+
+  it("fills a frame with up to 500 events, and stores the rest when it is flushed", async () => {
+    const { bus, producer, partitions } = setUp({ lingerMs: 60_000 });
+    for (let n = 0; n < 1_100; n++) await producer.send(thing(n));
+    await producer.flush();
+    expect((await framesOf(bus, partitions[0] as Partition)).map((frame) => frame.length)).toEqual([500, 500, 100]);
+  });
+
+  it("cuts a frame before it grows beyond 256 kB", async () => {
+    const bodies: number[] = [];
+    const { bus, producer, partitions } = setUp({ lingerMs: 60_000 });
+    const append = bus.append.bind(bus);
+    bus.append = (partition, frame) => {
+      bodies.push(frame.body.length);
+      return append(partition, frame);
+    };
+    // Three bytes a character: its length says little about its size.
+    for (let n = 0; n < 40; n++) await producer.send(thing(n, "k", { text: "東".repeat(10_000) }));
+    await producer.flush();
+    const frames = await framesOf(bus, partitions[0] as Partition);
+    expect(frames.flat()).toHaveLength(40);
+    expect(frames.map((frame) => frame.length)).toEqual([8, 8, 8, 8, 8]);
+    for (const bytes of bodies) expect(bytes).toBeLessThanOrEqual(frameLimits.maxBytes);
+  });
+
+  it("stores what has waited long enough, without being asked", async () => {
+    const { producer, bus, partitions } = setUp({ lingerMs: 5 });
+    const { stored } = await producer.send(thing(1));
+    await stored;
+    expect((await framesOf(bus, partitions[0] as Partition)).map((frame) => frame.length)).toEqual([1]);
+  });
+
+  it("deflates frames where it is told to", async () => {
+    const codecs: string[] = [];
+    const { producer, bus, partitions } = setUp({ deflate: true });
+    const append = bus.append.bind(bus);
+    bus.append = (partition, frame) => {
+      codecs.push(frame.codec);
+      return append(partition, frame);
+    };
+    await producer.send(thing(1));
+    await producer.flush();
+    expect(codecs).toEqual(["jz"]);
+    expect((await framesOf(bus, partitions[0] as Partition)).flat()).toEqual([thing(1)]);
+  });
+
+  it("sends a frame again when the answer was lost or nothing got through, and stores each event once", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.constantFrom("stored", "lost", "refused"), { maxLength: 30 }),
+        fc.integer({ min: 1, max: 60 }),
+        async (fates, count) => {
+          const left = [...fates];
+          const { clock, bus, producer, partitions } = setUp({ lingerMs: 0 }, (inner) =>
+            interpose(inner, async (call, method) => {
+              const fate = method === "append" ? left.shift() : "stored";
+              if (fate === "refused") throw away();
+              const answer = await call();
+              if (fate === "lost") throw away();
+              return answer;
+            }),
+          );
+          const sendAll = async () => {
+            const all: Promise<void>[] = [];
+            for (let n = 0; n < count; n++) {
+              all.push((await producer.send(thing(n))).stored);
+              if (n % 7 === 0) void producer.flush().catch(() => {});
+            }
+            await Promise.all([...all, producer.flush()]);
+          };
+          await clock.settle(sendAll());
+          expect((await framesOf(bus, partitions[0] as Partition)).flat().map(({ id }) => id)).toEqual(
+            Array.from({ length: count }, (_, n) => thing(n).id),
+          );
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it("says once that it tries again", async () => {
+    const warnings: string[] = [];
+    let failures = 5;
+    const { clock, producer } = setUp(
+      {},
+      (bus) => interpose(bus, (call, method) => (method === "append" && failures-- > 0 ? Promise.reject(away()) : call())),
+      { ...silentLogger, warn: (_, message) => void warnings.push(message) },
+    );
+    const { stored } = await producer.send(thing(1));
+    await clock.settle(Promise.all([stored, producer.flush()]));
+    expect(warnings).toEqual(["cannot store events, trying again"]);
+  });
+
+  it("fails where frames that were acknowledged are gone, and tells every caller", async () => {
+    const { producer, bus } = setUp();
+    await producer.send(thing(0));
+    await producer.flush();
+    // What an emptied Redis knows of the producer: nothing.
+    const empty = new MemoryBus(systemClock);
+    bus.append = empty.append.bind(empty);
+    const [first, second] = [await producer.send(thing(1)), await producer.send(thing(2))];
+    const gone = {
+      name: "TerminalError",
+      code: "frame.undecodable",
+      message: expect.stringContaining("Redis knows frame -1 of this producer, and was sent 1"),
+    };
+    await expect(producer.flush()).rejects.toMatchObject(gone);
+    await expect(first.stored).rejects.toMatchObject(gone);
+    await expect(second.stored).rejects.toMatchObject(gone);
+    await expect(producer.send(thing(3))).rejects.toMatchObject(gone);
+    await expect(producer.flush()).rejects.toMatchObject(gone);
+  });
+
+  it("gives up after the time that it is given", async () => {
+    const { clock, producer } = setUp({ giveUpAfterMs: 10_000 }, (bus) => interpose(bus, () => Promise.reject(away())));
+    const { stored } = await producer.send(thing(0));
+    stored.catch(() => {});
+    await expect(clock.settle(producer.flush())).rejects.toThrow("away");
+    await expect(stored).rejects.toThrow("away");
+    expect(clock.monotonic()).toBeGreaterThan(10_000);
+    expect(clock.monotonic()).toBeLessThan(13_000);
+  });
+
+  it("lets its caller wait while eight frames are under way", async () => {
+    let isOpen = false;
+    const waiting: (() => void)[] = [];
+    const { producer } = setUp({ lingerMs: 60_000 }, (bus) =>
+      interpose(bus, async (call, method) => {
+        if (method === "append" && !isOpen) await new Promise<void>((resolve) => waiting.push(resolve));
+        return call();
+      }),
+    );
+    let accepted = 0;
+    const sending = (async () => {
+      for (let n = 0; n < 6_000; n++) {
+        await producer.send(thing(n));
+        accepted++;
+      }
+    })();
+    await expect.poll(() => accepted).toBe(8 * frameLimits.maxEvents);
+    isOpen = true;
+    for (const go of waiting) go();
+    await sending;
+    await producer.flush();
+    expect(accepted).toBe(6_000);
+  });
+
+  it("begins its numbers anew under a larger incarnation", async () => {
+    const bus = new MemoryBus(systemClock);
+    const deps = { bus, clock: systemClock, logger: silentLogger };
+    for (const incarnation of [1, 2]) {
+      const producer = new Producer({ stream: things(1).plan, producer: "p", incarnation, lingerMs: 1 }, deps);
+      await producer.send(thing(incarnation));
+      await producer.flush();
+    }
+    expect((await framesOf(bus, partitionsOf(things(1).plan)[0] as Partition)).flat()).toHaveLength(2);
+  });
+
+  describe("refuses what can never be stored, and goes on with the rest", () => {
+    const throwing = defineEvent("thing.thrown", z.any(), {
+      key: (data: { key?: unknown }) => {
+        if (data.key === "throw") throw new Error("no key today");
+        return data.key as string;
+      },
+    });
+    const stream = defineStream("things", { events: [thingHappened, throwing], partitions: 1 }).plan;
+    const cyclic: Record<string, unknown> = { key: "k" };
+    cyclic["self"] = cyclic;
+    let deep: unknown = 1;
+    for (let i = 0; i < 20_000; i++) deep = [deep];
+    const thrown = (data: unknown) => envelopeOf(1, "thing.thrown", data);
+
+    it.each<[string, Envelope, RegExp]>([
+      ["a type that the stream does not carry", envelopeOf(1, "thing.unheard_of", {}), /carries no 'thing.unheard_of'/],
+      ["data that does not fit", thing(1, 7 as never), /does not fit its schema: key:/],
+      ["an event of more than 256 kB", thing(1, "k", { text: "x".repeat(300_000) }), /bytes; 262144 are the limit/],
+      ["a time that is none", { ...thing(1), time: Number.NaN }, /no valid time/],
+      ["a time that no date can hold", { ...thing(1), time: 1e300 }, /no valid time/],
+      ["a bigint", thrown({ key: "k", n: 1n }), /is not JSON/],
+      ["data that holds itself", thrown(cyclic), /is not JSON/],
+      ["data that nests too deeply", thrown({ key: "k", deep }), /is not JSON/],
+      ["a key function that throws", thrown({ key: "throw" }), /has no key: no key today/],
+      ["a key that is no text", thrown({ key: 7 }), /has no key: the key of 'thing.thrown' is not a string/],
+    ])("%s", async (_, envelope, said) => {
+      const { producer, bus, partitions } = setUp({ stream });
+      const refused = producer.send(envelope);
+      await expect(refused).rejects.toBeInstanceOf(TerminalError);
+      await expect(refused).rejects.toMatchObject({ code: "event.invalid", message: expect.stringMatching(said) });
+      await producer.send(thing(2));
+      await producer.flush();
+      expect((await framesOf(bus, partitions[0] as Partition)).flat()).toEqual([thing(2)]);
+    });
+  });
+});

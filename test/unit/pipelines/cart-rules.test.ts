@@ -1,0 +1,187 @@
+import { describe, expect, it } from "vitest";
+import {
+  type Cart,
+  type CartChange,
+  type CartEvent,
+  capacity,
+  decideCart,
+  emptyCart,
+  evolveCart,
+  totalCents,
+} from "../../../pipelines/cart-rules.ts";
+
+let ids = 0;
+const base = (id = `e${++ids}`) => ({ id, time: new Date(0), key: "c1", source: "test" });
+const created = (userId = "u1", id?: string): CartEvent => ({
+  ...base(id),
+  type: "cart.created",
+  data: { cartId: "c1", userId },
+});
+const added = (sku: string, quantity = 1, unitPriceCents = 100, id?: string): CartEvent => ({
+  ...base(id),
+  type: "cart.item_added",
+  data: { cartId: "c1", sku, quantity, unitPriceCents },
+});
+const removed = (sku: string, quantity = 1, id?: string): CartEvent => ({
+  ...base(id),
+  type: "cart.item_removed",
+  data: { cartId: "c1", sku, quantity },
+});
+const changed = (sku: string, quantity: number, id?: string): CartEvent => ({
+  ...base(id),
+  type: "cart.quantity_changed",
+  data: { cartId: "c1", sku, quantity },
+});
+const checkout = (id?: string): CartEvent => ({
+  ...base(id),
+  type: "cart.checkout_requested",
+  data: { cartId: "c1", checkoutId: "x1", paymentToken: "tok" },
+});
+
+/** What the fold does: decides, then moves the cart on by what was decided. */
+function apply(
+  events: readonly CartEvent[],
+  from: Cart = emptyCart,
+): { readonly cart: Cart; readonly changes: readonly CartChange[]; readonly dropped: number } {
+  let cart = from;
+  let dropped = 0;
+  const changes: CartChange[] = [];
+  for (const event of events) {
+    const decided = decideCart(cart, event);
+    if ("kind" in decided) {
+      expect(decided).toEqual({ kind: "dropped", reason: "duplicate" });
+      dropped++;
+      continue;
+    }
+    for (const change of decided) {
+      changes.push(change);
+      cart = evolveCart(cart, change);
+    }
+  }
+  return { cart, changes, dropped };
+}
+
+const reasons = (changes: readonly CartChange[]) =>
+  changes.flatMap((change) => (change.type === "cart.item_rejected" ? [change.data.reason] : []));
+const quantities = ({ lines }: Cart) => Object.fromEntries(lines.map(({ sku, quantity }) => [sku, quantity]));
+const fifty = Array.from({ length: capacity.items }, (_, n) => added(`sku-${n}`));
+
+describe("a cart", () => {
+  it("belongs to the user who made it, and to nobody who comes later", () => {
+    expect(apply([created("u1"), created("u2")]).cart.userId).toBe("u1");
+  });
+
+  it("adds up what is added, at the price of the latest addition", () => {
+    const { cart } = apply([added("a", 2, 100), added("a", 3, 150), added("b", 1, 7)]);
+    expect(cart.lines).toEqual([
+      { sku: "a", quantity: 5, unitPriceCents: 150 },
+      { sku: "b", quantity: 1, unitPriceCents: 7 },
+    ]);
+    expect(totalCents(cart.lines)).toBe(757);
+  });
+
+  it("takes 50 items, and refuses the next with its reason; more of one that is there it takes", () => {
+    const { cart, changes } = apply([...fifty, added("one too many"), added("sku-0", 5)]);
+    expect(cart.lines).toHaveLength(50);
+    expect(reasons(changes)).toEqual(["over 50 items"]);
+    expect(quantities(cart)).toMatchObject({ "sku-0": 6 });
+    expect(quantities(cart)).not.toHaveProperty("one too many");
+  });
+
+  it("takes 200 in all, and refuses what goes over, whole, with its reason", () => {
+    const { cart, changes } = apply([added("a", 150), added("b", 50), added("c", 1), added("a", 1)]);
+    expect(quantities(cart)).toEqual({ a: 150, b: 50 });
+    expect(reasons(changes)).toEqual(["over 200 in all", "over 200 in all"]);
+  });
+
+  it("refuses a first addition that is too large, and keeps nothing of it", () => {
+    const { cart, changes } = apply([added("a", 201)]);
+    expect(cart.lines).toEqual([]);
+    expect(reasons(changes)).toEqual(["over 200 in all"]);
+  });
+
+  it("has room again after a removal", () => {
+    const { cart, changes } = apply([...fifty, removed("sku-7"), added("new")]);
+    expect(reasons(changes)).toEqual([]);
+    expect(cart.lines).toHaveLength(50);
+    expect(quantities(cart)).toHaveProperty("new", 1);
+  });
+
+  it("tells a refusal as an event that says what was refused and why", () => {
+    const event = added("a", 500, 1, "too-many");
+    const [refusal] = apply([event]).changes;
+    expect(refusal).toEqual({ ...event, type: "cart.item_rejected", data: { ...event.data, reason: "over 200 in all" } });
+  });
+
+  it("takes an event once, however often it comes, also a refused one", () => {
+    const first = added("a", 2, 100, "same");
+    const refused = added("b", 500, 1, "refused");
+    const { cart, dropped, changes } = apply([
+      created("u1", "made"),
+      first,
+      first,
+      refused,
+      refused,
+      first,
+      created("u1", "made"),
+    ]);
+    expect(quantities(cart)).toEqual({ a: 2 });
+    expect(dropped).toBe(4);
+    expect(reasons(changes)).toEqual(["over 200 in all"]);
+  });
+
+  it("remembers the last 500 events, so that it does not grow without end", () => {
+    const { cart } = apply(Array.from({ length: 700 }, (_, n) => changed("nothing", 1, `e-${n}`)));
+    expect(cart.seen).toHaveLength(500);
+    expect(cart.seen.at(-1)).toBe("e-699");
+    expect(cart.seen[0]).toBe("e-200");
+  });
+
+  it("lets go of what is removed, in part or whole", () => {
+    expect(quantities(apply([added("a", 5), removed("a", 2)]).cart)).toEqual({ a: 3 });
+    expect(quantities(apply([added("a", 5), removed("a", 5)]).cart)).toEqual({});
+  });
+
+  it("refuses to remove what it does not hold, or more than it holds", () => {
+    const { cart, changes } = apply([removed("a"), added("a", 2), removed("a", 3)]);
+    expect(reasons(changes)).toEqual(["not in the cart", "more than the cart holds"]);
+    expect(quantities(cart)).toEqual({ a: 2 });
+  });
+
+  it("sets a quantity, keeps the price, and lets go of an item at 0", () => {
+    const { cart } = apply([added("a", 5, 120), changed("a", 2), added("b", 1), changed("b", 0)]);
+    expect(cart.lines).toEqual([{ sku: "a", quantity: 2, unitPriceCents: 120 }]);
+  });
+
+  it("refuses to set the quantity of what it does not hold, or beyond its capacity", () => {
+    const { cart, changes } = apply([changed("a", 2), added("a", 2), changed("a", 201), changed("a", 200)]);
+    expect(reasons(changes)).toEqual(["not in the cart", "over 200 in all"]);
+    expect(quantities(cart)).toEqual({ a: 200 });
+  });
+
+  it("may shrink while it is over its capacity, and may not grow", () => {
+    const over: Cart = { userId: "u1", lines: [{ sku: "a", quantity: 300, unitPriceCents: 1 }], seen: [] };
+    const { cart, changes } = apply([changed("a", 250), added("b", 1), removed("a", 10)], over);
+    expect(reasons(changes)).toEqual(["over 200 in all"]);
+    expect(quantities(cart)).toEqual({ a: 240 });
+  });
+
+  it("gives a checkout what it holds at that moment, and stays as it is", () => {
+    const { cart, changes } = apply([created("u1"), added("a", 2, 100), checkout(), added("b")]);
+    const request = changes.find((change) => change.type === "cart.checkout_requested");
+    expect(request).toMatchObject({ data: { checkoutId: "x1" }, cart: { userId: "u1", lines: [{ sku: "a", quantity: 2 }] } });
+    expect(quantities(cart)).toEqual({ a: 2, b: 1 });
+  });
+
+  it("changes no cart in place", () => {
+    const frozen: Cart = Object.freeze({
+      userId: "u1",
+      lines: Object.freeze([Object.freeze({ sku: "a", quantity: 1, unitPriceCents: 1 })]),
+      seen: Object.freeze(["e0"]),
+    });
+    const { cart } = apply([added("a"), added("b"), changed("a", 9), removed("b"), checkout()], frozen);
+    expect(quantities(cart)).toEqual({ a: 9 });
+    expect(frozen.lines).toEqual([{ sku: "a", quantity: 1, unitPriceCents: 1 }]);
+    expect(JSON.parse(JSON.stringify(cart))).toEqual(cart);
+  });
+});

@@ -1,0 +1,136 @@
+import { describe, expect, it } from "vitest";
+import { defineApp } from "../../../src/dsl/app.ts";
+import { drop } from "../../../src/dsl/outcome.ts";
+import { type Pipeline, pipeline } from "../../../src/dsl/pipeline.ts";
+import { clickhouse, startWorkflow, toStream } from "../../../src/dsl/sinks.ts";
+import { defineStream } from "../../../src/dsl/stream.ts";
+import { checkApp } from "../../../src/plan/check.ts";
+import { describe as describePipeline } from "../../../src/plan/describe.ts";
+import { thingHappened, thingRow, thingTable } from "../../support/things.ts";
+
+const stream = (name: string) => defineStream(name, { events: [thingHappened], partitions: 2 });
+const table = thingTable("rows");
+const [a, b, c, d, e] = ["a", "b", "c", "d", "e"].map(stream) as [
+  ReturnType<typeof stream>,
+  ReturnType<typeof stream>,
+  ReturnType<typeof stream>,
+  ReturnType<typeof stream>,
+  ReturnType<typeof stream>,
+];
+const copy = (name: string, from: typeof a, to: typeof a): Pipeline =>
+  pipeline(name)
+    .from(from)
+    .emit(to, ({ data }) => thingHappened(data));
+const store = (name: string, from = a): Pipeline => pipeline(name).from(from).to(clickhouse(table), thingRow);
+const check = (...pipelines: readonly Pipeline[]) => checkApp(defineApp({ pipelines }).plan);
+
+describe("the check of an application", () => {
+  it("finds nothing in a sound one", () => {
+    expect(check(copy("a-to-b", a, b), copy("a-to-c", a, c), copy("b-to-c", b, c), store("store", c))).toEqual([]);
+  });
+
+  it("finds that there are no pipelines", () => {
+    expect(check()).toMatchObject([{ code: "no-pipelines", where: "app" }]);
+  });
+
+  it("finds two pipelines of one name", () => {
+    expect(check(store("store"), store("store", b), store("other"))).toMatchObject([
+      { code: "duplicate-name", where: "pipeline 'store'", message: expect.stringContaining("two pipelines are called 'store'") },
+    ]);
+  });
+
+  it("finds two streams on one Redis key", () => {
+    const first = defineStream("first", { events: [thingHappened], adopt: "app:things" });
+    const second = defineStream("second", { events: [thingHappened], adopt: "app:things" });
+    const intruder = defineStream("intruder", { events: [thingHappened], adopt: "hr:{a:01}:s" });
+    expect(check(store("one", first), store("two", second), store("three", a), store("four", intruder))).toMatchObject([
+      { code: "key-clash", where: "stream 'second'", message: "it lies on the Redis key 'app:things', as does stream 'first'" },
+      {
+        code: "key-clash",
+        where: "stream 'intruder'",
+        message: "it lies on the Redis key 'hr:{a:01}:s', as does a partitioned stream",
+      },
+    ]);
+  });
+
+  it("finds a pipeline that feeds itself", () => {
+    expect(check(copy("echo", a, a))).toMatchObject([
+      { code: "cycle", where: "pipeline 'echo'", message: "the pipelines feed each other in a circle: a ─echo─▶ a" },
+    ]);
+  });
+
+  it("prints a circle as a path, from wherever one gets into it", () => {
+    expect(
+      check(copy("in", d, b), copy("b-to-c", b, c), copy("c-to-a", c, a), copy("a-to-b", a, b), copy("out", c, e)),
+    ).toMatchObject([
+      {
+        code: "cycle",
+        where: "pipeline 'b-to-c', pipeline 'c-to-a', pipeline 'a-to-b'",
+        message: "the pipelines feed each other in a circle: b ─b-to-c─▶ c ─c-to-a─▶ a ─a-to-b─▶ b",
+        hint: expect.stringContaining("stream"),
+      },
+    ]);
+  });
+
+  it("finds each of two circles, also where they share a stream", () => {
+    const apart = check(copy("a-to-b", a, b), copy("b-to-a", b, a), copy("c-to-d", c, d), copy("d-to-c", d, c));
+    expect(apart.map(({ message }) => message.split(": ")[1])).toEqual([
+      "a ─a-to-b─▶ b ─b-to-a─▶ a",
+      "c ─c-to-d─▶ d ─d-to-c─▶ c",
+    ]);
+    const shared = check(copy("a-to-b", a, b), copy("b-to-a", b, a), copy("a-to-c", a, c), copy("c-to-a", c, a));
+    expect(shared.map(({ message }) => message.split(": ")[1])).toEqual([
+      "a ─a-to-b─▶ b ─b-to-a─▶ a",
+      "a ─a-to-c─▶ c ─c-to-a─▶ a",
+    ]);
+  });
+
+  it("sees through pipelines with several sources and destinations", () => {
+    const both = pipeline("both")
+      .from(a, b)
+      .route({ c: toStream(c), rows: clickhouse(table) }, () => drop("all"));
+    expect(check(both, copy("back", c, b))).toMatchObject([{ code: "cycle", where: "pipeline 'back', pipeline 'both'" }]);
+  });
+
+  it("takes two ways to one stream for no circle", () => {
+    expect(check(copy("a-to-b", a, b), copy("a-to-c", a, c), copy("b-to-d", b, d), copy("c-to-d", c, d))).toEqual([]);
+  });
+});
+
+describe("a pipeline in words", () => {
+  it("names its sources, stages and sinks, a line each", () => {
+    const adopted = defineStream("theirs", { events: [thingHappened], adopt: "app:things" });
+    async function checkout(input: { readonly id: string }) {
+      return input.id;
+    }
+    const whole = pipeline("whole")
+      .from(a, adopted)
+      .filter("some", () => true)
+      .map("same", (event) => event)
+      .flatMap("twice", (event) => [event, event])
+      .fold("count", { key: (event) => event.key, initial: 0, decide: (_, event) => [event], evolve: (n) => n + 1 })
+      .route(
+        {
+          rows: clickhouse(table),
+          flow: startWorkflow(checkout, { taskQueue: "sagas", workflowId: ({ id }) => id }),
+          out: toStream(b),
+        },
+        () => drop("all"),
+      );
+    expect(describePipeline(whole)).toBe(
+      [
+        "whole",
+        "  from    a (2 partitions)",
+        "  from    theirs (adopted: app:things)",
+        "  filter  some",
+        "  map     same",
+        "  flatMap twice",
+        "  fold    count",
+        "  route   rows → clickhouse rows",
+        "  route   flow → temporal checkout on sagas",
+        "  route   out → stream b",
+      ].join("\n"),
+    );
+    expect(describePipeline(store("store"))).toBe("store\n  from    a (2 partitions)\n  to      clickhouse rows");
+  });
+});
