@@ -24,24 +24,45 @@ function types() {
 }
 
 /**
- * Every file of test/types/must-fail has to be refused by the type checker: this proves that it is awake.
- * A first line `// refused: <text>` names what its errors must say. A missing module or a syntax error is no refusal.
+ * What the type checker must refuse, as users run it. In test/types/must-fail, a comment `// refused: <text>` announces the one
+ * error of the next line, and what it must say. Any other error there, such as a missing module, is a fault.
  */
 function refusedTypes() {
   const { output } = capture("tsc", ["-p", refusedFolder, "--pretty", "false"]);
-  const refusals = output.split(/\n(?=\S)/).filter((line) => !/error TS(1\d{3}|2307|2792):/.test(line));
-  const files = readdirSync(join(repository, refusedFolder)).filter((name) => name.endsWith(".ts"));
-  const failed = files.length === 0 ? [`${refusedFolder} is empty`] : files.flatMap((name) => faultOf(name, refusals));
-  return { passed: files.length - failed.length, failed };
+  const errors = output.split(/\n(?=\S)/).flatMap((text) => {
+    const place = /^(\S+)\((\d+),\d+\): error /.exec(text);
+    return place ? [{ path: place[1], line: Number(place[2]), text }] : [];
+  });
+  const paths = readdirSync(join(repository, refusedFolder))
+    .filter((name) => name.endsWith(".ts"))
+    .map((name) => `${refusedFolder}/${name}`);
+  const promises = paths.flatMap(promisesOf);
+  const broken = promises.flatMap((promise) => brokenPromise(promise, errors));
+  const silent = paths.filter((path) => !promises.some((promise) => promise.path === path));
+  const surprises = errors.filter(
+    ({ path, line }) => !silent.includes(path) && !promises.some((promise) => promise.path === path && promise.line === line),
+  );
+  const failed = [
+    ...broken,
+    ...silent.map((path) => `${path} compiles, or does not say what must be refused`),
+    ...surprises.map(({ text }) => `not announced: ${text}`),
+  ];
+  return { passed: promises.length - broken.length, failed: promises.length === 0 ? [`${refusedFolder} is empty`] : failed };
 }
 
-function faultOf(name, refusals) {
-  const path = `${refusedFolder}/${name}`;
-  const expected = /^\/\/ refused: (.+)/.exec(readFileSync(join(repository, path), "utf8"))?.[1]?.trim() ?? "";
-  const said = refusals.filter((line) => line.startsWith(`${path}(`));
-  if (said.length === 0) return [`${path} compiles`];
-  if (said.some((line) => line.includes(expected))) return [];
-  return [`${path} is refused, but not with "${expected}": ${said.join(" ")}`];
+function promisesOf(path) {
+  const lines = readFileSync(join(repository, path), "utf8").split("\n");
+  return lines.flatMap((line, i) => {
+    const said = /^\s*\/\/ refused: (.+)/.exec(line)?.[1]?.trim();
+    return said ? [{ path, line: i + 2, said }] : [];
+  });
+}
+
+function brokenPromise({ path, line, said }, errors) {
+  const found = errors.filter((error) => error.path === path && error.line === line);
+  if (found.length === 0) return [`${path}(${line}) compiles, and must not: ${said}`];
+  if (found.length > 1) return [`${path}(${line}) has ${found.length} errors, and should have one: ${said}`];
+  return found[0].text.includes(said) ? [] : [`${path} is refused, but not with "${said}": ${found[0].text}`];
 }
 
 /** TSTyche over test/types: exact types, and the sentence of each expected error. */
