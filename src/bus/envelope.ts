@@ -1,3 +1,5 @@
+import { isDate } from "../core/dates.ts";
+
 /** An event as it travels: what a frame holds and an entry is decoded to, before its schema was looked at. */
 export interface Envelope {
   /** Always a UUID. */
@@ -18,6 +20,3 @@ export function envelopeJson(envelope: Envelope): string {
   const { id, type, time, source, traceparent, data } = envelope;
   return JSON.stringify({ id, type, time: isDate(time) ? new Date(time).toISOString() : time, source, traceparent, data });
 }
-
-/** Whether a Date can hold the time, milliseconds since the epoch. */
-export const isDate = (time: number): boolean => Math.abs(time) <= 8.64e15;

@@ -15,6 +15,7 @@ import { deflateRawSync, inflateRawSync } from "node:zlib";
 import { messageOf, TerminalError } from "../core/errors.ts";
 import { checksum, eventId } from "../core/hash.ts";
 import type { Envelope } from "./envelope.ts";
+import { type Fields, isNamed } from "./fields.ts";
 
 type Shape = readonly [type: string, fields: readonly string[] | null];
 
@@ -97,7 +98,7 @@ export function encodeFrame(envelopes: readonly Envelope[], codec: "j" | "jz" = 
 export const announcedEvents = (n: Buffer | undefined): number => (/^[1-9]\d{0,2}$/.test(String(n)) ? Number(n) : 1);
 
 /** Whether an entry is a frame: the same test, on the same fields, by which the scripts of the Redis driver count events. */
-export const isFrame = (fields: readonly Buffer[]): boolean => String(fields[0]) === "v" && String(fields[8]) === "n";
+export const isFrame = (fields: readonly Buffer[]): boolean => fields.length > 9 && isNamed(fields[0] as Buffer, "v") && isNamed(fields[8] as Buffer, "n");
 
 /** The fields of a plain object; null for anything else, and where `undefined` or `__proto__` would not survive columns. */
 function fieldsOf(data: unknown): readonly string[] | null {
@@ -113,7 +114,7 @@ function fieldsOf(data: unknown): readonly string[] | null {
  * Decodes a frame's fields.
  * @throws TerminalError `frame.undecodable`, whose message says which part is wrong
  */
-export function decodeFrame(fields: ReadonlyMap<string, Buffer>): readonly Envelope[] {
+export function decodeFrame(fields: Fields): readonly Envelope[] {
   const text = (name: string) => String(fields.get(name) ?? "");
   if (text("v") !== "1") throw undecodable(`its version is '${text("v")}', this reader knows 1`);
   const bytes = fields.get("d");

@@ -7,6 +7,7 @@
  */
 import { eventId, uuidOf } from "../core/hash.ts";
 import type { Envelope } from "./envelope.ts";
+import type { Fields } from "./fields.ts";
 import { maxEventBytes } from "./frame.ts";
 
 /** How deep brackets may nest in an event. Deeper text is an attack on parsers, not a fact. */
@@ -17,7 +18,7 @@ export type PlainResult =
   | { readonly kind: "refused"; readonly reason: string; readonly error: string; readonly type: string; readonly id: string };
 
 /** Decodes a plain entry of the Redis stream `log`. */
-export function decodePlainEntry(log: string, entryId: string, fields: ReadonlyMap<string, Buffer>): PlainResult {
+export function decodePlainEntry(log: string, entryId: string, fields: Fields): PlainResult {
   const refuse = (reason: string, error: string, of: { readonly type?: unknown; readonly id?: string } = {}): PlainResult => ({
     kind: "refused",
     reason,
@@ -76,7 +77,7 @@ export function parseTime(time: unknown): number | undefined {
   return Number.isNaN(at) ? undefined : at;
 }
 
-function attributesOf(fields: ReadonlyMap<string, Buffer>): Record<string, string> {
+function attributesOf(fields: Fields): Record<string, string> {
   const names = ["id", "type", "time", "source", "traceparent"];
   return Object.fromEntries(names.filter((name) => fields.has(name)).map((name) => [name, String(fields.get(name))]));
 }

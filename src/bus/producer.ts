@@ -1,9 +1,10 @@
 import { backoffMs } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
+import { isDate } from "../core/dates.ts";
 import { messageOf, RetryableError, TerminalError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import { partitionKey, type StreamPlan } from "../plan/plan.ts";
-import { type Envelope, envelopeJson, isDate } from "./envelope.ts";
+import { type Envelope, envelopeJson } from "./envelope.ts";
 import { encodeFrame, frameLimits, maxEventBytes } from "./frame.ts";
 import { type Partition, partitionIndex, partitionsOf } from "./partition.ts";
 import type { Bus } from "./port.ts";
@@ -26,6 +27,8 @@ export interface ProducerDeps {
   readonly bus: Bus;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Gives up what is not stored yet. */
+  readonly signal?: AbortSignal;
 }
 
 interface Waiting {
@@ -167,7 +170,7 @@ class Lane {
 
   async #store({ envelopes }: Waiting): Promise<void> {
     const { producer, incarnation, deflate, giveUpAfterMs } = this.#options;
-    const { bus, clock, logger } = this.#deps;
+    const { bus, clock, logger, signal } = this.#deps;
     const { minTime, maxTime, ...encoded } = encodeFrame(envelopes, deflate ? "jz" : "j");
     const sequence = this.#sequence++;
     const since = clock.monotonic();
@@ -184,10 +187,10 @@ class Lane {
         );
       } catch (error) {
         const waited = clock.monotonic() - since;
-        if (!(error instanceof RetryableError) || waited > (giveUpAfterMs ?? Number.POSITIVE_INFINITY)) throw error;
+        if (!(error instanceof RetryableError) || waited > (giveUpAfterMs ?? Number.POSITIVE_INFINITY) || signal?.aborted) throw error;
         if (attempt === 0)
           logger.warn({ partition: this.#partition.name, error: messageOf(error) }, "cannot store events, trying again");
-        await clock.sleep(backoffMs(attempt, retryLimits));
+        await clock.sleep(backoffMs(attempt, retryLimits), signal);
       }
     }
   }

@@ -1,4 +1,5 @@
 import type { Envelope } from "../bus/envelope.ts";
+import { EntryFields } from "../bus/fields.ts";
 import { announcedEvents, decodeFrame, isFrame } from "../bus/frame.ts";
 import type { Partition } from "../bus/partition.ts";
 import { decodePlainEntry } from "../bus/plain-entry.ts";
@@ -32,33 +33,45 @@ export function compileFill(pipeline: PipelinePlan, stream: StreamPlan, partitio
 
   return async (entries, { now, states }) => {
     const chunk = new Chunk(pipeline.name, derives, states);
-    const admitted = entries
-      .flatMap((entry) => open(chunk, entry))
-      .map((envelope) => ({ envelope, event: tryAdmit(envelope, now) }));
-    if (fold)
-      await states.prefetch(
-        fold.name,
-        keysOf(
-          admitted.map(({ event }) => event),
-          fold.key,
-        ),
-      );
-    for (const { envelope, event } of admitted) {
-      chunk.begin(envelope);
-      if (isRefusal(event)) chunk.deadLetter({ stage: "admit", ...event });
-      else {
-        try {
-          const pending = run(event, chunk);
-          if (pending) await pending;
-        } catch (error) {
-          if (concernsEveryone(error)) throw error;
-          chunk.deadLetter({ stage: "stages", reason: "stage-failed", error: describeFailure(error) });
-        }
+    const read = entries.map((entry) => open(chunk, entry));
+    if (fold) {
+      const admitted = read.map((envelopes) => envelopes.map((envelope) => tryAdmit(envelope, now)));
+      await states.prefetch(fold.name, keysOf(admitted.flat(), fold.key));
+      for (const [i, envelopes] of read.entries()) {
+        for (const [k, envelope] of envelopes.entries()) await take(chunk, envelope, admitted[i]?.[k] as AdmittedEvent | Refusal);
       }
-      chunk.end();
+      return chunk;
+    }
+    for (const envelopes of read) {
+      for (const envelope of envelopes) {
+        const pending = take(chunk, envelope, tryAdmit(envelope, now));
+        // Awaiting what is no promise would cost a turn of the loop an event.
+        if (pending) await pending;
+      }
     }
     return chunk;
   };
+
+  /** Takes one event through the stages. A promise only where a stage returned one. */
+  function take(chunk: Chunk, envelope: Envelope, event: AdmittedEvent | Refusal): void | Promise<void> {
+    chunk.begin(envelope);
+    if (isRefusal(event)) {
+      chunk.deadLetter({ stage: "admit", ...event });
+      return chunk.end();
+    }
+    try {
+      const pending = run(event, chunk);
+      if (pending) return pending.catch((error) => setAside(chunk, error)).then(() => chunk.end());
+    } catch (error) {
+      setAside(chunk, error);
+    }
+    chunk.end();
+  }
+
+  function setAside(chunk: Chunk, error: unknown): void {
+    if (concernsEveryone(error)) throw error;
+    chunk.deadLetter({ stage: "stages", reason: "stage-failed", error: describeFailure(error) });
+  }
 
   /** A schema or a key function is the user's code, and may throw. */
   function tryAdmit(envelope: Envelope, now: number): AdmittedEvent | Refusal {
@@ -77,7 +90,7 @@ export function compileFill(pipeline: PipelinePlan, stream: StreamPlan, partitio
       return [];
     };
     if (!fields) return refuse(1, { reason: "trimmed", error: "the entry was removed from the stream before it was acked" });
-    const named = toMap(fields);
+    const named = new EntryFields(fields);
     for (const value of fields) chunk.bytes += value.length;
     if (!isFrame(fields)) {
       const plain = decodePlainEntry(partition.log, id, named);
@@ -107,16 +120,6 @@ function keysOf(events: readonly (AdmittedEvent | Refusal)[], keyOf: (event: Adm
       return [];
     }
   });
-}
-
-function toMap(fields: readonly Buffer[]): ReadonlyMap<string, Buffer> {
-  const map = new Map<string, Buffer>();
-  for (let i = 0; i + 1 < fields.length; i += 2) {
-    const name = String(fields[i]);
-    // The first of a name counts, as in the scripts.
-    if (!map.has(name)) map.set(name, fields[i + 1] as Buffer);
-  }
-  return map;
 }
 
 function describeFailure(error: unknown): string {

@@ -7,6 +7,7 @@
  *
  *   step ─▶ step ─▶ pivot ─▶ then ─▶ then ─▶ returns        refusal or fault before the pivot's end: undo, undo, undone
  */
+import type { TypeHint } from "../dsl/hints.ts";
 import { type Refusal, runSaga, type SagaStep } from "./run.ts";
 
 /** What a step sees: the saga's input, the results of earlier steps, and its key. */
@@ -27,7 +28,8 @@ export interface Reversible<in Input, in Done, in out Result> {
   readonly undo: (context: UndoContext<Input, Done, NoInfer<Result>>) => Promise<unknown>;
 }
 
-type Fresh<Name extends string, Done> = Name extends keyof Done ? never : Name;
+/** Refuses a name that an earlier step has: keys and results are kept under it. */
+type Fresh<Name extends string, Done> = Name extends keyof Done ? TypeHint<`The saga has a step '${Name}' already`> : Name;
 type With<Done, Name extends string, Result> = Done & { readonly [K in Name]: Result };
 
 /** A saga before its pivot: every step says how it is undone. */

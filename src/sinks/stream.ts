@@ -7,6 +7,8 @@ import type { Rejected, Sink, WriteResult } from "./port.ts";
 export class StreamSink implements Sink {
   readonly #producer: Producer;
   #inFlight = 0;
+  /** Writes hand their events over one after another: the order of a key is the order of the writes. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(producer: Producer) {
     this.#producer = producer;
@@ -19,21 +21,28 @@ export class StreamSink implements Sink {
   async write(rows: readonly unknown[]): Promise<WriteResult> {
     this.#inFlight += rows.length;
     try {
-      const rejected: Rejected[] = [];
-      const stored: Promise<void>[] = [];
-      for (const [row, envelope] of (rows as readonly Envelope[]).entries()) {
-        try {
-          stored.push((await this.#producer.send(envelope)).stored);
-        } catch (error) {
-          if (!(error instanceof TerminalError) || error.code !== "event.invalid") throw error;
-          rejected.push({ row, reason: messageOf(error) });
-        }
-      }
+      const handingOver = this.#turn.then(() => this.#handOver(rows as readonly Envelope[]));
+      this.#turn = handingOver.catch(() => {});
+      const { rejected, stored } = await handingOver;
       await Promise.all(stored);
       return { rejected };
     } finally {
       this.#inFlight -= rows.length;
     }
+  }
+
+  async #handOver(envelopes: readonly Envelope[]) {
+    const rejected: Rejected[] = [];
+    const stored: Promise<void>[] = [];
+    for (const [row, envelope] of envelopes.entries()) {
+      try {
+        stored.push((await this.#producer.send(envelope)).stored);
+      } catch (error) {
+        if (!(error instanceof TerminalError) || error.code !== "event.invalid") throw error;
+        rejected.push({ row, reason: messageOf(error) });
+      }
+    }
+    return { rejected, stored };
   }
 
   close(): Promise<void> {

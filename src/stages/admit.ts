@@ -1,5 +1,6 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
-import { type Envelope, isDate } from "../bus/envelope.ts";
+import type { Envelope } from "../bus/envelope.ts";
+import { isDate } from "../core/dates.ts";
 import { days } from "../core/duration.ts";
 import { ConfigError } from "../core/errors.ts";
 import { type EventPlan, partitionKey, type StreamPlan } from "../plan/plan.ts";

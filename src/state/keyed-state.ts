@@ -1,5 +1,6 @@
 import type { Partition } from "../bus/partition.ts";
 import type { Bus } from "../bus/port.ts";
+import { ConfigError, messageOf } from "../core/errors.ts";
 import type { States } from "../stages/run.ts";
 
 /** States kept in memory above which committed ones are let go. */
@@ -80,9 +81,24 @@ export class StateDraft implements States {
     if (missing.length > 0) await this.#fetch(missing);
   }
 
-  /** The changed states as JSON, for the commit. */
+  /**
+   * The changed states as JSON, for the commit.
+   * @throws ConfigError where a state is not JSON
+   */
   toJson(): ReadonlyMap<string, string> {
-    return new Map([...this.changed].map(([name, state]) => [name, JSON.stringify(state)]));
+    return new Map([...this.changed].map(([name, state]) => [name, jsonOf(name, state)]));
+  }
+}
+
+function jsonOf(name: string, state: unknown): string {
+  try {
+    return JSON.stringify(state);
+  } catch (error) {
+    const [stage, key] = name.split("\n");
+    throw new ConfigError("config.invalid", `the state that fold '${stage}' keeps for '${key}' is not JSON: ${messageOf(error)}`, {
+      cause: error,
+      hint: "Keep strings, finite numbers, booleans, null, arrays and plain objects.",
+    });
   }
 }
 

@@ -50,11 +50,11 @@ describe("a saga", () => {
   });
 
   test("has each name once", () => {
-    // @ts-expect-error Argument of type '"stock"' is not assignable to parameter of type
+    // @ts-expect-error TypeHint<"The saga has a step 'stock' already">
     open.step("stock", { do: nothing, undo: nothing });
-    // @ts-expect-error Argument of type '"stock"' is not assignable to parameter of type
+    // @ts-expect-error TypeHint<"The saga has a step 'stock' already">
     open.pivot("stock", { do: nothing, undo: nothing });
-    // @ts-expect-error Argument of type '"order"' is not assignable to parameter of type
+    // @ts-expect-error TypeHint<"The saga has a step 'order' already">
     committed.then("order", nothing);
   });
 });

@@ -54,7 +54,7 @@ function createSink(plan: SinkPlan, { bus, clickhouse, temporal, clock, logger, 
     case "temporal":
       return new TemporalSink(plan, { client: temporal, clock, logger, signal });
     case "stream":
-      return new StreamSink(new Producer({ stream: plan.stream, producer: `derived/${instance}` }, { bus, clock, logger }));
+      return new StreamSink(new Producer({ stream: plan.stream, producer: `derived/${instance}` }, { bus, clock, logger, signal }));
     default:
       return plan satisfies never;
   }

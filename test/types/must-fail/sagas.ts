@@ -10,9 +10,9 @@ export const stepBehindPivot = committed.step("late", { do: done, undo: done });
 export const undoBehindPivot = committed.then("late", { do: done, undo: done });
 // refused: Property 'undo' is missing in type
 export const noUndoBeforePivot = open.step("payment", { do: async () => 1 });
-// refused: Argument of type '"stock"' is not assignable to parameter of type 'never'
+// refused: TypeHint<"The saga has a step 'stock' already">
 export const sameNameTwice = open.step("stock", { do: async () => 2, undo: done });
-// refused: Argument of type '"order"' is not assignable to parameter of type 'never'
+// refused: TypeHint<"The saga has a step 'order' already">
 export const sameNameBehindPivot = committed.then("order", done);
 // refused: Property 'returns' does not exist on type 'OpenSaga<
 export const endWithoutPivot = open.returns(() => 1);

@@ -11,6 +11,7 @@ const scratch = `${root}node_modules/.cache/headrace-examples`;
 const doors: Readonly<Record<string, string>> = {
   headrace: "src/index.ts",
   "headrace/saga": "src/saga/index.ts",
+  "headrace/testing": "src/testing/index.ts",
 };
 const rooms = ["pipelines/events.ts", "pipelines/streams.ts", "pipelines/tables.ts", "pipelines/login-analytics.ts"];
 const usersOwn: Readonly<Record<string, string>> = {

@@ -107,4 +107,10 @@ describe("keyed state", () => {
     expect(await after.get("cart", "k0")).toBe("k0");
     expect(after.get("cart", "k99999")).toBe("k99999");
   });
+
+  it("refuses a state that is not JSON, and says whose", () => {
+    const draft = state.draft();
+    draft.set("cart", "c1", { total: 5n });
+    expect(() => draft.toJson()).toThrow("the state that fold 'cart' keeps for 'c1' is not JSON");
+  });
 });
