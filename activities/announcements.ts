@@ -2,7 +2,10 @@ import { Context } from "@temporalio/activity";
 
 export interface AnnouncementDeps {
   /** Sends an event to a stream, and resolves when it is stored. The same id is the same event, however often it is sent. */
-  readonly announce: (stream: string, event: { readonly id: string; readonly type: string; readonly time: Date; readonly data: object }) => Promise<void>;
+  readonly announce: (
+    stream: string,
+    event: { readonly id: string; readonly type: string; readonly time: Date; readonly data: object },
+  ) => Promise<void>;
 }
 
 /** When the activity was first asked for: the same over all its tries, so the event always carries the same time. */
@@ -21,6 +24,11 @@ export const createAnnouncements = ({ announce }: AnnouncementDeps) => ({
   },
 
   async announceRefusal(key: string, refusal: Checkout & { readonly reason: string }): Promise<void> {
-    await announce("orders", { id: key, type: "order.refused", time: firstScheduled(), data: { orderId: `order-${refusal.checkoutId}`, ...refusal } });
+    await announce("orders", {
+      id: key,
+      type: "order.refused",
+      time: firstScheduled(),
+      data: { orderId: `order-${refusal.checkoutId}`, ...refusal },
+    });
   },
 });

@@ -1,7 +1,9 @@
-import { drop, type Dropped, type Event, type EventOf } from "headrace";
+import { type Dropped, drop, type Event, type EventOf } from "headrace";
 import type { cartCreated, checkoutRequested, itemAdded, itemRemoved, quantityChanged } from "./events.ts";
 
-export type CartEvent = EventOf<typeof cartCreated | typeof itemAdded | typeof itemRemoved | typeof quantityChanged | typeof checkoutRequested>;
+export type CartEvent = EventOf<
+  typeof cartCreated | typeof itemAdded | typeof itemRemoved | typeof quantityChanged | typeof checkoutRequested
+>;
 
 export interface Line {
   readonly sku: string;
@@ -23,7 +25,10 @@ export const capacity = { items: 50, quantity: 200 } as const;
 const remembered = 500;
 
 /** An event that the cart did not take, with the reason. */
-export type ItemRejected = Event<"cart.item_rejected", { readonly cartId: string; readonly sku: string; readonly quantity: number; readonly reason: string }>;
+export type ItemRejected = Event<
+  "cart.item_rejected",
+  { readonly cartId: string; readonly sku: string; readonly quantity: number; readonly reason: string }
+>;
 /** A checkout with what the cart held at that moment. */
 export interface Checkout extends Event<"cart.checkout_requested", EventOf<typeof checkoutRequested>["data"]> {
   readonly cart: Cart;
@@ -67,7 +72,8 @@ export function evolveCart(cart: Cart, change: CartChange): Cart {
   }
 }
 
-export const totalCents = (lines: readonly Line[]): number => lines.reduce((sum, line) => sum + line.quantity * line.unitPriceCents, 0);
+export const totalCents = (lines: readonly Line[]): number =>
+  lines.reduce((sum, line) => sum + line.quantity * line.unitPriceCents, 0);
 
 type ItemEvent = Extract<CartEvent, { readonly type: "cart.item_added" | "cart.item_removed" | "cart.quantity_changed" }>;
 
@@ -86,7 +92,8 @@ function changeLines(lines: readonly Line[], event: ItemEvent): readonly Line[] 
   const { sku, quantity } = event.data;
   const known = lines.find((line) => line.sku === sku);
   const before = known?.quantity ?? 0;
-  const after = event.type === "cart.item_added" ? before + quantity : event.type === "cart.item_removed" ? before - quantity : quantity;
+  const after =
+    event.type === "cart.item_added" ? before + quantity : event.type === "cart.item_removed" ? before - quantity : quantity;
   // The price is the one of the latest addition.
   const unitPriceCents = event.type === "cart.item_added" ? event.data.unitPriceCents : (known?.unitPriceCents ?? 0);
   if (!known) return [...lines, { sku, quantity: after, unitPriceCents }];

@@ -33,8 +33,11 @@ export const carts = pipeline("carts")
           to.history(historyRow(request)),
           to.checkout({ ...request.data, userId: request.cart.userId, lines: request.cart.lines }),
         ])
-        .with({ type: P.union("cart.created", "cart.item_added", "cart.item_removed", "cart.quantity_changed", "cart.item_rejected") }, (other) =>
-          to.history(historyRow(other)),
+        .with(
+          {
+            type: P.union("cart.created", "cart.item_added", "cart.item_removed", "cart.quantity_changed", "cart.item_rejected"),
+          },
+          (other) => to.history(historyRow(other)),
         )
         .exhaustive(),
   );

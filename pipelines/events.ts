@@ -19,13 +19,21 @@ export const loginSucceeded = defineEvent(
   z.object({ userId, sessionId: text, ip, method: text.optional(), device: text.optional(), country: text.optional() }),
   byUser,
 );
-export const loginFailed = defineEvent("login.failed", z.object({ userId, ip, reason: text.optional(), method: text.optional() }), byUser);
+export const loginFailed = defineEvent(
+  "login.failed",
+  z.object({ userId, ip, reason: text.optional(), method: text.optional() }),
+  byUser,
+);
 export const loginEnded = defineEvent("login.ended", z.object({ userId, sessionId: text, ip: ip.optional() }), byUser);
 
 export const cartCreated = defineEvent("cart.created", z.object({ cartId, userId }), byCart);
 export const itemAdded = defineEvent("cart.item_added", z.object({ cartId, sku, quantity, unitPriceCents: cents }), byCart);
 export const itemRemoved = defineEvent("cart.item_removed", z.object({ cartId, sku, quantity }), byCart);
-export const quantityChanged = defineEvent("cart.quantity_changed", z.object({ cartId, sku, quantity: z.int().nonnegative() }), byCart);
+export const quantityChanged = defineEvent(
+  "cart.quantity_changed",
+  z.object({ cartId, sku, quantity: z.int().nonnegative() }),
+  byCart,
+);
 export const checkoutRequested = defineEvent(
   "cart.checkout_requested",
   z.object({ cartId, checkoutId: z.string().min(1).max(128), paymentToken: z.string().min(1).max(256) }),

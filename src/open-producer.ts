@@ -41,7 +41,10 @@ export interface StreamProducer<in Draft> {
  * await producer.close();
  * ```
  */
-export async function openProducer<E>(stream: Stream<E>, { redisUrl, logger = silentLogger }: OpenProducerOptions): Promise<StreamProducer<DraftFor<E>>> {
+export async function openProducer<E>(
+  stream: Stream<E>,
+  { redisUrl, logger = silentLogger }: OpenProducerOptions,
+): Promise<StreamProducer<DraftFor<E>>> {
   // Loaded here, so that a file that only declares a pipeline loads no driver.
   const [{ openRedisBus }, { Producer }] = await Promise.all([import("./bus/redis/bus.ts"), import("./bus/producer.ts")]);
   const bus = await openRedisBus({ url: redisUrl, logger });

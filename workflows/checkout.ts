@@ -12,7 +12,8 @@ export interface CheckoutInput {
 
 const { bounded, unbounded } = participants<Activities>();
 
-const totalCents = ({ lines }: CheckoutInput): number => lines.reduce((sum, line) => sum + line.quantity * line.unitPriceCents, 0);
+const totalCents = ({ lines }: CheckoutInput): number =>
+  lines.reduce((sum, line) => sum + line.quantity * line.unitPriceCents, 0);
 
 /** Sells a cart: stock and money are held, the order is placed, then both are taken; a refusal on the way gives all of it back. */
 export const checkout = saga<CheckoutInput>("checkout")
@@ -25,13 +26,28 @@ export const checkout = saga<CheckoutInput>("checkout")
     undo: ({ key }) => unbounded.voidPayment(key),
   })
   .pivot("order", {
-    do: ({ input, key }) => bounded.placeOrder(key, { checkoutId: input.checkoutId, cartId: input.cartId, userId: input.userId, totalCents: totalCents(input) }),
+    do: ({ input, key }) =>
+      bounded.placeOrder(key, {
+        checkoutId: input.checkoutId,
+        cartId: input.cartId,
+        userId: input.userId,
+        totalCents: totalCents(input),
+      }),
     undo: ({ key }) => unbounded.cancelOrder(key),
   })
   .then("capture", ({ key }) => unbounded.capturePayment(siblingKey(key, "payment")))
   .then("stock-sold", ({ key }) => unbounded.sellStock(siblingKey(key, "stock")))
-  .then("announce", ({ input, done, key }) => unbounded.announceOrder(key, { ...done.order, cartId: input.cartId, userId: input.userId }))
-  .whenUndone(({ input, refusal, key }) => unbounded.announceRefusal(key, { checkoutId: input.checkoutId, cartId: input.cartId, userId: input.userId, reason: refusal.type }))
+  .then("announce", ({ input, done, key }) =>
+    unbounded.announceOrder(key, { ...done.order, cartId: input.cartId, userId: input.userId }),
+  )
+  .whenUndone(({ input, refusal, key }) =>
+    unbounded.announceRefusal(key, {
+      checkoutId: input.checkoutId,
+      cartId: input.cartId,
+      userId: input.userId,
+      reason: refusal.type,
+    }),
+  )
   .returns(({ done }) => ({ orderId: done.order.orderId }));
 
 /** The key of another step of the same saga. */

@@ -98,7 +98,8 @@ export function encodeFrame(envelopes: readonly Envelope[], codec: "j" | "jz" = 
 export const announcedEvents = (n: Buffer | undefined): number => (/^[1-9]\d{0,2}$/.test(String(n)) ? Number(n) : 1);
 
 /** Whether an entry is a frame: the same test, on the same fields, by which the scripts of the Redis driver count events. */
-export const isFrame = (fields: readonly Buffer[]): boolean => fields.length > 9 && isNamed(fields[0] as Buffer, "v") && isNamed(fields[8] as Buffer, "n");
+export const isFrame = (fields: readonly Buffer[]): boolean =>
+  fields.length > 9 && isNamed(fields[0] as Buffer, "v") && isNamed(fields[8] as Buffer, "n");
 
 /** The fields of a plain object; null for anything else, and where `undefined` or `__proto__` would not survive columns. */
 function fieldsOf(data: unknown): readonly string[] | null {

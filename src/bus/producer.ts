@@ -187,7 +187,8 @@ class Lane {
         );
       } catch (error) {
         const waited = clock.monotonic() - since;
-        if (!(error instanceof RetryableError) || waited > (giveUpAfterMs ?? Number.POSITIVE_INFINITY) || signal?.aborted) throw error;
+        if (!(error instanceof RetryableError) || waited > (giveUpAfterMs ?? Number.POSITIVE_INFINITY) || signal?.aborted)
+          throw error;
         if (attempt === 0)
           logger.warn({ partition: this.#partition.name, error: messageOf(error) }, "cannot store events, trying again");
         await clock.sleep(backoffMs(attempt, retryLimits), signal);

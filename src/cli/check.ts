@@ -24,6 +24,9 @@ async function look(cwd: string, json: boolean) {
     return { pipelines: app.pipelines, findings: checkApp(app) };
   } catch (error) {
     if (!(error instanceof HeadraceError) || (error.code !== "config.invalid" && !json)) throw error;
-    return { pipelines: [], findings: [{ code: error.code, where: "pipelines/index.ts", message: messageOf(error), hint: error.hint ?? "" }] };
+    return {
+      pipelines: [],
+      findings: [{ code: error.code, where: "pipelines/index.ts", message: messageOf(error), hint: error.hint ?? "" }],
+    };
   }
 }

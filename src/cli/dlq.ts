@@ -38,7 +38,11 @@ export const dlqShow = (options: Options, id: string | undefined): Promise<numbe
     for await (const letter of letters) {
       if (id !== undefined && letter.id !== id && letter.eventId !== id) continue;
       found++;
-      const whole = { ...summary(letter), original: letter.original ?? null, fields: letter.fields.map(([name, value]) => describeField(name, value)) };
+      const whole = {
+        ...summary(letter),
+        original: letter.original ?? null,
+        fields: letter.fields.map(([name, value]) => describeField(name, value)),
+      };
       if (options.json) printJson(whole);
       else printLine(JSON.stringify(whole, null, 2));
     }
@@ -51,11 +55,15 @@ export const dlqShow = (options: Options, id: string | undefined): Promise<numbe
 /** `headrace dlq stats`: how many by pipeline, stage and reason. */
 export const dlqStats = (options: Options): Promise<number> =>
   withLetters(options, async (letters) => {
-    const stats = new Map<string, { pipeline: string; stage: string; reason: string; count: number; first: string; last: string }>();
+    const stats = new Map<
+      string,
+      { pipeline: string; stage: string; reason: string; count: number; first: string; last: string }
+    >();
     for await (const { pipeline, stage, reason, at } of letters) {
       const key = JSON.stringify([pipeline, stage, reason]);
       const known = stats.get(key) ?? { pipeline, stage, reason, count: 0, first: at, last: at };
-      stats.set(key, { ...known, count: known.count + 1, first: at < known.first ? at : known.first, last: at > known.last ? at : known.last });
+      const [first = at, , last = at] = [known.first, known.last, at].sort();
+      stats.set(key, { ...known, count: known.count + 1, first, last });
     }
     const lines = [...stats.values()].sort((a, b) => b.count - a.count);
     if (options.json) lines.forEach(printJson);
@@ -66,7 +74,9 @@ export const dlqStats = (options: Options): Promise<number> =>
 async function withLetters(options: Options, work: (letters: AsyncIterable<DeadLetter>) => Promise<number>): Promise<number> {
   const app = await loadApp(options.cwd);
   if (options.pipeline !== undefined && !app.pipelines.some(({ name }) => name === options.pipeline)) {
-    throw new ConfigError("usage", `there is no pipeline '${options.pipeline}'`, { hint: `There are ${app.pipelines.map(({ name }) => name).join(", ")}.` });
+    throw new ConfigError("usage", `there is no pipeline '${options.pipeline}'`, {
+      hint: `There are ${app.pipelines.map(({ name }) => name).join(", ")}.`,
+    });
   }
   const since = parseSince(options.since);
   const bus = await openBus(options, createLogger());
@@ -81,7 +91,8 @@ async function* find(app: AppPlan, bus: Bus, filter: DlqFilter): AsyncIterable<D
   const fits = (wanted: string | undefined, value: string) => wanted === undefined || wanted === value;
   for (const partition of app.streams.flatMap(partitionsOf)) {
     for await (const letter of bus.deadLetters(partition)) {
-      if (!fits(filter.pipeline, letter.pipeline) || !fits(filter.stage, letter.stage) || !fits(filter.reason, letter.reason)) continue;
+      if (!fits(filter.pipeline, letter.pipeline) || !fits(filter.stage, letter.stage) || !fits(filter.reason, letter.reason))
+        continue;
       if (filter.since === undefined || letter.at >= filter.since) yield letter;
     }
   }
@@ -91,7 +102,10 @@ function parseSince(since: string | undefined): string | undefined {
   if (since === undefined) return undefined;
   if (/^\d{4}-/.test(since)) {
     const at = Date.parse(since);
-    if (Number.isNaN(at)) throw new ConfigError("usage", `--since '${since}' is not a time`, { hint: "Write it like 2026-11-24T10:00:00Z, or like 2h." });
+    if (Number.isNaN(at))
+      throw new ConfigError("usage", `--since '${since}' is not a time`, {
+        hint: "Write it like 2026-11-24T10:00:00Z, or like 2h.",
+      });
     return new Date(at).toISOString();
   }
   return new Date(Date.now() - parseAge(since)).toISOString();
@@ -101,7 +115,10 @@ function parseAge(since: string): number {
   try {
     return parseDuration(since);
   } catch (error) {
-    throw new ConfigError("usage", `--since '${since}' is neither a time nor a duration`, { cause: error, hint: "Write it like 2026-11-24T10:00:00Z, or like 2h." });
+    throw new ConfigError("usage", `--since '${since}' is neither a time nor a duration`, {
+      cause: error,
+      hint: "Write it like 2026-11-24T10:00:00Z, or like 2h.",
+    });
   }
 }
 

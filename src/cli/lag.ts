@@ -14,7 +14,16 @@ export async function lagVerb({ json, ...where }: Whereabouts & { readonly json:
         pipeline.sources.flatMap(partitionsOf).map(async (partition) => {
           const { owner = null, epoch, pendingEntries, lagEntries, oldest } = await bus.state(partition, pipeline.name);
           const oldestMs = oldest === undefined ? 0 : Math.max(0, Date.now() - oldest);
-          return { pipeline: pipeline.name, stream: partition.stream, partition: partition.index, owner, epoch, pending: pendingEntries, lag: lagEntries, oldestMs };
+          return {
+            pipeline: pipeline.name,
+            stream: partition.stream,
+            partition: partition.index,
+            owner,
+            epoch,
+            pending: pendingEntries,
+            lag: lagEntries,
+            oldestMs,
+          };
         }),
       ),
     );

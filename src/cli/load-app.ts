@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { createJiti } from "jiti";
-import { HeadraceError, messageOf, ConfigError } from "../core/errors.ts";
+import { ConfigError, HeadraceError, messageOf } from "../core/errors.ts";
 import type { AppPlan } from "../plan/plan.ts";
 
 /** Loads a module of the user's, TypeScript or JavaScript. */
@@ -28,12 +28,16 @@ export async function loadApp(directory: string): Promise<AppPlan> {
   const { app } = await loadModule(path);
   const plan = (app as { plan?: AppPlan } | undefined)?.plan;
   if (plan?.kind !== "app") {
-    throw new ConfigError("app.load", `${path} exports no application`, { hint: "Write: export const app = defineApp({ pipelines: [...] })." });
+    throw new ConfigError("app.load", `${path} exports no application`, {
+      hint: "Write: export const app = defineApp({ pipelines: [...] }).",
+    });
   }
   return plan;
 }
 
 /** The file of a module by its path without an ending. */
 export function findModule(directory: string, module: string): string | undefined {
-  return [".ts", ".mts", ".js", ".mjs"].map((ending) => resolve(directory, `${module}${ending}`)).find((path) => existsSync(path));
+  return [".ts", ".mts", ".js", ".mjs"]
+    .map((ending) => resolve(directory, `${module}${ending}`))
+    .find((path) => existsSync(path));
 }

@@ -8,14 +8,23 @@ const levels = ["debug", "info", "warn", "error"] as const;
 export function createLogger(): Logger {
   const level = process.env.LOG_LEVEL || "info";
   if (!(levels as readonly string[]).includes(level)) {
-    throw new ConfigError("config.environment", `LOG_LEVEL is '${level}', which is no level`, { hint: `Use ${levels.join(", ")}.` });
+    throw new ConfigError("config.environment", `LOG_LEVEL is '${level}', which is no level`, {
+      hint: `Use ${levels.join(", ")}.`,
+    });
   }
-  const destination = process.stderr.isTTY ? { write: (line: string) => process.stderr.write(forPeople(line)) } : pino.destination({ dest: 2, sync: true });
-  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } }, destination);
+  const destination = process.stderr.isTTY
+    ? { write: (line: string) => process.stderr.write(forPeople(line)) }
+    : pino.destination({ dest: 2, sync: true });
+  return pino(
+    { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } },
+    destination,
+  );
 }
 
 function forPeople(line: string): string {
   const { level, time, msg, ...fields } = JSON.parse(line) as Record<string, unknown>;
-  const rest = Object.entries(fields).map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`);
+  const rest = Object.entries(fields).map(
+    ([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`,
+  );
   return `${String(time).slice(11, 19)} ${String(level).padEnd(5)} ${[msg, ...rest].join("  ")}\n`;
 }

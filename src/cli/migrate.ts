@@ -4,7 +4,11 @@ import { exitCodes, printJson, printLine, say } from "./output.ts";
 import { openClickHouse, type Whereabouts } from "./services.ts";
 
 /** `headrace migrate`: what ClickHouse lacks of the application's tables and views; with `--apply`, makes it so. */
-export async function migrateVerb({ apply, json, ...where }: Whereabouts & { readonly apply: boolean; readonly json: boolean }): Promise<number> {
+export async function migrateVerb({
+  apply,
+  json,
+  ...where
+}: Whereabouts & { readonly apply: boolean; readonly json: boolean }): Promise<number> {
   const app = await loadApp(where.cwd);
   const clickhouse = await openClickHouse(where);
   try {

@@ -27,7 +27,10 @@ export function printTable(rows: readonly Readonly<Record<string, unknown>>[]): 
   const widths = names.map((name, i) => Math.max(name.length, ...cells.map((row) => row[i]?.length ?? 0)));
   const numeric = names.map((_, i) => cells.every((row) => row[i] === "" || /^-?\d+(\.\d+)?$/.test(row[i] ?? "")));
   const line = (row: readonly string[]) =>
-    row.map((text, i) => (numeric[i] ? text.padStart(widths[i] ?? 0) : text.padEnd(widths[i] ?? 0))).join("  ").trimEnd();
+    row
+      .map((text, i) => (numeric[i] ? text.padStart(widths[i] ?? 0) : text.padEnd(widths[i] ?? 0)))
+      .join("  ")
+      .trimEnd();
   printLine(line(names));
   printLine(widths.map((width) => "─".repeat(width)).join("  "));
   for (const row of cells) printLine(line(row));
@@ -37,7 +40,8 @@ const cellText = (value: unknown): string =>
   value === undefined || value === null ? "" : harmless(typeof value === "object" ? JSON.stringify(value) : String(value));
 
 /** Control characters as they are written in code: what came out of a stream or a table must not steer the terminal. */
-export const harmless = (text: string): string => text.replace(/\p{Cc}/gu, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`);
+export const harmless = (text: string): string =>
+  text.replace(/\p{Cc}/gu, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`);
 
 /** Says what failed and the way out; the stack only with --debug, or where the fault is ours. */
 export function reportError(error: unknown, debug: boolean): number {

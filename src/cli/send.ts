@@ -40,7 +40,11 @@ export async function sendVerb(name: string, options: SendOptions): Promise<numb
   const logger = createLogger();
   const bus = await openBus(options, logger);
   const producer = new Producer(
-    { stream, producer: `send/${hostname()}-${process.pid}-${randomBytes(4).toString("hex")}`, ...(giveUpAfterMs !== undefined && { giveUpAfterMs }) },
+    {
+      stream,
+      producer: `send/${hostname()}-${process.pid}-${randomBytes(4).toString("hex")}`,
+      ...(giveUpAfterMs !== undefined && { giveUpAfterMs }),
+    },
     { bus, clock: systemClock, logger },
   );
   process.once("SIGINT", () => {
@@ -71,23 +75,35 @@ export async function sendVerb(name: string, options: SendOptions): Promise<numb
           continue;
         }
         try {
-          await producer.send({ id, type, time: time.getTime(), source: options.from === "json" ? undefined : options.from, traceparent: undefined, data });
+          await producer.send({
+            id,
+            type,
+            time: time.getTime(),
+            source: options.from === "json" ? undefined : options.from,
+            traceparent: undefined,
+            data,
+          });
           counts.sent++;
           remember(seen, id);
         } catch (error) {
           if (!(error instanceof TerminalError) || error.code !== "event.invalid") throw error;
           refuse(messageOf(error));
         }
-        if (rate !== undefined) await systemClock.sleep(began + (counts.sent * 1_000) / rate - systemClock.monotonic(), stop.signal);
+        if (rate !== undefined)
+          await systemClock.sleep(began + (counts.sent * 1_000) / rate - systemClock.monotonic(), stop.signal);
       }
     }
     await producer.flush();
   } catch (error) {
     if (!(error instanceof RetryableError)) throw error;
-    throw new RetryableError(error.code, `Redis stayed away for longer than ${options.giveUpAfter}, at line ${number}: ${messageOf(error)}`, {
-      cause: error,
-      hint: "Send the same lines again when it is back: those that have arrived change nothing.",
-    });
+    throw new RetryableError(
+      error.code,
+      `Redis stayed away for longer than ${options.giveUpAfter}, at line ${number}: ${messageOf(error)}`,
+      {
+        cause: error,
+        hint: "Send the same lines again when it is back: those that have arrived change nothing.",
+      },
+    );
   } finally {
     await bus.close();
   }
@@ -107,7 +123,10 @@ function remember(seen: Set<string>, id: string): void {
 
 function findStream(app: AppPlan, name: string): StreamPlan {
   const stream = app.streams.find((one) => one.name === name);
-  if (!stream) throw new ConfigError("usage", `there is no stream '${name}'`, { hint: `There are ${app.streams.map((one) => one.name).join(", ")}.` });
+  if (!stream)
+    throw new ConfigError("usage", `there is no stream '${name}'`, {
+      hint: `There are ${app.streams.map((one) => one.name).join(", ")}.`,
+    });
   if (stream.layout.kind === "adopted") {
     throw new ConfigError("usage", `the stream '${name}' is adopted: another program writes it`, {
       hint: `Write to it with XADD ${stream.layout.redisKey} * data '{…}', or send to a stream of your own.`,
@@ -119,16 +138,21 @@ function findStream(app: AppPlan, name: string): StreamPlan {
 function findFormat(app: AppPlan, name: string): FormatPlan {
   const formats = [jsonLines, ...app.formats];
   const format = formats.find((one) => one.name === name);
-  if (!format) throw new ConfigError("usage", `there is no format '${name}'`, { hint: `--from takes ${formats.map((one) => one.name).join(", ")}.` });
+  if (!format)
+    throw new ConfigError("usage", `there is no format '${name}'`, {
+      hint: `--from takes ${formats.map((one) => one.name).join(", ")}.`,
+    });
   return format;
 }
 
 function wholeNumber(option: string, text: string): number {
-  if (!/^[1-9]\d*$/.test(text)) throw new ConfigError("usage", `${option} '${text}' is not a whole number above 0`, { hint: "Write digits only." });
+  if (!/^[1-9]\d*$/.test(text))
+    throw new ConfigError("usage", `${option} '${text}' is not a whole number above 0`, { hint: "Write digits only." });
   return Number(text);
 }
 
 function fullYear(text: string): number {
-  if (!/^[1-9]\d{3}$/.test(text)) throw new ConfigError("usage", `--year '${text}' is not a year`, { hint: "Write it with four digits." });
+  if (!/^[1-9]\d{3}$/.test(text))
+    throw new ConfigError("usage", `--year '${text}' is not a year`, { hint: "Write it with four digits." });
   return Number(text);
 }

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
+import type { Bus } from "../bus/port.ts";
+import { openRedisBus } from "../bus/redis/bus.ts";
 import { ConfigError, messageOf, RetryableError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
-import { openRedisBus } from "../bus/redis/bus.ts";
-import type { Bus } from "../bus/port.ts";
 import { type ClickHouse, createClickHouse } from "../sinks/clickhouse/client.ts";
 import { readStack } from "../stack/state-file.ts";
 
@@ -38,7 +38,7 @@ export function addressOf(service: keyof typeof services, { cwd, dir }: Whereabo
 }
 
 /** A variable, or the content of the file that `<variable>_FILE` names: secrets need not stand in the environment. */
-export function readEnvironment(variable: string): string | undefined {
+function readEnvironment(variable: string): string | undefined {
   const file = process.env[`${variable}_FILE`];
   if (process.env[variable] || !file) return process.env[variable];
   try {
@@ -51,7 +51,8 @@ export function readEnvironment(variable: string): string | undefined {
   }
 }
 
-export const openBus = (where: Whereabouts, logger: Logger): Promise<Bus> => openRedisBus({ url: addressOf("redis", where), logger });
+export const openBus = (where: Whereabouts, logger: Logger): Promise<Bus> =>
+  openRedisBus({ url: addressOf("redis", where), logger });
 
 /** A client of the ClickHouse that answers; the database that it names need not be there. */
 export async function openClickHouse(where: Whereabouts): Promise<ClickHouse> {
@@ -72,10 +73,14 @@ export async function openClickHouse(where: Whereabouts): Promise<ClickHouse> {
   } catch (error) {
     await clickhouse.close();
     if (!(error instanceof RetryableError)) throw error;
-    throw new RetryableError("service.unreachable", `ClickHouse does not answer at ${withoutPassword(url)}: ${messageOf(error.cause ?? error)}`, {
-      cause: error,
-      hint: "Start it with 'headrace up', or set CLICKHOUSE_URL.",
-    });
+    throw new RetryableError(
+      "service.unreachable",
+      `ClickHouse does not answer at ${withoutPassword(url)}: ${messageOf(error.cause ?? error)}`,
+      {
+        cause: error,
+        hint: "Start it with 'headrace up', or set CLICKHOUSE_URL.",
+      },
+    );
   } finally {
     await system.close();
   }
@@ -92,7 +97,10 @@ const withoutPassword = (url: string): string => url.replace(/\/\/[^@/]*@/, "//"
 
 /** A client of the Temporal server; Temporal's own variables and configuration file say the rest (namespace, TLS, API key). */
 export async function openTemporal(where: Whereabouts) {
-  const [{ Client, Connection }, { loadClientConnectConfig }] = await Promise.all([import("@temporalio/client"), import("@temporalio/envconfig")]);
+  const [{ Client, Connection }, { loadClientConnectConfig }] = await Promise.all([
+    import("@temporalio/client"),
+    import("@temporalio/envconfig"),
+  ]);
   const { connectionOptions, namespace } = loadClientConnectConfig();
   const address = process.env.TEMPORAL_ADDRESS ? connectionOptions.address : addressOf("temporal", where);
   try {

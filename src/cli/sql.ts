@@ -5,7 +5,8 @@ import { openClickHouse, type Whereabouts } from "./services.ts";
 /** `headrace sql`: rows of ClickHouse, one JSON object a line, or a table for people. */
 export async function sqlVerb(statement: string, { json, ...where }: Whereabouts & { readonly json: boolean }): Promise<number> {
   const text = statement.trim().replace(/;$/, "");
-  if (text === "") throw new ConfigError("usage", "the statement is empty", { hint: 'Give it in quotes: headrace sql "SELECT 1".' });
+  if (text === "")
+    throw new ConfigError("usage", "the statement is empty", { hint: 'Give it in quotes: headrace sql "SELECT 1".' });
   const clickhouse = await openClickHouse(where);
   try {
     const rows = await clickhouse.query<Record<string, unknown>>(text);

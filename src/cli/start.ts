@@ -22,7 +22,9 @@ export async function startVerb(options: StartOptions): Promise<number> {
   const names = options.role === "all" ? Object.keys(roles) : [...new Set(splitList(options.role))];
   const unknown = names.find((name) => !(name in roles));
   if (unknown !== undefined || names.length === 0) {
-    throw new ConfigError("usage", `there is no role '${unknown ?? ""}'`, { hint: `There are ${Object.keys(roles).join(", ")} and all.` });
+    throw new ConfigError("usage", `there is no role '${unknown ?? ""}'`, {
+      hint: `There are ${Object.keys(roles).join(", ")} and all.`,
+    });
   }
   const logger = createLogger();
   const stop = new AbortController();
@@ -63,12 +65,22 @@ function onSignals(stop: AbortController): { readonly received: string | undefin
 function pick<Named extends { readonly name: string }>(all: readonly Named[], wanted: string | undefined): readonly Named[] {
   if (wanted === undefined) return all;
   const names = [...new Set(splitList(wanted))];
-  if (names.length === 0) throw new ConfigError("usage", "--pipelines names no pipeline", { hint: `There are ${all.map((one) => one.name).join(", ")}.` });
+  if (names.length === 0)
+    throw new ConfigError("usage", "--pipelines names no pipeline", {
+      hint: `There are ${all.map((one) => one.name).join(", ")}.`,
+    });
   return names.map((name) => {
     const found = all.find((one) => one.name === name);
-    if (!found) throw new ConfigError("usage", `there is no pipeline '${name}'`, { hint: `There are ${all.map((one) => one.name).join(", ")}.` });
+    if (!found)
+      throw new ConfigError("usage", `there is no pipeline '${name}'`, {
+        hint: `There are ${all.map((one) => one.name).join(", ")}.`,
+      });
     return found;
   });
 }
 
-const splitList = (text: string): readonly string[] => text.split(",").map((part) => part.trim()).filter((part) => part !== "");
+const splitList = (text: string): readonly string[] =>
+  text
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== "");

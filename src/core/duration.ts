@@ -15,7 +15,9 @@ export const days = (n: number): number => n * unitMs.d;
 export function parseDuration(text: string): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text.trim());
   if (!match) {
-    throw new ConfigError("usage", `'${text}' is not a duration`, { hint: "Write a number and a unit, such as 250ms, 30s, 2m, 1h or 7d." });
+    throw new ConfigError("usage", `'${text}' is not a duration`, {
+      hint: "Write a number and a unit, such as 250ms, 30s, 2m, 1h or 7d.",
+    });
   }
   return Number(match[1]) * unitMs[match[2] as keyof typeof unitMs];
 }

@@ -1,5 +1,13 @@
 import { defineSearchAttributeKey } from "@temporalio/common";
-import { ActivityFailure, ApplicationFailure, CancellationScope, isCancellation, setCurrentDetails, upsertSearchAttributes, workflowInfo } from "@temporalio/workflow";
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  CancellationScope,
+  isCancellation,
+  setCurrentDetails,
+  upsertSearchAttributes,
+  workflowInfo,
+} from "@temporalio/workflow";
 
 /** Why a saga was undone. */
 export interface Refusal {

@@ -34,7 +34,10 @@ type With<Done, Name extends string, Result> = Done & { readonly [K in Name]: Re
 
 /** A saga before its pivot: every step says how it is undone. */
 export interface OpenSaga<in out Input, in out Done> {
-  step<const Name extends string, Result>(name: Fresh<Name, Done>, step: Reversible<Input, Done, Result>): OpenSaga<Input, With<Done, Name, Result>>;
+  step<const Name extends string, Result>(
+    name: Fresh<Name, Done>,
+    step: Reversible<Input, Done, Result>,
+  ): OpenSaga<Input, With<Done, Name, Result>>;
   /** The point of no return. Once it has answered, the saga will finish. */
   pivot<const Name extends string, Result>(
     name: Fresh<Name, Done>,
@@ -49,9 +52,13 @@ export interface CommittedSaga<in out Input, in out Done> {
     run: (context: StepContext<Input, Done>) => Promise<Result>,
   ): CommittedSaga<Input, With<Done, Name, Result>>;
   /** What to tell the world once everything is undone. Tried until it succeeds. */
-  whenUndone(run: (context: StepContext<Input, unknown> & { readonly refusal: Refusal }) => Promise<unknown>): CommittedSaga<Input, Done>;
+  whenUndone(
+    run: (context: StepContext<Input, unknown> & { readonly refusal: Refusal }) => Promise<unknown>,
+  ): CommittedSaga<Input, Done>;
   /** Ends the chain with the workflow's result. */
-  returns<Result>(result: (context: { readonly input: Input; readonly done: Readonly<Done> }) => Result): (input: Input) => Promise<Result>;
+  returns<Result>(
+    result: (context: { readonly input: Input; readonly done: Readonly<Done> }) => Result,
+  ): (input: Input) => Promise<Result>;
 }
 
 /**
@@ -78,7 +85,8 @@ function chain(name: string, steps: readonly SagaStep[], whenUndone?: SagaStep["
     pivot: (step: string, { do: run, undo }: Reversible<never, never, unknown>) =>
       chain(name, [...steps, { name: step, kind: "pivot", do: run, undo } as SagaStep], whenUndone),
     // biome-ignore lint/suspicious/noThenProperty: the chain's verb for what follows the pivot; a chain is never awaited
-    then: (step: string, run: SagaStep["do"]) => chain(name, [...steps, { name: step, kind: "forward", do: run, undo: undefined }], whenUndone),
+    then: (step: string, run: SagaStep["do"]) =>
+      chain(name, [...steps, { name: step, kind: "forward", do: run, undo: undefined }], whenUndone),
     whenUndone: (run: SagaStep["do"]) => chain(name, steps, run),
     returns: (result: (context: { input: unknown; done: unknown }) => unknown) =>
       // Clients start a workflow by the function's name, workers find it by the name of its export.

@@ -95,10 +95,14 @@ function jsonOf(name: string, state: unknown): string {
     return JSON.stringify(state);
   } catch (error) {
     const [stage, key] = name.split("\n");
-    throw new ConfigError("config.invalid", `the state that fold '${stage}' keeps for '${key}' is not JSON: ${messageOf(error)}`, {
-      cause: error,
-      hint: "Keep strings, finite numbers, booleans, null, arrays and plain objects.",
-    });
+    throw new ConfigError(
+      "config.invalid",
+      `the state that fold '${stage}' keeps for '${key}' is not JSON: ${messageOf(error)}`,
+      {
+        cause: error,
+        hint: "Keep strings, finite numbers, booleans, null, arrays and plain objects.",
+      },
+    );
   }
 }
 

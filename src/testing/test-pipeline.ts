@@ -62,9 +62,13 @@ export function testPipeline({ plan: pipeline }: Pipeline, { now }: TestOptions 
   const source = (given: Stream<unknown> | undefined): StreamPlan => {
     const found = given ? pipeline.sources.find(({ name }) => name === given.plan.name) : pipeline.sources[0];
     if (found && (given || pipeline.sources.length === 1)) return found;
-    throw new ConfigError("usage", `pipeline '${pipeline.name}' reads ${pipeline.sources.map(({ name }) => name).join(" and ")}`, {
-      hint: "Name the stream to send to, one of those that it reads.",
-    });
+    throw new ConfigError(
+      "usage",
+      `pipeline '${pipeline.name}' reads ${pipeline.sources.map(({ name }) => name).join(" and ")}`,
+      {
+        hint: "Name the stream to send to, one of those that it reads.",
+      },
+    );
   };
 
   return {
@@ -77,7 +81,9 @@ export function testPipeline({ plan: pipeline }: Pipeline, { now }: TestOptions 
           this.add({ data: JSON.stringify({ id: identity, type, time: new Date(at).toISOString(), data }) }, to);
           continue;
         }
-        const producer = producers.get(stream.name) ?? new Producer({ stream, producer: "test", lingerMs: 0 }, { bus, clock, logger: silentLogger });
+        const producer =
+          producers.get(stream.name) ??
+          new Producer({ stream, producer: "test", lingerMs: 0 }, { bus, clock, logger: silentLogger });
         producers.set(stream.name, producer);
         await producer.send({ id: identity, type, time: at, source: undefined, traceparent: undefined, data });
       }
@@ -88,7 +94,9 @@ export function testPipeline({ plan: pipeline }: Pipeline, { now }: TestOptions 
       const stream = source(to);
       const [partition] = partitionsOf(stream);
       if (stream.layout.kind !== "adopted" || !partition) {
-        throw new ConfigError("usage", `stream '${stream.name}' is not adopted`, { hint: "Use send() for a stream of your own." });
+        throw new ConfigError("usage", `stream '${stream.name}' is not adopted`, {
+          hint: "Use send() for a stream of your own.",
+        });
       }
       bus.appendPlain(partition, fields);
     },
@@ -96,7 +104,11 @@ export function testPipeline({ plan: pipeline }: Pipeline, { now }: TestOptions 
     async run() {
       const partitions = pipeline.sources.flatMap(partitionsOf);
       const stop = new AbortController();
-      const running = runWorker({ instance: "test", pipelines: [pipeline] }, { bus, clock, logger: silentLogger, sinkFor }, stop.signal);
+      const running = runWorker(
+        { instance: "test", pipelines: [pipeline] },
+        { bus, clock, logger: silentLogger, sinkFor },
+        stop.signal,
+      );
       let failed = false;
       running.catch(() => {
         failed = true;

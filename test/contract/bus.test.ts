@@ -7,8 +7,8 @@ import { openRedisBus } from "../../src/bus/redis/bus.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { silentLogger } from "../../src/core/log.ts";
 import { collect } from "../support/collect.ts";
-import { redisUrl } from "../support/services.ts";
 import { redisClient } from "../support/redis.ts";
+import { redisUrl } from "../support/services.ts";
 
 interface Twin {
   readonly bus: Bus;
@@ -133,9 +133,28 @@ describe.each(Object.entries(twins))("the bus %s", (_, open) => {
     const stored = frame(0);
     await bus.append(partition, stored);
     const fields = (await readNew(fence))[0]?.fields ?? [];
-    expect(fields.map((field, i) => (i < 19 ? String(field) : field))).toEqual(
-      ["v", "1", "pid", "p", "inc", "1", "fs", "0", "n", "3", "c", "j", "t0", String(stored.minTime), "t1", String(stored.maxTime), "h", stored.checksum, "d", stored.body],
-    );
+    expect(fields.map((field, i) => (i < 19 ? String(field) : field))).toEqual([
+      "v",
+      "1",
+      "pid",
+      "p",
+      "inc",
+      "1",
+      "fs",
+      "0",
+      "n",
+      "3",
+      "c",
+      "j",
+      "t0",
+      String(stored.minTime),
+      "t1",
+      String(stored.maxTime),
+      "h",
+      stored.checksum,
+      "d",
+      stored.body,
+    ]);
   });
 
   it("counts events when they are read, so that read and outcomes balance at any moment", async () => {
@@ -144,9 +163,18 @@ describe.each(Object.entries(twins))("the bus %s", (_, open) => {
     await bus.append(partition, frame(0, 3));
     await twin.plain(partition, { data: "{}" });
     const read = await readNew(fence);
-    expect(await bus.state(partition, "pipe")).toMatchObject({ pendingEntries: 2, pendingEvents: 4, lagEntries: 0, counts: { read: 4 } });
+    expect(await bus.state(partition, "pipe")).toMatchObject({
+      pendingEntries: 2,
+      pendingEvents: 4,
+      lagEntries: 0,
+      counts: { read: 4 },
+    });
     await bus.commit(fence, { ...nothing, entries: [read[0]?.id ?? ""], counts: { delivered: 2, "dropped:x": 1 } });
-    expect(await bus.state(partition, "pipe")).toMatchObject({ pendingEntries: 1, pendingEvents: 1, counts: { read: 4, delivered: 2, "dropped:x": 1 } });
+    expect(await bus.state(partition, "pipe")).toMatchObject({
+      pendingEntries: 1,
+      pendingEvents: 1,
+      counts: { read: 4, delivered: 2, "dropped:x": 1 },
+    });
   });
 
   it("makes a commit once, however often it is sent", async () => {
@@ -154,8 +182,22 @@ describe.each(Object.entries(twins))("the bus %s", (_, open) => {
     const fence = await own(partition);
     await bus.append(partition, frame(0));
     const [entry] = await readNew(fence);
-    const letter = { entry: entry?.id ?? "", index: 1, stage: "admit", reason: "schema", error: "no", type: "t", eventId: "e", original: "{}" };
-    const commit: Commit = { entries: [entry?.id ?? ""], counts: { delivered: 3 }, deadLetters: [letter], states: new Map([["cart\nc1", "1"]]) };
+    const letter = {
+      entry: entry?.id ?? "",
+      index: 1,
+      stage: "admit",
+      reason: "schema",
+      error: "no",
+      type: "t",
+      eventId: "e",
+      original: "{}",
+    };
+    const commit: Commit = {
+      entries: [entry?.id ?? ""],
+      counts: { delivered: 3 },
+      deadLetters: [letter],
+      states: new Map([["cart\nc1", "1"]]),
+    };
     expect(await bus.commit(fence, commit)).toBe("committed");
     expect(await bus.commit(fence, commit)).toBe("committed");
     expect((await bus.state(partition, "pipe")).counts).toEqual({ read: 3, delivered: 3 });
@@ -168,7 +210,16 @@ describe.each(Object.entries(twins))("the bus %s", (_, open) => {
     const fence = await own(partition);
     const id = await twin.plain(partition, { data: "not json", more: "x" });
     await readNew(fence);
-    const letter = { entry: id, index: 0, stage: "decode", reason: "not-json", error: "no", type: "", eventId: "e", original: undefined };
+    const letter = {
+      entry: id,
+      index: 0,
+      stage: "decode",
+      reason: "not-json",
+      error: "no",
+      type: "",
+      eventId: "e",
+      original: undefined,
+    };
     await bus.commit(fence, { ...nothing, entries: [id], deadLetters: [letter] });
     const [kept] = await collect(bus.deadLetters(partition));
     expect(kept).toMatchObject({ ...letter, pipeline: "pipe", partition: partition.name });
@@ -200,7 +251,10 @@ describe.each(Object.entries(twins))("the bus %s", (_, open) => {
     const [entry] = await readNew(fence);
     await bus.wait([{ partition, after: "0-0" }], 30_000, signal);
     const other = freshPartition();
-    const both = Promise.all([bus.wait([{ partition, after: entry?.id ?? "" }], 30_000, signal), bus.wait([{ partition: other, after: "0-0" }], 30_000, signal)]);
+    const both = Promise.all([
+      bus.wait([{ partition, after: entry?.id ?? "" }], 30_000, signal),
+      bus.wait([{ partition: other, after: "0-0" }], 30_000, signal),
+    ]);
     await bus.append(other, frame(0));
     await bus.append(partition, frame(1));
     await both;

@@ -11,7 +11,7 @@ const devices = ["laptop", "phone", "tablet"];
 /** Most ids are UUIDs; one in a hundred is a string of the client's own making. */
 export const eventId = (random: Random): string => (random.chance(0.01) ? `client-${random.hex(24)}` : random.uuid());
 
-export const loginPlan = (sendAt: number, event: LoginEvent): Plan => ({
+const loginPlan = (sendAt: number, event: LoginEvent): Plan => ({
   sendAt,
   event,
   isFirst: true,
@@ -61,7 +61,7 @@ export function failureStory(random: Random, people: People, at: number): Plan[]
 }
 
 /** How many failures an attack may have, its near misses included. */
-export const maxAttackSize = 40;
+const maxAttackSize = 40;
 
 /**
  * A burst of failures against one user, from one address, or both. Some keep exactly five minutes between two failures, which is

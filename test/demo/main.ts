@@ -45,9 +45,15 @@ try {
 
   say("Counting again, from what was sent.");
   const mismatches = await recount(demo.query, truth);
-  const report: Report = await demo.report({ truth, mismatches, seconds: (performance.now() - began) / 1_000, eventsPerSecond: events / processed });
+  const report: Report = await demo.report({
+    truth,
+    mismatches,
+    seconds: (performance.now() - began) / 1_000,
+    eventsPerSecond: events / processed,
+  });
   verified = report.verified && report.audit === "balanced";
-  for (const { name, expected, actual } of mismatches.slice(0, 20)) say(`WRONG  ${name}: ${expected} was sent, the tables say ${actual}`);
+  for (const { name, expected, actual } of mismatches.slice(0, 20))
+    say(`WRONG  ${name}: ${expected} was sent, the tables say ${actual}`);
   printReport(report, values.json);
   if (values.keep) {
     say(demo.urls());

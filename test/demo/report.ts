@@ -27,7 +27,10 @@ export function printReport(report: Report, json: boolean): void {
   const number = (value: number) => value.toLocaleString("en");
   const minutes = report.medianSessionMs === null ? "unknown" : `${(report.medianSessionMs / 60_000).toFixed(1)} minutes`;
   const lines = [
-    ["Sent", `${number(report.produced)} events: ${number(report.unique)} different, ${number(report.duplicates)} sent again, ${number(report.invalid)} malformed, ${number(report.late)} late`],
+    [
+      "Sent",
+      `${number(report.produced)} events: ${number(report.unique)} different, ${number(report.duplicates)} sent again, ${number(report.invalid)} malformed, ${number(report.late)} late`,
+    ],
     ["Logins", `${number(report.logins)}, and ${number(report.failed)} failed ones`],
     ["Sessions", `${number(report.sessions)}, half of them shorter than ${minutes}`],
     ["Checkouts", `${report.checkouts.completed} finished, ${report.checkouts.undone} undone`],

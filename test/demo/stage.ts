@@ -34,7 +34,9 @@ export async function startDemo(dir: string, say: (text: string) => void) {
     const stack = up.ready as unknown as Stack;
     await headrace(["migrate", "--apply", "--dir", dir]);
     say("Starting a worker and a saga worker.");
-    const started = await Promise.all(["worker", "saga"].map((role) => startHeadrace(["start", "--role", role, "--dir", dir, "--json"])));
+    const started = await Promise.all(
+      ["worker", "saga"].map((role) => startHeadrace(["start", "--role", role, "--dir", dir, "--json"])),
+    );
     processes.push(...started);
     return { ...demo(dir, stack), stack, close };
   } catch (error) {
@@ -49,7 +51,10 @@ function demo(dir: string, stack: Stack) {
     (await clickhouse.query({ query: sql, format: "JSONEachRow" })).json<Record<string, unknown>>();
   const lines = async <Line>(...args: readonly string[]): Promise<readonly Line[]> => {
     const { stdout } = await headrace([...args, "--dir", dir, "--json"]);
-    return stdout.split("\n").filter(Boolean).map((line) => JSON.parse(line) as Line);
+    return stdout
+      .split("\n")
+      .filter(Boolean)
+      .map((line) => JSON.parse(line) as Line);
   };
   const countOf = async (sql: string) => Number((await query(sql))[0]?.["n"]);
 
@@ -81,8 +86,12 @@ function demo(dir: string, stack: Stack) {
         return { done: ended >= expected, progress: ended };
       }),
     report: async ({ truth, mismatches, seconds, eventsPerSecond }: ReportInput): Promise<Report> => {
-      const [events = {}] = await query("SELECT count() AS rows, countIf(outcome = 'success') AS logins, countIf(outcome = 'failure') AS failed FROM login_events FINAL");
-      const [sessions = {}] = await query("SELECT count() AS sessions, quantileExact(0.5)(duration_ms) AS median FROM login_sessions");
+      const [events = {}] = await query(
+        "SELECT count() AS rows, countIf(outcome = 'success') AS logins, countIf(outcome = 'failure') AS failed FROM login_events FINAL",
+      );
+      const [sessions = {}] = await query(
+        "SELECT count() AS sessions, quantileExact(0.5)(duration_ms) AS median FROM login_sessions",
+      );
       const stats = await lines<{ count: number }>("dlq", "stats");
       const audits = await lines<AuditLine>("audit");
       const deadLettered = stats.reduce((sum, { count }) => sum + count, 0);
@@ -108,7 +117,8 @@ function demo(dir: string, stack: Stack) {
         eventsPerSecond: Math.round(eventsPerSecond),
       };
     },
-    urls: () => `Temporal UI  ${stack.temporalUi}\nClickHouse   ${stack.clickhouse}\nRedis        ${stack.redis}\nAsk it:      npx headrace sql --dir ${dir} "SELECT * FROM logins_by_hour ORDER BY hour"`,
+    urls: () =>
+      `Temporal UI  ${stack.temporalUi}\nClickHouse   ${stack.clickhouse}\nRedis        ${stack.redis}\nAsk it:      npx headrace sql --dir ${dir} "SELECT * FROM logins_by_hour ORDER BY hour"`,
   };
 }
 

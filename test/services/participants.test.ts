@@ -52,7 +52,9 @@ describe("the participants", () => {
     });
 
     it("refuses more than there is, and an empty cart", async () => {
-      expect(await refusalOf(activities.reserveStock(unique(), [{ sku: unique("sku-"), quantity: 1_000_001 }]))).toBe("OutOfStock");
+      expect(await refusalOf(activities.reserveStock(unique(), [{ sku: unique("sku-"), quantity: 1_000_001 }]))).toBe(
+        "OutOfStock",
+      );
       expect(await refusalOf(activities.reserveStock(unique(), []))).toBe("CartEmpty");
     });
 
@@ -132,7 +134,11 @@ describe("the participants", () => {
     const key = unique();
     const order = { orderId: "o", checkoutId: "k", cartId: "c", userId: "u", totalCents: 7 };
     for (const attempt of [1, 2]) {
-      const environment = new MockActivityEnvironment({ attempt, scheduledTimestampMs: 1_795_600_000_000, currentAttemptScheduledTimestampMs: 1_795_600_000_000 + attempt });
+      const environment = new MockActivityEnvironment({
+        attempt,
+        scheduledTimestampMs: 1_795_600_000_000,
+        currentAttemptScheduledTimestampMs: 1_795_600_000_000 + attempt,
+      });
       await environment.run(activities.announceOrder, key, order);
     }
     const told = announced.filter(({ id }) => id === key);

@@ -116,7 +116,11 @@ export async function openOperator(): Promise<Operator> {
         const waiting = states.filter(({ lagEntries, pendingEntries }) => lagEntries > 0 || pendingEntries > 0);
         if (states.length === 0 || waiting.length > 0) throw new Error(`${pipeline} has not drained: ${JSON.stringify(waiting)}`);
       };
-      await vi.waitFor(look, { timeout: timeoutMs, interval: 50 }).finally(() => bus.close());
+      try {
+        await vi.waitFor(look, { timeout: timeoutMs, interval: 50 });
+      } finally {
+        await bus.close();
+      }
     },
     async stopAll() {
       await Promise.all(running.splice(0).map((one) => one.stop()));

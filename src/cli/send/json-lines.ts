@@ -22,11 +22,22 @@ function reader(now: Date, idOf: (text: string) => string): LineReader {
     if (typeof event !== "object" || event === null || Array.isArray(event)) return invalid("not a JSON object");
     const { id, type, time, data } = event as Record<string, unknown>;
     if (typeof type !== "string" || type === "") return invalid("no 'type'");
-    if (id !== undefined && (typeof id !== "string" || id === "" || id.length > 128)) return invalid("'id' is not a string of 1 to 128 characters");
+    if (id !== undefined && (typeof id !== "string" || id === "" || id.length > 128))
+      return invalid("'id' is not a string of 1 to 128 characters");
     const at = time === undefined ? now.getTime() : parseTime(time);
     if (at === undefined) return invalid("'time' is not an RFC 3339 time");
     if (typeof data !== "object" || data === null || Array.isArray(data)) return invalid("no object 'data'");
-    return { kind: "events", events: [{ id: id ?? idOf(place(time === undefined ? `${text}\n${at}` : text)), type, time: new Date(at), data: data as Record<string, unknown> }] };
+    return {
+      kind: "events",
+      events: [
+        {
+          id: id ?? idOf(place(time === undefined ? `${text}\n${at}` : text)),
+          type,
+          time: new Date(at),
+          data: data as Record<string, unknown>,
+        },
+      ],
+    };
   };
 
   /** Only texts that come without an id are remembered, by their hash. */

@@ -23,7 +23,10 @@ export function openLines(file: string, { cwd, signal }: LineOptions): LineSourc
   try {
     stats = statSync(path);
   } catch (error) {
-    throw new ConfigError("usage", `${path} cannot be read: ${messageOf(error)}`, { cause: error, hint: "Give the path of a text file, or - for standard input." });
+    throw new ConfigError("usage", `${path} cannot be read: ${messageOf(error)}`, {
+      cause: error,
+      hint: "Give the path of a text file, or - for standard input.",
+    });
   }
   if (stats.isDirectory()) throw new ConfigError("usage", `${path} is a directory`, { hint: "Give the path of a text file." });
   return { lines: linesOf(path, () => createReadStream(path), signal), time: stats.mtime };
@@ -40,7 +43,10 @@ async function* linesOf(name: string, open: () => NodeJS.ReadableStream, signal:
   const lines = createInterface({ input: open(), crlfDelay: Number.POSITIVE_INFINITY, signal })[Symbol.asyncIterator]();
   for (;;) {
     const next = await lines.next().catch((error) => {
-      throw new ConfigError("config.environment", `${name} cannot be read on: ${messageOf(error)}`, { cause: error, hint: "Send it again when it can be read: what was sent before changes nothing." });
+      throw new ConfigError("config.environment", `${name} cannot be read on: ${messageOf(error)}`, {
+        cause: error,
+        hint: "Send it again when it can be read: what was sent before changes nothing.",
+      });
     });
     if (next.done) return;
     yield next.value;

@@ -15,31 +15,56 @@ export const sagaRole: Role = async (context) => {
   const { app, logger, where, instance } = context;
   const { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } = await import("@temporalio/worker");
   const { loadClientConnectConfig } = await import("@temporalio/envconfig");
-  Runtime.install({ logger: new DefaultLogger("WARN", ({ level, message, meta }) => log(level, message, meta)), shutdownSignals: [] });
-  const log = (level: string, message: string, meta?: object) => (level === "ERROR" ? logger.error(meta ?? {}, message) : logger.warn(meta ?? {}, message));
+  Runtime.install({
+    logger: new DefaultLogger("WARN", ({ level, message, meta }) => log(level, message, meta)),
+    shutdownSignals: [],
+  });
+  const log = (level: string, message: string, meta?: object) =>
+    level === "ERROR" ? logger.error(meta ?? {}, message) : logger.warn(meta ?? {}, message);
 
   const taskQueues = new Set(
-    app.pipelines.flatMap((pipeline) => Object.values(sinksOf(pipeline)).flatMap((sink) => (sink.kind === "temporal" ? [sink.taskQueue] : []))),
+    app.pipelines.flatMap((pipeline) =>
+      Object.values(sinksOf(pipeline)).flatMap((sink) => (sink.kind === "temporal" ? [sink.taskQueue] : [])),
+    ),
   );
   if (taskQueues.size === 0) {
     logger.warn({}, "no pipeline starts a workflow: the saga role has nothing to do");
-    return { run: (stop) => new Promise((resolve) => (stop.aborted ? resolve() : stop.addEventListener("abort", () => resolve(), { once: true }))) };
+    return {
+      run: (stop) =>
+        new Promise((resolve) => (stop.aborted ? resolve() : stop.addEventListener("abort", () => resolve(), { once: true }))),
+    };
   }
   const workflowsPath = moduleOf(context, "workflows/index");
   const deps = await openDeps(context);
-  const { createActivities } = (await loadModule(moduleOf(context, "activities/index"))) as { createActivities?: (deps: object) => Activities };
-  if (!createActivities) throw new ConfigError("app.load", "activities/index.ts exports no createActivities", { hint: "Export createActivities(deps)." });
+  const { createActivities } = (await loadModule(moduleOf(context, "activities/index"))) as {
+    createActivities?: (deps: object) => Activities;
+  };
+  if (!createActivities)
+    throw new ConfigError("app.load", "activities/index.ts exports no createActivities", {
+      hint: "Export createActivities(deps).",
+    });
   const activities = createActivities({ redis: deps.redis, announce: deps.announce });
 
   const workflowBundle = await bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger("ERROR") });
   const { connectionOptions, namespace = "default" } = loadClientConnectConfig();
   const address = process.env.TEMPORAL_ADDRESS ? connectionOptions.address : addressOf("temporal", where);
-  const connection = await NativeConnection.connect({ ...connectionOptions, ...(address !== undefined && { address }) }).catch((error) => {
-    throw temporalAway(address, error);
-  });
+  const connection = await NativeConnection.connect({ ...connectionOptions, ...(address !== undefined && { address }) }).catch(
+    (error) => {
+      throw temporalAway(address, error);
+    },
+  );
   const workers = await Promise.all(
     [...taskQueues].map((taskQueue) =>
-      Worker.create({ connection, namespace, taskQueue, workflowBundle, activities, identity: instance, shutdownGraceTime: "15s", maxCachedWorkflows: 500 }),
+      Worker.create({
+        connection,
+        namespace,
+        taskQueue,
+        workflowBundle,
+        activities,
+        identity: instance,
+        shutdownGraceTime: "15s",
+        maxCachedWorkflows: 500,
+      }),
     ),
   );
 
@@ -64,7 +89,10 @@ export const sagaRole: Role = async (context) => {
 
 function moduleOf({ where }: RoleContext, module: string): string {
   const path = findModule(where.cwd, module);
-  if (!path) throw new ConfigError("app.load", `there is no ${module}.ts in ${where.cwd}`, { hint: "The saga role runs what workflows/ and activities/ hold." });
+  if (!path)
+    throw new ConfigError("app.load", `there is no ${module}.ts in ${where.cwd}`, {
+      hint: "The saga role runs what workflows/ and activities/ hold.",
+    });
   return path;
 }
 
@@ -77,15 +105,27 @@ async function openDeps({ app, instance, logger, where }: RoleContext) {
   const producers = new Map<string, Producer>();
   const producerOf = (name: string): Producer => {
     const stream = app.streams.find((one) => one.name === name);
-    if (!stream) throw new TerminalError("event.invalid", `there is no stream '${name}'`, { hint: `The application has ${app.streams.map((one) => one.name).join(", ")}.` });
-    const producer = producers.get(name) ?? new Producer({ stream, producer: `sagas/${instance}`, lingerMs: 5 }, { bus, clock: systemClock, logger });
+    if (!stream)
+      throw new TerminalError("event.invalid", `there is no stream '${name}'`, {
+        hint: `The application has ${app.streams.map((one) => one.name).join(", ")}.`,
+      });
+    const producer =
+      producers.get(name) ??
+      new Producer({ stream, producer: `sagas/${instance}`, lingerMs: 5 }, { bus, clock: systemClock, logger });
     producers.set(name, producer);
     return producer;
   };
   return {
     redis,
     announce: async (stream: string, { id, type, time, data }: { id: string; type: string; time: Date; data: object }) => {
-      const { stored } = await producerOf(stream).send({ id: eventId(id), type, time: time.getTime(), source: "sagas", traceparent: undefined, data });
+      const { stored } = await producerOf(stream).send({
+        id: eventId(id),
+        type,
+        time: time.getTime(),
+        source: "sagas",
+        traceparent: undefined,
+        data,
+      });
       await stored;
     },
     close: async () => {

@@ -1,6 +1,6 @@
 import type { Client } from "@temporalio/client";
-import { Producer } from "../../bus/producer.ts";
 import type { Bus } from "../../bus/port.ts";
+import { Producer } from "../../bus/producer.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Logger } from "../../core/log.ts";
 import type { SinkPlan } from "../../plan/plan.ts";
@@ -54,7 +54,9 @@ function createSink(plan: SinkPlan, { bus, clickhouse, temporal, clock, logger, 
     case "temporal":
       return new TemporalSink(plan, { client: temporal, clock, logger, signal });
     case "stream":
-      return new StreamSink(new Producer({ stream: plan.stream, producer: `derived/${instance}` }, { bus, clock, logger, signal }));
+      return new StreamSink(
+        new Producer({ stream: plan.stream, producer: `derived/${instance}` }, { bus, clock, logger, signal }),
+      );
     default:
       return plan satisfies never;
   }

@@ -42,7 +42,7 @@ export function sortError(error: unknown, where: string): HeadraceError {
 }
 
 /** Reads the code, name and text of a failure that ClickHouse has told; `undefined` for anything else. */
-export function serverFault(error: unknown): ServerFault | undefined {
+function serverFault(error: unknown): ServerFault | undefined {
   if (typeof error !== "object" || error === null) return undefined;
   const { code, type, message } = error as { readonly code?: unknown; readonly type?: unknown; readonly message?: unknown };
   const text = typeof message === "string" ? message : "";

@@ -83,8 +83,11 @@ async function apply(step: MigrationStep, client: ClickHouse, options: ApplyOpti
   switch (step.kind) {
     case "createDatabase": {
       const system = client.using("system");
-      await system.run(step.sql, call).finally(() => system.close());
-      return;
+      try {
+        return await system.run(step.sql, call);
+      } finally {
+        await system.close();
+      }
     }
     case "create":
     case "alter":

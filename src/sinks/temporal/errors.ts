@@ -2,7 +2,15 @@ import { isGrpcServiceError, ServiceError, WorkflowExecutionAlreadyStartedError 
 import { messageOf } from "../../core/errors.ts";
 
 /** gRPC status codes, from the gRPC specification ("Status codes and their use in gRPC"). */
-const grpc = { invalidArgument: 3, notFound: 5, permissionDenied: 7, failedPrecondition: 9, outOfRange: 11, unimplemented: 12, unauthenticated: 16 } as const;
+const grpc = {
+  invalidArgument: 3,
+  notFound: 5,
+  permissionDenied: 7,
+  failedPrecondition: 9,
+  outOfRange: 11,
+  unimplemented: 12,
+  unauthenticated: 16,
+} as const;
 
 export type StartFailure =
   /** There is a workflow of this id, running or closed: the work is under way or done. */
@@ -20,7 +28,9 @@ export function sortStartError(error: unknown): StartFailure {
   const reason = messageOf(cause ?? error);
   if (!isGrpcServiceError(cause)) {
     // What the client itself refuses before it sends: a value that cannot be converted to a payload.
-    return error instanceof TypeError || (error instanceof Error && error.name === "ValueError") ? { kind: "refused", reason } : { kind: "retry", reason };
+    return error instanceof TypeError || (error instanceof Error && error.name === "ValueError")
+      ? { kind: "refused", reason }
+      : { kind: "retry", reason };
   }
   switch (cause.code) {
     case grpc.invalidArgument:
@@ -34,6 +44,8 @@ export function sortStartError(error: unknown): StartFailure {
       return { kind: "stop", reason };
     default:
       // RESOURCE_EXHAUSTED is also what a message over the size limit gets; that one never fits.
-      return /larger than max|exceeds (size )?limit|message too large/i.test(reason) ? { kind: "refused", reason } : { kind: "retry", reason };
+      return /larger than max|exceeds (size )?limit|message too large/i.test(reason)
+        ? { kind: "refused", reason }
+        : { kind: "retry", reason };
   }
 }

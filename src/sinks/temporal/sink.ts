@@ -80,7 +80,7 @@ export class TemporalSink implements Sink {
         return "started";
       } catch (error) {
         const failure = sortStartError(error);
-        if (failure.kind === "exists") return await this.#isRunning(workflowId) ? "joined" : "alreadyDone";
+        if (failure.kind === "exists") return (await this.#isRunning(workflowId)) ? "joined" : "alreadyDone";
         if (failure.kind === "refused") return { reason: failure.reason };
         if (failure.kind === "stop") {
           throw new ConfigError("temporal.refused", `Temporal refuses to start '${workflow}': ${failure.reason}`, {
@@ -98,7 +98,9 @@ export class TemporalSink implements Sink {
   /** Only for the counts, so a failure to look is no failure: its history may be gone by now. */
   async #isRunning(workflowId: string): Promise<boolean> {
     const { client } = this.#deps;
-    const found = await client.withDeadline(Date.now() + this.#plan.timeoutMs, () => client.workflow.getHandle(workflowId).describe()).catch(() => undefined);
+    const found = await client
+      .withDeadline(Date.now() + this.#plan.timeoutMs, () => client.workflow.getHandle(workflowId).describe())
+      .catch(() => undefined);
     return found?.status.name === "RUNNING";
   }
 

@@ -17,8 +17,10 @@ const rooms = ["pipelines/events.ts", "pipelines/streams.ts", "pipelines/tables.
 const usersOwn: Readonly<Record<string, string>> = {
   z: `import { z } from "zod";`,
   CheckoutInput: "interface CheckoutInput { readonly lines: readonly string[] }",
-  stock: "declare const stock: { reserve(key: string, lines: readonly string[]): Promise<void>; release(key: string): Promise<void> };",
-  orders: "declare const orders: { create(key: string, input: CheckoutInput): Promise<{ id: string }>; cancel(key: string): Promise<void> };",
+  stock:
+    "declare const stock: { reserve(key: string, lines: readonly string[]): Promise<void>; release(key: string): Promise<void> };",
+  orders:
+    "declare const orders: { create(key: string, input: CheckoutInput): Promise<{ id: string }>; cancel(key: string): Promise<void> };",
   announce: "declare function announce(key: string, order: { id: string }): Promise<void>;",
 };
 
@@ -28,7 +30,9 @@ interface Example {
 }
 
 const filesIn = (room: string, ending: string): readonly string[] =>
-  (readdirSync(`${root}${room}`, { recursive: true }) as string[]).filter((file) => file.endsWith(ending)).map((file) => `${room}/${file}`);
+  (readdirSync(`${root}${room}`, { recursive: true }) as string[])
+    .filter((file) => file.endsWith(ending))
+    .map((file) => `${room}/${file}`);
 
 const blocksOf = (text: string): readonly string[] => [...text.matchAll(/```ts\n([\s\S]*?)```/g)].map((match) => match[1] ?? "");
 
@@ -55,7 +59,8 @@ function preamble(code: string): string {
   const offer = (name: string, line: string) => {
     if (!declared.has(name) && !lines.has(name) && new RegExp(`\\b${name}\\b`).test(code)) lines.set(name, line);
   };
-  for (const [door, file] of Object.entries(doors)) for (const name of exportsOf(file)) offer(name, `import { ${name} } from "${door}";`);
+  for (const [door, file] of Object.entries(doors))
+    for (const name of exportsOf(file)) offer(name, `import { ${name} } from "${door}";`);
   for (const [name, line] of Object.entries(usersOwn)) offer(name, line);
   for (const file of rooms) for (const name of exportsOf(file)) offer(name, `import { ${name} } from "../../../${file}";`);
   return [...lines.values()].join("\n");
@@ -77,9 +82,15 @@ it("every block of code in the README, the docs and the comments compiles", asyn
   examples.forEach(({ code }, i) => {
     writeFileSync(`${scratch}/${i}.ts`, `${code}\nexport {};\n`);
   });
-  const config = { extends: "../../../tsconfig.json", compilerOptions: { lib: ["es2023", "esnext.disposable", "dom"] }, include: ["*.ts"] };
+  const config = {
+    extends: "../../../tsconfig.json",
+    compilerOptions: { lib: ["es2023", "esnext.disposable", "dom"] },
+    include: ["*.ts"],
+  };
   writeFileSync(`${scratch}/tsconfig.json`, JSON.stringify(config));
-  const checked = await promisify(execFile)(process.execPath, [`${root}node_modules/@typescript/native/bin/tsc`, "-p", scratch], { cwd: scratch }).catch((error) => error);
+  const checked = await promisify(execFile)(process.execPath, [`${root}node_modules/@typescript/native/bin/tsc`, "-p", scratch], {
+    cwd: scratch,
+  }).catch((error) => error);
   const said = String(checked.stdout).replace(/^(?:.*\/)?(\d+)\.ts/gm, (_, i) => examples[Number(i)]?.where ?? i);
   expect(said).toBe("");
 });

@@ -4,12 +4,12 @@ import { sshdReader } from "../../../pipelines/formats/sshd.ts";
 import { createRandom } from "../../demo/random.ts";
 
 /** A UUID of version 8 from a SHA-256, as the door of the framework makes them. */
-export function idOf(text: string): string {
+function idOf(text: string): string {
   const hex = createHash("sha256").update(text).digest("hex");
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }
 
-export const defaults: LineContext = { now: new Date("2026-01-15T12:00:00Z"), idOf };
+const defaults: LineContext = { now: new Date("2026-01-15T12:00:00Z"), idOf };
 
 export function outcomesOf(lines: readonly string[], context: Partial<LineContext> = {}): readonly LineResult[] {
   return lines.map(sshdReader({ ...defaults, ...context }));

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { decodeFrame } from "../../../src/bus/frame.ts";
+import { logins } from "../../../pipelines/streams.ts";
 import { EntryFields } from "../../../src/bus/fields.ts";
+import { decodeFrame } from "../../../src/bus/frame.ts";
 import { MemoryBus } from "../../../src/bus/memory.ts";
 import { type Partition, partitionsOf } from "../../../src/bus/partition.ts";
 import { Producer } from "../../../src/bus/producer.ts";
@@ -8,7 +9,6 @@ import { systemClock } from "../../../src/core/clock.ts";
 import { RetryableError } from "../../../src/core/errors.ts";
 import { silentLogger } from "../../../src/core/log.ts";
 import { StreamSink } from "../../../src/sinks/stream.ts";
-import { logins } from "../../../pipelines/streams.ts";
 
 const stream = { ...logins.plan, layout: { kind: "partitioned", partitions: 1 } } as const;
 const [partition] = partitionsOf(stream) as [Partition];
@@ -24,7 +24,9 @@ const failure = (n: number) => ({
 describe("the stream sink", () => {
   it("keeps the order of its writes, also where a full lane lets the first one wait", async () => {
     const bus = new MemoryBus(systemClock);
-    const sink = new StreamSink(new Producer({ stream, producer: "p", lingerMs: 0 }, { bus, clock: systemClock, logger: silentLogger }));
+    const sink = new StreamSink(
+      new Producer({ stream, producer: "p", lingerMs: 0 }, { bus, clock: systemClock, logger: silentLogger }),
+    );
     const first = Array.from({ length: 20_000 }, (_, i) => failure(i));
     const second = Array.from({ length: 100 }, (_, i) => failure(20_000 + i));
     await Promise.all([sink.write(first), sink.write(second)]);
@@ -38,7 +40,9 @@ describe("the stream sink", () => {
 
   it("rejects an event that the stream does not carry, and stores its siblings", async () => {
     const bus = new MemoryBus(systemClock);
-    const sink = new StreamSink(new Producer({ stream, producer: "p", lingerMs: 0 }, { bus, clock: systemClock, logger: silentLogger }));
+    const sink = new StreamSink(
+      new Producer({ stream, producer: "p", lingerMs: 0 }, { bus, clock: systemClock, logger: silentLogger }),
+    );
     const { rejected } = await sink.write([failure(1), { ...failure(2), type: "cart.created" }, failure(3)]);
     expect(rejected).toEqual([{ row: 1, reason: "stream 'logins' carries no 'cart.created'" }]);
     expect((await bus.state(partition, "x")).lagEntries).toBe(1);

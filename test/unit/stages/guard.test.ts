@@ -12,7 +12,9 @@ describe("a stage's guards", () => {
 
   it("try again what may pass, and give the entries back when it does not", async () => {
     let calls = 0;
-    const flaky = guarded("look", () => (++calls < 3 ? Promise.reject(away()) : calls), { retry: { attempts: 3, initialMs: 1, maxMs: 2 } });
+    const flaky = guarded("look", () => (++calls < 3 ? Promise.reject(away()) : calls), {
+      retry: { attempts: 3, initialMs: 1, maxMs: 2 },
+    });
     expect(await flaky(undefined)).toBe(3);
 
     calls = 0;

@@ -9,7 +9,10 @@ describe("testPipeline", () => {
   it("makes the rows that the pipeline would write, and counts every event", async () => {
     const test = testPipeline(loginAnalytics);
     const session = { userId: "ada", sessionId: "s1" };
-    await test.send([loginSucceeded({ ...session, ip: "203.0.113.7" }), loginFailed({ userId: "eve", ip: "203.0.113.8" }), loginEnded(session)], logins);
+    await test.send(
+      [loginSucceeded({ ...session, ip: "203.0.113.7" }), loginFailed({ userId: "eve", ip: "203.0.113.8" }), loginEnded(session)],
+      logins,
+    );
     test.add({ data: "not json" }, appLogins);
     const { rows, deadLetters, audit } = await test.run();
     expect(rows["to"]?.map(({ user_id, outcome }) => [user_id, outcome]).sort()).toEqual([
@@ -25,9 +28,20 @@ describe("testPipeline", () => {
     const test = testPipeline(carts);
     const cart = { cartId: "c1" };
     const tea = { id: "add-tea", ...itemAdded({ ...cart, sku: "tea", quantity: 2, unitPriceCents: 450 }) };
-    await test.send([cartCreated({ ...cart, userId: "ada" }), tea, tea, checkoutRequested({ ...cart, checkoutId: "k1", paymentToken: "tok" })], cartStream);
+    await test.send(
+      [cartCreated({ ...cart, userId: "ada" }), tea, tea, checkoutRequested({ ...cart, checkoutId: "k1", paymentToken: "tok" })],
+      cartStream,
+    );
     const { rows, audit } = await test.run();
-    expect(rows["checkout"]).toEqual([{ ...cart, checkoutId: "k1", paymentToken: "tok", userId: "ada", lines: [{ sku: "tea", quantity: 2, unitPriceCents: 450 }] }]);
+    expect(rows["checkout"]).toEqual([
+      {
+        ...cart,
+        checkoutId: "k1",
+        paymentToken: "tok",
+        userId: "ada",
+        lines: [{ sku: "tea", quantity: 2, unitPriceCents: 450 }],
+      },
+    ]);
     expect(rows["history"]).toHaveLength(3);
     expect(audit).toMatchObject({ read: 4, delivered: 3, dropped: { duplicate: 1 } });
   });
@@ -41,6 +55,8 @@ describe("testPipeline", () => {
   });
 
   it("asks for the stream where the pipeline reads several", async () => {
-    await expect(testPipeline(loginAnalytics).send([loginFailed({ userId: "eve", ip: "::1" })])).rejects.toThrow("reads logins and app-logins");
+    await expect(testPipeline(loginAnalytics).send([loginFailed({ userId: "eve", ip: "::1" })])).rejects.toThrow(
+      "reads logins and app-logins",
+    );
   });
 });

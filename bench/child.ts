@@ -1,0 +1,110 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+const repository = fileURLToPath(new URL("..", import.meta.url));
+
+/** A process of its own that says on its standard output, in JSON lines, that it is ready and how far it is. */
+export interface Child {
+  readonly pid: number;
+  /** Its first line. */
+  readonly ready: Readonly<Record<string, unknown>>;
+  /** When that line came, on the clock of `performance.now()`. */
+  readonly readyAt: number;
+  /** Its last line so far. */
+  latest(): Readonly<Record<string, unknown>>;
+  /** Throws, with the end of what it said on standard error, when it is gone. */
+  check(): void;
+  /** SIGTERM, then waits for its end. May be called twice. */
+  stop(): Promise<void>;
+}
+
+export interface ChildOptions {
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Where its CPU profile goes when it ends. */
+  readonly profileDir?: string | undefined;
+}
+
+/** Starts a JavaScript file of the repository, and resolves with its ready line. */
+export async function startChild(
+  file: string,
+  args: readonly string[],
+  { env = process.env, profileDir }: ChildOptions = {},
+): Promise<Child> {
+  const profiling = profileDir === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profileDir}`];
+  const child = spawn(process.execPath, [...profiling, file, ...args], {
+    cwd: repository,
+    env,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const exit = once(child, "exit");
+  let said = "";
+  child.stderr.on("data", (data) => {
+    said = `${said}${data}`.slice(-4_000);
+  });
+  const hasEnded = () => child.exitCode !== null || child.signalCode !== null;
+  const check = () => {
+    if (hasEnded()) throw new Error(`${[file, ...args].join(" ")} ended (${child.exitCode ?? child.signalCode}): ${said.trim()}`);
+  };
+  let latest: Record<string, unknown> = {};
+  const first = new Promise<{ ready: Record<string, unknown>; readyAt: number }>((resolve, reject) => {
+    createInterface({ input: child.stdout }).on("line", (line) => {
+      const readyAt = performance.now();
+      latest = JSON.parse(line);
+      resolve({ ready: latest, readyAt });
+    });
+    exit.then(check).catch(reject);
+  });
+  return {
+    ...(await first),
+    pid: child.pid as number,
+    latest: () => latest,
+    check,
+    stop: async () => {
+      if (!hasEnded()) child.kill("SIGTERM");
+      await exit;
+    },
+  };
+}
+
+/** Runs a verb of `headrace` to its end. */
+export async function headrace(args: readonly string[], { env = process.env }: ChildOptions = {}): Promise<void> {
+  const child = spawn(process.execPath, [headraceFile, ...args], { cwd: repository, env, stdio: ["ignore", "ignore", "pipe"] });
+  let said = "";
+  child.stderr.on("data", (data) => {
+    said += data;
+  });
+  const [code] = await once(child, "exit");
+  if (code !== 0) throw new Error(`headrace ${args.join(" ")} ended with ${code}: ${said.trim()}`);
+}
+
+/** Ticks of the kernel's accounting a second: 100 on every Linux that Node runs on. */
+const ticks = 100;
+
+/** Seconds of processor time that a process has used so far, its own and the kernel's for it. Undefined outside of Linux. */
+export function cpuSeconds(pid: number): number | undefined {
+  try {
+    // The name of the program stands in brackets and may hold anything: fields are counted from behind it.
+    const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
+      .replace(/^.*\) /, "")
+      .split(" ");
+    return (Number(fields[11]) + Number(fields[12])) / ticks;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The command line of this repository. */
+export const headraceFile = fileURLToPath(new URL("../bin/headrace.js", import.meta.url));
+
+/** A field of `/proc/<pid>/status` in bytes: `VmRSS`, what is resident now; `VmHWM`, the most that ever was. Undefined outside of Linux. */
+export function residentBytes(pid: number, field: "VmRSS" | "VmHWM"): number | undefined {
+  try {
+    const kilobytes = new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+    return kilobytes === undefined ? undefined : Number(kilobytes) * 1_024;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,92 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Child, cpuSeconds, residentBytes } from "./child.ts";
+import type { Login } from "./data.ts";
+import type { BenchStack } from "./stack.ts";
+
+/** What every measurement is given. */
+export interface Bench {
+  readonly stack: BenchStack;
+  /** The same logins for all. */
+  readonly events: readonly Login[];
+  /** Where CPU profiles of the measured processes go. */
+  readonly profileDir: string | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** One process that does the whole job on its own, or the part of it that a raw limit is of. */
+export interface Contestant {
+  readonly name: string;
+  /** Puts the events where it will find them; not measured. */
+  prepare(bench: Bench): Promise<void>;
+  /** Resolves when it is connected and begins: the measured time starts with its ready line. */
+  start(bench: Bench): Promise<Child>;
+  /** How many events are done for good, acks included, as seen from outside. */
+  done(bench: Bench, child: Child): Promise<number>;
+  /** Whether the rows have to be there at the end. */
+  readonly makesRows: boolean;
+}
+
+export interface Run {
+  readonly eventsPerSecond: number;
+  /** The most memory that the process had. */
+  readonly rssBytes: number | undefined;
+  /** Processor time of the process alone, for each event: it hardly changes when others use the machine too. */
+  readonly cpuMicrosPerEvent: number | undefined;
+}
+
+const pollMs = 10;
+/** Nothing has moved for this long: something is wrong. */
+const stallMs = 60_000;
+
+/** One run: from the ready line until all events are done. The rows are counted afterwards, outside of the time. */
+export async function measureOnce(contestant: Contestant, bench: Bench): Promise<Run> {
+  const { stack, events } = bench;
+  await stack.reset();
+  await contestant.prepare(bench);
+  await stack.quiet();
+  const child = await contestant.start(bench);
+  const cpuBefore = cpuSeconds(child.pid);
+  try {
+    await until(events.length, child, { look: () => contestant.done(bench, child), signal: bench.signal });
+    const seconds = (performance.now() - child.readyAt) / 1_000;
+    const rssBytes = residentBytes(child.pid, "VmHWM");
+    const cpu = cpuBefore === undefined ? undefined : (cpuSeconds(child.pid) ?? 0) - cpuBefore;
+    if (contestant.makesRows) await verify(contestant.name, bench);
+    return { eventsPerSecond: events.length / seconds, rssBytes, cpuMicrosPerEvent: cpu && (cpu * 1e6) / events.length };
+  } finally {
+    await child.stop();
+  }
+}
+
+/** Looks again and again until `look` says `expected`. */
+export async function until(
+  expected: number,
+  child: Child,
+  { look, signal }: { readonly look: () => Promise<number>; readonly signal: AbortSignal },
+): Promise<void> {
+  let last = -1;
+  for (let since = performance.now(); ; await sleep(pollMs)) {
+    signal.throwIfAborted();
+    child.check();
+    const done = await look();
+    if (done >= expected) return;
+    if (done !== last) since = performance.now();
+    last = done;
+    if (performance.now() - since > stallMs)
+      throw new Error(`nothing has moved for ${stallMs / 1_000} s at ${done} of ${expected} events`);
+  }
+}
+
+const prints = new WeakMap<object, unknown>();
+
+/** The rows must be as many as the events, and those that the first contestant made: all do the same job. */
+async function verify(name: string, { stack, events }: Bench): Promise<void> {
+  const columns = "event_id, user_id, outcome, at, ip, session_id, method, reason, device, country";
+  const [found] = await stack.query(
+    `SELECT count() AS rows, toString(groupBitXor(cityHash64(${columns}))) AS print FROM login_events FINAL`,
+  );
+  if (Number(found?.["rows"]) !== events.length) throw new Error(`${name}: ${events.length} events made ${found?.["rows"]} rows`);
+  const print = prints.get(events) ?? found?.["print"];
+  prints.set(events, print);
+  if (print !== found?.["print"]) throw new Error(`${name}: its rows differ from those of the others`);
+}
