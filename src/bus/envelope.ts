@@ -12,6 +12,12 @@ export interface Envelope {
   readonly data: unknown;
 }
 
+/** Some envelopes by their index; an array will do. */
+export interface Envelopes {
+  readonly length: number;
+  at(index: number): Envelope | undefined;
+}
+
 /**
  * An envelope as the JSON that `headrace send` takes: how an event out of a frame is kept in the dead letters.
  * @throws RangeError where the data nests too deeply for JSON, TypeError where it holds what JSON cannot

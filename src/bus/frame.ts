@@ -14,7 +14,7 @@
 import { deflateRawSync, inflateRawSync } from "node:zlib";
 import { messageOf, TerminalError } from "../core/errors.ts";
 import { checksum, eventId } from "../core/hash.ts";
-import type { Envelope } from "./envelope.ts";
+import type { Envelope, Envelopes } from "./envelope.ts";
 import { type Fields, isNamed } from "./fields.ts";
 
 type Shape = readonly [type: string, fields: readonly string[] | null];
@@ -115,7 +115,7 @@ function fieldsOf(data: unknown): readonly string[] | null {
  * Decodes a frame's fields.
  * @throws TerminalError `frame.undecodable`, whose message says which part is wrong
  */
-export function decodeFrame(fields: Fields): readonly Envelope[] {
+export function decodeFrame(fields: Fields): Envelopes {
   const text = (name: string) => String(fields.get(name) ?? "");
   if (text("v") !== "1") throw undecodable(`its version is '${text("v")}', this reader knows 1`);
   const bytes = fields.get("d");
@@ -135,50 +135,65 @@ export function decodeFrame(fields: Fields): readonly Envelope[] {
   if (!Array.isArray(body?.id) || body.id.length !== count)
     throw undecodable(`it does not hold the ${count} events that it announces`);
   try {
-    return toEnvelopes(body, count);
+    return new FrameEnvelopes(body, count);
   } catch (error) {
     throw error instanceof TerminalError ? error : undecodable(messageOf(error));
   }
 }
 
-function toEnvelopes(body: Body, count: number): readonly Envelope[] {
-  const next = body.s.map(() => 0);
-  if (!body.s.every(isShape)) throw undecodable("a shape is not a type with its fields");
-  const envelopes: Envelope[] = new Array(count);
-  for (let i = 0; i < count; i++) {
-    const shape = body.i ? (body.i[i] as number) : 0;
-    const [type, fields] = body.s[shape] as Shape;
-    const columns = body.d[shape] as readonly (readonly unknown[])[];
-    const place = next[shape] as number;
-    next[shape] = place + 1;
-    let data: unknown;
-    if (fields) {
-      const object: Record<string, unknown> = {};
-      for (let k = 0; k < fields.length; k++) object[fields[k] as string] = (columns[k] as readonly unknown[])[place];
-      data = object;
-    } else {
-      data = columns[0]?.[place];
+/** The events of a decoded frame. Each is put together when it is asked for: most live as long as one stage call. */
+class FrameEnvelopes implements Envelopes {
+  readonly length: number;
+  readonly #body: Body;
+  /** The place of each event in the columns of its shape. */
+  readonly #places: Uint16Array;
+
+  /** @throws TerminalError, or whatever reading a body of another form throws */
+  constructor(body: Body, length: number) {
+    if (!body.s.every(isShape)) throw undecodable("a shape is not a type with its fields");
+    const places = new Uint16Array(length);
+    const next = body.s.map(() => 0);
+    for (let i = 0; i < length; i++) {
+      if (typeof body.id[i] !== "string" || typeof body.t[i] !== "number") throw undecodable(`event ${i} lacks its id or time`);
+      const shape = body.i ? (body.i[i] as number) : 0;
+      const place = next[shape];
+      if (place === undefined) throw undecodable(`event ${i} has no shape`);
+      places[i] = place;
+      next[shape] = place + 1;
     }
-    const id = body.id[i];
-    const time = body.t[i];
-    if (typeof id !== "string" || typeof time !== "number") throw undecodable(`event ${i} lacks its id or time`);
-    envelopes[i] = {
-      id: eventId(id),
+    // A column that is too short would make fields vanish.
+    if (
+      body.d.length !== body.s.length ||
+      body.d.some((columns, shape) => !areColumns(columns, body.s[shape] as Shape, next[shape] as number))
+    ) {
+      throw undecodable("its columns do not fit its events");
+    }
+    this.length = length;
+    this.#body = body;
+    this.#places = places;
+  }
+
+  at(index: number): Envelope {
+    const { s, i, id, t, src, tp, d } = this.#body;
+    const shape = i ? (i[index] as number) : 0;
+    const [type, fields] = s[shape] as Shape;
+    const columns = d[shape] as readonly (readonly unknown[])[];
+    const place = this.#places[index] as number;
+    return {
+      id: eventId(id[index] as string),
       type,
-      time,
-      source: textOf(body.src?.[i]),
-      traceparent: textOf(body.tp?.[i]),
-      data,
+      time: t[index] as number,
+      source: textOf(src?.[index]),
+      traceparent: textOf(tp?.[index]),
+      data: fields ? objectOf(fields, columns, place) : columns[0]?.[place],
     };
   }
-  // A column that is too short would have made fields vanish.
-  if (
-    body.d.length !== body.s.length ||
-    body.d.some((columns, shape) => !areColumns(columns, body.s[shape] as Shape, next[shape] as number))
-  ) {
-    throw undecodable("its columns do not fit its events");
-  }
-  return envelopes;
+}
+
+function objectOf(fields: readonly string[], columns: readonly (readonly unknown[])[], place: number): Record<string, unknown> {
+  const object: Record<string, unknown> = {};
+  for (let k = 0; k < fields.length; k++) object[fields[k] as string] = (columns[k] as readonly unknown[])[place];
+  return object;
 }
 
 /** `__proto__` is no field: assigning to it would change the object's prototype instead. Encoders keep such data whole. */

@@ -10,7 +10,18 @@ export const xxhash64 = (text: string): bigint => h64(text);
 /** xxhash64 with seed 0 of `bytes`, as 16 lower-case hexadecimal digits. */
 export const checksum = (bytes: Uint8Array): string => h64Raw(bytes).toString(16).padStart(16, "0");
 
-const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+/** For each ASCII code: 1 for a lower-case hexadecimal digit, 0 for anything else. */
+const isHex = Uint8Array.from({ length: 128 }, (_, code) => Number(/[0-9a-f]/.test(String.fromCharCode(code))));
+
+/** Whether the text is a UUID in lower case. Every event is asked: a table is twice as fast as a regular expression. */
+function isUuid(text: string): boolean {
+  if (text.length !== 36) return false;
+  for (let i = 0; i < 36; i++) {
+    const code = text.charCodeAt(i);
+    if (i === 8 || i === 13 || i === 18 || i === 23 ? code !== 45 : code > 127 || isHex[code] === 0) return false;
+  }
+  return true;
+}
 
 /** A UUID (version 8, RFC 9562) made from the SHA-256 of `text`: one text, one id, on every machine. */
 export function uuidOf(text: string): string {
@@ -21,8 +32,7 @@ export function uuidOf(text: string): string {
 
 /** An event's id as a lower-case UUID: itself where it is one, else the hash of it. */
 export function eventId(id: string): string {
-  if (id.length !== 36) return uuidOf(id);
-  if (uuidPattern.test(id)) return id;
+  if (isUuid(id)) return id;
   const lower = id.toLowerCase();
-  return uuidPattern.test(lower) ? lower : uuidOf(id);
+  return isUuid(lower) ? lower : uuidOf(id);
 }

@@ -1,4 +1,4 @@
-import { type Envelope, envelopeJson } from "../bus/envelope.ts";
+import { type Envelope, type Envelopes, envelopeJson } from "../bus/envelope.ts";
 import type { DeadLetterDraft } from "../bus/port.ts";
 import { uuidOf } from "../core/hash.ts";
 import type { Rejected } from "../sinks/port.ts";
@@ -15,7 +15,7 @@ export interface SinkRows {
 interface Span {
   readonly entry: string;
   readonly first: number;
-  readonly envelopes: readonly Envelope[];
+  readonly envelopes: Envelopes;
   readonly alone: boolean;
 }
 
@@ -61,7 +61,7 @@ export class Chunk implements Outcomes {
   }
 
   /** Opens an entry; `begin` is then called for each of its envelopes in turn. */
-  open(entry: string, envelopes: readonly Envelope[], alone: boolean): void {
+  open(entry: string, envelopes: Envelopes, alone: boolean): void {
     this.entries.push(entry);
     this.#spans.push({ entry, first: this.#events, envelopes, alone });
     this.#events += envelopes.length;
@@ -159,7 +159,7 @@ export class Chunk implements Outcomes {
       else high = middle - 1;
     }
     const { entry, first, envelopes, alone } = this.#spans[low] as Span;
-    const envelope = envelopes[event - first] as Envelope;
+    const envelope = envelopes.at(event - first) as Envelope;
     const original = alone ? undefined : originalOf(envelope);
     return { entry, index: event - first, type: envelope.type, eventId: envelope.id, original, ...letter };
   }

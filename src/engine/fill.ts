@@ -1,4 +1,4 @@
-import type { Envelope } from "../bus/envelope.ts";
+import type { Envelope, Envelopes } from "../bus/envelope.ts";
 import { EntryFields } from "../bus/fields.ts";
 import { announcedEvents, decodeFrame, isFrame } from "../bus/frame.ts";
 import type { Partition } from "../bus/partition.ts";
@@ -34,23 +34,22 @@ export function compileFill(pipeline: PipelinePlan, stream: StreamPlan, partitio
   return async (entries, { now, states }) => {
     const chunk = new Chunk(pipeline.name, derives, states);
     const read = entries.map((entry) => open(chunk, entry));
-    if (fold) {
-      const admitted = read.map((envelopes) => envelopes.map((envelope) => tryAdmit(envelope, now)));
-      await states.prefetch(fold.name, keysOf(admitted.flat(), fold.key));
-      for (const [i, envelopes] of read.entries()) {
-        for (const [k, envelope] of envelopes.entries()) await take(chunk, envelope, admitted[i]?.[k] as AdmittedEvent | Refusal);
-      }
-      return chunk;
-    }
-    for (const envelopes of read) {
-      for (const envelope of envelopes) {
-        const pending = take(chunk, envelope, tryAdmit(envelope, now));
+    const admitted = fold && read.map((envelopes) => admitAll(envelopes, now));
+    if (fold && admitted) await states.prefetch(fold.name, keysOf(admitted.flat(), fold.key));
+    for (const [i, envelopes] of read.entries()) {
+      for (let k = 0; k < envelopes.length; k++) {
+        const envelope = envelopes.at(k) as Envelope;
+        const pending = take(chunk, envelope, admitted?.[i]?.[k] ?? tryAdmit(envelope, now));
         // Awaiting what is no promise would cost a turn of the loop an event.
         if (pending) await pending;
       }
     }
     return chunk;
   };
+
+  function admitAll(envelopes: Envelopes, now: number): readonly (AdmittedEvent | Refusal)[] {
+    return Array.from({ length: envelopes.length }, (_, i) => tryAdmit(envelopes.at(i) as Envelope, now));
+  }
 
   /** Takes one event through the stages. A promise only where a stage returned one. */
   function take(chunk: Chunk, envelope: Envelope, event: AdmittedEvent | Refusal): void | Promise<void> {
@@ -83,7 +82,7 @@ export function compileFill(pipeline: PipelinePlan, stream: StreamPlan, partitio
     }
   }
 
-  function open(chunk: Chunk, { id, fields }: Entry): readonly Envelope[] {
+  function open(chunk: Chunk, { id, fields }: Entry): Envelopes {
     const refuse = (events: number, letter: { reason: string; error: string; type?: string; id?: string }) => {
       const { reason, error, type = "", id: of = uuidOf(`${partition.log}\n${id}`) } = letter;
       chunk.refuseEntry(id, events, { stage: "decode", reason, error, type, eventId: of });

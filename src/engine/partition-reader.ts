@@ -20,8 +20,11 @@ export interface ReaderDeps {
   readonly gauge: Gauge;
 }
 
-/** Entries of one read. A frame holds up to 500 events, so an entry counts for much more on a partition of ours. */
-const readCount = { frames: 40, plain: 5_000 } as const;
+/**
+ * Entries of one read. A frame holds up to 500 events, so an entry counts for much more on a partition of ours. Small reads
+ * keep few objects alive at once: with ten times as many the garbage collector took a fifth more of the processor.
+ */
+const readCount = { frames: 4, plain: 1_000 } as const;
 const doorbellMs = 1_000;
 const retryLimits = { initialMs: 50, maxMs: 5_000 } as const;
 

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { logins } from "../../pipelines/streams.ts";
-import { decodeFrame } from "../../src/bus/frame.ts";
 import { partitionsOf } from "../../src/bus/partition.ts";
+import { decodeAll } from "../support/decode-all.ts";
 import { startHeadraceRaw } from "../support/headrace.ts";
 import { type Operator, openOperator } from "../support/operator.ts";
 import { startOwnRedis } from "../support/own-redis.ts";
@@ -243,7 +243,7 @@ async function stored(url: string): Promise<readonly string[]> {
         const named = new Map(
           fields.flatMap((field, at) => (at % 2 === 0 ? [[String(field), fields[at + 1] as Buffer] as const] : [])),
         );
-        ids.push(...decodeFrame(named).map(({ id }) => id));
+        ids.push(...decodeAll(named).map(({ id }) => id));
       }
     }
     return ids;

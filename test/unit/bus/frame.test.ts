@@ -2,9 +2,10 @@ import { deflateRawSync } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Envelope } from "../../../src/bus/envelope.ts";
-import { announcedEvents, decodeFrame, encodeFrame, frameLimits } from "../../../src/bus/frame.ts";
+import { announcedEvents, encodeFrame, frameLimits } from "../../../src/bus/frame.ts";
 import { TerminalError } from "../../../src/core/errors.ts";
 import { checksum, eventId } from "../../../src/core/hash.ts";
+import { decodeAll } from "../../support/decode-all.ts";
 
 type Fields = ReadonlyMap<string, Buffer>;
 
@@ -77,7 +78,7 @@ describe("a frame", () => {
   it("gives back what was put in, whatever JSON it is, in both codecs", () => {
     fc.assert(
       fc.property(envelopes, fc.constantFrom("j" as const, "jz" as const), (all, codec) => {
-        const decoded = decodeFrame(fieldsOf(all, codec));
+        const decoded = decodeAll(fieldsOf(all, codec));
         expect(decoded).toEqual(throughJson(all));
         expect(decoded.map((one) => Object.keys((one.data ?? {}) as object))).toEqual(
           throughJson(all).map((one) => Object.keys((one.data ?? {}) as object)),
@@ -115,7 +116,7 @@ describe("a frame", () => {
   ])("keeps apart %s", (_, contents) => {
     const all = contents.map((content, n) => one(content, n));
     for (const codec of ["j", "jz"] as const) {
-      const decoded = decodeFrame(fieldsOf(all, codec));
+      const decoded = decodeAll(fieldsOf(all, codec));
       expect(decoded).toEqual(all);
       expect(decoded.map(({ data: got }) => JSON.stringify(got))).toEqual(all.map(({ data: sent }) => JSON.stringify(sent)));
     }
@@ -123,11 +124,11 @@ describe("a frame", () => {
 
   it("keeps types apart that look like a type with a field", () => {
     const all = [one({}, 0, "a\nb"), one({ b: 1 }, 1, "a"), one(null, 2, "a"), one(null, 3, "a\n")];
-    expect(decodeFrame(fieldsOf(all))).toEqual(all);
+    expect(decodeAll(fieldsOf(all))).toEqual(all);
   });
 
   it("leaves a field without a value out, as JSON does", () => {
-    expect(decodeFrame(fieldsOf([one({ a: undefined, b: 1 }), one({ b: 1 }, 1)])).map(({ data: got }) => got)).toEqual([
+    expect(decodeAll(fieldsOf([one({ a: undefined, b: 1 }), one({ b: 1 }, 1)])).map(({ data: got }) => got)).toEqual([
       { b: 1 },
       { b: 1 },
     ]);
@@ -137,7 +138,7 @@ describe("a frame", () => {
     const all = Array.from({ length: frameLimits.maxEvents }, (_, n) =>
       one({ [`field ${n % 200}`]: n, n }, n, n % 2 ? "odd" : "even"),
     );
-    for (const codec of ["j", "jz"] as const) expect(decodeFrame(fieldsOf(all, codec))).toEqual(all);
+    for (const codec of ["j", "jz"] as const) expect(decodeAll(fieldsOf(all, codec))).toEqual(all);
   });
 
   it("says in its fields how many events it holds, and from when to when", () => {
@@ -147,19 +148,19 @@ describe("a frame", () => {
 
   it("hashes an id that is no UUID into one, and writes it in lower case", () => {
     const body = { s: [["t", null]], id: ["A0000000-0000-4000-8000-00000000000F"], t: [0], d: [[[1]]] };
-    expect(decodeFrame(withBody(body))[0]?.id).toBe("a0000000-0000-4000-8000-00000000000f");
-    expect(decodeFrame(withBody({ ...body, id: ["order 7"] }))[0]?.id).toBe(eventId("order 7"));
+    expect(decodeAll(withBody(body))[0]?.id).toBe("a0000000-0000-4000-8000-00000000000f");
+    expect(decodeAll(withBody({ ...body, id: ["order 7"] }))[0]?.id).toBe(eventId("order 7"));
   });
 
   it("does not let a field reach the prototype of what it decodes", () => {
     const body = { s: [["t", ["__proto__"]]], id: ["x"], t: [0], d: [[[{ polluted: true }]]] };
-    expect(() => decodeFrame(withBody(body))).toThrow(/cannot be read/);
+    expect(() => decodeAll(withBody(body))).toThrow(/cannot be read/);
     expect(({} as Record<string, unknown>)["polluted"]).toBeUndefined();
   });
 
   const refusal = (fields: Fields): TerminalError => {
     try {
-      decodeFrame(fields);
+      decodeAll(fields);
     } catch (error) {
       expect(error).toBeInstanceOf(TerminalError);
       expect((error as TerminalError).code).toBe("frame.undecodable");
@@ -267,7 +268,7 @@ describe("a frame", () => {
       fc.property(body, fc.integer({ min: 0, max: 3 }), fc.constantFrom("j" as const, "jz" as const), (content, count, codec) => {
         const fields = withBody(content, count, codec);
         try {
-          for (const envelope of decodeFrame(fields)) {
+          for (const envelope of decodeAll(fields)) {
             decoded++;
             expect(
               typeof envelope.id === "string" && typeof envelope.type === "string" && typeof envelope.time === "number",

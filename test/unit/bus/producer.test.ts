@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import type { Envelope } from "../../../src/bus/envelope.ts";
-import { decodeFrame, frameLimits } from "../../../src/bus/frame.ts";
+import { frameLimits } from "../../../src/bus/frame.ts";
 import { MemoryBus } from "../../../src/bus/memory.ts";
 import { type Partition, partitionIndex, partitionsOf } from "../../../src/bus/partition.ts";
 import type { Bus, Fence } from "../../../src/bus/port.ts";
@@ -12,6 +12,7 @@ import { RetryableError, TerminalError } from "../../../src/core/errors.ts";
 import { type Logger, silentLogger } from "../../../src/core/log.ts";
 import { defineEvent } from "../../../src/dsl/event.ts";
 import { defineStream } from "../../../src/dsl/stream.ts";
+import { decodeAll } from "../../support/decode-all.ts";
 import { interpose } from "../../support/interpose.ts";
 import { thingHappened, things } from "../../support/things.ts";
 import { VirtualClock } from "../../support/virtual-clock.ts";
@@ -28,7 +29,7 @@ async function framesOf(bus: Bus, partition: Partition): Promise<readonly (reado
   const result = await bus.read(fence, { from: "new", after: "0-0", count: 10_000 });
   if (result.kind === "fenced") throw new Error("fenced");
   return result.entries.map(({ fields = [] }) =>
-    decodeFrame(new Map(fields.flatMap((name, i) => (i % 2 ? [] : [[String(name), fields[i + 1] as Buffer] as const])))),
+    decodeAll(new Map(fields.flatMap((name, i) => (i % 2 ? [] : [[String(name), fields[i + 1] as Buffer] as const])))),
   );
 }
 

@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { logins } from "../../../pipelines/streams.ts";
 import { EntryFields } from "../../../src/bus/fields.ts";
-import { decodeFrame } from "../../../src/bus/frame.ts";
 import { MemoryBus } from "../../../src/bus/memory.ts";
 import { type Partition, partitionsOf } from "../../../src/bus/partition.ts";
 import { Producer } from "../../../src/bus/producer.ts";
@@ -9,6 +8,7 @@ import { systemClock } from "../../../src/core/clock.ts";
 import { RetryableError } from "../../../src/core/errors.ts";
 import { silentLogger } from "../../../src/core/log.ts";
 import { StreamSink } from "../../../src/sinks/stream.ts";
+import { decodeAll } from "../../support/decode-all.ts";
 
 const stream = { ...logins.plan, layout: { kind: "partitioned", partitions: 1 } } as const;
 const [partition] = partitionsOf(stream) as [Partition];
@@ -34,7 +34,7 @@ describe("the stream sink", () => {
     await bus.acquire(partition, "x", { owner: "w", ttlMs: 60_000 });
     const read = await bus.read(fence, { from: "new", after: "0-0", count: 1_000 });
     const entries = read.kind === "entries" ? read.entries : [];
-    const ids = entries.flatMap(({ fields = [] }) => decodeFrame(new EntryFields(fields)).map(({ id }) => id));
+    const ids = entries.flatMap(({ fields = [] }) => decodeAll(new EntryFields(fields)).map(({ id }) => id));
     expect(ids).toEqual([...first, ...second].map(({ id }) => id));
   });
 
