@@ -128,7 +128,7 @@ describe("a worker", () => {
     const stream = things();
     const finished = copy(stream);
     await bench.send(stream.plan, events(400), 1);
-    bench.prepare(clickhouse(table).plan).failNext(1_000);
+    bench.prepare(clickhouse(table).plan).failNext(Number.POSITIVE_INFINITY);
     const worker = bench.start([finished], { maxInFlightRows: 100 });
     await bench.clock.advance(500);
     const { read } = await bench.audit(finished);
