@@ -1,9 +1,9 @@
 import { type Clock, systemClock } from "../../core/clock.ts";
 import { type Logger, silentLogger } from "../../core/log.ts";
 import type { ClickHouseSinkPlan } from "../../plan/plan.ts";
-import { retrying } from "../backoff.ts";
 import { createBatcher } from "../batcher.ts";
 import type { Sink } from "../port.ts";
+import { retrying } from "../retrying.ts";
 import type { ClickHouse } from "./client.ts";
 import { insertGroups, prepareInsert } from "./insert.ts";
 import { compileEncoder } from "./native/encoder.ts";

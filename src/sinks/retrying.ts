@@ -1,3 +1,4 @@
+import { backoffMs } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
 import { RetryableError } from "../core/errors.ts";
 import type { RetryPlan } from "../plan/plan.ts";
@@ -22,7 +23,7 @@ export async function retrying<Result>(plan: RetryPlan, deps: RetryDeps, call: (
       return await call();
     } catch (error) {
       if (!(error instanceof RetryableError)) throw error;
-      const waitMs = Math.round(deps.random() * Math.min(plan.maxMs, plan.initialMs * 2 ** Math.min(failed, 30)));
+      const waitMs = Math.round(backoffMs(failed, plan, deps.random));
       failed += 1;
       deps.onRetry(error, failed, waitMs);
       await deps.clock.sleep(waitMs, deps.signal);
