@@ -13,7 +13,7 @@ const path = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 const group = "raw-read";
 const logs = framePartitions.map((prefix) => `${prefix}:s`);
 /** Entries of one read, as the engine reads partitions of frames. */
-const readCount = 4;
+const readCount = 2;
 /** Rows of one insert, as a sink cuts them by default. */
 const blockRows = 20_000;
 

@@ -7,7 +7,8 @@ import type { StateDraft } from "../state/keyed-state.ts";
 
 /** Rows of one chunk for one sink, and the event behind each. */
 export interface SinkRows {
-  readonly rows: unknown[];
+  /** Let go of once they are written: a sink keeps what it needs. */
+  rows: unknown[];
   readonly events: number[];
 }
 

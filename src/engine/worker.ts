@@ -23,7 +23,7 @@ export interface WorkerOptions {
   readonly pipelines: readonly PipelinePlan[];
   /** How long a lease lives without renewal, milliseconds. @default 10000 */
   readonly leaseTtlMs?: number;
-  /** Rows read and not yet committed, over all partitions, above which nothing more is read. @default 40000 */
+  /** Rows read and not yet committed, over all partitions, above which nothing more is read. @default 60000 */
   readonly maxInFlightRows?: number;
 }
 
@@ -34,7 +34,7 @@ export interface WorkerOptions {
  * @throws whatever stops a pipeline (ConfigError), after all the others were stopped in order
  */
 export async function runWorker(options: WorkerOptions, deps: WorkerDeps, stop: AbortSignal): Promise<void> {
-  const { instance, leaseTtlMs = 10_000, maxInFlightRows = 40_000 } = options;
+  const { instance, leaseTtlMs = 10_000, maxInFlightRows = 60_000 } = options;
   const gauge = new Gauge(maxInFlightRows);
   const failed = new AbortController();
   const either = AbortSignal.any([stop, failed.signal]);

@@ -3,12 +3,12 @@ import { ConfigError } from "../core/errors.ts";
 import type { BatchPlan } from "../plan/plan.ts";
 import type { Rejected, Sink, WriteResult } from "./port.ts";
 
-/** How the batches of a sink are made ready and delivered. */
+/** How rows are made ready, and how batches of them are delivered. */
 export interface Delivery<Prepared> {
-  /** Makes a batch ready, on the processor: it runs while the batch before is under way. */
+  /** Makes rows ready, as soon as they are written: afterwards they are not kept. It runs while a delivery is under way. */
   prepare(rows: readonly object[]): Prepared;
-  /** Resolves when every row is confirmed or rejected. Retries by itself; what it throws is thrown to the writers. */
-  deliver(prepared: Prepared): Promise<readonly Rejected[]>;
+  /** Resolves when every row of the pieces is confirmed or rejected; indexes count on through the pieces. Retries by itself. */
+  deliver(pieces: readonly Prepared[]): Promise<readonly Rejected[]>;
 }
 
 export interface BatcherOptions {
@@ -21,38 +21,29 @@ export interface BatcherOptions {
 
 /** One call of `write`, with what is still to come of it. */
 interface Write {
-  readonly rows: readonly object[];
-  readonly bytesPerRow: number;
-  /** Rows that are in some batch already. */
-  taken: number;
   unsettled: number;
   readonly rejected: Rejected[];
   readonly resolve: (result: WriteResult) => void;
   readonly reject: (reason: unknown) => void;
 }
 
-/** Rows of one write in a batch, from `start` of the batch and from `from` of the write. */
-interface Segment {
+/** Rows of one write that stay together: from `from` of the write on. */
+interface Piece<Prepared> {
   readonly write: Write;
   readonly from: number;
-  readonly start: number;
   readonly count: number;
-}
-
-interface Batch {
-  readonly rows: readonly object[];
-  readonly segments: readonly Segment[];
+  readonly bytes: number;
+  readonly prepared: Prepared;
 }
 
 /**
  * Joins the writes of many writers into batches, and delivers them one after another.
  *
- * A batch is cut when it is full, or when the last delivery began `minIntervalMs` ago and none is under way. While one is under way,
- * a full batch is cut and prepared already, so that the next delivery begins at once.
+ * A batch is cut when it is full, or when the last delivery began `minIntervalMs` ago and none is under way.
  */
 export function createBatcher<Prepared>(delivery: Delivery<Prepared>, options: BatcherOptions): Sink {
   const { name, batch: limits, clock, signal } = options;
-  const queue: Write[] = [];
+  const queue: Piece<Prepared>[] = [];
   let queuedRows = 0;
   let queuedBytes = 0;
   let inFlightRows = 0;
@@ -65,7 +56,7 @@ export function createBatcher<Prepared>(delivery: Delivery<Prepared>, options: B
   const isFull = () => queuedRows >= limits.maxRows || queuedBytes >= limits.maxBytes;
 
   const onAbort = () => {
-    for (const write of queue.splice(0)) fail(write, signal.reason);
+    for (const { write } of queue.splice(0)) fail(write, signal.reason);
     queuedRows = 0;
     queuedBytes = 0;
     wake();
@@ -82,19 +73,12 @@ export function createBatcher<Prepared>(delivery: Delivery<Prepared>, options: B
       }
       if (rows.length === 0) return Promise.resolve({ rejected: [] });
       return new Promise((resolve, reject) => {
-        const bytesPerRow = bytes / rows.length;
-        queue.push({
-          rows: rows as readonly object[],
-          bytesPerRow,
-          taken: 0,
-          unsettled: rows.length,
-          rejected: [],
-          resolve,
-          reject,
-        });
+        const write: Write = { unsettled: rows.length, rejected: [], resolve, reject };
+        const pieces = cutUp(rows as readonly object[], bytes, write);
+        inFlightRows += rows.length;
+        queue.push(...pieces);
         queuedRows += rows.length;
         queuedBytes += bytes;
-        inFlightRows += rows.length;
         running ??= run();
         if (isFull()) wake();
       });
@@ -110,23 +94,28 @@ export function createBatcher<Prepared>(delivery: Delivery<Prepared>, options: B
     },
   };
 
+  /** The rows of one write, ready, in pieces that each fit a batch. Nearly always it is one. */
+  function cutUp(rows: readonly object[], bytes: number, write: Write): readonly Piece<Prepared>[] {
+    const bytesPerRow = bytes / rows.length;
+    const size = Math.max(
+      1,
+      Math.min(limits.maxRows, bytesPerRow > 0 ? Math.floor(limits.maxBytes / bytesPerRow) : limits.maxRows),
+    );
+    return Array.from({ length: Math.ceil(rows.length / size) }, (_, i) => {
+      const part = rows.length <= size ? rows : rows.slice(i * size, (i + 1) * size);
+      return { write, from: i * size, count: part.length, bytes: part.length * bytesPerRow, prepared: delivery.prepare(part) };
+    });
+  }
+
   /** Lives while there is something to deliver. */
   async function run(): Promise<void> {
     // Writers of the same turn share the first batch.
     await Promise.resolve();
-    let ready: (() => Promise<void>) | undefined;
-    while (queuedRows > 0 || ready !== undefined) {
-      if (ready === undefined) {
-        await moreRows();
-        if (queuedRows === 0) break;
-        ready = prepared();
-      }
+    while (queue.length > 0) {
+      await moreRows();
+      if (queue.length === 0) break;
       lastStart = clock.monotonic();
-      const underWay = ready();
-      ready = undefined;
-      await filled(underWay);
-      if (isFull()) ready = prepared();
-      await underWay;
+      await deliver(cut());
     }
     running = undefined;
   }
@@ -141,69 +130,41 @@ export function createBatcher<Prepared>(delivery: Delivery<Prepared>, options: B
     wake = () => {};
   }
 
-  /** Waits for a full batch, or for the delivery under way. */
-  async function filled(underWay: Promise<void>): Promise<void> {
-    // The request is written out first: encoding the next batch would keep it waiting.
-    await new Promise((resolve) => setImmediate(resolve));
-    if (isFull()) return;
-    await new Promise<void>((resolve) => {
-      wake = () => {
-        if (isFull() || signal.aborted) resolve();
-      };
-      void underWay.then(resolve);
-    });
-    wake = () => {};
-  }
-
-  /** Cuts a batch off the queue and makes it ready. The function delivers it and settles its writes; it never throws. */
-  function prepared(): () => Promise<void> {
-    const batch = cut();
-    let value: Prepared;
-    try {
-      value = delivery.prepare(batch.rows);
-    } catch (error) {
-      return async () => failAll(batch, error);
-    }
-    return async () => {
-      try {
-        settle(batch, await delivery.deliver(value));
-      } catch (error) {
-        failAll(batch, error);
-      }
-    };
-  }
-
-  function cut(): Batch {
-    const rows: object[] = [];
-    const segments: Segment[] = [];
+  /** Takes a batch off the queue: as many pieces as fit, and at least one. */
+  function cut(): readonly Piece<Prepared>[] {
+    let rows = 0;
     let bytes = 0;
-    while (rows.length < limits.maxRows && (bytes < limits.maxBytes || rows.length === 0)) {
-      const write = queue[0];
-      if (write === undefined) break;
-      const room = Math.min(
-        limits.maxRows - rows.length,
-        write.bytesPerRow > 0 ? Math.max(1, Math.ceil((limits.maxBytes - bytes) / write.bytesPerRow)) : Number.POSITIVE_INFINITY,
-      );
-      const count = Math.min(room, write.rows.length - write.taken);
-      segments.push({ write, from: write.taken, start: rows.length, count });
-      for (let i = 0; i < count; i++) rows.push(write.rows[write.taken + i] as object);
-      write.taken += count;
-      bytes += count * write.bytesPerRow;
-      if (write.taken === write.rows.length) queue.shift();
+    let count = 0;
+    for (const piece of queue) {
+      if (count > 0 && (rows + piece.count > limits.maxRows || bytes + piece.bytes > limits.maxBytes)) break;
+      rows += piece.count;
+      bytes += piece.bytes;
+      count++;
     }
-    queuedRows -= rows.length;
+    queuedRows -= rows;
     queuedBytes = queuedRows === 0 ? 0 : queuedBytes - bytes;
-    return { rows, segments };
+    return queue.splice(0, count);
   }
 
-  function settle(batch: Batch, rejected: readonly Rejected[]): void {
-    let segment = 0;
-    for (const { row, reason } of [...rejected].sort((a, b) => a.row - b.row)) {
-      while (row >= (batch.segments[segment] as Segment).start + (batch.segments[segment] as Segment).count) segment += 1;
-      const { write, from, start } = batch.segments[segment] as Segment;
-      write.rejected.push({ row: from + row - start, reason });
+  /** Delivers a batch and settles its writes. Never throws. */
+  async function deliver(batch: readonly Piece<Prepared>[]): Promise<void> {
+    try {
+      settle(batch, await delivery.deliver(batch.map(({ prepared }) => prepared)));
+    } catch (error) {
+      failAll(batch, error);
     }
-    for (const { write, count } of batch.segments) {
+  }
+
+  function settle(batch: readonly Piece<Prepared>[], rejected: readonly Rejected[]): void {
+    const sorted = [...rejected].sort((a, b) => a.row - b.row);
+    let start = 0;
+    let next = 0;
+    for (const { write, from, count } of batch) {
+      for (; next < sorted.length && (sorted[next] as Rejected).row < start + count; next++) {
+        const { row, reason } = sorted[next] as Rejected;
+        write.rejected.push({ row: from + row - start, reason });
+      }
+      start += count;
       if (write.unsettled === 0) continue;
       write.unsettled -= count;
       inFlightRows -= count;
@@ -211,21 +172,22 @@ export function createBatcher<Prepared>(delivery: Delivery<Prepared>, options: B
     }
   }
 
-  function failAll(batch: Batch, error: unknown): void {
+  function failAll(batch: readonly Piece<Prepared>[], error: unknown): void {
     const reason = signal.aborted ? signal.reason : error;
-    for (const { write } of batch.segments) {
-      if (write.unsettled === 0) continue;
-      // What is still queued of this write must not go on without it: its writer has been told that it failed.
-      if (write.taken < write.rows.length) {
-        queue.splice(queue.indexOf(write), 1);
-        queuedRows -= write.rows.length - write.taken;
-        queuedBytes = queuedRows === 0 ? 0 : queuedBytes - (write.rows.length - write.taken) * write.bytesPerRow;
+    const failed = new Set(batch.map(({ write }) => write));
+    // What is still queued of these writes must not go on without the rest: their writers have been told that they failed.
+    for (const piece of queue.splice(0)) {
+      if (!failed.has(piece.write)) queue.push(piece);
+      else {
+        queuedRows -= piece.count;
+        queuedBytes = queuedRows === 0 ? 0 : queuedBytes - piece.bytes;
       }
-      fail(write, reason);
     }
+    for (const write of failed) fail(write, reason);
   }
 
   function fail(write: Write, reason: unknown): void {
+    if (write.unsettled === 0) return;
     inFlightRows -= write.unsettled;
     write.unsettled = 0;
     write.reject(reason);

@@ -1,70 +1,120 @@
 import { TerminalError } from "../../core/errors.ts";
 import type { TablePlan } from "../../plan/table.ts";
 import type { Rejected } from "../port.ts";
-import type { EncodedBlock, Encoder } from "./native/encoder.ts";
-import { splitByPartition } from "./partitions.ts";
+import type { Encoder, RowFault } from "./native/encoder.ts";
+import { sliceBlock } from "./native/slice.ts";
+import { maxPartitionsPerInsert, splitByPartition } from "./partitions.ts";
 
-/** Rows that may go in together, encoded, and the index in the batch of each. */
-export interface Group {
-  readonly rows: readonly object[];
-  readonly indexes: readonly number[] | undefined;
-  readonly block: EncodedBlock;
+/** Rows encoded as soon as they were written. Only their bytes are kept: row objects that waited would burden the garbage collector. */
+export interface Piece {
+  /** Rows, refused ones included. */
+  readonly count: number;
+  readonly blocks: readonly Block[];
+  /** Rows that do not fit their columns. */
+  readonly faults: readonly RowFault[];
 }
 
-/** Encodes a batch, as one group or as several where it spans too many partitions. */
-export function prepareInsert(table: TablePlan, encode: Encoder, rows: readonly object[]): readonly Group[] {
-  const groups = splitByPartition(table, rows);
-  if (groups === undefined) return [{ rows, indexes: undefined, block: encode(rows) }];
-  return groups.map((indexes) => {
-    const members = indexes.map((index) => rows[index] as object);
-    return { rows: members, indexes, block: encode(members) };
+/** A Native block whose rows may go in together. */
+interface Block {
+  readonly bytes: Buffer;
+  /** For each row of the block, its index in the piece. */
+  readonly rows: readonly number[];
+  readonly partitions: ReadonlySet<number>;
+}
+
+/** Encodes rows, in one block, or in several where they span too many partitions. */
+export function prepareInsert(table: TablePlan, encode: Encoder, rows: readonly object[]): Piece {
+  const faults: RowFault[] = [];
+  const blocks = splitByPartition(table, rows).map(({ indexes, partitions }): Block => {
+    const indexOf = (row: number) => (indexes === undefined ? row : (indexes[row] as number));
+    const { bytes, kept, rejected } = encode(indexes === undefined ? rows : indexes.map((index) => rows[index] as object));
+    for (const fault of rejected) faults.push({ ...fault, rowIndex: indexOf(fault.rowIndex) });
+    return { bytes, rows: indexes === undefined ? kept : kept.map(indexOf), partitions };
   });
+  return { count: rows.length, blocks: blocks.filter((block) => block.rows.length > 0), faults };
 }
 
 export interface InsertDeps {
-  readonly encode: Encoder;
-  /** Inserts a block; waits and repeats by itself. Throws TerminalError when ClickHouse refuses the data. */
-  readonly send: (block: Buffer) => Promise<void>;
+  /** Inserts blocks; waits and repeats by itself. Throws TerminalError when ClickHouse refuses the data. */
+  readonly send: (blocks: Buffer) => Promise<void>;
   /** Throws ConfigError when the table is not the one that is defined. Asked once, before any row is blamed. */
   readonly verify: () => Promise<void>;
 }
 
+/** A block with the index of each of its rows in the batch. */
+interface Placed extends Block {
+  readonly base: number;
+}
+
 /**
- * Inserts a prepared batch. Rows that do not fit their columns are rejected. A block that ClickHouse refuses for its data is halved
- * again and again until the rows to blame stand alone and are rejected with ClickHouse's reason: k bad rows of n cost about 2 k log2(n) inserts.
- * Parts of a batch that failed may have gone in: inserting rows again changes nothing.
+ * Inserts a batch of pieces. Rows that do not fit their columns are rejected. What ClickHouse refuses for its data is halved, first
+ * into blocks, then into rows, until the rows to blame stand alone and are rejected with ClickHouse's reason: k bad rows of n cost
+ * about 2 k log2(n) inserts. Parts of a batch that failed may have gone in: inserting rows again changes nothing.
  */
-export async function insertGroups(groups: readonly Group[], deps: InsertDeps): Promise<readonly Rejected[]> {
+export async function insertPieces(pieces: readonly Piece[], deps: InsertDeps): Promise<readonly Rejected[]> {
   const rejected: Rejected[] = [];
-  let verified: Promise<void> | undefined;
-  for (const { rows, indexes, block } of groups) {
-    const indexInBatch = (index: number) => (indexes === undefined ? index : (indexes[index] as number));
-    for (const { rowIndex, column, reason } of block.rejected)
-      rejected.push({ row: indexInBatch(rowIndex), reason: `${column} ${reason}` });
-    await insertBlock({ bytes: block.bytes, kept: block.kept }, (index) => rows[index] as object, indexInBatch);
+  const placed: Placed[] = [];
+  let base = 0;
+  for (const { count, blocks, faults } of pieces) {
+    for (const { rowIndex, column, reason } of faults) rejected.push({ row: base + rowIndex, reason: `${column} ${reason}` });
+    for (const block of blocks) placed.push({ ...block, base });
+    base += count;
   }
+  let verified: Promise<void> | undefined;
+  for (const insert of joined(placed)) await insertBlocks(insert);
   return rejected;
 
-  async function insertBlock(
-    block: { readonly bytes: Buffer; readonly kept: readonly number[] },
-    rowAt: (index: number) => object,
-    indexInBatch: (index: number) => number,
-  ): Promise<void> {
-    if (block.kept.length === 0) return;
+  /** Why ClickHouse refuses the data of some; `undefined` when all are in. */
+  async function refusalOf(bytes: Buffer): Promise<TerminalError | undefined> {
     try {
-      await deps.send(block.bytes);
+      await deps.send(bytes);
+      return undefined;
     } catch (error) {
       if (!(error instanceof TerminalError)) throw error;
       verified ??= deps.verify();
       await verified;
-      if (block.kept.length === 1) {
-        rejected.push({ row: indexInBatch(block.kept[0] as number), reason: error.message });
-        return;
-      }
-      const middle = block.kept.length >> 1;
-      for (const half of [block.kept.slice(0, middle), block.kept.slice(middle)]) {
-        await insertBlock({ bytes: deps.encode(half.map(rowAt)).bytes, kept: half }, rowAt, indexInBatch);
-      }
+      return error;
     }
   }
+
+  async function insertBlocks(blocks: readonly Placed[]): Promise<void> {
+    const [first] = blocks;
+    if (first === undefined) return;
+    if (blocks.length === 1) return insertRows(first, 0, first.rows.length);
+    if ((await refusalOf(Buffer.concat(blocks.map(({ bytes }) => bytes)))) === undefined) return;
+    const middle = blocks.length >> 1;
+    await insertBlocks(blocks.slice(0, middle));
+    await insertBlocks(blocks.slice(middle));
+  }
+
+  async function insertRows(block: Placed, from: number, to: number): Promise<void> {
+    const isWhole = from === 0 && to === block.rows.length;
+    const refusal = await refusalOf(isWhole ? block.bytes : sliceBlock(block.bytes, from, to));
+    if (refusal === undefined) return;
+    if (to - from === 1) {
+      rejected.push({ row: block.base + (block.rows[from] as number), reason: refusal.message });
+      return;
+    }
+    const middle = (from + to) >> 1;
+    await insertRows(block, from, middle);
+    await insertRows(block, middle, to);
+  }
+}
+
+/** Blocks that one insert can take, in their order: together they touch no more partitions than one may. */
+function joined(blocks: readonly Placed[]): readonly (readonly Placed[])[] {
+  const inserts: Placed[][] = [];
+  let partitions = new Set<number>();
+  for (const block of blocks) {
+    const union = new Set([...partitions, ...block.partitions]);
+    const last = inserts.at(-1);
+    if (last && union.size <= maxPartitionsPerInsert) {
+      last.push(block);
+      partitions = union;
+    } else {
+      inserts.push([block]);
+      partitions = new Set(block.partitions);
+    }
+  }
+  return inserts;
 }

@@ -7,13 +7,21 @@ export const maxPartitionsPerInsert = 10;
 
 const dayMs = 86_400_000;
 
+/** Rows that may go in together. */
+export interface PartitionGroup {
+  /** Which rows, in order; `undefined` for all of them, which is nearly always. */
+  readonly indexes: readonly number[] | undefined;
+  /** The partitions that they touch, as numbers that tell them apart. */
+  readonly partitions: ReadonlySet<number>;
+}
+
 /**
- * Splits rows so that no group spans more than `maxPartitionsPerInsert` partitions of the table; each group lists indexes, in order.
- * `undefined` when all rows may go together, which is nearly always. Rows without a valid time stay with the first group.
+ * Splits rows so that no group spans more than `maxPartitionsPerInsert` partitions of the table. Rows without a valid time stay
+ * with the first group.
  */
-export function splitByPartition(table: TablePlan, rows: readonly object[]): readonly (readonly number[])[] | undefined {
+export function splitByPartition(table: TablePlan, rows: readonly object[]): readonly PartitionGroup[] {
   const { partitionBy } = table;
-  if (partitionBy === undefined) return undefined;
+  if (partitionBy === undefined) return [{ indexes: undefined, partitions: new Set() }];
   const fallback = table.columns.find((column) => column.name === partitionBy.column)?.fallback;
   const bucketOf = (row: object): number => {
     const value = (row as Record<string, unknown> | null | undefined)?.[partitionBy.column] ?? fallback;
@@ -30,11 +38,14 @@ export function splitByPartition(table: TablePlan, rows: readonly object[]): rea
     if (bucket !== last) buckets.add(bucket);
     last = bucket;
   }
-  if (buckets.size <= maxPartitionsPerInsert) return undefined;
+  if (buckets.size <= maxPartitionsPerInsert) return [{ indexes: undefined, partitions: buckets }];
 
-  const groupOf = new Map<number, number>();
-  for (const bucket of [...buckets].sort((a, b) => a - b)) groupOf.set(bucket, Math.floor(groupOf.size / maxPartitionsPerInsert));
-  const groups = Array.from({ length: Math.ceil(buckets.size / maxPartitionsPerInsert) }, (): number[] => []);
-  rows.forEach((row, index) => groups[groupOf.get(bucketOf(row)) as number]?.push(index));
+  const sorted = [...buckets].sort((a, b) => a - b);
+  const groups = Array.from({ length: Math.ceil(sorted.length / maxPartitionsPerInsert) }, (_, i) => ({
+    indexes: [] as number[],
+    partitions: new Set(sorted.slice(i * maxPartitionsPerInsert, (i + 1) * maxPartitionsPerInsert)),
+  }));
+  const groupOf = new Map(groups.flatMap((group) => [...group.partitions].map((bucket) => [bucket, group] as const)));
+  rows.forEach((row, index) => groupOf.get(bucketOf(row))?.indexes.push(index));
   return groups;
 }

@@ -5,7 +5,7 @@ import { createBatcher } from "../batcher.ts";
 import type { Sink } from "../port.ts";
 import { retrying } from "../retrying.ts";
 import type { ClickHouse } from "./client.ts";
-import { insertGroups, prepareInsert } from "./insert.ts";
+import { insertPieces, prepareInsert } from "./insert.ts";
 import { compileEncoder } from "./native/encoder.ts";
 import { verifyColumns } from "./verify-columns.ts";
 
@@ -19,8 +19,9 @@ export interface ClickHouseSinkDeps {
 }
 
 /**
- * The sink of one table. All writers of the table in a process share it: it joins their rows into batches, keeps one insert under way
- * and encodes the next batch meanwhile. For that, writers must let rows of two batches be in flight.
+ * The sink of one table. All writers of the table in a process share it: it encodes rows as they are written, joins them into
+ * batches and keeps one insert under way, while the next batch is being encoded. For that, writers must let rows of two batches be
+ * in flight.
  *
  * - A row that does not fit its columns, or that ClickHouse refuses for its values, is rejected by itself.
  * - While ClickHouse is away or overloaded the same rows are tried again, until they are in or `signal` aborts.
@@ -43,7 +44,7 @@ export function createClickHouseSink(plan: ClickHouseSinkPlan, deps: ClickHouseS
   return createBatcher(
     {
       prepare: (rows) => prepareInsert(table, encode, rows),
-      deliver: (groups) => insertGroups(groups, { encode, send, verify }),
+      deliver: (pieces) => insertPieces(pieces, { send, verify }),
     },
     { name: table.name, batch: plan.batch, clock, signal },
   );
