@@ -97,18 +97,22 @@ const withoutPassword = (url: string): string => url.replace(/\/\/[^@/]*@/, "//"
 
 /** A client of the Temporal server; Temporal's own variables and configuration file say the rest (namespace, TLS, API key). */
 export async function openTemporal(where: Whereabouts) {
-  const [{ Client, Connection }, { loadClientConnectConfig }] = await Promise.all([
-    import("@temporalio/client"),
-    import("@temporalio/envconfig"),
-  ]);
-  const { connectionOptions, namespace } = loadClientConnectConfig();
-  const address = process.env.TEMPORAL_ADDRESS ? connectionOptions.address : addressOf("temporal", where);
+  const { Client, Connection } = await import("@temporalio/client");
+  const { options, namespace } = await temporalConfig(where);
   try {
-    const connection = await Connection.connect({ ...connectionOptions, ...(address !== undefined && { address }) });
+    const connection = await Connection.connect(options);
     return { connection, client: new Client({ connection, ...(namespace !== undefined && { namespace }) }) };
   } catch (error) {
-    throw temporalAway(address, error);
+    throw temporalAway(options.address, error);
   }
+}
+
+/** How to reach Temporal, for clients and for workers. */
+export async function temporalConfig(where: Whereabouts) {
+  const { loadClientConnectConfig } = await import("@temporalio/envconfig");
+  const { connectionOptions, namespace } = loadClientConnectConfig();
+  const address = process.env.TEMPORAL_ADDRESS ? connectionOptions.address : addressOf("temporal", where);
+  return { options: { ...connectionOptions, ...(address !== undefined && { address }) }, namespace };
 }
 
 export const temporalAway = (address: string | undefined, error: unknown): RetryableError =>

@@ -3,6 +3,7 @@ import { app } from "../../pipelines/index.ts";
 import { partitionsOf } from "../../src/bus/partition.ts";
 import { openRedisBus } from "../../src/bus/redis/bus.ts";
 import { silentLogger } from "../../src/core/log.ts";
+import type { Audit } from "../../src/engine/audit.ts";
 import { type Headrace, headrace, type Ran, startHeadrace, tryHeadrace } from "./headrace.ts";
 import { clickhouseDatabase, redisUrl, temporalAddress } from "./services.ts";
 
@@ -19,17 +20,7 @@ export interface LagLine {
 }
 
 /** A line of `headrace audit --json`. */
-export interface AuditLine {
-  readonly pipeline: string;
-  readonly read: number;
-  readonly delivered: number;
-  readonly dropped: Readonly<Record<string, number>>;
-  readonly deadLettered: Readonly<Record<string, number>>;
-  readonly duplicate: number;
-  readonly late: number;
-  readonly inFlight: number;
-  readonly balanced: boolean;
-}
+export type AuditLine = Audit;
 
 /** A line of `headrace dlq show --json`; `dlq ls` leaves the last two out. */
 export interface DeadLetterLine {

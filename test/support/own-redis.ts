@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { vi } from "vitest";
@@ -9,6 +8,7 @@ import { silentLogger } from "../../src/core/log.ts";
 import { findProgram } from "../../src/stack/binaries/find-program.ts";
 import { redisProgram } from "../../src/stack/binaries/programs.ts";
 import { redisPlan } from "../../src/stack/services/redis-plan.ts";
+import { freePort } from "./free-port.ts";
 
 /** A Redis of one test alone, which may do to it what it likes. It writes to disk before it answers (`appendfsync always`). */
 export interface OwnRedis {
@@ -51,13 +51,4 @@ export async function startOwnRedis(): Promise<OwnRedis> {
       await rm(dir, { recursive: true, force: true });
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, "close");
-  return port;
 }

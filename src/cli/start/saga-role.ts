@@ -5,7 +5,7 @@ import { ConfigError, TerminalError } from "../../core/errors.ts";
 import { eventId } from "../../core/hash.ts";
 import { sinksOf } from "../../plan/plan.ts";
 import { findModule, loadModule } from "../load-app.ts";
-import { addressOf, openBus, temporalAway } from "../services.ts";
+import { addressOf, openBus, temporalAway, temporalConfig } from "../services.ts";
 import type { Role, RoleContext } from "./role.ts";
 
 type Activities = Record<string, (...args: never[]) => Promise<unknown>>;
@@ -14,7 +14,6 @@ type Activities = Record<string, (...args: never[]) => Promise<unknown>>;
 export const sagaRole: Role = async (context) => {
   const { app, logger, where, instance } = context;
   const { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } = await import("@temporalio/worker");
-  const { loadClientConnectConfig } = await import("@temporalio/envconfig");
   Runtime.install({
     logger: new DefaultLogger("WARN", ({ level, message, meta }) => log(level, message, meta)),
     shutdownSignals: [],
@@ -46,13 +45,10 @@ export const sagaRole: Role = async (context) => {
   const activities = createActivities({ redis: deps.redis, announce: deps.announce });
 
   const workflowBundle = await bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger("ERROR") });
-  const { connectionOptions, namespace = "default" } = loadClientConnectConfig();
-  const address = process.env.TEMPORAL_ADDRESS ? connectionOptions.address : addressOf("temporal", where);
-  const connection = await NativeConnection.connect({ ...connectionOptions, ...(address !== undefined && { address }) }).catch(
-    (error) => {
-      throw temporalAway(address, error);
-    },
-  );
+  const { options, namespace = "default" } = await temporalConfig(where);
+  const connection = await NativeConnection.connect(options).catch((error) => {
+    throw temporalAway(options.address, error);
+  });
   const workers = await Promise.all(
     [...taskQueues].map((taskQueue) =>
       Worker.create({
