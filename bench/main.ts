@@ -19,7 +19,7 @@ export interface BenchOptions {
   /** Some of `measurements`; all but `memory` where it is left out. */
   readonly only?: readonly string[] | undefined;
   readonly runs: number;
-  /** Events of a run. @default 400,000; 10,000,000 for `memory` */
+  /** Events of a run. @default 1,000,000; 10,000,000 for `memory` */
   readonly events?: number | undefined;
   /** A directory for CPU profiles of the measured processes. */
   readonly profileDir?: string | undefined;
@@ -47,7 +47,7 @@ export async function runBench(
   try {
     const wanted = contestants.filter(({ name }) => isWanted(name));
     if (wanted.length > 0) {
-      const bench: Bench = { stack, events: makeLogins(events ?? 400_000), profileDir, signal };
+      const bench: Bench = { stack, events: makeLogins(events ?? 1_000_000), profileDir, signal };
       lines.push(
         ...toLines(await interleave(wanted, bench, { runs, say }), { events: bench.events.length, versions: stack.versions }),
       );

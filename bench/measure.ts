@@ -34,7 +34,9 @@ export interface Run {
   readonly cpuMicrosPerEvent: number | undefined;
 }
 
-const pollMs = 10;
+/** Looking costs what is measured: it is done at this part of the time that the rest will take, and at least this often. */
+const pollPart = 1 / 4;
+const pollMs = { min: 5, max: 250 } as const;
 /** Nothing has moved for this long: something is wrong. */
 const stallMs = 60_000;
 
@@ -64,16 +66,20 @@ export async function until(
   child: Child,
   { look, signal }: { readonly look: () => Promise<number>; readonly signal: AbortSignal },
 ): Promise<void> {
+  const began = performance.now();
   let last = -1;
-  for (let since = performance.now(); ; await sleep(pollMs)) {
+  let moved = began;
+  for (;;) {
     signal.throwIfAborted();
     child.check();
     const done = await look();
     if (done >= expected) return;
-    if (done !== last) since = performance.now();
+    const now = performance.now();
+    if (done !== last) moved = now;
     last = done;
-    if (performance.now() - since > stallMs)
-      throw new Error(`nothing has moved for ${stallMs / 1_000} s at ${done} of ${expected} events`);
+    if (now - moved > stallMs) throw new Error(`nothing has moved for ${stallMs / 1_000} s at ${done} of ${expected} events`);
+    const restMs = done > 0 ? ((now - began) / done) * (expected - done) : 0;
+    await sleep(Math.min(pollMs.max, Math.max(pollMs.min, restMs * pollPart)));
   }
 }
 

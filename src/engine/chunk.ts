@@ -12,12 +12,19 @@ export interface SinkRows {
   readonly events: number[];
 }
 
-/** Where an event of the chunk came from. `alone`: its entry holds nothing else, so the entry itself is the original. */
-interface Span {
-  readonly entry: string;
-  readonly first: number;
-  readonly envelopes: Envelopes;
+/** An entry that was decoded. */
+export interface OpenedEntry {
+  readonly id: string;
+  readonly events: number;
+  /** Its entry holds nothing but one event, so the entry itself is the original. */
   readonly alone: boolean;
+  /** Decodes it once more. Events that waited for their commit would burden the garbage collector; hardly any is asked for again. */
+  readonly decode: () => Envelopes;
+}
+
+/** Where events of the chunk came from, from number `first` on. */
+interface Span extends OpenedEntry {
+  readonly first: number;
 }
 
 interface EventDraftRow {
@@ -48,6 +55,7 @@ export class Chunk implements Outcomes {
   #events = 0;
   #current = -1;
   #envelope: Envelope | undefined;
+  #decoded: { readonly span: Span; readonly envelopes: Envelopes } | undefined;
   #state = undecided;
   #reason = "";
   #derived = 0;
@@ -62,10 +70,10 @@ export class Chunk implements Outcomes {
   }
 
   /** Opens an entry; `begin` is then called for each of its envelopes in turn. */
-  open(entry: string, envelopes: Envelopes, alone: boolean): void {
-    this.entries.push(entry);
-    this.#spans.push({ entry, first: this.#events, envelopes, alone });
-    this.#events += envelopes.length;
+  open(entry: OpenedEntry): void {
+    this.entries.push(entry.id);
+    this.#spans.push({ ...entry, first: this.#events });
+    this.#events += entry.events;
   }
 
   begin(envelope: Envelope): void {
@@ -159,10 +167,16 @@ export class Chunk implements Outcomes {
       if ((this.#spans[middle] as Span).first <= event) low = middle;
       else high = middle - 1;
     }
-    const { entry, first, envelopes, alone } = this.#spans[low] as Span;
-    const envelope = envelopes.at(event - first) as Envelope;
-    const original = alone ? undefined : originalOf(envelope);
-    return { entry, index: event - first, type: envelope.type, eventId: envelope.id, original, ...letter };
+    const span = this.#spans[low] as Span;
+    const index = event - span.first;
+    const envelope = event === this.#current ? (this.#envelope as Envelope) : this.#decodeAgain(span, index);
+    const original = span.alone ? undefined : originalOf(envelope);
+    return { entry: span.id, index, type: envelope.type, eventId: envelope.id, original, ...letter };
+  }
+
+  #decodeAgain(span: Span, index: number): Envelope {
+    if (this.#decoded?.span !== span) this.#decoded = { span, envelopes: span.decode() };
+    return this.#decoded.envelopes.at(index) as Envelope;
   }
 }
 

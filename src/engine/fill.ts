@@ -94,12 +94,14 @@ export function compileFill(pipeline: PipelinePlan, stream: StreamPlan, partitio
     if (!isFrame(fields)) {
       const plain = decodePlainEntry(partition.log, id, named);
       if (plain.kind === "refused") return refuse(1, plain);
-      chunk.open(id, [plain.envelope], true);
-      return [plain.envelope];
+      // One event is as small as its fields.
+      const envelopes = [plain.envelope];
+      chunk.open({ id, events: 1, alone: true, decode: () => envelopes });
+      return envelopes;
     }
     try {
       const envelopes = decodeFrame(named);
-      chunk.open(id, envelopes, false);
+      chunk.open({ id, events: envelopes.length, alone: false, decode: () => decodeFrame(named) });
       return envelopes;
     } catch (error) {
       return refuse(announcedEvents(fields[9]), { reason: "undecodable", error: messageOf(error) });

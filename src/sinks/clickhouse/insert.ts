@@ -17,21 +17,25 @@ export interface Piece {
 /** A Native block whose rows may go in together. */
 interface Block {
   readonly bytes: Buffer;
-  /** For each row of the block, its index in the piece. */
-  readonly rows: readonly number[];
+  readonly count: number;
+  /** For each row of the block, its index in the piece; `undefined` where they are the same. */
+  readonly indexes: readonly number[] | undefined;
   readonly partitions: ReadonlySet<number>;
 }
+
+const indexIn = (indexes: readonly number[] | undefined, row: number): number =>
+  indexes === undefined ? row : (indexes[row] as number);
 
 /** Encodes rows, in one block, or in several where they span too many partitions. */
 export function prepareInsert(table: TablePlan, encode: Encoder, rows: readonly object[]): Piece {
   const faults: RowFault[] = [];
   const blocks = splitByPartition(table, rows).map(({ indexes, partitions }): Block => {
-    const indexOf = (row: number) => (indexes === undefined ? row : (indexes[row] as number));
-    const { bytes, kept, rejected } = encode(indexes === undefined ? rows : indexes.map((index) => rows[index] as object));
-    for (const fault of rejected) faults.push({ ...fault, rowIndex: indexOf(fault.rowIndex) });
-    return { bytes, rows: indexes === undefined ? kept : kept.map(indexOf), partitions };
+    const given = indexes === undefined ? rows : indexes.map((index) => rows[index] as object);
+    const { bytes, rows: count, kept, rejected } = encode(given);
+    for (const fault of rejected) faults.push({ ...fault, rowIndex: indexIn(indexes, fault.rowIndex) });
+    return { bytes, count, indexes: kept && indexes ? kept.map((row) => indexes[row] as number) : (kept ?? indexes), partitions };
   });
-  return { count: rows.length, blocks: blocks.filter((block) => block.rows.length > 0), faults };
+  return { count: rows.length, blocks: blocks.filter(({ count }) => count > 0), faults };
 }
 
 export interface InsertDeps {
@@ -80,7 +84,7 @@ export async function insertPieces(pieces: readonly Piece[], deps: InsertDeps): 
   async function insertBlocks(blocks: readonly Placed[]): Promise<void> {
     const [first] = blocks;
     if (first === undefined) return;
-    if (blocks.length === 1) return insertRows(first, 0, first.rows.length);
+    if (blocks.length === 1) return insertRows(first, 0, first.count);
     if ((await refusalOf(Buffer.concat(blocks.map(({ bytes }) => bytes)))) === undefined) return;
     const middle = blocks.length >> 1;
     await insertBlocks(blocks.slice(0, middle));
@@ -88,11 +92,11 @@ export async function insertPieces(pieces: readonly Piece[], deps: InsertDeps): 
   }
 
   async function insertRows(block: Placed, from: number, to: number): Promise<void> {
-    const isWhole = from === 0 && to === block.rows.length;
+    const isWhole = from === 0 && to === block.count;
     const refusal = await refusalOf(isWhole ? block.bytes : sliceBlock(block.bytes, from, to));
     if (refusal === undefined) return;
     if (to - from === 1) {
-      rejected.push({ row: block.base + (block.rows[from] as number), reason: refusal.message });
+      rejected.push({ row: block.base + indexIn(block.indexes, from), reason: refusal.message });
       return;
     }
     const middle = (from + to) >> 1;

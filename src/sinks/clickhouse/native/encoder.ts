@@ -21,8 +21,8 @@ export interface EncodedBlock {
   readonly rows: number;
   /** In the order of the rows. */
   readonly rejected: readonly RowFault[];
-  /** For each row of the block, its index among the rows given. */
-  readonly kept: readonly number[];
+  /** For each row of the block, its index among the rows given; `undefined` where all were kept, which is nearly always. */
+  readonly kept: readonly number[] | undefined;
 }
 
 export type Encoder = (rows: readonly object[]) => EncodedBlock;
@@ -41,10 +41,10 @@ export function compileEncoder(table: TablePlan): Encoder {
 
   return (rows) => {
     const faults = encode(rows);
-    if (faults.size === 0) return { bytes: copyOf(writer), rows: rows.length, rejected: [], kept: countingTo(rows.length) };
+    if (faults.size === 0) return { bytes: copyOf(writer), rows: rows.length, rejected: [], kept: undefined };
 
     const rejected = [...faults.values()].sort((a, b) => a.rowIndex - b.rowIndex);
-    const kept = countingTo(rows.length).filter((index) => !faults.has(index));
+    const kept = [...rows.keys()].filter((index) => !faults.has(index));
     const left = kept.map((index) => rows[index] as object);
     if (left.length === 0) return { bytes: Buffer.alloc(0), rows: 0, rejected, kept };
     encode(left);
@@ -72,12 +72,6 @@ export function compileEncoder(table: TablePlan): Encoder {
 
 /** The writer is used again for the next block while this one is still being sent. */
 const copyOf = (writer: Writer): Buffer => Buffer.from(writer.bytes.subarray(0, writer.position));
-
-function countingTo(length: number): number[] {
-  const numbers = new Array<number>(length);
-  for (let i = 0; i < length; i++) numbers[i] = i;
-  return numbers;
-}
 
 /** The cells of one column; `undefined` has become the fallback, or null where the column may be. */
 function gather(rows: readonly object[], column: ColumnPlan): unknown[] {
