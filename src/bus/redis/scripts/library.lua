@@ -37,7 +37,7 @@ end
 -- Makes the group, unless it is there. A new one begins at the first entry, never at '$': what was sent before the pipeline's
 -- first start is read too. One that somebody removed begins again behind what is settled, and what it was given counts as unread.
 local function begin(lease, log, open, ledger, group, is_main)
-  local floor = is_main and redis.call('HGET', lease, 'floor') or '0-0'
+  local floor = is_main and redis.call('HGET', lease, 'floor')
   local made = redis.pcall('XGROUP', 'CREATE', log, group, floor or '0-0', 'MKSTREAM')
   if made.err then return made end
   local flight = tonumber(redis.call('HGET', lease, 'flight:' .. log) or '0')
