@@ -170,6 +170,12 @@ export class MemoryBus implements Bus {
     return id;
   }
 
+  /** What an XRANGE over the whole log does. */
+  entriesOf(partition: Partition): readonly { readonly id: string; readonly fields: readonly Buffer[] }[] {
+    const log = this.#log(partition);
+    return log.ids.map((id) => ({ id, fields: log.fieldsOf(id) ?? [] }));
+  }
+
   /** What an operator's XDEL or XTRIM does. */
   removeEntries(partition: Partition, ids: readonly string[]): void {
     this.#log(partition).remove(ids);
@@ -182,8 +188,7 @@ export class MemoryBus implements Bus {
   }
 
   async wait(watches: readonly Watch[], timeoutMs: number, signal: AbortSignal): Promise<void> {
-    const rings = () =>
-      watches.some(({ partition, after }) => this.#log(partition).ids.some((id) => isBefore(after, id)));
+    const rings = () => watches.some(({ partition, after }) => this.#log(partition).ids.some((id) => isBefore(after, id)));
     if (rings()) return;
     const heard = new AbortController();
     const listener = () => {

@@ -28,7 +28,15 @@ export function partitionsOf(stream: StreamPlan): readonly Partition[] {
   return Array.from({ length: stream.layout.partitions }, (_, index) => {
     const digits = String(index).padStart(2, "0");
     const prefix = `hr:{${stream.name}:${digits}}`;
-    return { stream: stream.name, index, name: `${stream.name}/${digits}`, log: `${prefix}:s`, prefix, adopted: false, side: "main" };
+    return {
+      stream: stream.name,
+      index,
+      name: `${stream.name}/${digits}`,
+      log: `${prefix}:s`,
+      prefix,
+      adopted: false,
+      side: "main",
+    };
   });
 }
 

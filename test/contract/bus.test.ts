@@ -308,7 +308,10 @@ describe.each(Object.entries(twins))("the bus %s", (_, open) => {
     expect(await readPending(fence)).toEqual([{ id: entry?.id, fields: undefined, deliveries: 2, events: 5 }]);
     expect(await bus.state(partition, "pipe")).toMatchObject({ pendingEvents: 5, lost: { entries: 0, events: 0 } });
     await bus.commit(fence, { ...nothing, entries: [entry?.id ?? ""], counts: { "deadLettered:trimmed": 5 } });
-    expect(await bus.state(partition, "pipe")).toMatchObject({ pendingEvents: 0, counts: { read: 5, "deadLettered:trimmed": 5 } });
+    expect(await bus.state(partition, "pipe")).toMatchObject({
+      pendingEvents: 0,
+      counts: { read: 5, "deadLettered:trimmed": 5 },
+    });
   });
 
   it("says what was removed before it was read, in entries at once and in events once the rest is read", async () => {
@@ -376,7 +379,12 @@ describe.each(Object.entries(twins))("the bus %s", (_, open) => {
     await bus.append(partition, frame(0));
     await bus.append(partition, frame(1));
     const [first, second] = await readNew(fence);
-    const commit = { ...nothing, entries: [first?.id ?? ""], counts: { delivered: 3 }, derived: [derived(one, 1), derived(two, 2)] };
+    const commit = {
+      ...nothing,
+      entries: [first?.id ?? ""],
+      counts: { delivered: 3 },
+      derived: [derived(one, 1), derived(two, 2)],
+    };
     await bus.commit(fence, commit);
     await bus.commit(fence, commit);
     await bus.commit(fence, { ...nothing, entries: [second?.id ?? ""], derived: [derived(one, 2)] });
@@ -390,7 +398,11 @@ describe.each(Object.entries(twins))("the bus %s", (_, open) => {
     for (const { to, frame: numbered } of waiting) expect(await bus.append(to, numbered)).toEqual({ kind: "duplicate" });
     await bus.relayed(partition, "pipe", [waiting[0]?.id ?? "", waiting[2]?.id ?? ""]);
     expect((await bus.outbox(partition, "pipe", 10)).map(({ to }) => to)).toEqual([two]);
-    await bus.relayed(partition, "pipe", waiting.map(({ id }) => id));
+    await bus.relayed(
+      partition,
+      "pipe",
+      waiting.map(({ id }) => id),
+    );
     expect(await bus.outbox(partition, "pipe", 10)).toEqual([]);
   });
 });
