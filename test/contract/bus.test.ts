@@ -8,6 +8,7 @@ import { systemClock } from "../../src/core/clock.ts";
 import { silentLogger } from "../../src/core/log.ts";
 import { collect } from "../support/collect.ts";
 import { redisClient } from "../support/redis.ts";
+import { startCluster } from "../support/redis-cluster.ts";
 import { redisUrl } from "../support/services.ts";
 
 interface Twin {
@@ -44,6 +45,21 @@ const twins: Record<string, () => Promise<Twin>> = {
       close: async () => {
         await bus.close();
         redis.destroy();
+      },
+    };
+  },
+  "on a Redis Cluster": async () => {
+    const cluster = await startCluster();
+    const bus = await openRedisBus({ url: cluster.masters[0].url, logger: silentLogger });
+    const clientOf = async (partition: Partition) => (await cluster.ownerOf(partition.log)).client;
+    return {
+      bus,
+      plain: async (partition, fields) => (await clientOf(partition)).xAdd(partition.log, "*", fields),
+      remove: async (partition, ids) => void (await (await clientOf(partition)).xDel(partition.log, [...ids])),
+      removeGroup: async (partition) => void (await (await clientOf(partition)).xGroupDestroy(partition.log, "pipe")),
+      close: async () => {
+        await bus.close();
+        await cluster.close();
       },
     };
   },

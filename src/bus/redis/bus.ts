@@ -20,11 +20,11 @@ import {
   type ReadResult,
   type Watch,
 } from "../port.ts";
-import { type Connection, connect } from "./connection.ts";
 import { readDeadLetters } from "./dead-letters.ts";
-import { Doorbell } from "./doorbell.ts";
+import { Doorbells } from "./doorbells.ts";
 import { groupState } from "./group-state.ts";
 import { readOutbox } from "./outbox.ts";
+import { openRedis, type Redis } from "./redis.ts";
 import { runScript, type ScriptName } from "./scripts.ts";
 
 export interface RedisBusOptions {
@@ -32,20 +32,18 @@ export interface RedisBusOptions {
   readonly logger: Logger;
 }
 
-/** Opens the bus on Redis Streams: one connection for commands, one for waiting. */
+/** Opens the bus on Redis Streams, on one server or a cluster: one connection for commands to each server, and others for waiting. */
 export async function openRedisBus({ url, logger }: RedisBusOptions): Promise<Bus> {
-  const commands = await connect({ url, logger, name: "headrace" });
-  const doorbell = new Doorbell(commands, () => connect({ url, logger, name: "headrace-doorbell" }));
-  return new RedisBus(commands, doorbell);
+  return new RedisBus(await openRedis({ url, logger, name: "headrace" }));
 }
 
 class RedisBus implements Bus {
-  readonly #redis: Connection;
-  readonly #doorbell: Doorbell;
+  readonly #redis: Redis;
+  readonly #doorbells: Doorbells;
 
-  constructor(redis: Connection, doorbell: Doorbell) {
+  constructor(redis: Redis) {
     this.#redis = redis;
-    this.#doorbell = doorbell;
+    this.#doorbells = new Doorbells(redis);
   }
 
   async acquire(
@@ -84,9 +82,8 @@ class RedisBus implements Bus {
 
   async states(partition: Partition, pipeline: string, names: readonly string[]): Promise<readonly (string | null)[]> {
     if (names.length === 0) return [];
-    const reply = await retryable(
-      this.#redis.sendCommand(["HMGET", keys.states(partition, pipeline), ...names]) as Promise<unknown>,
-    );
+    const key = keys.states(partition, pipeline);
+    const reply = await retryable(this.#redis.send(key, ["HMGET", key, ...names]));
     return (reply as (Buffer | null)[]).map((value) => (value === null ? null : String(value)));
   }
 
@@ -146,11 +143,12 @@ class RedisBus implements Bus {
 
   async relayed(partition: Partition, pipeline: string, ids: readonly string[]): Promise<void> {
     if (ids.length === 0) return;
-    await retryable(this.#redis.sendCommand(["XDEL", keys.outbox(partition, pipeline), ...ids]));
+    const key = keys.outbox(partition, pipeline);
+    await retryable(this.#redis.send(key, ["XDEL", key, ...ids]));
   }
 
   wait(watches: readonly Watch[], timeoutMs: number, signal: AbortSignal): Promise<void> {
-    return this.#doorbell.wait(watches, timeoutMs, signal);
+    return this.#doorbells.wait(watches, timeoutMs, signal);
   }
 
   state(partition: Partition, pipeline: string): Promise<GroupState> {
@@ -162,8 +160,8 @@ class RedisBus implements Bus {
   }
 
   async close(): Promise<void> {
-    await this.#doorbell.close();
-    if (this.#redis.isOpen) await this.#redis.close().catch(() => this.#redis.destroy());
+    await this.#doorbells.close();
+    await this.#redis.close();
   }
 
   #run(name: ScriptName, scriptKeys: readonly string[], args: readonly (string | number | Buffer)[]) {
@@ -199,6 +197,7 @@ async function retryable<T>(call: Promise<T>): Promise<T> {
   try {
     return await call;
   } catch (error) {
+    if (error instanceof RetryableError) throw error;
     throw new RetryableError("service.unreachable", `Redis: ${messageOf(error)}`, { cause: error });
   }
 }

@@ -1,13 +1,14 @@
 import { keys, type Partition } from "../partition.ts";
 import type { DeadLetter } from "../port.ts";
-import type { Connection } from "./connection.ts";
+import type { Commands } from "./redis.ts";
 
 const pageSize = 200;
 
 /** Dead letters of a partition, oldest first, page by page. */
-export async function* readDeadLetters(redis: Connection, partition: Partition): AsyncIterable<DeadLetter> {
+export async function* readDeadLetters(redis: Commands, partition: Partition): AsyncIterable<DeadLetter> {
+  const log = keys.deadLetters(partition);
   for (let after = "-"; ; ) {
-    const page = (await redis.sendCommand(["XRANGE", keys.deadLetters(partition), after, "+", "COUNT", String(pageSize)])) as [
+    const page = (await redis.send(log, ["XRANGE", log, after, "+", "COUNT", String(pageSize)])) as [
       Buffer,
       Buffer[],
     ][];

@@ -1,0 +1,112 @@
+import { RetryableError } from "../../core/errors.ts";
+import { type ConnectOptions, type Connection, connect } from "./connection.ts";
+
+/** A server is looked at this often while it owes us an answer, milliseconds. After three looks without one it is taken for gone. */
+const lookMs = 2_500;
+const looks = 3;
+
+/**
+ * One server, over a connection that is opened when it is needed, and anew when the server has fallen silent (its host has
+ * vanished, it is stopped): nobody would hear otherwise that another one has taken its place.
+ */
+export class Node {
+  readonly options: ConnectOptions;
+  readonly #watchdog: ReturnType<typeof setInterval>;
+  #connection: Promise<Connection> | undefined;
+  #calls = 0;
+  #silent = 0;
+  #closing: Promise<void> | undefined;
+  #drained: (() => void) | undefined;
+
+  constructor(options: ConnectOptions, connection?: Connection) {
+    this.options = options;
+    this.#connection = connection && Promise.resolve(connection);
+    this.#watchdog = setInterval(() => this.#look(), lookMs);
+    this.#watchdog.unref();
+  }
+
+  /** `host:port` */
+  get address(): string {
+    const { hostname, port } = new URL(this.options.url);
+    return `${hostname.replace(/^\[|\]$/g, "")}:${port || 6379}`;
+  }
+
+  /** Another server that is reached in the same way: by the same user, over the same kind of connection. */
+  at(address: string): Node {
+    const url = new URL(this.options.url);
+    const colon = address.lastIndexOf(":");
+    const host = address.slice(0, colon);
+    url.hostname = host.includes(":") ? `[${host}]` : host;
+    url.port = address.slice(colon + 1);
+    return new Node({ ...this.options, url: url.href });
+  }
+
+  /** Fails at once while the server is away, and in time when it does not answer. */
+  send(args: readonly (string | Buffer)[]): Promise<unknown> {
+    return this.#using((connection) => connection.sendCommand(args));
+  }
+
+  /** Sends a command for a slot that is on its way to this server. */
+  ask(args: readonly (string | Buffer)[]): Promise<unknown> {
+    return this.#using(async (connection) => {
+      const [, reply] = await Promise.all([connection.sendCommand(["ASKING"]), connection.sendCommand(args)]);
+      return reply;
+    });
+  }
+
+  /** Opens another connection to the same server, for what keeps a connection waiting. It is the caller's to close. */
+  open(name: string): Promise<Connection> {
+    return connect({ ...this.options, name });
+  }
+
+  /** Lets calls that are under way end. May be called twice. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #using(call: (connection: Connection) => Promise<unknown>): Promise<unknown> {
+    if (this.#closing) throw new RetryableError("service.unreachable", "the connection is closed");
+    this.#calls++;
+    try {
+      return await call(await this.#ready());
+    } finally {
+      this.#silent = 0;
+      if (--this.#calls === 0) this.#drained?.();
+    }
+  }
+
+  async #ready(): Promise<Connection> {
+    for (;;) {
+      this.#connection ??= connect(this.options);
+      const opening = this.#connection;
+      const connection = await opening.catch((error) => {
+        this.#forget(opening);
+        throw error;
+      });
+      if (connection.isOpen) return connection;
+      this.#forget(opening);
+    }
+  }
+
+  #forget(connection: Promise<Connection>): void {
+    if (this.#connection === connection) this.#connection = undefined;
+  }
+
+  /** Several looks, and not one long time-out: after a pause of this process itself, what was answered meanwhile is read between two. */
+  #look(): void {
+    if (this.#calls === 0) this.#silent = 0;
+    else if (++this.#silent >= looks) this.#connection?.then((connection) => connection.destroy()).catch(() => {});
+  }
+
+  async #close(): Promise<void> {
+    if (this.#calls > 0) {
+      await new Promise<void>((resolve) => {
+        this.#drained = resolve;
+      });
+    }
+    clearInterval(this.#watchdog);
+    const connection = await this.#connection?.catch(() => undefined);
+    if (connection?.isOpen) connection.destroy();
+  }
+}
