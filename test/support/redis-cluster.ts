@@ -28,6 +28,8 @@ export interface ClusterNode {
   readonly client: Client;
   /** kill -9. */
   kill(): Promise<void>;
+  /** It keeps its connections and answers nothing (SIGSTOP), as when its host has vanished. */
+  freeze(): void;
 }
 
 /** A Redis Cluster of one test file alone: masters that share the slots, each a server of its own. */
@@ -79,8 +81,12 @@ export async function startCluster(masterCount = 3): Promise<OwnCluster> {
       client.destroy();
       await killed(child);
     };
-    const node = { url, port, id, client, kill };
-    const [first] = nodes;
+    const freeze = () => {
+      client.destroy();
+      child.kill("SIGSTOP");
+    };
+    const node = { url, port, id, client, kill, freeze };
+    const [first] = alive();
     nodes.push(node);
     await first?.client.sendCommand(["CLUSTER", "MEET", "127.0.0.1", String(port), String(busPort)]);
     return node;

@@ -12,7 +12,9 @@ const looks = 3;
 export class Node {
   readonly options: ConnectOptions;
   readonly #watchdog: ReturnType<typeof setInterval>;
-  #connection: Promise<Connection> | undefined;
+  #connection: Connection | undefined;
+  #opening: Promise<Connection> | undefined;
+  #abandon: ((error: RetryableError) => void) | undefined;
   #calls = 0;
   #silent = 0;
   #closing: Promise<void> | undefined;
@@ -20,7 +22,7 @@ export class Node {
 
   constructor(options: ConnectOptions, connection?: Connection) {
     this.options = options;
-    this.#connection = connection && Promise.resolve(connection);
+    this.#connection = connection;
     this.#watchdog = setInterval(() => this.#look(), lookMs);
     this.#watchdog.unref();
   }
@@ -31,7 +33,7 @@ export class Node {
     return `${hostname.replace(/^\[|\]$/g, "")}:${port || 6379}`;
   }
 
-  /** Another server that is reached in the same way: by the same user, over the same kind of connection. */
+  /** Another server that is reached in the same way: as the same user, over the same kind of connection. */
   at(address: string): Node {
     const url = new URL(this.options.url);
     const colon = address.lastIndexOf(":");
@@ -59,54 +61,53 @@ export class Node {
     return connect({ ...this.options, name });
   }
 
-  /** Lets calls that are under way end. May be called twice. */
+  /** Lets calls that were sent end, and fails those that still wait for the connection. May be called twice. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
   }
 
   async #using(call: (connection: Connection) => Promise<unknown>): Promise<unknown> {
-    if (this.#closing) throw new RetryableError("service.unreachable", "the connection is closed");
+    if (this.#closing) throw closed();
     this.#calls++;
     try {
-      return await call(await this.#ready());
+      return await call(this.#connection?.isOpen ? this.#connection : await this.#reopened());
     } finally {
       this.#silent = 0;
       if (--this.#calls === 0) this.#drained?.();
     }
   }
 
-  async #ready(): Promise<Connection> {
-    for (;;) {
-      this.#connection ??= connect(this.options);
-      const opening = this.#connection;
-      const connection = await opening.catch((error) => {
-        this.#forget(opening);
-        throw error;
-      });
-      if (connection.isOpen) return connection;
-      this.#forget(opening);
-    }
-  }
-
-  #forget(connection: Promise<Connection>): void {
-    if (this.#connection === connection) this.#connection = undefined;
+  #reopened(): Promise<Connection> {
+    this.#opening ??= new Promise<Connection>((resolve, reject) => {
+      this.#abandon = reject;
+      connect(this.options).then((connection) => {
+        if (this.#closing) return connection.destroy();
+        this.#connection = connection;
+        resolve(connection);
+      }, reject);
+    }).finally(() => {
+      this.#opening = undefined;
+    });
+    return this.#opening;
   }
 
   /** Several looks, and not one long time-out: after a pause of this process itself, what was answered meanwhile is read between two. */
   #look(): void {
     if (this.#calls === 0) this.#silent = 0;
-    else if (++this.#silent >= looks) this.#connection?.then((connection) => connection.destroy()).catch(() => {});
+    else if (++this.#silent >= looks && this.#connection?.isOpen) this.#connection.destroy();
   }
 
   async #close(): Promise<void> {
+    this.#abandon?.(closed());
     if (this.#calls > 0) {
       await new Promise<void>((resolve) => {
         this.#drained = resolve;
       });
     }
     clearInterval(this.#watchdog);
-    const connection = await this.#connection?.catch(() => undefined);
-    if (connection?.isOpen) connection.destroy();
+    if (this.#connection?.isOpen) this.#connection.destroy();
   }
 }
+
+const closed = () => new RetryableError("service.unreachable", "the connection is closed");
