@@ -1,5 +1,5 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
-import { peerDirectory, stampOf } from "./peer.ts";
+import { type Peer, peerDirectory, stampOf } from "./peer.ts";
 import { peers } from "./peers.ts";
 
 /**
@@ -12,31 +12,35 @@ export async function installPeers(names: readonly string[], say: (text: string)
     say(`There is no peer '${unknown}'; there are ${peers.map(({ contestant }) => contestant.name).join(", ")}.`);
     return false;
   }
+  const wanted = peers.filter(({ contestant, recipe }) =>
+    names.length === 0 ? recipe !== undefined : names.includes(contestant.name),
+  );
   let complete = true;
-  for (const { contestant, recipe, version, missing } of peers) {
-    const { name } = contestant;
-    if (names.length === 0 ? recipe === undefined : !names.includes(name)) continue;
-    const there = version();
-    if (recipe === undefined) {
-      say(there === undefined ? `${name} has to be brought: ${missing}.` : `${name} ${there} is there.`);
-      complete &&= there !== undefined;
-      continue;
-    }
-    if (there === recipe.version) {
-      say(`${name} ${there} is there.`);
-      continue;
-    }
-    const directory = peerDirectory(name);
-    try {
-      say(`Installing ${name} ${recipe.version} in ${directory}`);
-      await rm(directory, { recursive: true, force: true });
-      await mkdir(directory, { recursive: true });
-      await recipe.install(directory);
-      await writeFile(stampOf(directory), recipe.version);
-    } catch (error) {
-      say(`${name} could not be installed: ${error instanceof Error ? error.message : error}`);
-      complete = false;
-    }
-  }
+  for (const peer of wanted) if (!(await installPeer(peer, say))) complete = false;
   return complete;
+}
+
+async function installPeer({ contestant, recipe, version, missing }: Peer, say: (text: string) => void): Promise<boolean> {
+  const { name } = contestant;
+  const there = version();
+  if (there !== undefined && (recipe === undefined || there === recipe.version)) {
+    say(`${name} ${there} is there.`);
+    return true;
+  }
+  if (recipe === undefined) {
+    say(`${name} has to be brought: ${missing}.`);
+    return false;
+  }
+  const directory = peerDirectory(name);
+  say(`Installing ${name} ${recipe.version} in ${directory}`);
+  try {
+    await rm(directory, { recursive: true, force: true });
+    await mkdir(directory, { recursive: true });
+    await recipe.install(directory);
+    await writeFile(stampOf(directory), recipe.version);
+    return true;
+  } catch (error) {
+    say(`${name} could not be installed: ${error instanceof Error ? error.message : error}`);
+    return false;
+  }
 }

@@ -47,29 +47,26 @@ async function measureLatency(
   const counted = Math.min(rate * countedSeconds, maxEvents);
   const events = warmUp + counted;
   await stack.reset();
-  const tap = await openTap(stack.clickhouseUrl);
-  const watched = { ...bench, events: [], stack: { ...stack, env: { ...stack.env, CLICKHOUSE_URL: tap.url } } };
+  const ends: (() => Promise<void>)[] = [];
   try {
+    const tap = await openTap(stack.clickhouseUrl);
+    ends.unshift(tap.close);
+    const watched = { ...bench, events: [], stack: { ...stack, env: { ...stack.env, CLICKHOUSE_URL: tap.url } } };
     await contestant.prepare(watched);
     await stack.quiet();
     const child = await contestant.start(watched);
-    try {
-      const env = { ...stack.env, ...(contestant.sendTo ?? { STREAM: plainStream }) };
-      const sending = await startChild(sender, [String(rate), String(events)], { env });
-      try {
-        await until(events, together([child, sending]), { look: () => countRows(stack.query), signal });
-        await until(events, sending, { look: async () => Number(sending.latest()["sent"] ?? 0), signal });
-        await tap.settled();
-        const dueAt = Number(sending.ready["dueAt"]);
-        return { ...latenciesOf(tap.inserts, { dueAt, rate, events, warmUp }), senderLateMs: Number(sending.latest()["lateMs"]) };
-      } finally {
-        await sending.stop();
-      }
-    } finally {
-      await child.stop();
-    }
+    ends.unshift(child.stop);
+    const env = { ...stack.env, ...(contestant.sendTo ?? { STREAM: plainStream }) };
+    const sending = await startChild(sender, [String(rate), String(events)], { env });
+    ends.unshift(sending.stop);
+
+    await until(events, together([child, sending]), { look: () => countRows(stack.query), signal });
+    await until(events, sending, { look: async () => Number(sending.latest()["sent"] ?? 0), signal });
+    await tap.settled();
+    const dueAt = Number(sending.ready["dueAt"]);
+    return { ...latenciesOf(tap.inserts, { dueAt, rate, events, warmUp }), senderLateMs: Number(sending.latest()["lateMs"]) };
   } finally {
-    await tap.close();
+    for (const end of ends) await end();
   }
 }
 
