@@ -93,7 +93,10 @@ describe("on a Redis Cluster", () => {
       const { client } = await cluster.ownerOf("app:logins");
       await client.xAdd("app:logins", "*", { data: "no event" });
       const audited = async () => (await lines<AuditLine>("audit")).find((line) => line.pipeline === "login-analytics");
-      await vi.waitFor(async () => expect(await audited()).toMatchObject({ read: 1_001, inFlight: 0 }), { ...patience, interval: 500 });
+      await vi.waitFor(async () => expect(await audited()).toMatchObject({ read: 1_001, inFlight: 0 }), {
+        ...patience,
+        interval: 500,
+      });
       expect(await audited()).toMatchObject({ delivered: 1_000, deadLettered: { "not-json": 1 }, lost: 0, balanced: true });
       const lag = (await lines<LagLine>("lag")).filter((line) => line.pipeline === "login-analytics");
       expect(lag.map(({ owner, lag: behind }) => [owner, behind])).toEqual(lag.map(() => [started.ready["instance"], 0]));

@@ -69,9 +69,13 @@ export async function startCluster(masterCount = 3): Promise<OwnCluster> {
       "cluster-replica-validity-factor": "0",
       "databases": "1",
     };
-    const child = spawn(plan.command, [...plan.args, ...Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value])], {
-      stdio: "ignore",
-    });
+    const child = spawn(
+      plan.command,
+      [...plan.args, ...Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value])],
+      {
+        stdio: "ignore",
+      },
+    );
     children.push(child);
     await vi.waitFor(() => plan.check(), patience);
     const url = `redis://127.0.0.1:${port}`;
@@ -118,7 +122,10 @@ export async function startCluster(masterCount = 3): Promise<OwnCluster> {
   const slotOf = (key: string) => ask<number>("CLUSTER", "KEYSLOT", key);
   const ownerOf = async (key: string) => {
     const slot = await slotOf(key);
-    const ranges = await ask<[first: number, last: number, master: [host: string, port: number, id: string]][]>("CLUSTER", "SLOTS");
+    const ranges = await ask<[first: number, last: number, master: [host: string, port: number, id: string]][]>(
+      "CLUSTER",
+      "SLOTS",
+    );
     const id = ranges.find(([first, last]) => first <= slot && slot <= last)?.[2][2];
     const owner = nodes.find((node) => node.id === id);
     if (!owner) throw new Error(`nobody owns slot ${slot}`);

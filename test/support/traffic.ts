@@ -40,7 +40,9 @@ export class Traffic {
 
   constructor(name: string) {
     this.stream = defineStream(name, { events: [thingHappened], partitions: 8 });
-    this.pipeline = pipeline(name).from(this.stream).to(clickhouse(thingTable("rows")), thingRow);
+    this.pipeline = pipeline(name)
+      .from(this.stream)
+      .to(clickhouse(thingTable("rows")), thingRow);
     this.partitions = partitionsOf(this.stream.plan);
   }
 

@@ -2,7 +2,7 @@ import { ErrorReply } from "redis";
 import { RetryableError } from "../../core/errors.ts";
 import type { ConnectOptions } from "./connection.ts";
 import { Node } from "./node.ts";
-import type { Redis } from "./redis.ts";
+import type { Args, Redis } from "./redis.ts";
 import { type Owners, ownersIn, redirectIn, slotOf } from "./slots.ts";
 
 /** A command is redirected at most so often: two servers may disagree for a moment about who owns a slot. */
@@ -44,25 +44,32 @@ export class Cluster implements Redis {
     return slotOf(key);
   }
 
-  nodeOf(key: string): Node {
+  serverOf(key: string): Node {
     return this.#node(this.#ownerOf(slotOf(key)));
   }
 
-  async send(key: string, args: readonly (string | Buffer)[]): Promise<unknown> {
+  async send(key: string, args: Args): Promise<unknown> {
+    const [answer] = await this.sendAll(key, [args]);
+    return answer;
+  }
+
+  async sendAll(key: string, commands: readonly Args[]): Promise<readonly unknown[]> {
     const slot = slotOf(key);
     let address = this.#ownerOf(slot);
-    let isAsking = false;
+    let isOnTheWay = false;
     for (let redirects = 0; ; redirects++) {
       const node = this.#node(address);
       try {
-        return await (isAsking ? node.ask(args) : node.send(args));
+        if (!isOnTheWay) return await node.sendAll(commands);
+        const [, ...answers] = await node.sendAll([["ASKING"], ...commands]);
+        return answers;
       } catch (error) {
         if (!(error instanceof ErrorReply) || /^(MOVED|CLUSTERDOWN) /.test(error.message)) this.#askSoon();
         const redirect = redirectIn(error, address);
         if (!redirect || redirects === maxRedirects) throw error;
-        isAsking = redirect.kind === "ask";
+        isOnTheWay = redirect.kind === "ask";
         address = redirect.address;
-        if (!isAsking) this.#owners[slot] = address;
+        if (!isOnTheWay) this.#owners[slot] = address;
       }
     }
   }

@@ -8,10 +8,7 @@ const pageSize = 200;
 export async function* readDeadLetters(redis: Commands, partition: Partition): AsyncIterable<DeadLetter> {
   const log = keys.deadLetters(partition);
   for (let after = "-"; ; ) {
-    const page = (await redis.send(log, ["XRANGE", log, after, "+", "COUNT", String(pageSize)])) as [
-      Buffer,
-      Buffer[],
-    ][];
+    const page = (await redis.send(log, ["XRANGE", log, after, "+", "COUNT", String(pageSize)])) as [Buffer, Buffer[]][];
     for (const [id, fields] of page) yield toDeadLetter(String(id), fields);
     const last = page.at(-1);
     if (page.length < pageSize || !last) return;

@@ -1,7 +1,7 @@
 import { isBefore } from "../entry-id.ts";
 import type { Watch } from "../port.ts";
 import type { Connection } from "./connection.ts";
-import type { Node } from "./node.ts";
+import type { Server } from "./redis.ts";
 
 /** How long one blocking read lasts before it is made anew, milliseconds. */
 const blockMs = 1_000;
@@ -23,9 +23,9 @@ interface Waiter {
  * A read that fails wakes everyone: the server is away, or the slot has moved, and whoever looks for himself finds out.
  */
 export class Doorbell {
-  readonly #find: () => Promise<Node>;
+  readonly #find: () => Promise<Server>;
   readonly #waiters = new Set<Waiter>();
-  #node: Node | undefined;
+  #server: Server | undefined;
   #connection: Connection | undefined;
   #resting: ReturnType<typeof setTimeout> | undefined;
   #clientId = 0;
@@ -34,7 +34,7 @@ export class Doorbell {
   #closed = false;
 
   /** `find`: the server that has the slot now. */
-  constructor(find: () => Promise<Node>) {
+  constructor(find: () => Promise<Server>) {
     this.#find = find;
   }
 
@@ -63,7 +63,7 @@ export class Doorbell {
   }
 
   #ring(): void {
-    if (this.#blocking) this.#node?.send(["CLIENT", "UNBLOCK", String(this.#clientId)]).catch(() => {});
+    if (this.#blocking) this.#server?.send(["CLIENT", "UNBLOCK", String(this.#clientId)]).catch(() => {});
     this.#running ??= this.#listen().finally(() => {
       this.#running = undefined;
       // Whoever came between the last look and here must not wait for their time-out.
@@ -85,7 +85,8 @@ export class Doorbell {
       }
       const rung = await this.#block(positions);
       for (const waiter of this.#waiters) {
-        if (!rung || waiter.watches.some(({ partition, after }) => isBefore(after, rung.get(partition.log) ?? "0-0"))) waiter.wake();
+        if (!rung || waiter.watches.some(({ partition, after }) => isBefore(after, rung.get(partition.log) ?? "0-0")))
+          waiter.wake();
       }
     }
   }
@@ -96,8 +97,8 @@ export class Doorbell {
     try {
       if (!this.#connection?.isReady) {
         this.#hangUp();
-        this.#node = await this.#find();
-        const connection = await this.#node.open("headrace-doorbell");
+        this.#server = await this.#find();
+        const connection = await this.#server.open("headrace-doorbell");
         this.#connection = connection;
         if (this.#closed) connection.destroy();
         this.#clientId = Number(await connection.sendCommand(["CLIENT", "ID"]));

@@ -35,7 +35,7 @@ export class Doorbells {
     const find = async () => {
       // A question about the key leads to where its slot is now.
       await this.#redis.send(key, ["EXISTS", key]);
-      return this.#redis.nodeOf(key);
+      return this.#redis.serverOf(key);
     };
     const doorbell = this.#doorbells.get(slot) ?? new Doorbell(find);
     this.#doorbells.set(slot, doorbell);

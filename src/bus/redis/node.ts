@@ -1,5 +1,6 @@
 import { RetryableError } from "../../core/errors.ts";
-import { type ConnectOptions, type Connection, connect } from "./connection.ts";
+import { type Connection, type ConnectOptions, connect } from "./connection.ts";
+import type { Args, Server } from "./redis.ts";
 
 /** A server is looked at this often while it owes us an answer, milliseconds. After three looks without one it is taken for gone. */
 const lookMs = 2_500;
@@ -9,7 +10,7 @@ const looks = 3;
  * One server, over a connection that is opened when it is needed, and anew when the server has fallen silent (its host has
  * vanished, it is stopped): nobody would hear otherwise that another one has taken its place.
  */
-export class Node {
+export class Node implements Server {
   readonly options: ConnectOptions;
   readonly #watchdog: ReturnType<typeof setInterval>;
   #connection: Connection | undefined;
@@ -27,7 +28,6 @@ export class Node {
     this.#watchdog.unref();
   }
 
-  /** `host:port` */
   get address(): string {
     const { hostname, port } = new URL(this.options.url);
     return `${hostname.replace(/^\[|\]$/g, "")}:${port || 6379}`;
@@ -44,19 +44,15 @@ export class Node {
   }
 
   /** Fails at once while the server is away, and in time when it does not answer. */
-  send(args: readonly (string | Buffer)[]): Promise<unknown> {
+  send(args: Args): Promise<unknown> {
     return this.#using((connection) => connection.sendCommand(args));
   }
 
-  /** Sends a command for a slot that is on its way to this server. */
-  ask(args: readonly (string | Buffer)[]): Promise<unknown> {
-    return this.#using(async (connection) => {
-      const [, reply] = await Promise.all([connection.sendCommand(["ASKING"]), connection.sendCommand(args)]);
-      return reply;
-    });
+  /** Writes commands in one go, with nothing in between. */
+  sendAll(commands: readonly Args[]): Promise<readonly unknown[]> {
+    return this.#using((connection) => Promise.all(commands.map((args) => connection.sendCommand(args))));
   }
 
-  /** Opens another connection to the same server, for what keeps a connection waiting. It is the caller's to close. */
   open(name: string): Promise<Connection> {
     return connect({ ...this.options, name });
   }
@@ -67,7 +63,7 @@ export class Node {
     return this.#closing;
   }
 
-  async #using(call: (connection: Connection) => Promise<unknown>): Promise<unknown> {
+  async #using<Answer>(call: (connection: Connection) => Promise<Answer>): Promise<Answer> {
     if (this.#closing) throw closed();
     this.#calls++;
     try {

@@ -1,12 +1,12 @@
-import { ErrorReply } from "redis";
-import { ConfigError } from "../../core/errors.ts";
-import { Cluster } from "./cluster.ts";
-import { type ConnectOptions, connect } from "./connection.ts";
-import { Node } from "./node.ts";
+import type { Connection } from "./connection.ts";
 
-/** Sends commands. All keys of one command lie in the slot of `key`, so that one server can carry it out. */
+export type Args = readonly (string | Buffer)[];
+
+/** Sends commands. All keys that are named together lie in the slot of `key`, so that one server can carry them out. */
 export interface Commands {
-  send(key: string, args: readonly (string | Buffer)[]): Promise<unknown>;
+  send(key: string, args: Args): Promise<unknown>;
+  /** Writes commands in one go, as a transaction wants them, and resolves with their answers. */
+  sendAll(key: string, commands: readonly Args[]): Promise<readonly unknown[]>;
 }
 
 /** One Redis server, or a cluster of them. */
@@ -14,51 +14,16 @@ export interface Redis extends Commands {
   /** The slot of a key: keys of one slot may be named together in one command. A server that stands alone is all one slot. */
   slotOf(key: string): number;
   /** The server that holds a key, as far as is known: `send` learns of it when a slot has moved. */
-  nodeOf(key: string): Node;
+  serverOf(key: string): Server;
   /** Lets commands that are under way end. May be called twice. */
   close(): Promise<void>;
 }
 
-/**
- * Opens the Redis at an address, or at the first of several that answers (`redis://one:6379,redis://two:6379`). Whether it is a
- * cluster, the server says itself: the address of any of its nodes will do.
- *
- * @throws ConfigError when the address does not parse or Redis refuses us, RetryableError when nothing answers there
- */
-export async function openRedis(options: ConnectOptions): Promise<Redis> {
-  const seeds = addressesIn(options.url).map((url) => ({ ...options, url }));
-  const node = await firstThatAnswers(seeds);
-  try {
-    const slots = await node.send(["CLUSTER", "SLOTS"]);
-    await node.close();
-    return new Cluster({ slots, node, seeds });
-  } catch (error) {
-    // It stands alone, or gives us no right to ask: then it is taken for one that does.
-    if (error instanceof ErrorReply) return standalone(node);
-    await node.close();
-    throw error;
-  }
-}
-
-const standalone = (node: Node): Redis => ({
-  send: (_, args) => node.send(args),
-  slotOf: () => 0,
-  nodeOf: () => node,
-  close: () => node.close(),
-});
-
-/** Commas may stand in a password: a new address begins where a scheme follows. */
-const addressesIn = (urls: string): readonly string[] => urls.split(/,(?=[a-z]+:\/\/)/);
-
-async function firstThatAnswers(seeds: readonly ConnectOptions[]): Promise<Node> {
-  let failure: unknown;
-  for (const options of seeds) {
-    try {
-      return new Node(options, await connect(options));
-    } catch (error) {
-      if (error instanceof ConfigError) throw error;
-      failure = error;
-    }
-  }
-  throw failure;
+/** One server, for what concerns it and not a key. */
+export interface Server {
+  /** `host:port` */
+  readonly address: string;
+  send(args: Args): Promise<unknown>;
+  /** Opens another connection to it, for what keeps a connection waiting. It is the caller's to close. */
+  open(name: string): Promise<Connection>;
 }
