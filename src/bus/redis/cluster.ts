@@ -95,26 +95,25 @@ export class Cluster implements Redis {
   }
 
   #askSoon(): void {
-    if (this.#closed || this.#asking) return;
-    this.#asking = setTimeout(async () => {
-      const owners = await this.#ask();
-      this.#asking = undefined;
-      if (owners && !this.#closed) this.#learn(owners);
-    }, askAfterMs);
+    if (this.#closed) return;
+    this.#asking ??= setTimeout(() => void this.#refresh(), askAfterMs);
+  }
+
+  async #refresh(): Promise<void> {
+    const owners = await this.#ask();
+    this.#asking = undefined;
+    if (owners && !this.#closed) this.#learn(owners);
   }
 
   /** The first answer of those that own slots, else of the addresses that we began with; none while nobody answers. */
   async #ask(): Promise<Owners | undefined> {
-    const asked = (node: Node) => node.send(["CLUSTER", "SLOTS"]).then((reply) => ownersIn(reply, node.address));
-    try {
-      return await Promise.any([...this.#nodes.values()].map(asked));
-    } catch {
-      if (this.#closed) return undefined;
-      const seeds = this.#seeds.map((options) => new Node(options));
-      return await Promise.any(seeds.map(asked))
-        .catch(() => undefined)
-        .finally(() => Promise.all(seeds.map((node) => node.close())));
-    }
+    const ask = (node: Node) => node.send(["CLUSTER", "SLOTS"]).then((reply) => ownersIn(reply, node.address));
+    const known = await Promise.any([...this.#nodes.values()].map(ask)).catch(() => undefined);
+    if (known || this.#closed) return known;
+    const seeds = this.#seeds.map((options) => new Node(options));
+    const owners = await Promise.any(seeds.map(ask)).catch(() => undefined);
+    await Promise.all(seeds.map((node) => node.close()));
+    return owners;
   }
 
   #learn(owners: Owners): void {
