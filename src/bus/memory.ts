@@ -1,6 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import { isBefore } from "./entry-id.ts";
 import { announcedEvents, isFrame } from "./frame.ts";
+import { type MemoryGroup, trimEntries } from "./memory-trim.ts";
 import { keys, type Partition } from "./partition.ts";
 import type {
   Acquired,
@@ -14,6 +15,8 @@ import type {
   GroupState,
   ReadRequest,
   ReadResult,
+  Trimmed,
+  TrimRequest,
   Watch,
 } from "./port.ts";
 
@@ -23,9 +26,8 @@ interface Lease {
   epoch: number;
 }
 
-interface Group {
+interface Group extends MemoryGroup {
   lastDelivered: string;
-  readonly pending: Set<string>;
   readonly counts: Map<string, number>;
   readonly states: Map<string, string>;
 }
@@ -33,7 +35,7 @@ interface Group {
 interface Log {
   readonly entries: Map<string, Entry>;
   readonly groups: Map<string, Group>;
-  readonly producers: Map<string, { incarnation: number; sequence: number }>;
+  readonly producers: Map<string, { incarnation: number; sequence: number; at: number }>;
   readonly deadLetters: DeadLetter[];
 }
 
@@ -147,7 +149,7 @@ export class MemoryBus implements Bus {
       h: checksum,
     };
     const entry = this.appendPlain(partition, { ...fields, d: body });
-    producers.set(producer, { incarnation, sequence });
+    producers.set(producer, { incarnation, sequence, at: this.#clock.now() });
     return { kind: "stored", entry };
   }
 
@@ -161,6 +163,22 @@ export class MemoryBus implements Bus {
     this.#log(partition).entries.set(id, { id, fields: flat });
     for (const listener of this.#listeners) listener();
     return id;
+  }
+
+  async trim(partition: Partition, request: TrimRequest): Promise<Trimmed> {
+    return trimEntries(this.#log(partition), request, this.#clock.now());
+  }
+
+  async forgetProducers(partition: Partition, silentMs: number): Promise<number> {
+    const { producers } = this.#log(partition);
+    const silent = [...producers].filter(([, { at }]) => this.#clock.now() - at > silentMs);
+    for (const [producer] of silent) producers.delete(producer);
+    return silent.length;
+  }
+
+  /** What another program's XRANGE tells. */
+  entriesOf(partition: Partition): readonly Entry[] {
+    return [...this.#log(partition).entries.values()];
   }
 
   async wait(watches: readonly Watch[], timeoutMs: number, signal: AbortSignal): Promise<void> {

@@ -1,3 +1,4 @@
+import type { RetentionPlan } from "../plan/plan.ts";
 import type { Partition } from "./partition.ts";
 
 /** The one consumer of every group: a partition has one owner at a time, so recovery is "read my pending entries from 0". */
@@ -110,6 +111,36 @@ export interface GroupState {
   readonly counts: Readonly<Record<string, number>>;
 }
 
+/** What may go of a partition's log. */
+export interface TrimRequest {
+  readonly retention: RetentionPlan;
+  /** Groups that are to read it. While one of them has not been created yet, everything is still unread. */
+  readonly groups: readonly string[];
+}
+
+export interface Trimmed {
+  /** Entries. */
+  readonly removed: number;
+  /** There may be more to remove: a call does a bounded amount of work. */
+  readonly more: boolean;
+  /** The group that keeps the oldest entry of those which the retention would remove. */
+  readonly held: HeldBack | undefined;
+}
+
+export interface HeldBack {
+  readonly group: string;
+  /** The oldest entry that is kept for it. */
+  readonly entry: string;
+  /** How long ago that was stored, milliseconds. */
+  readonly ageMs: number;
+  /** Entries given to the group and not acked. */
+  readonly pendingEntries: number;
+  /** Entries never given to it; `undefined` where the server cannot tell. */
+  readonly lagEntries: number | undefined;
+  /** It is one of the groups that are to read, and has not been created. */
+  readonly missing: boolean;
+}
+
 /** Where to listen: something newer than `after`. */
 export interface Watch {
   readonly partition: Partition;
@@ -133,6 +164,13 @@ export interface Bus {
   /** States, ledger, dead letters and acks under the fence, in one step. */
   commit(fence: Fence, commit: Commit): Promise<"committed" | "fenced">;
   append(partition: Partition, frame: Frame): Promise<Appended>;
+  /**
+   * Removes the oldest entries that every group of the stream, whosever it is, has read and acked, as far as they exceed the
+   * retention. A stream without any group is left whole: nobody has read it.
+   */
+  trim(partition: Partition, request: TrimRequest): Promise<Trimmed>;
+  /** Forgets producers that have stored nothing for `silentMs`, and tells how many. Their next frame must begin a new incarnation. */
+  forgetProducers(partition: Partition, silentMs: number): Promise<number>;
   /** Resolves when one of the partitions may hold something new, or after `timeoutMs`, or when the signal aborts. Never rejects. */
   wait(watches: readonly Watch[], timeoutMs: number, signal: AbortSignal): Promise<void>;
   state(partition: Partition, pipeline: string): Promise<GroupState>;

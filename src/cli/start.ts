@@ -31,9 +31,10 @@ export async function startVerb(options: StartOptions): Promise<number> {
   const signals = onSignals(stop);
   const whole = await loadApp(options.cwd);
   const app = { ...whole, pipelines: pick(whole.pipelines, options.pipelines) };
+  const others = whole.pipelines.filter((one) => !app.pipelines.includes(one));
   const instance = `${hostname()}-${process.pid}-${randomBytes(3).toString("hex")}`;
   const ready = [];
-  for (const name of names) ready.push(await (roles[name] as Role)({ app, instance, logger, where: options }));
+  for (const name of names) ready.push(await (roles[name] as Role)({ app, others, instance, logger, where: options }));
 
   const running = ready.map((role) =>
     role.run(stop.signal).catch((error) => {

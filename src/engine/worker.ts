@@ -8,6 +8,7 @@ import { compileFill } from "./fill.ts";
 import { Gauge } from "./gauge.ts";
 import { own } from "./ownership.ts";
 import { type ReaderDeps, readPartition } from "./partition-reader.ts";
+import { Trimmer } from "./trimmer.ts";
 
 export interface WorkerDeps {
   readonly bus: Bus;
@@ -21,6 +22,8 @@ export interface WorkerOptions {
   /** The name under which leases are held: unique to this process. */
   readonly instance: string;
   readonly pipelines: readonly PipelinePlan[];
+  /** The application's pipelines that run elsewhere: what they have not read is not trimmed. @default none */
+  readonly others?: readonly PipelinePlan[];
   /** How long a lease lives without renewal, milliseconds. @default 10000 */
   readonly leaseTtlMs?: number;
   /** Rows read and not yet committed, over all partitions, above which nothing more is read. @default 60000 */
@@ -36,20 +39,26 @@ export interface WorkerOptions {
 export async function runWorker(options: WorkerOptions, deps: WorkerDeps, stop: AbortSignal): Promise<void> {
   const { instance, leaseTtlMs = 10_000, maxInFlightRows = 60_000 } = options;
   const gauge = new Gauge(maxInFlightRows);
+  const trimmer = new Trimmer(deps);
+  const all = [...options.pipelines, ...(options.others ?? [])];
   const failed = new AbortController();
   const either = AbortSignal.any([stop, failed.signal]);
   const readers = options.pipelines.flatMap((pipeline) => {
     const sinks = new Map(Object.entries(sinksOf(pipeline)).map(([name, plan]) => [name, deps.sinkFor(plan)]));
-    return pipeline.sources.flatMap((stream) =>
-      partitionsOf(stream).map((partition) => {
+    return pipeline.sources.flatMap((stream) => {
+      const groups = all.filter(({ sources }) => sources.includes(stream)).map(({ name }) => name);
+      return partitionsOf(stream).map((partition) => {
         const reader: ReaderDeps = { ...deps, gauge, sinks, fill: compileFill(pipeline, stream, partition) };
         return own(
           { partition, pipeline: pipeline.name },
-          ({ fence, lost, lastDelivered }) => readPartition(fence, reader, { stop: either, lost, lastDelivered }),
+          ({ fence, lost, lastDelivered }) =>
+            trimmer.during({ partition, stream, groups }, () =>
+              readPartition(fence, reader, { stop: either, lost, lastDelivered }),
+            ),
           { deps, options: { owner: instance, ttlMs: leaseTtlMs }, stop: either },
         );
-      }),
-    );
+      });
+    });
   });
   const settled = await Promise.allSettled(
     readers.map((reader) =>

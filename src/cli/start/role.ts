@@ -1,10 +1,12 @@
 import type { Logger } from "../../core/log.ts";
-import type { AppPlan } from "../../plan/plan.ts";
+import type { AppPlan, PipelinePlan } from "../../plan/plan.ts";
 import type { Whereabouts } from "../services.ts";
 
 export interface RoleContext {
   /** With only the pipelines that were asked for. */
   readonly app: AppPlan;
+  /** The pipelines that were not asked for: they run elsewhere. */
+  readonly others: readonly PipelinePlan[];
   /** Names this process, uniquely. */
   readonly instance: string;
   readonly logger: Logger;

@@ -12,7 +12,7 @@ import { createSinks } from "./sinks.ts";
 const drainMs = 20_000;
 
 /** Runs pipelines. */
-export const workerRole: Role = async ({ app, instance, logger, where }) => {
+export const workerRole: Role = async ({ app, others, instance, logger, where }) => {
   const needsTemporal = app.pipelines.some((pipeline) =>
     Object.values(sinksOf(pipeline)).some((sink) => sink.kind === "temporal"),
   );
@@ -32,7 +32,7 @@ export const workerRole: Role = async ({ app, instance, logger, where }) => {
       });
       try {
         await runWorker(
-          { instance, pipelines: app.pipelines },
+          { instance, pipelines: app.pipelines, others },
           { bus, clock: systemClock, logger, sinkFor: sinks.sinkFor },
           stop,
         );
