@@ -91,6 +91,12 @@ program
   .option("--json", "one JSON object a line", false)
   .action(async (options) => done(await (await import("./lag.ts")).lagVerb({ ...where(), ...options })));
 
+program
+  .command("doctor")
+  .description("what in the environment would lose data or fail, with the way out")
+  .option("--json", "one JSON object a finding, then whether all is well", false)
+  .action(async (options) => done(await (await import("./doctor.ts")).doctorVerb({ ...where(), ...options })));
+
 const dlq = program.command("dlq").description("what could not be handled, with its bytes and its reason");
 const letters = (name: string, description: string) =>
   dlq

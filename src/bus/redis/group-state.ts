@@ -25,7 +25,7 @@ export async function groupState(redis: Connection, partition: Partition, pipeli
   };
 }
 
-async function infoGroups(redis: Connection, log: string): Promise<readonly ReadonlyMap<string, string>[]> {
+export async function infoGroups(redis: Connection, log: string): Promise<readonly ReadonlyMap<string, string>[]> {
   try {
     const reply = (await redis.sendCommand(["XINFO", "GROUPS", log])) as unknown as (Buffer | number | null)[][];
     return reply.map(toMap);
@@ -35,7 +35,7 @@ async function infoGroups(redis: Connection, log: string): Promise<readonly Read
   }
 }
 
-async function firstAfter(redis: Connection, log: string, id: string): Promise<string | undefined> {
+export async function firstAfter(redis: Connection, log: string, id: string): Promise<string | undefined> {
   const reply = (await redis.sendCommand(["XRANGE", log, `(${id}`, "+", "COUNT", "1"])) as unknown as [Buffer][];
   return reply[0] ? String(reply[0][0]) : undefined;
 }
@@ -52,7 +52,7 @@ async function countAfter(redis: Connection, log: string, id: string): Promise<n
   }
 }
 
-function toMap(flat: readonly (Buffer | number | null)[]): ReadonlyMap<string, string> {
+export function toMap(flat: readonly (Buffer | number | null)[]): ReadonlyMap<string, string> {
   const map = new Map<string, string>();
   for (let i = 0; i + 1 < flat.length; i += 2) map.set(String(flat[i]), String(flat[i + 1]));
   return map;

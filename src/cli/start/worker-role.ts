@@ -1,11 +1,12 @@
+import { readServer, refusalOf } from "../../bus/redis/server.ts";
 import { systemClock } from "../../core/clock.ts";
 import { ConfigError } from "../../core/errors.ts";
 import { runWorker } from "../../engine/worker.ts";
 import { type AppPlan, sinksOf } from "../../plan/plan.ts";
 import type { ClickHouse } from "../../sinks/clickhouse/client.ts";
 import { planMigration } from "../../sinks/clickhouse/migrate.ts";
-import { openBus, openClickHouse, openTemporal } from "../services.ts";
-import type { Role } from "./role.ts";
+import { openBus, openClickHouse, openRedis, openTemporal } from "../services.ts";
+import type { Role, RoleContext } from "./role.ts";
 import { createSinks } from "./sinks.ts";
 
 /** How long what was read may take to settle after a stop was asked for, milliseconds. What is left is read again by the next owner. */
@@ -16,6 +17,7 @@ export const workerRole: Role = async ({ app, others, instance, logger, where })
   const needsTemporal = app.pipelines.some((pipeline) =>
     Object.values(sinksOf(pipeline)).some((sink) => sink.kind === "temporal"),
   );
+  await checkRedis(where, logger);
   const bus = await openBus(where, logger);
   const clickhouse = await openClickHouse(where);
   await checkTables(app, clickhouse);
@@ -47,6 +49,17 @@ export const workerRole: Role = async ({ app, others, instance, logger, where })
     },
   };
 };
+
+/** A server that evicts would lose streams, unread entries and all, without a word. */
+async function checkRedis(where: RoleContext["where"], logger: RoleContext["logger"]): Promise<void> {
+  const redis = await openRedis(where, logger);
+  try {
+    const refusal = refusalOf(await readServer(redis));
+    if (refusal) throw new ConfigError("bus.unsupported", refusal.what, { hint: refusal.hint });
+  } finally {
+    redis.destroy();
+  }
+}
 
 /** Without its tables a worker would stop at the first row; and whoever started it would have gone by then. */
 async function checkTables({ pipelines }: AppPlan, clickhouse: ClickHouse): Promise<void> {
