@@ -68,28 +68,44 @@ describe("headrace doctor", () => {
   });
 
   it.each([
-    [
-      "an eviction policy",
-      { "maxmemory-policy": "allkeys-lru" },
-      "error",
-      /evicts keys .*allkeys-lru/,
-      /CONFIG SET maxmemory-policy noeviction/,
-    ],
-    ["no append-only file", { appendonly: "no" }, "error", /since the last snapshot are gone/, /CONFIG SET appendonly yes/],
-    [
-      "appendfsync everysec",
-      { appendfsync: "everysec" },
-      "warning",
-      /loses acknowledged events of the last second/,
-      /appendfsync always/,
-    ],
-    ["appendfsync no", { appendfsync: "no" }, "warning", /half a minute/, /appendfsync always/],
-    ["a memory that is nearly full", { maxmemory: "full" }, "error", /\d\d % of it is used/, /raise maxmemory/],
-  ] as const)("finds %s", async (_, settings, severity, what, hint) => {
-    for (const [name, value] of Object.entries(settings)) {
-      const used = /used_memory:(\d+)/.exec(await redis.info("memory"))?.[1];
-      await redis.configSet(name, value === "full" ? String(used) : value);
-    }
+    {
+      name: "an eviction policy",
+      setting: ["maxmemory-policy", "allkeys-lru"],
+      severity: "error",
+      what: /evicts keys .*allkeys-lru/,
+      hint: /CONFIG SET maxmemory-policy noeviction/,
+    },
+    {
+      name: "no append-only file",
+      setting: ["appendonly", "no"],
+      severity: "error",
+      what: /since the last snapshot are gone/,
+      hint: /CONFIG SET appendonly yes/,
+    },
+    {
+      name: "appendfsync everysec",
+      setting: ["appendfsync", "everysec"],
+      severity: "warning",
+      what: /loses acknowledged events of the last second/,
+      hint: /appendfsync always/,
+    },
+    {
+      name: "appendfsync no",
+      setting: ["appendfsync", "no"],
+      severity: "warning",
+      what: /half a minute/,
+      hint: /appendfsync always/,
+    },
+    {
+      name: "a memory that is full",
+      setting: ["maxmemory", "what is used"],
+      severity: "error",
+      what: /\d\d % of it is used/,
+      hint: /raise maxmemory/,
+    },
+  ] as const)("finds $name", async ({ setting: [name, value], severity, what, hint }) => {
+    const used = /used_memory:(\d+)/.exec(await redis.info("memory"))?.[1];
+    await redis.configSet(name, value === "what is used" ? String(used) : value);
     const { code, ok, findings } = await doctor();
     expect({ code, ok }).toEqual({ code: 1, ok: false });
     expect(findings.filter(isBad)).toEqual([

@@ -135,7 +135,9 @@ describe("trimming a Redis stream", () => {
       await theirs.sendCommand(["XREADGROUP", "GROUP", "g", "c", "NOACK", "STREAMS", log, ">"]);
       await theirs.configSet("maxmemory", "1");
       await expect(theirs.xAdd(log, "*", { data: "x" })).rejects.toThrow(/OOM/);
-      await expect.poll(() => onOwn.trim(partition, { retention: { maxEntries: 5 }, groups: [] })).toMatchObject({ removed: 45 });
+      const request = { retention: { maxEntries: 5 }, groups: [] };
+      for (let more = true; more; ) ({ more } = await onOwn.trim(partition, request));
+      expect(await theirs.xLen(log)).toBe(5);
     } finally {
       await onOwn.close();
       theirs.destroy();

@@ -46,7 +46,11 @@ describe("a trimmer", () => {
     const trimmer = new Trimmer({ bus, clock, logger });
     const work = () => clock.sleep(Number.MAX_SAFE_INTEGER, stop.signal);
     const done = trimmer.during({ partition, stream, groups }, work);
-    return { partition, end: () => (stop.abort(), clock.settle(done)) };
+    const end = () => {
+      stop.abort();
+      return clock.settle(done);
+    };
+    return { partition, end };
   };
 
   it("removes what every group has finished with once it is a day old, where the stream says nothing else", async () => {
