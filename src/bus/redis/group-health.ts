@@ -1,7 +1,7 @@
 import { isBefore } from "../entry-id.ts";
 import { keys, type Partition } from "../partition.ts";
 import type { Connection } from "./connection.ts";
-import { firstAfter, infoGroups, toMap } from "./group-state.ts";
+import { firstAfter, toMap } from "./group-state.ts";
 
 /** How a group stands to a partition, whosever it is, as far as the server tells. */
 export interface GroupHealth {
@@ -30,7 +30,8 @@ export async function groupHealth(
 ): Promise<readonly GroupHealth[]> {
   const stream = await infoStream(redis, partition.log);
   if (!stream || stream.added === 0) return [];
-  const groups = new Map((await infoGroups(redis, partition.log)).map((group) => [group.get("name") ?? "", group]));
+  const infos = (await redis.sendCommand(["XINFO", "GROUPS", partition.log])) as unknown as (Buffer | number | null)[][];
+  const groups = new Map(infos.map((info) => [String(toMap(info).get("name")), toMap(info)]));
   const now = Number(((await redis.sendCommand(["TIME"])) as unknown as [Buffer])[0]) * 1_000;
 
   return Promise.all(
@@ -40,6 +41,7 @@ export async function groupHealth(
       const pending = Number(group?.get("pending") ?? 0);
       const [firstPending] = pending > 0 ? await pendingIds(name, "+", 1) : [];
       const oldest = firstPending ?? (stream.length > 0 ? await firstAfter(redis, partition.log, delivered) : undefined);
+      const lease = await leaseOf(name);
       const lag = Number(group?.get("lag") ?? Number.NaN);
       const lostPending =
         firstPending === undefined
@@ -49,10 +51,10 @@ export async function groupHealth(
             : (await pendingIds(name, `(${stream.first}`, pageSize)).length;
       return {
         name,
-        isAlive: await isAlive(name),
+        isAlive: lease.isHeld || (!wanted.includes(name) && (await isSeen(name))),
         waiting: oldest === undefined ? 0 : pending + (Number.isNaN(lag) ? stream.length : lag),
         oldestMs: oldest === undefined ? 0 : Math.max(0, now - Number(oldest.split("-")[0])),
-        lostUnread: group ? lostUnread(stream, delivered, Number(group.get("entries-read"))) : 0,
+        lostUnread: group ? lostUnread(stream, delivered, lease.seen ?? Number(group.get("entries-read"))) : 0,
         lostPending,
       };
     }),
@@ -63,11 +65,14 @@ export async function groupHealth(
     return (reply as unknown as [Buffer][]).map(([id]) => String(id));
   }
 
-  async function isAlive(group: string): Promise<boolean> {
-    const reply = await redis.sendCommand(["HMGET", keys.lease(partition, group), "owner", "until"]);
-    const [owner, until] = reply as unknown as [Buffer | null, Buffer | null];
-    if (owner && Number(until) > now) return true;
-    if (wanted.includes(group)) return false;
+  /** `seen` is our own count of what the group was given: the server's can be wrong once entries were removed. */
+  async function leaseOf(group: string): Promise<{ readonly isHeld: boolean; readonly seen: number | undefined }> {
+    const reply = await redis.sendCommand(["HMGET", keys.lease(partition, group), "owner", "until", "seen"]);
+    const [owner, until, seen] = reply as unknown as (Buffer | null)[];
+    return { isHeld: Boolean(owner) && Number(until) > now, seen: seen ? Number(seen) : undefined };
+  }
+
+  async function isSeen(group: string): Promise<boolean> {
     const consumers = (await redis.sendCommand(["XINFO", "CONSUMERS", partition.log, group])) as unknown as (Buffer | number)[][];
     return consumers.some((consumer) => Number(toMap(consumer).get("idle")) < aliveForMs);
   }

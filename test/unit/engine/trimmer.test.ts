@@ -37,7 +37,14 @@ describe("a trimmer", () => {
   const finish = async (fence: Fence): Promise<number> => {
     const read = await bus.read(fence, { from: "new", after: "0-0", count: 1_000 });
     if (read.kind === "fenced") throw new Error("fenced");
-    await bus.commit(fence, { entries: read.entries.map(({ id }) => id), counts: {}, deadLetters: [], states: new Map() });
+    await bus.commit(fence, {
+      entries: read.entries.map(({ id }) => id),
+      counts: {},
+      deadLetters: [],
+      states: new Map(),
+      derived: [],
+      floor: undefined,
+    });
     return read.entries.length;
   };
   const trimming = (stream: StreamPlan, groups: readonly string[] = ["own"]) => {

@@ -1,5 +1,5 @@
 -- Idempotent append: a producer's frames are numbered, so sending one again adds nothing.
--- KEYS stream, producers   ARGV pid, inc, fs, n, c, t0, t1, h, d   → {'stored', id} | {'duplicate'} | {'gap', last}
+-- KEYS stream, producers, meta   ARGV pid, inc, fs, n, c, t0, t1, h, d   → {'stored', id} | {'duplicate'} | {'gap', last}
 local inc, fs = tonumber(ARGV[2]), tonumber(ARGV[3])
 local known = redis.call('HGET', KEYS[2], ARGV[1])
 local last = -1
@@ -15,4 +15,7 @@ local id = redis.call('XADD', KEYS[1], '*', 'v', '1', 'pid', ARGV[1], 'inc', ARG
   'c', ARGV[5], 't0', ARGV[6], 't1', ARGV[7], 'h', ARGV[8], 'd', ARGV[9])
 -- The time of the entry tells later who has fallen silent for long (forget.lua).
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[2] .. '|' .. ARGV[3] .. '|' .. string.match(id, '^%d+'))
+-- How many were ever stored: what a trimmed entry held cannot be asked any more.
+redis.call('HINCRBY', KEYS[3], 'frames', 1)
+redis.call('HINCRBY', KEYS[3], 'events', ARGV[4])
 return { 'stored', id }

@@ -1,4 +1,3 @@
-#!lua flags=allow-oom
 -- Removes the oldest entries that every group has read and acked, as far as they exceed the retention: by MINID, never by MAXLEN,
 -- which asks no group. A call does bounded work: whole nodes of the stream first, and the rest of a node when no more can go whole.
 -- KEYS stream   ARGV maxAgeMs or '', maxEntries or '', maxBytes or '', group that is to read…
@@ -38,8 +37,8 @@ local function hold(group, first)
 end
 local known = {}
 for _, info in ipairs(infos) do
-  local group = { missing = 0 }
-  for i = 1, #info, 2 do group[info[i]] = info[i + 1] end
+  local group = named(info)
+  group.missing = 0
   known[group.name] = true
   hold(group, following(group['last-delivered-id']))
   -- Not instead of it: a group that was set back has unread entries before its pending ones.
