@@ -147,7 +147,7 @@ describe("headrace doctor", () => {
     expect(findings.filter(isBad)).toMatchObject([{ severity: "warning", where: "clickhouse cart_events" }]);
     await operator.run(["migrate", "--apply"]);
     expect((await doctor()).findings.filter(isBad)).toEqual([]);
-  });
+  }, 120_000);
 
   it("finds pipelines without a worker and groups that nobody reads with, and names the command that removes those", async () => {
     for (const partition of ["00", "03"]) {
@@ -192,7 +192,7 @@ describe("headrace doctor", () => {
       { severity: "error", where, what: "at least 3 entries went before it was given them", hint },
       { severity: "error", where, what: "at least 4 entries went after it was given them, and before it acked them", hint },
     ]);
-  });
+  }, 120_000);
 });
 
 describe("a worker", () => {
@@ -203,6 +203,13 @@ describe("a worker", () => {
     const refusal = { code: 1, says: /evicts keys .*volatile-ttl/, wayOut: /CONFIG SET maxmemory-policy noeviction/ } as const;
     await refuseAll(operator, [["eviction", worker, refusal, env]]);
     await redis.configSet("maxmemory-policy", "noeviction");
+  });
+
+  it("starts where its user may not ask, and says that nothing was checked", async () => {
+    await redis.sendCommand(["ACL", "SETUSER", "modest", "on", ">secret", "~*", "&*", "+@all", "-info", "-config"]);
+    const started = await operator.start(worker, { env: { REDIS_URL: own.url.replace("//", "//modest:secret@") } });
+    await started.stop();
+    expect(started.said()).toMatch(/evicts nothing is not checked/);
   });
 
   it("says which dead group keeps a stream from being trimmed, removes nothing of it, and trims once the group is gone", async () => {

@@ -1,6 +1,6 @@
 import { readServer, refusalOf } from "../../bus/redis/server.ts";
 import { systemClock } from "../../core/clock.ts";
-import { ConfigError } from "../../core/errors.ts";
+import { ConfigError, messageOf } from "../../core/errors.ts";
 import { runWorker } from "../../engine/worker.ts";
 import { type AppPlan, sinksOf } from "../../plan/plan.ts";
 import type { ClickHouse } from "../../sinks/clickhouse/client.ts";
@@ -54,7 +54,13 @@ export const workerRole: Role = async ({ app, others, instance, logger, where })
 async function checkRedis(where: RoleContext["where"], logger: RoleContext["logger"]): Promise<void> {
   const redis = await openRedis(where, logger);
   try {
-    const refusal = refusalOf(await readServer(redis));
+    const server = await readServer(redis).catch((error) => {
+      logger.warn(
+        { error: messageOf(error) },
+        "Redis does not tell how it is set up (INFO): that it evicts nothing is not checked",
+      );
+    });
+    const refusal = server && refusalOf(server);
     if (refusal) throw new ConfigError("bus.unsupported", refusal.what, { hint: refusal.hint });
   } finally {
     redis.destroy();

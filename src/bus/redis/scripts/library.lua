@@ -52,7 +52,8 @@ local function begin(lease, log, open, ledger, group, is_main)
   local made = redis.pcall('XGROUP', 'CREATE', log, group, floor or '0-0', 'MKSTREAM')
   if made.err then return made end
   local flight = tonumber(redis.call('HGET', lease, 'flight:' .. log) or '0')
-  if flight > 0 then redis.call('HINCRBY', ledger, 'read', -flight) end
+  -- 0 - n, here and in commit.lua: -n may be -0, which Redis 7.0 takes for no integer.
+  if flight > 0 then redis.call('HINCRBY', ledger, 'read', 0 - flight) end
   redis.call('HDEL', lease, 'flight:' .. log)
   redis.call('DEL', open)
   if is_main then
@@ -60,7 +61,7 @@ local function begin(lease, log, open, ledger, group, is_main)
     local added = named(redis.call('XINFO', 'STREAM', log))['entries-added']
     redis.call('HSET', lease, 'floor', floor or '0-0', 'seen', added - behind)
     if not floor and added == behind then redis.call('HSET', lease, 'events', 0) end
-    if redis.call('HEXISTS', lease, 'events') == 1 then redis.call('HINCRBY', lease, 'events', -flight) end
+    if redis.call('HEXISTS', lease, 'events') == 1 then redis.call('HINCRBY', lease, 'events', 0 - flight) end
   end
   return made
 end
