@@ -56,6 +56,12 @@ export const freshPartition = (): Partition => {
   return partitionsOf({ kind: "stream", name: `contract-${++streams}`, events: [], layout })[0] as Partition;
 };
 
+/** The one partition of an adopted stream that no other test uses. */
+export const freshAdopted = (): Partition => {
+  const layout = { kind: "adopted", redisKey: `adopted-${++streams}` } as const;
+  return partitionsOf({ kind: "stream", name: "adopted", events: [], layout })[0] as Partition;
+};
+
 export const envelope = (n: number) => ({
   id: `00000000-0000-4000-8000-${String(n).padStart(12, "0")}`,
   type: "thing.happened",
