@@ -25,7 +25,7 @@ export const workerRole: Role = async ({ app, instance, logger, where }) => {
   const sinks = createSinks({ bus, clickhouse, temporal: client, clock: systemClock, logger, signal: giveUp.signal, instance });
 
   return {
-    async run(stop) {
+    async run(stop, presence) {
       let timer: ReturnType<typeof setTimeout> | undefined;
       stop.addEventListener("abort", () => {
         timer = setTimeout(() => giveUp.abort(new Error(`sinks did not settle within ${drainMs / 1000} s`)), drainMs);
@@ -33,7 +33,7 @@ export const workerRole: Role = async ({ app, instance, logger, where }) => {
       try {
         await runWorker(
           { instance, pipelines: app.pipelines },
-          { bus, clock: systemClock, logger, sinkFor: sinks.sinkFor },
+          { bus, clock: systemClock, logger, sinkFor: sinks.sinkFor, presence },
           stop,
         );
       } finally {
