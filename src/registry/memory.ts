@@ -35,11 +35,13 @@ export class MemoryRegistry implements Registry {
   }
 
   watch(seen: (view: View) => void, stop: AbortSignal): Promise<void> {
-    const onPush = (pushed: () => void) => {
-      this.#listeners.add(pushed);
-      return () => this.#listeners.delete(pushed);
-    };
-    return watchLive(this, seen, { clock: this.#clock, onPush, stop });
+    return watchLive(this, seen, { clock: this.#clock, onPush: (pushed) => this.onPush(pushed), stop });
+  }
+
+  /** Calls back whenever an entry may have changed, until the returned function is called. */
+  onPush(pushed: () => void): () => void {
+    this.#listeners.add(pushed);
+    return () => void this.#listeners.delete(pushed);
   }
 
   async close(): Promise<void> {}
