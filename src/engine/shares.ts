@@ -76,7 +76,12 @@ export class Shares {
     return Object.fromEntries(
       [...names].map((name) => [
         name,
-        { partitions: of(slots, name).length, held: of(taken, name).map(({ partition }) => partition.name).sort() },
+        {
+          partitions: of(slots, name).length,
+          held: of(taken, name)
+            .map(({ partition }) => partition.name)
+            .sort(),
+        },
       ]),
     );
   }

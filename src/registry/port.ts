@@ -36,10 +36,13 @@ export interface Instance extends Facts, Load {
   readonly leftMs: number;
 }
 
-/** Who is alive. `undefined`: nobody can tell, since the registry has not answered for as long as an entry lives. */
+/** Who is alive. `undefined`: nobody can tell, since the registry does not answer, and what it said last has run out. */
 export type View = readonly Instance[] | undefined;
 
-/** Who is alive. Drivers: Redis, and the in-memory twin of the tests. Its calls fail with a RetryableError, and may be repeated. */
+/**
+ * Who is alive. Drivers: Redis, and the in-memory twin of the tests. A call that is not answered within seconds fails with a
+ * RetryableError; all of them may be repeated.
+ */
 export interface Registry {
   /** Enters a process, or prolongs its entry: without another call it vanishes after `ttlMs`, by the registry's own clock. */
   announce(process: Facts & Load, ttlMs: number): Promise<void>;

@@ -6,8 +6,6 @@ const rereadMs = 3_000;
 const retryMs = 1_000;
 /** Changes come in flocks: what follows within this time is read with the first, milliseconds. */
 const flockMs = 20;
-/** So long an old view is better than none: as long as an entry lives, milliseconds. */
-const staleMs = 10_000;
 
 export interface WatchDeps {
   readonly clock: Clock;
@@ -27,7 +25,7 @@ export async function watchLive(
   let pushed = new AbortController();
   const unsubscribe = onPush(() => pushed.abort());
   let told: string | undefined;
-  let heardAt = Number.NEGATIVE_INFINITY;
+  let trustedUntil = Number.NEGATIVE_INFINITY;
   const tell = (view: View) => {
     const facts = JSON.stringify(view?.map(({ cpu, rssBytes, leftMs, ...rest }) => rest) ?? null);
     if (facts === told) return;
@@ -40,12 +38,14 @@ export async function watchLive(
     const live = await registry.live().catch(() => undefined);
     if (stop.aborted) break;
     const now = clock.monotonic();
-    if (live) heardAt = now;
-    if (live || now - heardAt >= staleMs) tell(live);
-    await clock.sleep(live ? untilNextLook(live) : retryMs, AbortSignal.any([stop, pushed.signal]));
+    if (live) trustedUntil = now + firstEndMs(live);
+    if (live || now >= trustedUntil) tell(live);
+    const untilNextLook = Math.min(live ? rereadMs : retryMs, trustedUntil > now ? trustedUntil - now : retryMs);
+    await clock.sleep(untilNextLook, AbortSignal.any([stop, pushed.signal]));
     await clock.sleep(flockMs, stop);
   }
   unsubscribe();
 }
 
-const untilNextLook = (live: readonly Instance[]): number => Math.min(rereadMs, ...live.map(({ leftMs }) => leftMs + 1));
+/** When the first of these would run out: from then on nobody can say without another look who is alive. At most two looks. */
+const firstEndMs = (live: readonly Instance[]): number => Math.min(2 * rereadMs, ...live.map(({ leftMs }) => leftMs)) + 1;

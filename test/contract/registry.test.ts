@@ -13,8 +13,7 @@ interface Twin {
   readonly other: Registry;
 }
 
-const openRedis = async () =>
-  openRedisRegistry({ url: await redisUrl(), clock: systemClock, logger: silentLogger });
+const openRedis = async () => openRedisRegistry({ url: await redisUrl(), clock: systemClock, logger: silentLogger });
 
 const twins: Record<string, () => Promise<Twin>> = {
   "in memory": async () => {
@@ -38,8 +37,7 @@ describe.each(Object.entries(twins))("the registry %s", (_, open) => {
     await other.close();
   });
 
-  const find = async (instance: string, where = other) =>
-    (await where.live()).find((one) => one.instance === instance);
+  const find = async (instance: string, where = other) => (await where.live()).find((one) => one.instance === instance);
 
   /** Watches until it is stopped; `views` holds what was told. */
   function watch(where = other) {
@@ -124,7 +122,10 @@ describe.each(Object.entries(twins))("the registry %s", (_, open) => {
     const watchings = [watch(), watch(), watch(registry)];
     await vi.waitFor(() => expect(watchings.map(({ views }) => views.length)).toEqual([1, 1, 1]), { interval: 5 });
     const soon = (holds: (view: View) => boolean) =>
-      vi.waitFor(() => expect(watchings.filter(({ views }) => !holds(views.at(-1)))).toEqual([]), { timeout: 1_000, interval: 5 });
+      vi.waitFor(() => expect(watchings.filter(({ views }) => !holds(views.at(-1)))).toEqual([]), {
+        timeout: 1_000,
+        interval: 5,
+      });
 
     await registry.announce(process(name), 60_000);
     await soon((view) => view?.length === 1);

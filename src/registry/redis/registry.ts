@@ -77,9 +77,13 @@ class RedisRegistry implements Registry {
 
   async close(): Promise<void> {
     this.#closed = true;
-    (await this.#pushes)?.destroy();
-    const connection = await this.#calls.catch(() => undefined);
-    if (connection?.isOpen) await connection.close().catch(() => connection.destroy());
+    for (const opening of [this.#calls, this.#pushes]) {
+      // Not awaited: on a server that hangs, opening one may never end.
+      opening?.then(
+        (connection) => connection?.isOpen && connection.destroy(),
+        () => {},
+      );
+    }
   }
 
   /** A subscriber can do nothing else, so it has a connection of its own; after a break it subscribes again by itself. */
@@ -99,14 +103,21 @@ class RedisRegistry implements Registry {
   }
 
   async #run(name: keyof typeof scripts, args: readonly string[]): Promise<unknown> {
-    const connection = await this.#connected();
-    const watchdog = setTimeout(() => connection.destroy(), answerWithinMs);
+    let connection: Connection | undefined;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        reject(new Error(`no answer within ${answerWithinMs / 1_000} s`));
+        connection?.destroy();
+      }, answerWithinMs);
+    });
     try {
-      return await connection.sendCommand(["EVAL", scripts[name], String(keys.length), ...keys, ...args]);
+      connection = await Promise.race([this.#connected(), late]);
+      return await Promise.race([connection.sendCommand(["EVAL", scripts[name], String(keys.length), ...keys, ...args]), late]);
     } catch (error) {
       throw new RetryableError("service.unreachable", `Redis: ${messageOf(error)}`, { cause: error });
     } finally {
-      clearTimeout(watchdog);
+      clearTimeout(timer);
     }
   }
 
@@ -114,7 +125,7 @@ class RedisRegistry implements Registry {
     const current = this.#calls;
     const connection = await current.catch(() => undefined);
     if (connection?.isOpen) return connection;
-    if (this.#closed) throw new RetryableError("service.unreachable", "the registry is closed");
+    if (this.#closed) throw new Error("the registry is closed");
     // Of those who find it gone the first opens it anew.
     if (this.#calls === current) this.#calls = connect({ ...this.#options, name: "headrace-registry" });
     return this.#calls;

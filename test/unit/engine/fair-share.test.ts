@@ -2,9 +2,12 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { fairShare, type Runner } from "../../../src/engine/fair-share.ts";
 
-const worker = (instance: string, partitions: Record<string, number>, since = instance): Runner => ({ instance, since, partitions });
-const shares = (runners: readonly Runner[]) =>
-  runners.map(({ instance }) => Object.fromEntries(fairShare(instance, runners)));
+const worker = (instance: string, partitions: Record<string, number>, since = instance): Runner => ({
+  instance,
+  since,
+  partitions,
+});
+const shares = (runners: readonly Runner[]) => runners.map(({ instance }) => Object.fromEntries(fairShare(instance, runners)));
 const sum = (numbers: readonly number[]) => numbers.reduce((total, one) => total + one, 0);
 const totals = (runners: readonly Runner[]) => shares(runners).map((share) => sum(Object.values(share)));
 
@@ -30,7 +33,12 @@ describe("fair shares", () => {
   });
 
   it("give the remainder to the oldest, and nothing to those for whom nothing is left", () => {
-    const four = [worker("new", { alerts: 2 }, "4"), worker("old", { alerts: 2 }, "1"), worker("mid", { alerts: 2 }, "2"), worker("late", { alerts: 2 }, "3")];
+    const four = [
+      worker("new", { alerts: 2 }, "4"),
+      worker("old", { alerts: 2 }, "1"),
+      worker("mid", { alerts: 2 }, "2"),
+      worker("late", { alerts: 2 }, "3"),
+    ];
     expect(totals(four)).toEqual([0, 1, 1, 0]);
   });
 
@@ -82,7 +90,9 @@ describe("fair shares", () => {
   it("of one pipeline shrink when a worker joins and grow when one leaves: nothing moves that has not to", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 100 }), fc.integer({ min: 1, max: 20 }), fc.nat(), (partitions, workers, nth) => {
-        const before = Array.from({ length: workers + 1 }, (_, i) => worker(`w${String(i).padStart(2, "0")}`, { logins: partitions }));
+        const before = Array.from({ length: workers + 1 }, (_, i) =>
+          worker(`w${String(i).padStart(2, "0")}`, { logins: partitions }),
+        );
         const leaver = before[nth % before.length] as Runner;
         const after = before.filter((one) => one !== leaver);
         for (const { instance } of after) {

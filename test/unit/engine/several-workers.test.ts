@@ -183,9 +183,8 @@ describe("several workers", () => {
         const ownedAt = new Map<number, number>();
         let killedAt = 0;
         const pass = async (ms: number) => {
-          const end = fleet.bench.clock.monotonic() + ms;
-          while (fleet.bench.clock.monotonic() < end) {
-            await fleet.bench.clock.advance(Math.min(250, end - fleet.bench.clock.monotonic()));
+          for (let left = ms; left > 0; left -= 250) {
+            await fleet.bench.clock.advance(Math.min(250, left));
             const now = fleet.bench.clock.monotonic();
             for (const [index, { owner }] of (await fleet.leases(copy)).entries()) {
               if (alive.some(({ name }) => name === owner)) ownedAt.set(index, now);
@@ -222,9 +221,9 @@ describe("several workers", () => {
         expect(Math.max(...totals)).toBeLessThanOrEqual(Math.ceil(11 / alive.length));
         await rests(60_000);
       }),
-      { numRuns: Number(globalThis.process.env['RUNS'] ?? 20) },
+      { numRuns: 20 },
     );
-  }, 1200_000);
+  }, 120_000);
 });
 
 const same = (one: Readonly<Record<string, number>>, another: Readonly<Record<string, number>>): boolean =>
