@@ -56,7 +56,7 @@ export class Fleet {
       stop.signal.addEventListener("abort", () => presence.tell({ state: "draining" }));
       await runWorker(
         { instance: name, pipelines: pipelines.map(({ plan }) => plan) },
-        { bus: mine, clock, logger: silentLogger, sinkFor: (plan) => this.bench.sinkFor(plan, mine), presence },
+        { bus: mine, clock, logger: silentLogger, sinkFor: (plan) => this.bench.sinkFor(plan), presence },
         stop.signal,
       );
       await presence.close();
