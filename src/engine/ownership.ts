@@ -36,10 +36,10 @@ const marginPart = 1 / 5;
  * Stands by for a partition, and runs `work` whenever the lease is ours, until `stop` aborts and the work has ended.
  *
  *   waiting ──our share has room──▶ standby ──lease free or expired──▶ owned ──renewed every ttl/3──▶ owned
- *      ▲                               │                                │ │ renewal refused, or none for 4/5 of the ttl
- *      ├────────── taken by another ◀──┘              lost ◀────────────│─┘ by our own monotonic clock
- *      ├───────────────────────────────────────────────┘                │
- *      └───────────────────────────── settled, released ◀──over our share, or asked to stop
+ *      ▲                               │                                │
+ *      ├── taken by another ◀──────────┘                                │
+ *      ├── lost ◀───── renewal refused, or none for 4/5 of the ttl by our own monotonic clock
+ *      └── released ◀───── over our share: the work ended in order ◀────┘
  */
 export async function own(
   slot: Slot,
@@ -50,9 +50,9 @@ export async function own(
   const { partition, pipeline } = slot;
   const about = { partition: partition.name, pipeline };
   const trustedMs = options.ttlMs * (1 - marginPart);
-  for (let seat = await shares.seat(slot, stop); seat; seat = await shares.seat(slot, stop)) {
+  for (let seat = await shares.seat(slot); seat; seat = await shares.seat(slot)) {
     const takenForMs = await hold(seat).finally(seat.leave);
-    if (takenForMs > 0) await shares.rest(Math.min(takenForMs, options.ttlMs / 5) + 50, stop);
+    if (takenForMs > 0) await shares.rest(slot, Math.min(takenForMs, options.ttlMs / 5) + 50);
   }
 
   /** Tries for the lease, and works as long as it is ours. How long it will be another's, milliseconds; 0 where it was ours. */

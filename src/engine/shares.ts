@@ -27,6 +27,11 @@ interface Sitting {
   beyond: boolean;
 }
 
+interface Sleeper {
+  readonly slot: Slot;
+  readonly nudge: AbortController;
+}
+
 export interface SharesOptions {
   /** This worker, as the registry knows it. */
   readonly self: Pick<Facts, "instance" | "since">;
@@ -35,6 +40,8 @@ export interface SharesOptions {
   /** How long workers that do not change may leave a lease to nobody before one takes it beyond its share, milliseconds. */
   readonly patienceMs: number;
   readonly clock: Clock;
+  /** Ends all waiting. */
+  readonly stop: AbortSignal;
   /** Hears what this worker holds, at each change. */
   readonly onHeld: (pipelines: Facts["pipelines"]) => void;
 }
@@ -55,8 +62,8 @@ export class Shares {
   readonly #options: SharesOptions;
   readonly #sittings = new Set<Sitting>();
   /** Those who wait for a seat, and those who rest between two tries. */
-  readonly #waiting = new Set<AbortController>();
-  readonly #resting = new Set<AbortController>();
+  readonly #waiting = new Set<Sleeper>();
+  readonly #resting = new Set<Sleeper>();
   #view: View;
   #runners: string | undefined;
   /** `undefined`: as many as there are. None before the first view. */
@@ -65,6 +72,7 @@ export class Shares {
 
   constructor(options: SharesOptions) {
     this.#options = options;
+    options.stop.addEventListener("abort", () => this.#wakeAll(), { once: true });
   }
 
   /** The pipelines of this worker, and what it holds of each. */
@@ -101,23 +109,23 @@ export class Shares {
       for (const sitting of this.#sittings) sitting.beyond = false;
       for (const name of Object.keys(this.held())) this.#giveBack(name);
     }
-    wake(this.#waiting);
-    wake(this.#resting);
+    this.#wakeAll();
   }
-  /** Waits for a seat. `undefined` when `stop` has aborted. */
-  async seat(slot: Slot, stop: AbortSignal): Promise<Seat | undefined> {
-    while (!stop.aborted) {
+
+  /** Waits for a seat. `undefined` once it is time to stop. */
+  async seat(slot: Slot): Promise<Seat | undefined> {
+    while (!this.#options.stop.aborted) {
       if (this.#hasRoom(slot.pipeline)) return this.#sit(slot, false);
       const patienceMs = this.#patienceLeft(slot);
       if (patienceMs <= 0) return this.#sit(slot, true);
-      await this.#sleep(this.#waiting, patienceMs, stop);
+      await this.#sleep(this.#waiting, slot, patienceMs);
     }
     return undefined;
   }
 
-  /** Rests for `ms`; less where somebody's doings are a reason to try again. */
-  rest(ms: number, stop: AbortSignal): Promise<void> {
-    return this.#sleep(this.#resting, ms, stop);
+  /** Rests for `ms`; less where the doings of others are a reason to try again. */
+  rest(slot: Slot, ms: number): Promise<void> {
+    return this.#sleep(this.#resting, slot, ms);
   }
 
   #sit(slot: Slot, beyond: boolean): Seat {
@@ -134,7 +142,12 @@ export class Shares {
       leave: () => {
         this.#sittings.delete(sitting);
         if (sitting.taken) onHeld(this.held());
-        wake(this.#waiting);
+        // One seat, one of those who wait: were all woken, many partitions would be busy waking each other.
+        for (const { slot: waiting, nudge } of this.#waiting) {
+          if (waiting.pipeline !== slot.pipeline || nudge.signal.aborted) continue;
+          nudge.abort();
+          break;
+        }
       },
     };
   }
@@ -161,17 +174,19 @@ export class Shares {
     return isHeld ? patienceMs : this.#changedAt + patienceMs - clock.monotonic();
   }
 
-  async #sleep(sleepers: Set<AbortController>, ms: number, stop: AbortSignal): Promise<void> {
-    const nudge = new AbortController();
-    sleepers.add(nudge);
-    await this.#options.clock.sleep(ms, AbortSignal.any([stop, nudge.signal]));
-    sleepers.delete(nudge);
+  async #sleep(sleepers: Set<Sleeper>, slot: Slot, ms: number): Promise<void> {
+    const { clock, stop } = this.#options;
+    if (stop.aborted) return;
+    const sleeper = { slot, nudge: new AbortController() };
+    sleepers.add(sleeper);
+    await clock.sleep(ms, sleeper.nudge.signal);
+    sleepers.delete(sleeper);
+  }
+
+  #wakeAll(): void {
+    for (const { nudge } of [...this.#waiting, ...this.#resting]) nudge.abort();
   }
 }
-
-const wake = (sleepers: ReadonlySet<AbortController>): void => {
-  for (const sleeper of sleepers) sleeper.abort();
-};
 
 const toRunner = ({ instance, since, pipelines }: Pick<Facts, "instance" | "since" | "pipelines">): Runner => ({
   instance,

@@ -61,6 +61,7 @@ export async function runWorker(options: WorkerOptions, deps: WorkerDeps, stop: 
     slots: readers.map(({ slot }) => slot),
     patienceMs: leaseTtlMs,
     clock: deps.clock,
+    stop: either,
     onHeld: (pipelines) => deps.presence?.tell({ pipelines }),
   });
   const watching = watchOthers(shares, deps.presence, either);

@@ -48,7 +48,7 @@ export async function appear(
   };
   const live = async (): Promise<void> => {
     while (!stop.signal.aborted) {
-      await clock.sleep(isAway ? retryMs : beatMs, AbortSignal.any([stop.signal, told.signal]));
+      await clock.sleep(isAway ? retryMs : beatMs, told.signal);
       await clock.sleep(togetherMs, stop.signal);
       if (!stop.signal.aborted) await beat();
     }
@@ -68,6 +68,7 @@ export async function appear(
     },
     close() {
       stop.abort();
+      told.abort();
       // After the last beat, which would enter us again. An entry that cannot be taken out runs out.
       closing ??= living.then(() => registry.withdraw(current.instance)).catch(() => {});
       return closing;

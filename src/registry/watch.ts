@@ -23,7 +23,9 @@ export async function watchLive(
   { clock, onPush, stop }: WatchDeps & { readonly stop: AbortSignal },
 ): Promise<void> {
   let pushed = new AbortController();
-  const unsubscribe = onPush(() => pushed.abort());
+  const wake = () => pushed.abort();
+  const unsubscribe = onPush(wake);
+  stop.addEventListener("abort", wake, { once: true });
   let told: string | undefined;
   let trustedUntil = Number.NEGATIVE_INFINITY;
   const tell = (view: View) => {
@@ -41,7 +43,7 @@ export async function watchLive(
     if (live) trustedUntil = now + firstEndMs(live);
     if (live || now >= trustedUntil) tell(live);
     const untilNextLook = Math.min(live ? rereadMs : retryMs, trustedUntil > now ? trustedUntil - now : retryMs);
-    await clock.sleep(untilNextLook, AbortSignal.any([stop, pushed.signal]));
+    await clock.sleep(untilNextLook, pushed.signal);
     await clock.sleep(flockMs, stop);
   }
   unsubscribe();

@@ -85,6 +85,17 @@ describe("the registry on a Redis that fails", () => {
     client.destroy();
   });
 
+  it("goes on where Redis has no memory left", async () => {
+    const client = await redisClient(redis.url);
+    await client.configSet("maxmemory", "1");
+    await expect(client.set("any", "thing")).rejects.toThrow("OOM");
+    await registry.announce(process("second", { since: "2027-01-01T00:00:00.000Z" }), 60_000);
+    await until(() => expect(last()).toEqual(["first", "second"]), 1_000);
+    await registry.withdraw("second");
+    await until(() => expect(last()).toEqual(["first"]), 1_000);
+    client.destroy();
+  });
+
   it("closes while nothing answers", async () => {
     redis.freeze();
     await presence.close();

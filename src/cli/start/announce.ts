@@ -32,11 +32,13 @@ export async function announce(
       since: new Date(Date.now() - performance.now()).toISOString(),
       addresses: {},
       pipelines: {},
-      state: stop.aborted ? "draining" : "running",
+      state: "running",
     },
     { registry, clock: systemClock, logger, load: loadMeter() },
   );
-  stop.addEventListener("abort", () => presence.tell({ state: "draining" }), { once: true });
+  const sayWeEnd = () => presence.tell({ state: "draining" });
+  if (stop.aborted) sayWeEnd();
+  else stop.addEventListener("abort", sayWeEnd, { once: true });
   return {
     presence,
     async close() {

@@ -34,7 +34,7 @@ describe("ownership", () => {
     const stop = new AbortController();
     const slot = { partition, pipeline: "pipe" };
     const self = { instance: owner, since: "" };
-    const shares = new Shares({ self, slots: [slot], patienceMs: ttlMs, clock, onHeld: () => {} });
+    const shares = new Shares({ self, slots: [slot], patienceMs: ttlMs, clock, stop: stop.signal, onHeld: () => {} });
     shares.see(undefined);
     const held: { readonly owned: Owned; readonly sinceMs: number; lostAtMs?: number }[] = [];
     const done = own(
