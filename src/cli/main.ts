@@ -97,6 +97,12 @@ program
   .option("--json", "one JSON object a finding, then whether all is well", false)
   .action(async (options) => done(await (await import("./doctor.ts")).doctorVerb({ ...where(), ...options })));
 
+program
+  .command("ps")
+  .description("which processes are alive, what each does, and the partitions that it holds")
+  .option("--json", "one JSON object a process", false)
+  .action(async (options) => done(await (await import("./ps.ts")).psVerb({ ...where(), ...options })));
+
 const dlq = program.command("dlq").description("what could not be handled, with its bytes and its reason");
 const letters = (name: string, description: string) =>
   dlq

@@ -27,7 +27,7 @@ export const workerRole: Role = async ({ app, others, instance, logger, where })
   const sinks = createSinks({ clickhouse, temporal: client, clock: systemClock, logger, signal: giveUp.signal });
 
   return {
-    async run(stop) {
+    async run(stop, presence) {
       let timer: ReturnType<typeof setTimeout> | undefined;
       stop.addEventListener("abort", () => {
         timer = setTimeout(() => giveUp.abort(new Error(`sinks did not settle within ${drainMs / 1000} s`)), drainMs);
@@ -35,7 +35,7 @@ export const workerRole: Role = async ({ app, others, instance, logger, where })
       try {
         await runWorker(
           { instance, pipelines: app.pipelines, others },
-          { bus, clock: systemClock, logger, sinkFor: sinks.sinkFor },
+          { bus, clock: systemClock, logger, sinkFor: sinks.sinkFor, presence },
           stop,
         );
       } finally {
