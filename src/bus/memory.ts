@@ -1,7 +1,8 @@
 import type { Clock } from "../core/clock.ts";
 import { isBefore } from "./entry-id.ts";
 import { announcedEvents, isFrame } from "./frame.ts";
-import { keys, type Partition } from "./partition.ts";
+import { copiedFields, replayedFields } from "./memory-replays.ts";
+import { keys, type Partition, replayOf } from "./partition.ts";
 import type {
   Acquired,
   Appended,
@@ -16,6 +17,7 @@ import type {
   ReadResult,
   Watch,
 } from "./port.ts";
+import type { LetterKey, LetterMoved, Reread, RereadRequest } from "./replays.ts";
 
 interface Lease {
   owner: string | undefined;
@@ -45,6 +47,10 @@ export class MemoryBus implements Bus {
   readonly #clock: Clock;
   readonly #logs = new Map<string, Log>();
   readonly #leases = new Map<string, Lease>();
+  // Beside the logs, since a log and its replay logs share them.
+  readonly #counts = new Map<string, Map<string, number>>();
+  readonly #states = new Map<string, Map<string, string>>();
+  readonly #deadLetters = new Map<string, DeadLetter[]>();
   readonly #listeners = new Set<() => void>();
   #lastMs = 0;
   #sequence = 0;
@@ -153,14 +159,11 @@ export class MemoryBus implements Bus {
 
   /** What another program's XADD does. */
   appendPlain(partition: Partition, fields: Readonly<Record<string, string | number | Buffer>>): string {
-    const id = this.#nextId();
     const flat = Object.entries(fields).flatMap(([name, value]) => [
       Buffer.from(name),
       Buffer.isBuffer(value) ? value : Buffer.from(String(value)),
     ]);
-    this.#log(partition).entries.set(id, { id, fields: flat });
-    for (const listener of this.#listeners) listener();
-    return id;
+    return this.#add(partition, flat);
   }
 
   async wait(watches: readonly Watch[], timeoutMs: number, signal: AbortSignal): Promise<void> {
@@ -177,24 +180,73 @@ export class MemoryBus implements Bus {
   }
 
   async state(partition: Partition, pipeline: string): Promise<GroupState> {
-    const { entries } = this.#log(partition);
     const { owner, epoch } = this.#lease(partition, pipeline);
-    const { pending, lastDelivered, counts } = this.#group(partition, pipeline);
-    const waiting = [...entries.keys()].filter((id) => isBefore(lastDelivered, id));
-    const oldest = [...pending].sort((a, b) => (isBefore(a, b) ? -1 : 1))[0] ?? waiting[0];
+    const { lastDelivered, counts } = this.#group(partition, pipeline);
+    const logs = partition.log === replayOf(partition, pipeline).log ? [partition] : [partition, replayOf(partition, pipeline)];
+    const pending = logs.flatMap((log) =>
+      [...this.#group(log, pipeline).pending].map((id) => this.#log(log).entries.get(id) ?? { id, fields: undefined }),
+    );
+    const waiting = logs.flatMap((log) => {
+      const { lastDelivered: delivered } = this.#group(log, pipeline);
+      return [...this.#log(log).entries.keys()].filter((id) => isBefore(delivered, id));
+    });
+    const oldest = pending.map(({ id }) => id).sort((a, b) => (isBefore(a, b) ? -1 : 1))[0] ?? waiting[0];
     return {
       owner,
       epoch,
-      pendingEntries: pending.size,
-      pendingEvents: [...pending].reduce((sum, id) => sum + eventsIn(entries.get(id)), 0),
+      pendingEntries: pending.length,
+      pendingEvents: pending.reduce((sum, entry) => sum + eventsIn(entry), 0),
       lagEntries: waiting.length,
       oldest: oldest === undefined ? undefined : Number(oldest.split("-")[0]),
+      lastDelivered,
       counts: Object.fromEntries(counts),
     };
   }
 
   async *deadLetters(partition: Partition): AsyncIterable<DeadLetter> {
-    yield* this.#log(partition).deadLetters;
+    yield* [...this.#log(partition).deadLetters];
+  }
+
+  async replayDeadLetter(partition: Partition, { id, pipeline }: LetterKey): Promise<LetterMoved> {
+    const letter = this.#log(partition).deadLetters.find((one) => one.id === id);
+    if (!letter) return { kind: "gone" };
+    const fields = replayedFields(partition.log, letter);
+    if (!fields) return { kind: "empty" };
+    const entry = this.#add(replayOf(partition, pipeline), fields);
+    const events = eventsIn({ id: entry, fields });
+    this.#removeLetter(partition, letter);
+    increase(this.#group(partition, pipeline).counts, "replayed", events);
+    return { kind: "moved", events };
+  }
+
+  async discardDeadLetter(partition: Partition, { id, pipeline }: LetterKey): Promise<"discarded" | "gone"> {
+    const letter = this.#log(partition).deadLetters.find((one) => one.id === id);
+    if (!letter) return "gone";
+    const fields = letter.original === undefined ? replayedFields(partition.log, letter) : undefined;
+    this.#removeLetter(partition, letter);
+    increase(this.#group(partition, pipeline).counts, "discarded", eventsIn({ id, fields }));
+    return "discarded";
+  }
+
+  async reread(partition: Partition, pipeline: string, { from, until, count, dryRun }: RereadRequest): Promise<Reread> {
+    const fits = (id: string) => !isBefore(until, id) && (isBefore(from.id, id) || (from.inclusive && id === from.id));
+    const page = [...this.#log(partition).entries.values()].filter(({ id }) => fits(id)).slice(0, count);
+    const events = page.reduce((sum, entry) => sum + eventsIn(entry), 0);
+    if (!dryRun && page.length > 0) {
+      for (const entry of page) this.#add(replayOf(partition, pipeline), copiedFields(partition.log, entry));
+      increase(this.#group(partition, pipeline).counts, "reread", events);
+    }
+    return { entries: page.length, events, last: page.at(-1)?.id };
+  }
+
+  async trimReplay(partition: Partition, pipeline: string): Promise<number> {
+    const { entries } = this.#log(replayOf(partition, pipeline));
+    const { pending, lastDelivered } = this.#group(replayOf(partition, pipeline), pipeline);
+    const [first] = [...pending].sort((a, b) => (isBefore(a, b) ? -1 : 1));
+    for (const id of entries.keys()) {
+      if (first === undefined ? !isBefore(lastDelivered, id) : isBefore(id, first)) entries.delete(id);
+    }
+    return entries.size;
   }
 
   async close(): Promise<void> {}
@@ -204,20 +256,37 @@ export class MemoryBus implements Bus {
     return lease.owner === owner && lease.epoch === epoch;
   }
 
+  #add(partition: Partition, fields: readonly Buffer[]): string {
+    const id = this.#nextId();
+    this.#log(partition).entries.set(id, { id, fields });
+    for (const listener of this.#listeners) listener();
+    return id;
+  }
+
+  #removeLetter(partition: Partition, letter: DeadLetter): void {
+    const { deadLetters } = this.#log(partition);
+    deadLetters.splice(deadLetters.indexOf(letter), 1);
+  }
+
   #lease(partition: Partition, pipeline: string): Lease {
     return getOrMake(this.#leases, keys.lease(partition, pipeline), () => ({ owner: undefined, until: 0, epoch: 0 }));
   }
 
-  #log({ log }: Partition): Log {
-    return getOrMake(this.#logs, log, () => ({ entries: new Map(), groups: new Map(), producers: new Map(), deadLetters: [] }));
+  #log(partition: Partition): Log {
+    return getOrMake(this.#logs, partition.log, () => ({
+      entries: new Map(),
+      groups: new Map(),
+      producers: new Map(),
+      deadLetters: getOrMake(this.#deadLetters, keys.deadLetters(partition), () => []),
+    }));
   }
 
   #group(partition: Partition, pipeline: string): Group {
     return getOrMake(this.#log(partition).groups, pipeline, () => ({
       lastDelivered: "0-0",
       pending: new Set(),
-      counts: new Map(),
-      states: new Map(),
+      counts: getOrMake(this.#counts, keys.ledger(partition, pipeline), () => new Map()),
+      states: getOrMake(this.#states, keys.states(partition, pipeline), () => new Map()),
     }));
   }
 

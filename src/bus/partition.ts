@@ -40,7 +40,20 @@ export const keys = {
   states: (partition: Partition, pipeline: string) => `${partition.prefix}:state:${pipeline}`,
   deadLetters: (partition: Partition) => `${partition.prefix}:dlq`,
   producers: (partition: Partition) => `${partition.prefix}:prod`,
+  replay: (partition: Partition, pipeline: string) => `${partition.prefix}:replay:${pipeline}`,
 };
+
+/**
+ * The replay log of a pipeline beside a partition: what that pipeline alone reads once more. It is read like the partition's own
+ * log, by the same owner under the same lease; ledger, dead letters and states are the partition's.
+ */
+export const replayOf = (partition: Partition, pipeline: string): Partition => ({
+  ...partition,
+  log: keys.replay(partition, pipeline),
+});
+
+/** Whether `log` is a replay log, by its name. */
+export const isReplayLog = (log: string): boolean => /^hr:\{.*\}.*:replay:.+$/.test(log);
 
 /** A tag that puts side keys in the slot of `key`: Redis hashes what stands between the first pair of braces, else the whole key. */
 function slotTag(key: string): string {

@@ -1,63 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { encodeFrame } from "../../src/bus/frame.ts";
-import { MemoryBus } from "../../src/bus/memory.ts";
-import { type Partition, partitionsOf } from "../../src/bus/partition.ts";
-import type { Bus, Commit, Fence, Frame } from "../../src/bus/port.ts";
-import { openRedisBus } from "../../src/bus/redis/bus.ts";
-import { systemClock } from "../../src/core/clock.ts";
-import { silentLogger } from "../../src/core/log.ts";
+import type { Partition } from "../../src/bus/partition.ts";
+import type { Bus, Commit, Fence } from "../../src/bus/port.ts";
+import { frame, freshPartition, type Twin, twins } from "../support/bus-twins.ts";
 import { collect } from "../support/collect.ts";
-import { redisClient } from "../support/redis.ts";
-import { redisUrl } from "../support/services.ts";
-
-interface Twin {
-  readonly bus: Bus;
-  /** What another program's XADD does. */
-  plain(partition: Partition, fields: Record<string, string>): Promise<string>;
-  close(): Promise<void>;
-}
-
-const twins: Record<string, () => Promise<Twin>> = {
-  "in memory": async () => {
-    const bus = new MemoryBus(systemClock);
-    return { bus, plain: async (partition, fields) => bus.appendPlain(partition, fields), close: () => bus.close() };
-  },
-  "on Redis Streams": async () => {
-    const url = await redisUrl();
-    const bus = await openRedisBus({ url, logger: silentLogger });
-    const redis = await redisClient(url);
-    return {
-      bus,
-      plain: (partition, fields) => redis.xAdd(partition.log, "*", fields),
-      close: async () => {
-        await bus.close();
-        redis.destroy();
-      },
-    };
-  },
-};
-
-let streams = 0;
-const freshPartition = (): Partition => {
-  const layout = { kind: "partitioned", partitions: 1 } as const;
-  return partitionsOf({ kind: "stream", name: `contract-${++streams}`, events: [], layout })[0] as Partition;
-};
-
-const envelope = (n: number) => ({
-  id: `00000000-0000-4000-8000-${String(n).padStart(12, "0")}`,
-  type: "thing.happened",
-  time: 1_700_000_000_000 + n,
-  source: undefined,
-  traceparent: undefined,
-  data: { n },
-});
-
-const frame = (sequence: number, events = 3, producer = "p", incarnation = 1): Frame => ({
-  producer,
-  incarnation,
-  sequence,
-  ...encodeFrame(Array.from({ length: events }, (_, i) => envelope(i))),
-});
 
 const nothing: Commit = { entries: [], counts: {}, deadLetters: [], states: new Map() };
 

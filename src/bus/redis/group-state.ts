@@ -7,22 +7,32 @@ const pageSize = 1_000;
 
 /** Looks at a group without touching it. Counts and pending events are of one moment; the lag may be a moment later. */
 export async function groupState(redis: Connection, partition: Partition, pipeline: string): Promise<GroupState> {
+  const logs = [...new Set([partition.log, keys.replay(partition, pipeline)])];
   const [owner, epoch, ledger, pendingEntries, pendingEvents, firstPending] = (await runScript(redis, "inspect", {
-    keys: [keys.lease(partition, pipeline), partition.log, keys.ledger(partition, pipeline)],
+    keys: [keys.lease(partition, pipeline), keys.ledger(partition, pipeline), ...logs],
     args: [pipeline],
   })) as [Buffer | null, Buffer | null, Buffer[], number, number, Buffer | null];
-  const group = (await infoGroups(redis, partition.log)).find((one) => one.get("name") === pipeline);
-  const delivered = group?.get("last-delivered-id") ?? "0-0";
-  const oldest = firstPending ? String(firstPending) : await firstAfter(redis, partition.log, delivered);
+  const waiting = await Promise.all(logs.map((log) => waitingIn(redis, log, pipeline)));
+  const oldest = firstPending ? String(firstPending) : waiting.find(({ first }) => first !== undefined)?.first;
   return {
     owner: owner ? String(owner) : undefined,
     epoch: Number(epoch ?? 0),
     pendingEntries,
     pendingEvents,
-    lagEntries: Number(group?.get("lag") ?? Number.NaN) || (await countAfter(redis, partition.log, delivered)),
+    lagEntries: waiting.reduce((sum, { lag }) => sum + lag, 0),
     oldest: oldest === undefined ? undefined : Number(oldest.split("-")[0]),
+    lastDelivered: waiting[0]?.delivered ?? "0-0",
     counts: Object.fromEntries([...toMap(ledger)].map(([name, count]) => [name, Number(count)])),
   };
+}
+
+/** What a group has not been given of a log. */
+async function waitingIn(redis: Connection, log: string, group: string) {
+  const info = (await infoGroups(redis, log)).find((one) => one.get("name") === group);
+  const delivered = info?.get("last-delivered-id") ?? "0-0";
+  const first = await firstAfter(redis, log, delivered);
+  const lag = Number(info?.get("lag") ?? Number.NaN) || (first === undefined ? 0 : await countAfter(redis, log, delivered));
+  return { delivered, first, lag };
 }
 
 async function infoGroups(redis: Connection, log: string): Promise<readonly ReadonlyMap<string, string>[]> {
