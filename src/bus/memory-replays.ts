@@ -1,6 +1,6 @@
 /** What the in-memory twin puts in a replay log: the same fields as the scripts of the Redis driver. */
 import { originField } from "./origin.ts";
-import type { DeadLetter, Entry } from "./port.ts";
+import type { DeadLetter } from "./port.ts";
 
 type Field = readonly [name: string, value: Buffer];
 
@@ -14,7 +14,7 @@ export function replayedFields(log: string, letter: DeadLetter): readonly Buffer
 }
 
 /** The fields of the copy of an entry of the log `log`. */
-export const copiedFields = (log: string, { id, fields = [] }: Entry): readonly Buffer[] => [
+export const copiedFields = (log: string, id: string, fields: readonly Buffer[] = []): readonly Buffer[] => [
   ...fields,
   Buffer.from(originField),
   Buffer.from(`${log}\n${id}`),

@@ -39,6 +39,6 @@ export interface Replays {
   discardDeadLetter(partition: Partition, letter: LetterKey): Promise<"discarded" | "gone">;
   /** Copies entries of the partition's log to the pipeline's replay log, in order; counted in the ledger as `reread`. */
   reread(partition: Partition, pipeline: string, request: RereadRequest): Promise<Reread>;
-  /** Removes from the replay log what is acked, and counts the entries that are left. */
-  trimReplay(partition: Partition, pipeline: string): Promise<number>;
+  /** Entries of the pipeline's replay log that are not acked, read or not: what is acked has left it. */
+  replayBacklog(partition: Partition, pipeline: string): Promise<number>;
 }

@@ -13,6 +13,10 @@ export interface Twin {
   readonly bus: Bus;
   /** What another program's XADD does. */
   plain(partition: Partition, fields: Record<string, string>): Promise<string>;
+  /** What an operator's XDEL does. */
+  remove(partition: Partition, ids: readonly string[]): Promise<void>;
+  /** What an operator's XGROUP DESTROY does. */
+  removeGroup(partition: Partition): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -20,7 +24,13 @@ export interface Twin {
 export const twins: Record<string, () => Promise<Twin>> = {
   "in memory": async () => {
     const bus = new MemoryBus(systemClock);
-    return { bus, plain: async (partition, fields) => bus.appendPlain(partition, fields), close: () => bus.close() };
+    return {
+      bus,
+      plain: async (partition, fields) => bus.appendPlain(partition, fields),
+      remove: async (partition, ids) => bus.removeEntries(partition, ids),
+      removeGroup: async (partition) => bus.removeGroup(partition, "pipe"),
+      close: () => bus.close(),
+    };
   },
   "on Redis Streams": async () => {
     const url = await redisUrl();
@@ -29,6 +39,8 @@ export const twins: Record<string, () => Promise<Twin>> = {
     return {
       bus,
       plain: (partition, fields) => redis.xAdd(partition.log, "*", fields),
+      remove: async (partition, ids) => void (await redis.xDel(partition.log, [...ids])),
+      removeGroup: async (partition) => void (await redis.xGroupDestroy(partition.log, "pipe")),
       close: async () => {
         await bus.close();
         redis.destroy();
@@ -44,7 +56,8 @@ export const freshPartition = (): Partition => {
   return partitionsOf({ kind: "stream", name: `contract-${++streams}`, events: [], layout })[0] as Partition;
 };
 
-const envelope = (n: number) => ({
+/** An event that holds the number `n`. */
+export const envelope = (n: number) => ({
   id: `00000000-0000-4000-8000-${String(n).padStart(12, "0")}`,
   type: "thing.happened",
   time: 1_700_000_000_000 + n,

@@ -1,4 +1,4 @@
-import { keys, type Partition } from "../../bus/partition.ts";
+import { type Partition, replayOf } from "../../bus/partition.ts";
 import type { Bus } from "../../bus/port.ts";
 import type { Clock } from "../../core/clock.ts";
 import { RetryableError } from "../../core/errors.ts";
@@ -39,7 +39,7 @@ export class Feeder {
    * @throws RetryableError `replay.stalled` where nobody takes anything for too long
    */
   async room(partition: Partition, pipeline: string, want: { readonly entries: number; readonly limit: number }): Promise<void> {
-    const name = keys.replay(partition, pipeline);
+    const name = replayOf(partition, pipeline).log;
     const target = this.#targets.get(name) ?? { partition, pipeline, room: 0 };
     this.#targets.set(name, target);
     if (target.room < want.entries) {
@@ -85,7 +85,7 @@ export class Feeder {
   }
 
   #look({ partition, pipeline }: Target): Promise<number> {
-    return this.#deps.bus.trimReplay(partition, pipeline);
+    return this.#deps.bus.replayBacklog(partition, pipeline);
   }
 
   #stalled({ partition, pipeline }: Target, left: number): RetryableError {

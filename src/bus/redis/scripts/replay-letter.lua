@@ -24,10 +24,7 @@ if original then
   origin = ARGV[2] .. '\n' .. entry .. '\n' .. index
 end
 if #fields == 0 then return 'empty' end
-local events = 1
-if fields[1] == 'v' and fields[9] == 'n' then
-  events = tonumber(string.match(fields[10], '^[1-9]%d?%d?$') or 1)
-end
+local events = events_in(fields)
 fields[#fields + 1] = 'hr:origin'
 fields[#fields + 1] = origin or (ARGV[2] .. '\n' .. entry)
 redis.call('XADD', KEYS[2], '*', unpack(fields))

@@ -6,11 +6,7 @@ local read = { data = true, type = true, id = true, time = true, source = true, 
 local events = 0
 for _, entry in ipairs(page) do
   local id, fields = entry[1], entry[2]
-  if fields[1] == 'v' and fields[9] == 'n' then
-    events = events + tonumber(string.match(fields[10], '^[1-9]%d?%d?$') or 1)
-  else
-    events = events + 1
-  end
+  events = events + events_in(fields)
   if ARGV[4] ~= '1' then
     local copy = fields
     if #fields > 6000 then
