@@ -37,9 +37,8 @@ export async function rereadPartition(
   const { pipeline, rate, dryRun, feeder, signal } = options;
   const { lastDelivered } = await bus.state(partition, pipeline);
   const limit = partition.adopted ? maxWaiting.plain : maxWaiting.frames;
-  // A tenth of a second's worth: larger pages would come in bursts.
-  const perPage = Math.ceil(rate / 10 / (partition.adopted ? 1 : eventsOfFrame));
-  const count = dryRun ? limit : Math.min(perPage, limit / 4);
+  // A tenth of a second's worth, since larger pages would come in bursts; and a page is read at one go, when nobody else is served.
+  const count = Math.min(Math.ceil(rate / 10 / (partition.adopted ? 1 : eventsOfFrame)), limit / 4);
   let from = { id: part.from, inclusive: true };
   while (!signal.aborted) {
     if (!dryRun) await feeder.room(partition, pipeline, { entries: count, limit });
@@ -49,7 +48,8 @@ export async function rereadPartition(
     part.entries += page.entries;
     part.events += page.events;
     part.until = page.last;
-    from = { id: page.last, inclusive: false };
     if (!dryRun) await feeder.pace(page.events);
+    if (page.entries < count || page.last === lastDelivered) return;
+    from = { id: page.last, inclusive: false };
   }
 }
