@@ -1,10 +1,10 @@
+import { uuidOf } from "../core/hash.ts";
 import type { Fields } from "./fields.ts";
-import { isReplayLog } from "./partition.ts";
 
 /**
  * The field, the last one, that each entry of a replay log has beside the fields it is a copy of: `<log>\n<entry id>` of the entry
  * that was read first, and `\n<index>` for an event that came out of a frame. Ids and times that an event has from its entry are
- * taken from there, so they stay the same however often it is replayed. Nothing but a replay log may use the name.
+ * taken from there, so they stay the same however often it is replayed. The name is reserved: no producer writes it.
  */
 export const originField = "hr:origin";
 
@@ -16,10 +16,13 @@ export interface Origin {
   readonly framed: boolean;
 }
 
-/** The origin of entry `entry` of the Redis stream `log`: itself, or what it is a copy of. */
+/** The origin of entry `entry` of the Redis stream `log`: itself, unless it is a copy. */
 export function originOf(log: string, entry: string, fields: Fields): Origin {
-  const value = isReplayLog(log) ? fields.get(originField) : undefined;
+  const value = fields.get(originField);
   const [firstLog, firstEntry, index] = value ? String(value).split("\n") : [];
   if (firstLog === undefined || firstEntry === undefined) return { log, entry, framed: false };
   return { log: firstLog, entry: firstEntry, framed: index !== undefined };
 }
+
+/** The id of what an entry holds where that has none of its own. */
+export const idOfEntry = ({ log, entry }: Pick<Origin, "log" | "entry">): string => uuidOf(`${log}\n${entry}`);

@@ -67,9 +67,6 @@ export const keys = {
   producers: (partition: Partition) => `${partition.prefix}:prod`,
 };
 
-/** Whether `log` is a replay log, by its name. */
-export const isReplayLog = (log: string): boolean => /^hr:\{.*\}.*:replay:.+$/.test(log);
-
 /** A tag that puts side keys in the slot of `key`: Redis hashes what stands between the first pair of braces, else the whole key. */
 function slotTag(key: string): string {
   const tagged = /\{([^}]+)\}/.exec(key);

@@ -5,11 +5,11 @@
  * An event without an id gets one from the name of the stream and the id of the entry: reading it again gives the same one.
  * An event without a time happened when its entry was stored.
  */
-import { eventId, uuidOf } from "../core/hash.ts";
+import { eventId } from "../core/hash.ts";
 import type { Envelope } from "./envelope.ts";
 import type { Fields } from "./fields.ts";
 import { maxEventBytes } from "./frame.ts";
-import { type Origin, originOf } from "./origin.ts";
+import { idOfEntry, originOf } from "./origin.ts";
 
 /** How deep brackets may nest in an event. Deeper text is an attack on parsers, not a fact. */
 const maxDepth = 64;
@@ -18,7 +18,7 @@ export type PlainResult =
   | { readonly kind: "event"; readonly envelope: Envelope }
   | { readonly kind: "refused"; readonly reason: string; readonly error: string; readonly type: string; readonly id: string };
 
-/** Decodes a plain entry of the Redis stream `log`. In a replay log it is the event that its origin was. */
+/** Decodes a plain entry of the Redis stream `log`. A copy in a replay log is the event that its origin was. */
 export function decodePlainEntry(log: string, entryId: string, fields: Fields): PlainResult {
   const origin = originOf(log, entryId, fields);
   const refuse = (reason: string, error: string, of: { readonly type?: unknown; readonly id?: string } = {}): PlainResult => ({
@@ -26,7 +26,7 @@ export function decodePlainEntry(log: string, entryId: string, fields: Fields): 
     reason,
     error,
     type: typeof of.type === "string" ? of.type.slice(0, 128) : "",
-    id: of.id ?? idOf(origin),
+    id: of.id ?? idOfEntry(origin),
   });
 
   const bytes = fields.get("data");
@@ -53,7 +53,7 @@ export function decodePlainEntry(log: string, entryId: string, fields: Fields): 
   if (givenId !== undefined && (typeof givenId !== "string" || givenId === "" || givenId.length > 128)) {
     return refuse("bad-id", "the event's id is not a string of 1 to 128 characters", { type });
   }
-  const id = givenId === undefined ? idOf(origin) : eventId(givenId);
+  const id = givenId === undefined ? idOfEntry(origin) : eventId(givenId);
   if (typeof type !== "string" || type === "") return refuse("no-type", "the event has no type", { id });
   const at = time === undefined ? Number(origin.entry.split("-")[0]) : parseTime(time);
   if (at === undefined)
@@ -63,9 +63,6 @@ export function decodePlainEntry(log: string, entryId: string, fields: Fields): 
     envelope: { id, type, time: at, source: stringOf(source), traceparent: stringOf(traceparent), data },
   };
 }
-
-/** The id of an event that has none of its own. */
-const idOf = ({ log, entry }: Origin): string => uuidOf(`${log}\n${entry}`);
 
 const stringOf = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
 

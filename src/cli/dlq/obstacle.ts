@@ -3,6 +3,9 @@ import { firstKeyedStage, statefulReader } from "../../plan/keyed-state.ts";
 import type { AppPlan, PipelinePlan, StreamPlan } from "../../plan/plan.ts";
 import type { Found } from "./letters.ts";
 
+/** Where entries are set aside before any of their events is looked at. */
+const wholeEntries: readonly string[] = ["decode", "delivery"];
+
 /**
  * Why a dead letter should not be replayed, as a sentence; `undefined` where nothing stands against it.
  * `stateAgain`: keyed state may take an event twice.
@@ -11,12 +14,8 @@ export function obstacle(app: AppPlan, { partition, letter }: Found, stateAgain:
   const reads = ({ name }: StreamPlan) => name === partition.stream;
   const pipeline = app.pipelines.find(({ name, sources }) => name === letter.pipeline && sources.some(reads));
   if (!pipeline) return `no pipeline '${letter.pipeline}' reads '${partition.stream}' any more`;
-  // Its type is known, so its frame was read: it is one event, kept as the whole frame since JSON could not hold it.
-  if (
-    letter.original === undefined &&
-    letter.type !== "" &&
-    isFrame(letter.fields.flatMap(([name, value]) => [Buffer.from(name), value]))
-  )
+  const kept = letter.fields.flatMap(([name, value]) => [Buffer.from(name), value]);
+  if (letter.original === undefined && isFrame(kept) && !wholeEntries.includes(letter.stage))
     return "its event nests too deeply to be kept alone: its frame would be read again as a whole";
   const mover = stateAgain ? undefined : mayHaveMoved(app, pipeline, letter.stage);
   if (mover !== undefined)
@@ -27,7 +26,7 @@ export function obstacle(app: AppPlan, { partition, letter }: Found, stateAgain:
 /** The pipeline whose keyed state may have taken an event before it was set aside at `stage`. */
 function mayHaveMoved(app: AppPlan, pipeline: PipelinePlan, stage: string): string | undefined {
   const keyed = firstKeyedStage(pipeline);
-  if (keyed) return ["decode", "admit", keyed.name].includes(stage) ? undefined : pipeline.name;
+  if (keyed) return [...wholeEntries, "admit", keyed.name].includes(stage) ? undefined : pipeline.name;
   // What one destination refused may be with another: events that were derived from it, and counted there.
   return stage === "route" || stage.startsWith("sink:") ? statefulReader(app, pipeline)?.name : undefined;
 }
