@@ -41,7 +41,7 @@ const verbs: readonly (readonly string[])[] = [
   ["dlq", "stats"],
   ["dlq", "replay"],
   ["dlq", "discard"],
-  ["replay"],
+  ["replay", "--pipeline", "carts", "--from", "0"],
 ];
 
 describe("the command line", () => {
