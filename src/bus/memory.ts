@@ -169,6 +169,12 @@ export class MemoryBus implements Bus {
     return this.#add(partition, flat);
   }
 
+  /** What an XRANGE over the whole log does. */
+  entriesOf(partition: Partition): readonly { readonly id: string; readonly fields: readonly Buffer[] }[] {
+    const log = this.#log(partition);
+    return log.ids.map((id) => ({ id, fields: log.fieldsOf(id) ?? [] }));
+  }
+
   /** What an operator's XDEL or XTRIM does. */
   removeEntries(partition: Partition, ids: readonly string[]): void {
     this.#log(partition).remove(ids);
