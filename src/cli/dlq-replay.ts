@@ -29,7 +29,7 @@ export async function dlqReplay(options: DlqOptions & FeedOptions, id: string | 
           const moved = await desk.bus.replayDeadLetter(partition, letter);
           if (moved.kind === "empty") return { kind: "skipped", why: "nothing was kept of it that could be read again" };
           if (moved.kind === "gone") return { kind: "gone" };
-          await feeder.pace(1);
+          await feeder.pace(moved.events);
           return { kind: "done" };
         },
         end: async () => {

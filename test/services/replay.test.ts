@@ -1,6 +1,8 @@
+import { once } from "node:events";
+import { createInterface } from "node:readline";
 import { createClient } from "@clickhouse/client";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import type { Headrace } from "../support/headrace.ts";
+import { type Headrace, startHeadraceRaw } from "../support/headrace.ts";
 import { linesOf, type Operator, openOperator } from "../support/operator.ts";
 import { redisClient } from "../support/redis.ts";
 import { refuseAll } from "../support/refusal.ts";
@@ -223,6 +225,26 @@ describe("a stream that is read again", () => {
     const letters = await operator.deadLetters();
     expect(new Set(letters.map(({ event }) => event)).size).toBe(3);
   }, 120_000);
+
+  it("leaves dead letters that an interrupted replay has not come to where they are", async () => {
+    const before = await operator.deadLetters();
+    const child = startHeadraceRaw(["dlq", "replay", "--rate", "1", "--apply", "--json"], { env: operator.env });
+    const exit = once(child, "exit");
+    const lines: Line[] = [];
+    const reader = createInterface({ input: child.stdout }).on("line", (line) => lines.push(JSON.parse(line)));
+    await once(reader, "line");
+    child.kill("SIGINT");
+    expect(await exit).toEqual([130, null]);
+    const { matched, replayed } = lines.at(-1) as { matched: number; replayed: number } & Line;
+    expect(replayed).toBeGreaterThan(0);
+    expect(matched).toBeLessThan(before.length);
+    await operator.drained(pipeline);
+    // What was replayed is as broken as before, and is told again.
+    const after = await operator.deadLetters();
+    expect(after.map(({ event }) => event).sort()).toEqual(before.map(({ event }) => event).sort());
+    expect(after.filter(({ id }) => before.some((one) => one.id === id))).toHaveLength(before.length - replayed);
+    expect(await operator.audit(pipeline)).toMatchObject({ inFlight: 0, balanced: true });
+  }, 60_000);
 
   it("stops with a sentence when the replay log is full and nobody reads it; what was copied is read later", async () => {
     await running.stop();
