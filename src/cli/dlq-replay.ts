@@ -1,7 +1,7 @@
 import { systemClock } from "../core/clock.ts";
 import { act } from "./dlq/act.ts";
 import { atDesk, type DlqOptions } from "./dlq/letters.ts";
-import { obstacle } from "./dlq/obstacle.ts";
+import { nothingKept, obstacle } from "./dlq/obstacle.ts";
 import { onInterrupt } from "./interrupt.ts";
 import { Feeder } from "./replay/feeder.ts";
 import { type FeedOptions, parseFeedOptions, waitingSentence } from "./replay/options.ts";
@@ -27,7 +27,7 @@ export async function dlqReplay(options: DlqOptions & FeedOptions, id: string | 
           await feeder.room(partition, letter.pipeline, { entries: 1, limit: maxWaiting });
           if (signal.aborted) return { kind: "skipped", why: "interrupted" };
           const moved = await desk.bus.replayDeadLetter(partition, letter);
-          if (moved.kind === "empty") return { kind: "skipped", why: "nothing was kept of it that could be read again" };
+          if (moved.kind === "empty") return { kind: "skipped", why: nothingKept };
           if (moved.kind === "gone") return { kind: "gone" };
           await feeder.pace(moved.events);
           return { kind: "done" };

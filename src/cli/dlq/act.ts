@@ -1,6 +1,5 @@
-import { ConfigError } from "../../core/errors.ts";
 import { exitCodes, harmless, printJson, printLine } from "../output.ts";
-import { type Desk, type Found, isCalled, noSuchLetter, summary } from "./letters.ts";
+import { type Desk, type Found, lettersCalled, summary } from "./letters.ts";
 
 /** What became of one dead letter: done, gone before we came, or skipped for a reason. */
 export type Done = { readonly kind: "done" | "gone" } | { readonly kind: "skipped"; readonly why: string };
@@ -40,7 +39,7 @@ export async function act({ found }: Desk, action: Action, { id, apply, json, si
   };
 
   try {
-    for await (const one of id === undefined ? found : await called(id, found)) {
+    for await (const one of id === undefined ? found : await lettersCalled(id, found)) {
       if (signal.aborted) break;
       counts.matched++;
       const why = action.obstacle(one);
@@ -57,20 +56,6 @@ export async function act({ found }: Desk, action: Action, { id, apply, json, si
   summarize(apply ? await action.end() : { counts: {} });
   if (signal.aborted) return exitCodes.interrupted;
   return counts.skipped > 0 ? exitCodes.findings : exitCodes.fine;
-}
-
-/** The dead letters that are called `id`. Ids of different partitions may be the same: then the partition has to be said. */
-async function called(id: string, found: AsyncIterable<Found>): Promise<readonly Found[]> {
-  const all: Found[] = [];
-  for await (const one of found) if (isCalled(id, one)) all.push(one);
-  if (all.length === 0) throw noSuchLetter(id);
-  const partitions = new Set(all.filter(({ letter }) => letter.id === id).map(({ partition }) => partition.name));
-  if (partitions.size > 1) {
-    throw new ConfigError("usage", `there are ${partitions.size} dead letters '${id}'`, {
-      hint: `Name one with its partition: ${[...partitions].map((name) => `${name}:${id}`).join(", ")}.`,
-    });
-  }
-  return all;
 }
 
 function summarySentence(

@@ -56,6 +56,20 @@ export const isCalled = (id: string, { partition, letter }: Found): boolean =>
 export const noSuchLetter = (id: string): ConfigError =>
   new ConfigError("usage", `there is no dead letter '${id}'`, { hint: "'headrace dlq ls' lists their ids." });
 
+/** The dead letters that are called `id`. Ids of different partitions may be the same: then the partition has to be said. */
+export async function lettersCalled(id: string, found: AsyncIterable<Found>): Promise<readonly Found[]> {
+  const all: Found[] = [];
+  for await (const one of found) if (isCalled(id, one)) all.push(one);
+  if (all.length === 0) throw noSuchLetter(id);
+  const partitions = new Set(all.filter(({ letter }) => letter.id === id).map(({ partition }) => partition.name));
+  if (partitions.size > 1) {
+    throw new ConfigError("usage", `there are ${partitions.size} dead letters '${id}'`, {
+      hint: `Name one with its partition: ${[...partitions].map((name) => `${name}:${id}`).join(", ")}.`,
+    });
+  }
+  return all;
+}
+
 /** A dead letter without its bytes. One that was replayed before has the position at which it was read first. */
 export const summary = (letter: DeadLetter) => {
   const { id, pipeline, stage, reason, error, partition, entry, index, type, eventId, at, fields } = letter;

@@ -3,6 +3,8 @@ import { firstKeyedStage, statefulReader } from "../../plan/keyed-state.ts";
 import type { AppPlan, PipelinePlan, StreamPlan } from "../../plan/plan.ts";
 import type { Found } from "./letters.ts";
 
+export const nothingKept = "nothing was kept of it that could be read again";
+
 /** Where entries are set aside before any of their events is looked at. */
 const wholeEntries: readonly string[] = ["decode", "delivery"];
 
@@ -14,6 +16,7 @@ export function obstacle(app: AppPlan, { partition, letter }: Found, stateAgain:
   const reads = ({ name }: StreamPlan) => name === partition.stream;
   const pipeline = app.pipelines.find(({ name, sources }) => name === letter.pipeline && sources.some(reads));
   if (!pipeline) return `no pipeline '${letter.pipeline}' reads '${partition.stream}' any more`;
+  if (letter.original === undefined && letter.fields.length === 0) return nothingKept;
   const kept = letter.fields.flatMap(([name, value]) => [Buffer.from(name), value]);
   if (letter.original === undefined && isFrame(kept) && !wholeEntries.includes(letter.stage))
     return "its event nests too deeply to be kept alone: its frame would be read again as a whole";

@@ -2,8 +2,8 @@ import type { Partition } from "../../bus/partition.ts";
 import type { Bus } from "../../bus/port.ts";
 import type { Feeder } from "./feeder.ts";
 
-/** Entries that may wait in a replay log: frames are large. */
-const maxWaiting = { frames: 200, plain: 5_000 } as const;
+/** Entries that may wait in a replay log. An owner may take all of them at once, and a frame holds up to 500 events. */
+const maxWaiting = { frames: 40, plain: 5_000 } as const;
 const eventsOfFrame = 500;
 
 /** What a partition has to be read again, or was so far. */

@@ -56,7 +56,7 @@ const fresh = (): Part => ({ partition: partition.name, from: "0-0", until: null
 
 describe("feeding a replay log", () => {
   it("never puts more into it than is allowed to wait, and goes on when the owner has taken some", async () => {
-    const fence = await stored(450);
+    const fence = await stored(90);
     const part = fresh();
     let most = 0;
     let taken = 0;
@@ -64,33 +64,33 @@ describe("feeding a replay log", () => {
     await clock.until(async () => {
       const backlog = await bus.replayBacklog(partition, pipeline);
       most = Math.max(most, backlog);
-      if (backlog >= 150) taken += await take(fence, 40);
-      return part.entries === 450;
+      if (backlog >= 30) taken += await take(fence, 8);
+      return part.entries === 90;
     });
     await clock.settle(copying);
-    expect(most).toBeGreaterThan(150);
-    expect(most).toBeLessThanOrEqual(200);
-    expect(taken + (await bus.replayBacklog(partition, pipeline))).toBe(450);
-    expect(part).toMatchObject({ entries: 450, events: 4_500 });
+    expect(most).toBeGreaterThan(30);
+    expect(most).toBeLessThanOrEqual(40);
+    expect(taken + (await bus.replayBacklog(partition, pipeline))).toBe(90);
+    expect(part).toMatchObject({ entries: 90, events: 900 });
   });
 
   it("gives up with a sentence when nobody takes anything for a while; what was copied stays and is known", async () => {
-    await stored(300);
+    await stored(60);
     const part = fresh();
     const began = clock.monotonic();
     await expect(clock.settle(copy(open(), part))).rejects.toMatchObject({
       code: "replay.stalled",
-      message: expect.stringMatching(/200 entries wait .* 'pipe' beside things\/00, and nobody has taken one for 30 s/),
+      message: expect.stringMatching(/40 entries wait .* 'pipe' beside things\/00, and nobody has taken one for 30 s/),
       hint: expect.stringContaining("Nothing is lost"),
     });
     expect(clock.monotonic() - began).toBeGreaterThan(30_000);
     expect(clock.monotonic() - began).toBeLessThan(31_000);
-    expect(part).toMatchObject({ entries: 200, events: 2_000 });
-    expect(await bus.replayBacklog(partition, pipeline)).toBe(200);
+    expect(part).toMatchObject({ entries: 40, events: 400 });
+    expect(await bus.replayBacklog(partition, pipeline)).toBe(40);
   });
 
   it("keeps waiting as long as something is taken, however slowly", async () => {
-    const fence = await stored(201);
+    const fence = await stored(41);
     const part = fresh();
     const copying = copy(open(), part);
     let next = 20_000;
@@ -99,28 +99,28 @@ describe("feeding a replay log", () => {
         next += 20_000;
         await take(fence, 1);
       }
-      return part.entries === 201;
+      return part.entries === 41;
     });
     await clock.settle(copying);
     expect(clock.monotonic()).toBeGreaterThan(60_000);
   });
 
   it("keeps to its rate", async () => {
-    await stored(100);
+    await stored(30);
     const began = clock.monotonic();
-    await clock.settle(copy(open(500), fresh(), 500));
+    await clock.settle(copy(open(150), fresh(), 150));
     expect(clock.monotonic() - began).toBeGreaterThanOrEqual(1_900);
     expect(clock.monotonic() - began).toBeLessThan(2_100);
   });
 
   it("stops at once when it is told to", async () => {
-    await stored(300);
+    await stored(60);
     const part = fresh();
     const copying = copy(open(), part);
-    await clock.until(() => part.entries === 200);
+    await clock.until(() => part.entries === 40);
     stop.abort();
     await copying;
-    expect(part.entries).toBe(200);
+    expect(part.entries).toBe(40);
   });
 
   it("reads no further than the pipeline was given", async () => {

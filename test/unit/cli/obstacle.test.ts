@@ -84,6 +84,10 @@ describe("the dead letters that should not be replayed", () => {
     expect(obstacle(app, found({ pipeline: "downstream" }), false)).toBe("no pipeline 'downstream' reads 'things' any more");
   });
 
+  it("are those of which nothing is left", () => {
+    expect(obstacle(app, found({ original: undefined, stage: "decode", reason: "trimmed" }), true)).toMatch(/nothing was kept/);
+  });
+
   it("are those of a single event that could only be kept as its whole frame", () => {
     const { body, checksum } = encodeFrame([]);
     const fields = Object.entries({ v: "1", pid: "p", inc: "1", fs: "0", n: "3", c: "j", t0: "0", t1: "0", h: checksum });
