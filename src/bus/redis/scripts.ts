@@ -7,6 +7,7 @@ const names = [
   "renew",
   "release",
   "read",
+  "given",
   "commit",
   "append",
   "inspect",
@@ -31,6 +32,9 @@ const scripts = new Map(
     return [name, { source, sha: createHash("sha1").update(source).digest("hex") }];
   }),
 );
+
+/** The text of a script, for a transaction: there a script that the server does not know could not be loaded in between. */
+export const scriptSource = (name: ScriptName): string => scripts.get(name)?.source ?? "";
 
 type Reply = null | number | Buffer | readonly Reply[];
 
