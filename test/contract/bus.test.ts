@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { encodeFrame } from "../../src/bus/frame.ts";
 import { type Partition, replayOf } from "../../src/bus/partition.ts";
 import type { Bus, Commit, Fence } from "../../src/bus/port.ts";
-import { envelope, frame, freshPartition, type Twin, twins } from "../support/bus-twins.ts";
+import { envelope, frame, freshAdopted, freshPartition, type Twin, twins } from "../support/bus-twins.ts";
 import { collect } from "../support/collect.ts";
 
 const nothing: Commit = { entries: [], counts: {}, deadLetters: [], states: new Map(), derived: [], floor: undefined };
@@ -306,12 +306,7 @@ describe.each(Object.entries(twins))("the bus %s", (_, open) => {
   });
 
   it("counts an entry of an adopted stream as one event, also where it is a frame", async () => {
-    const [partition] = partitionsOf({
-      kind: "stream",
-      name: "adopted",
-      events: [],
-      layout: { kind: "adopted", redisKey: `adopted-${++streams}` },
-    }) as [Partition];
+    const partition = freshAdopted();
     const fence = await own(partition);
     await twin.plain(partition, { data: "{}" });
     await bus.append(partition, frame(0, 3));
@@ -327,8 +322,7 @@ describe.each(Object.entries(twins))("the bus %s", (_, open) => {
   });
 
   it("lets nobody who lost the lease take entries of an adopted stream away from its present owner", async () => {
-    const layout = { kind: "adopted", redisKey: `adopted-${++streams}` } as const;
-    const [partition] = partitionsOf({ kind: "stream", name: "adopted", events: [], layout }) as [Partition];
+    const partition = freshAdopted();
     const first = await own(partition, "w1");
     await bus.release(first);
     const second = await own(partition, "w2");

@@ -5,7 +5,7 @@ import { type Partition, replayOf } from "../../src/bus/partition.ts";
 import { decodePlainEntry } from "../../src/bus/plain-entry.ts";
 import type { Bus, Commit, DeadLetter, DeadLetterDraft, Entry, Fence } from "../../src/bus/port.ts";
 import { uuidOf } from "../../src/core/hash.ts";
-import { frame, freshPartition, type Twin, twins } from "../support/bus-twins.ts";
+import { frame, freshAdopted, freshPartition, type Twin, twins } from "../support/bus-twins.ts";
 import { collect } from "../support/collect.ts";
 
 const nothing: Commit = { entries: [], counts: {}, deadLetters: [], states: new Map(), derived: [], floor: undefined };
@@ -215,6 +215,20 @@ describe.each(Object.entries(twins))("replaying on the bus %s", (_, open) => {
       const copies = await read(replaying(fence));
       expect(copies.map(({ fields }) => fields?.slice(0, -2))).toEqual(stored.map(({ fields }) => fields));
       expect(await counts(partition)).toEqual({ read: 18, reread: 9 });
+    });
+
+    it("keeps the ids and times of an adopted stream's entries, and counts a frame among them for its events", async () => {
+      const partition = freshAdopted();
+      const fence = await own(partition);
+      const id = await twin.plain(partition, { data: '{"type":"thing.happened","data":1}' });
+      await bus.append(partition, frame(0, 3));
+      await read(fence);
+      expect(await bus.reread(partition, "pipe", all)).toMatchObject({ entries: 2, events: 4 });
+      const [plain, framed] = await read(replaying(fence));
+      expect(framed?.events).toBe(3);
+      expect(decodePlainEntry(partition.log, plain?.id as string, new EntryFields(plain?.fields ?? []))).toMatchObject({
+        envelope: { id: uuidOf(`${partition.log}\n${id}`), time: Number(id.split("-")[0]) },
+      });
     });
 
     it("is only counted in a dry run", async () => {

@@ -56,6 +56,12 @@ export const freshPartition = (): Partition => {
   return partitionsOf({ kind: "stream", name: `contract-${++streams}`, events: [], layout })[0] as Partition;
 };
 
+/** The same, of a stream that another program writes. */
+export const freshAdopted = (): Partition => {
+  const layout = { kind: "adopted", redisKey: `adopted-${++streams}` } as const;
+  return partitionsOf({ kind: "stream", name: "adopted", events: [], layout })[0] as Partition;
+};
+
 /** An event that holds the number `n`. */
 export const envelope = (n: number) => ({
   id: `00000000-0000-4000-8000-${String(n).padStart(12, "0")}`,
