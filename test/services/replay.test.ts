@@ -113,7 +113,7 @@ describe("dead letters", () => {
       ],
     });
     expect(await operator.audit(pipeline)).toMatchObject({ inFlight: 0, balanced: true });
-  }, 60_000);
+  }, 120_000);
 
   it("are rows once the table takes them, with the id and time of the entry where the event has none", async () => {
     const [letter] = (await operator.deadLetters()).filter(
@@ -136,7 +136,7 @@ describe("dead letters", () => {
     const [view] = await operator.sql("SELECT toUInt32(sum(failed)) AS failed FROM logins_by_user_day");
     expect(view).toEqual({ failed: events.length + 1 });
     expect(await operator.audit(pipeline)).toMatchObject({ inFlight: 0, balanced: true });
-  }, 60_000);
+  }, 120_000);
 
   it("wait in the replay log while no worker runs, and are said to", async () => {
     await running.stop();
@@ -149,7 +149,7 @@ describe("dead letters", () => {
     expect(await stats()).toEqual(["not-json 2", "unknown-type 1"]);
     const after = await operator.audit(pipeline);
     expect(after).toMatchObject({ read: before.read + 2, inFlight: 0, balanced: true });
-  }, 60_000);
+  }, 120_000);
 
   it("are discarded by filter or id, and all of them only when that is said", async () => {
     await refuseAll(operator, [
@@ -174,7 +174,7 @@ describe("dead letters", () => {
     expect(await stats()).toEqual([]);
     expect(await operator.audit(pipeline)).toMatchObject({ inFlight: 0, balanced: true });
     expect(await redis.hGetAll("hr:{app:logins}:ledger:login-analytics")).toMatchObject({ replayed: "4", discarded: "3" });
-  }, 60_000);
+  }, 120_000);
 });
 
 describe("a stream that is read again", () => {
@@ -204,7 +204,7 @@ describe("a stream that is read again", () => {
     });
     const later = new Date(Date.now() + 1_000).toISOString();
     expect(await act("replay", "--pipeline", pipeline, "--from", later)).toMatchObject({ code: 0, summary: { events: 0 } });
-  }, 60_000);
+  }, 120_000);
 
   it("changes no row and no view, however often it is read; the books balance", async () => {
     const before = await fingerprint();
@@ -244,7 +244,7 @@ describe("a stream that is read again", () => {
     expect(after.map(({ event }) => event).sort()).toEqual(before.map(({ event }) => event).sort());
     expect(after.filter(({ id }) => before.some((one) => one.id === id))).toHaveLength(before.length - replayed);
     expect(await operator.audit(pipeline)).toMatchObject({ inFlight: 0, balanced: true });
-  }, 60_000);
+  }, 120_000);
 
   it("stops with a sentence when the replay log is full and nobody reads it; what was copied is read later", async () => {
     await running.stop();
