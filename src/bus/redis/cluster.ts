@@ -48,6 +48,10 @@ export class Cluster implements Redis {
     return this.#node(this.#ownerOf(slotOf(key)));
   }
 
+  servers(): readonly Node[] {
+    return [...new Set(this.#owners)].flatMap((address) => (address === undefined ? [] : [this.#node(address)]));
+  }
+
   async send(key: string, args: Args): Promise<unknown> {
     const [answer] = await this.sendAll(key, [args]);
     return answer;

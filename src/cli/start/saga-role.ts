@@ -1,11 +1,10 @@
 import { Producer } from "../../bus/producer.ts";
-import { openRedis } from "../../bus/redis/open-redis.ts";
 import { systemClock } from "../../core/clock.ts";
 import { ConfigError, TerminalError } from "../../core/errors.ts";
 import { eventId } from "../../core/hash.ts";
 import { sinksOf } from "../../plan/plan.ts";
 import { findModule, loadModule } from "../load-app.ts";
-import { addressOf, openBus, temporalAway, temporalConfig } from "../services.ts";
+import { openBus, openRedis, temporalAway, temporalConfig } from "../services.ts";
 import { activityStore } from "./activity-store.ts";
 import type { Role, RoleContext } from "./role.ts";
 
@@ -96,7 +95,7 @@ function moduleOf({ where }: RoleContext, module: string): string {
 /** What activities get of the world: Redis for the participants' stores, and the streams. */
 async function openDeps({ app, instance, logger, where }: RoleContext) {
   const bus = await openBus(where, logger);
-  const redis = await openRedis({ url: addressOf("redis", where), logger, name: "headrace-activities" });
+  const redis = await openRedis(where, logger, "headrace-activities");
   const producers = new Map<string, Producer>();
   const producerOf = (name: string): Producer => {
     const stream = app.streams.find((one) => one.name === name);
