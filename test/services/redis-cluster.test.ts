@@ -102,6 +102,10 @@ describe("on a Redis Cluster", () => {
       const lag = (await lines<LagLine>("lag")).filter((line) => line.pipeline === "login-analytics");
       expect(lag.map(({ owner, lag: behind }) => [owner, behind])).toEqual(lag.map(() => [started.ready["instance"], 0]));
       expect(lag).toHaveLength(9);
+      const { instance } = started.ready;
+      expect(await lines("ps")).toMatchObject([{ instance }]);
+      const found = (await lines<{ where?: string }>("doctor")).map(({ where }) => where);
+      expect(found).toEqual(expect.arrayContaining(cluster.masters.map(({ port }) => `redis appendfsync of 127.0.0.1:${port}`)));
       expect(await lines<DeadLetterLine>("dlq", "show")).toMatchObject([{ reason: "not-json", partition: "app-logins" }]);
       expect(await operator.sql("SELECT toUInt32(count()) AS rows FROM login_events FINAL")).toEqual([{ rows: 1_000 }]);
     } finally {
