@@ -2,12 +2,15 @@ import { partitionsOf } from "../bus/partition.ts";
 import type { Bus } from "../bus/port.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
+import { createLimits, type LimitFor } from "../limit/limits.ts";
 import { type PipelinePlan, type SinkPlan, sinksOf } from "../plan/plan.ts";
 import type { Sink } from "../sinks/port.ts";
+import { guardStages } from "../stages/guard.ts";
 import { compileFill } from "./fill.ts";
 import { Gauge } from "./gauge.ts";
 import { own } from "./ownership.ts";
 import { type ReaderDeps, readPartition } from "./partition-reader.ts";
+import { paced } from "./source-guard.ts";
 
 export interface WorkerDeps {
   readonly bus: Bus;
@@ -15,6 +18,8 @@ export interface WorkerDeps {
   readonly logger: Logger;
   /** Makes the sink of a plan, or gives the one that it made before: pipelines that write one table share its batches. */
   readonly sinkFor: (plan: SinkPlan) => Sink;
+  /** Makes the rate limits of guards. @default limits of this process alone; then a shared one is refused */
+  readonly limitFor?: LimitFor;
 }
 
 export interface WorkerOptions {
@@ -38,11 +43,15 @@ export async function runWorker(options: WorkerOptions, deps: WorkerDeps, stop: 
   const gauge = new Gauge(maxInFlightRows);
   const failed = new AbortController();
   const either = AbortSignal.any([stop, failed.signal]);
-  const readers = options.pipelines.flatMap((pipeline) => {
+  const limitFor = deps.limitFor ?? createLimits(deps);
+  const readers = options.pipelines.flatMap((plan) => {
+    const pipeline = guardStages(plan, { ...deps, limitFor, signal: either });
+    const limit = plan.sourceGuards?.rateLimit && limitFor(plan.sourceGuards.rateLimit, `source:${plan.name}`);
     const sinks = new Map(Object.entries(sinksOf(pipeline)).map(([name, plan]) => [name, deps.sinkFor(plan)]));
     return pipeline.sources.flatMap((stream) =>
       partitionsOf(stream).map((partition) => {
-        const reader: ReaderDeps = { ...deps, gauge, sinks, fill: compileFill(pipeline, stream, partition) };
+        const fill = paced(compileFill(pipeline, stream, partition), limit, either);
+        const reader: ReaderDeps = { ...deps, gauge, sinks, fill };
         return own(
           { partition, pipeline: pipeline.name },
           ({ fence, lost, lastDelivered }) => readPartition(fence, reader, { stop: either, lost, lastDelivered }),

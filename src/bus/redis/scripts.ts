@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Connection } from "./connection.ts";
 
-const names = ["acquire", "renew", "release", "read", "commit", "append", "inspect"] as const;
+const names = ["acquire", "renew", "release", "read", "commit", "append", "inspect", "grant"] as const;
 export type ScriptName = (typeof names)[number];
 
 const library = new Map(

@@ -3,7 +3,8 @@ import type { Bus } from "../../bus/port.ts";
 import { Producer } from "../../bus/producer.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Logger } from "../../core/log.ts";
-import type { SinkPlan } from "../../plan/plan.ts";
+import type { LimitFor } from "../../limit/limits.ts";
+import { type SinkPlan, targetOf } from "../../plan/plan.ts";
 import type { ClickHouse } from "../../sinks/clickhouse/client.ts";
 import { createClickHouseSink } from "../../sinks/clickhouse/sink.ts";
 import type { Sink } from "../../sinks/port.ts";
@@ -20,6 +21,7 @@ export interface SinkDeps {
   readonly signal: AbortSignal;
   /** Names this process's producers. */
   readonly instance: string;
+  readonly limitFor: LimitFor;
 }
 
 /** Joins descriptors with drivers: one sink for each target, shared by all that write to it. */
@@ -34,28 +36,18 @@ export function createSinks(deps: SinkDeps): { readonly sinkFor: (plan: SinkPlan
   return { sinkFor, close: async () => void (await Promise.all([...sinks.values()].map((sink) => sink.close()))) };
 }
 
-function targetOf(plan: SinkPlan): string {
+function createSink(plan: SinkPlan, { bus, clickhouse, temporal, clock, logger, signal, instance, limitFor }: SinkDeps): Sink {
+  const rateLimit = plan.guards?.rateLimit;
+  const limit = rateLimit && limitFor(rateLimit, `sink:${targetOf(plan)}`);
   switch (plan.kind) {
     case "clickhouse":
-      return `clickhouse ${plan.table.name}`;
+      return createClickHouseSink(plan, { client: clickhouse, signal, clock, logger, limit });
     case "temporal":
-      return `temporal ${plan.taskQueue} ${plan.workflow}`;
-    case "stream":
-      return `stream ${plan.stream.name}`;
-    default:
-      return plan satisfies never;
-  }
-}
-
-function createSink(plan: SinkPlan, { bus, clickhouse, temporal, clock, logger, signal, instance }: SinkDeps): Sink {
-  switch (plan.kind) {
-    case "clickhouse":
-      return createClickHouseSink(plan, { client: clickhouse, signal, clock, logger });
-    case "temporal":
-      return new TemporalSink(plan, { client: temporal, clock, logger, signal });
+      return new TemporalSink(plan, { client: temporal, clock, logger, signal, limit });
     case "stream":
       return new StreamSink(
         new Producer({ stream: plan.stream, producer: `derived/${instance}` }, { bus, clock, logger, signal }),
+        limit && { limit, signal },
       );
     default:
       return plan satisfies never;

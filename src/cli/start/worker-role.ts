@@ -1,10 +1,12 @@
 import { systemClock } from "../../core/clock.ts";
 import { ConfigError } from "../../core/errors.ts";
 import { runWorker } from "../../engine/worker.ts";
-import { type AppPlan, sinksOf } from "../../plan/plan.ts";
+import { createLimits } from "../../limit/limits.ts";
+import { openRedisBuckets } from "../../limit/redis/buckets.ts";
+import { type AppPlan, rateLimitsOf, sinksOf } from "../../plan/plan.ts";
 import type { ClickHouse } from "../../sinks/clickhouse/client.ts";
 import { planMigration } from "../../sinks/clickhouse/migrate.ts";
-import { openBus, openClickHouse, openTemporal } from "../services.ts";
+import { addressOf, openBus, openClickHouse, openTemporal } from "../services.ts";
 import type { Role } from "./role.ts";
 import { createSinks } from "./sinks.ts";
 
@@ -16,13 +18,25 @@ export const workerRole: Role = async ({ app, instance, logger, where }) => {
   const needsTemporal = app.pipelines.some((pipeline) =>
     Object.values(sinksOf(pipeline)).some((sink) => sink.kind === "temporal"),
   );
+  const sharesLimits = app.pipelines.flatMap(rateLimitsOf).some(({ rateLimit }) => rateLimit.shared);
   const bus = await openBus(where, logger);
+  const buckets = sharesLimits ? await openRedisBuckets({ url: addressOf("redis", where), logger }) : undefined;
+  const limitFor = createLimits({ clock: systemClock, logger, buckets });
   const clickhouse = await openClickHouse(where);
   await checkTables(app, clickhouse);
   const temporal = needsTemporal ? await openTemporal(where) : undefined;
   const giveUp = new AbortController();
   const client = temporal?.client as NonNullable<typeof temporal>["client"];
-  const sinks = createSinks({ bus, clickhouse, temporal: client, clock: systemClock, logger, signal: giveUp.signal, instance });
+  const sinks = createSinks({
+    bus,
+    clickhouse,
+    temporal: client,
+    clock: systemClock,
+    logger,
+    signal: giveUp.signal,
+    instance,
+    limitFor,
+  });
 
   return {
     async run(stop) {
@@ -33,13 +47,14 @@ export const workerRole: Role = async ({ app, instance, logger, where }) => {
       try {
         await runWorker(
           { instance, pipelines: app.pipelines },
-          { bus, clock: systemClock, logger, sinkFor: sinks.sinkFor },
+          { bus, clock: systemClock, logger, sinkFor: sinks.sinkFor, limitFor },
           stop,
         );
       } finally {
         clearTimeout(timer);
         giveUp.abort();
         await sinks.close().catch(() => {});
+        await buckets?.close();
         await bus.close();
         await clickhouse.close();
         await temporal?.connection.close();
