@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { partitionsOf } from "../bus/partition.ts";
 import type { Bus } from "../bus/port.ts";
 import type { Clock } from "../core/clock.ts";
@@ -43,6 +44,8 @@ export async function runWorker(options: WorkerOptions, deps: WorkerDeps, stop: 
   const gauge = new Gauge(maxInFlightRows);
   const failed = new AbortController();
   const either = AbortSignal.any([stop, failed.signal]);
+  // Every reader and every call that waits for its turn listens: many listeners are no leak.
+  setMaxListeners(0, either);
   const limitFor = deps.limitFor ?? createLimits(deps);
   const readers = options.pipelines.flatMap((plan) => {
     const pipeline = guardStages(plan, { ...deps, limitFor, signal: either });

@@ -9,6 +9,8 @@ export interface SharedLimitDeps {
   readonly buckets: Buckets;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** From 0 to 1, as Math.random. */
+  readonly random?: () => number;
 }
 
 interface Waiter {
@@ -17,7 +19,7 @@ interface Waiter {
   readonly go: () => void;
 }
 
-/** Tokens are asked for by as many as come in this time: at most 50 round trips a second, whatever the rate. */
+/** Tokens are asked for by as many as come in this time: about 100 round trips a second at most, whatever the rate. */
 const chunkMs = 20;
 /** Tokens that nobody has used by then are let go of: hoarded, they would let a burst through later. */
 const keepMs = 1_000;
@@ -86,7 +88,7 @@ export class SharedLimit implements RateLimit {
 
   /** Takes a chunk; returns how long to wait before the next question, milliseconds. */
   async #fetch(): Promise<number> {
-    const { buckets, logger } = this.#deps;
+    const { buckets, logger, random = Math.random } = this.#deps;
     const { perSecond, burst } = this.#rate;
     const wanted = this.#waiters.reduce((sum, { left }) => sum + Math.ceil(left), 0);
     const want = Math.min(burst, Math.max(wanted, this.#chunk));
@@ -95,12 +97,13 @@ export class SharedLimit implements RateLimit {
       if (this.#failures > 0) logger.info({ limit: this.#name }, "the shared limit can be asked again");
       this.#failures = 0;
       this.#hold(granted);
-      // Whoever asked for every single token would pay a round trip for each, and get more than its share.
-      return granted === want ? 0 : Math.max(waitMs, Math.min(chunkMs, (burst * 1_000) / perSecond));
+      if (granted === want) return 0;
+      // Whoever asked for every single token would pay a round trip for each; in step with others, one would always come first.
+      return Math.max(waitMs, Math.min(chunkMs, (burst * 1_000) / perSecond)) * (0.75 + 0.5 * random());
     } catch (error) {
       if (this.#failures === 0)
         logger.warn({ limit: this.#name, error: messageOf(error) }, "the shared limit cannot be asked: what it guards waits");
-      return Math.max(1, backoffMs(this.#failures++, retryLimits));
+      return Math.max(1, backoffMs(this.#failures++, retryLimits, random));
     }
   }
 

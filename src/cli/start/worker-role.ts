@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { systemClock } from "../../core/clock.ts";
 import { ConfigError } from "../../core/errors.ts";
 import { runWorker } from "../../engine/worker.ts";
@@ -26,6 +27,8 @@ export const workerRole: Role = async ({ app, instance, logger, where }) => {
   await checkTables(app, clickhouse);
   const temporal = needsTemporal ? await openTemporal(where) : undefined;
   const giveUp = new AbortController();
+  // Every row that waits for its turn listens.
+  setMaxListeners(0, giveUp.signal);
   const client = temporal?.client as NonNullable<typeof temporal>["client"];
   const sinks = createSinks({
     bus,

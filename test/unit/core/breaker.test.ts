@@ -76,7 +76,8 @@ describe("a breaker", () => {
     const stop = new AbortController();
     fail(breaker, 3);
     const woken: string[] = [];
-    const wait = (name: string, signal: AbortSignal) => breaker.ready(signal).then(() => woken.push(`${name} ${clock.monotonic()}`));
+    const wait = (name: string, signal: AbortSignal) =>
+      breaker.ready(signal).then(() => woken.push(`${name} ${clock.monotonic()}`));
     void wait("told", stop.signal);
     await clock.advance(400);
     stop.abort();

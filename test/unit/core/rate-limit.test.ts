@@ -1,9 +1,11 @@
+import { setMaxListeners } from "node:events";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createRateLimit } from "../../../src/core/rate-limit.ts";
 import { VirtualClock } from "../../support/virtual-clock.ts";
 
 const never = new AbortController().signal;
+setMaxListeners(0, never);
 
 /** When each of the takes went through, in milliseconds. */
 async function timesOf(limit: ReturnType<typeof createRateLimit>, clock: VirtualClock, amounts: readonly number[]) {
@@ -49,27 +51,32 @@ describe("a rate limit", () => {
       maxLength: 30,
     });
     await fc.assert(
-      fc.asyncProperty(takes, fc.integer({ min: 1, max: 200 }), fc.integer({ min: 1, max: 20 }), async (all, perSecond, burst) => {
-        const clock = new VirtualClock();
-        const limit = createRateLimit({ perSecond, burst }, clock);
-        const gone: { readonly at: number; readonly amount: number }[] = [];
-        const waits: Promise<unknown>[] = [];
-        for (const { pause, amount } of all) {
-          await clock.advance(pause);
-          waits.push(limit.take(amount, never).then(() => gone.push({ at: clock.monotonic(), amount })));
-        }
-        await clock.settle(Promise.all(waits));
-        expect(gone.map(({ amount }) => amount)).toEqual(all.map(({ amount }) => amount));
-        // What is larger than a burst has waited for all of it: so many tokens came in before it went.
-        for (const [i, { at }] of gone.entries()) {
-          const since = gone.slice(i);
-          for (let k = 1; k < since.length; k++) {
-            const went = since.slice(1, k + 1).reduce((sum, { amount }) => sum + amount, 0);
-            const seconds = ((since[k]?.at ?? 0) - at) / 1_000;
-            expect(went).toBeLessThanOrEqual(burst + perSecond * seconds + 1e-6);
+      fc.asyncProperty(
+        takes,
+        fc.integer({ min: 1, max: 200 }),
+        fc.integer({ min: 1, max: 20 }),
+        async (all, perSecond, burst) => {
+          const clock = new VirtualClock();
+          const limit = createRateLimit({ perSecond, burst }, clock);
+          const gone: { readonly at: number; readonly amount: number }[] = [];
+          const waits: Promise<unknown>[] = [];
+          for (const { pause, amount } of all) {
+            await clock.advance(pause);
+            waits.push(limit.take(amount, never).then(() => gone.push({ at: clock.monotonic(), amount })));
           }
-        }
-      }),
+          await clock.settle(Promise.all(waits));
+          expect(gone.map(({ amount }) => amount)).toEqual(all.map(({ amount }) => amount));
+          // What is larger than a burst has waited for all of it: so many tokens came in before it went.
+          for (const [i, { at }] of gone.entries()) {
+            const since = gone.slice(i);
+            for (let k = 1; k < since.length; k++) {
+              const went = since.slice(1, k + 1).reduce((sum, { amount }) => sum + amount, 0);
+              const seconds = ((since[k]?.at ?? 0) - at) / 1_000;
+              expect(went).toBeLessThanOrEqual(burst + perSecond * seconds + 1e-6);
+            }
+          }
+        },
+      ),
       { numRuns: 40 },
     );
   });

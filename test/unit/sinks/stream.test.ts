@@ -7,8 +7,10 @@ import { Producer } from "../../../src/bus/producer.ts";
 import { systemClock } from "../../../src/core/clock.ts";
 import { RetryableError } from "../../../src/core/errors.ts";
 import { silentLogger } from "../../../src/core/log.ts";
+import { createRateLimit } from "../../../src/core/rate-limit.ts";
 import { StreamSink } from "../../../src/sinks/stream.ts";
 import { decodeAll } from "../../support/decode-all.ts";
+import { VirtualClock } from "../../support/virtual-clock.ts";
 
 const stream = { ...logins.plan, layout: { kind: "partitioned", partitions: 1 } } as const;
 const [partition] = partitionsOf(stream) as [Partition];
@@ -46,6 +48,25 @@ describe("the stream sink", () => {
     const { rejected } = await sink.write([failure(1), { ...failure(2), type: "cart.created" }, failure(3)]);
     expect(rejected).toEqual([{ row: 1, reason: "stream 'logins' carries no 'cart.created'" }]);
     expect((await bus.state(partition, "x")).lagEntries).toBe(1);
+  });
+
+  it("writes no more events a second than its limit, and gives up what waits when it is told to", async () => {
+    const clock = new VirtualClock();
+    const bus = new MemoryBus(clock);
+    const giveUp = new AbortController();
+    const producer = new Producer({ stream, producer: "p", lingerMs: 0 }, { bus, clock, logger: silentLogger });
+    const limit = createRateLimit({ perSecond: 10, burst: 5 }, clock);
+    const sink = new StreamSink(producer, { limit, signal: giveUp.signal });
+    const all = Array.from({ length: 25 }, (_, i) => failure(i));
+    const writes = Promise.all([sink.write(all.slice(0, 10)), sink.write(all.slice(10))]);
+    await clock.advance(1_999);
+    expect(sink.inFlightRows).toBeGreaterThan(0);
+    await clock.advance(1);
+    await writes;
+    expect(sink.inFlightRows).toBe(0);
+    const waiting = sink.write([failure(25)]);
+    giveUp.abort(new Error("shutting down"));
+    await expect(clock.settle(waiting)).rejects.toThrow("shutting down");
   });
 
   it("gives up when it is told to, instead of waiting for a bus that is away", async () => {
