@@ -78,6 +78,7 @@ function checkSinkGuards(pipelines: readonly PipelinePlan[]): readonly Finding[]
   const owners = new Map<string, { readonly by: string; readonly guards: string }>();
   return pipelines.flatMap((pipeline) =>
     Object.values(sinksOf(pipeline)).flatMap((sink): readonly Finding[] => {
+      if (sink.kind === "stream") return [];
       const [target, guards] = [targetOf(sink), describeGuards(sink.guards) || "none"];
       const other = owners.get(target) ?? { by: pipeline.name, guards };
       owners.set(target, other);

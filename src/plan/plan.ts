@@ -79,6 +79,9 @@ export interface StreamSinkPlan {
 
 export type SinkPlan = ClickHouseSinkPlan | WorkflowSinkPlan | StreamSinkPlan;
 
+/** What is written by a sink of its own; streams are written by the commit. */
+export type OwnSinkPlan = Exclude<SinkPlan, StreamSinkPlan>;
+
 export type StagePlan =
   | { readonly kind: "filter"; readonly name: string; readonly keep: (value: never) => boolean }
   | {
@@ -202,14 +205,12 @@ export function sinksOf(pipeline: PipelinePlan): Readonly<Record<string, SinkPla
 }
 
 /** The name of what a sink writes to: sinks of one target are one in a process. */
-export function targetOf(plan: SinkPlan): string {
+export function targetOf(plan: OwnSinkPlan): string {
   switch (plan.kind) {
     case "clickhouse":
       return `clickhouse ${plan.table.name}`;
     case "temporal":
       return `temporal ${plan.taskQueue} ${plan.workflow}`;
-    case "stream":
-      return `stream ${plan.stream.name}`;
     default:
       return plan satisfies never;
   }

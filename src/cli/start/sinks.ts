@@ -1,33 +1,30 @@
 import type { Client } from "@temporalio/client";
-import type { Bus } from "../../bus/port.ts";
-import { Producer } from "../../bus/producer.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Logger } from "../../core/log.ts";
 import type { LimitFor } from "../../limit/limits.ts";
-import { type SinkPlan, targetOf } from "../../plan/plan.ts";
+import { type OwnSinkPlan, targetOf } from "../../plan/plan.ts";
 import type { ClickHouse } from "../../sinks/clickhouse/client.ts";
 import { createClickHouseSink } from "../../sinks/clickhouse/sink.ts";
 import type { Sink } from "../../sinks/port.ts";
-import { StreamSink } from "../../sinks/stream.ts";
 import { TemporalSink } from "../../sinks/temporal/sink.ts";
 
 export interface SinkDeps {
-  readonly bus: Bus;
   readonly clickhouse: ClickHouse;
   readonly temporal: Client;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Gives up what is still under way. */
   readonly signal: AbortSignal;
-  /** Names this process's producers. */
-  readonly instance: string;
   readonly limitFor: LimitFor;
 }
 
 /** Joins descriptors with drivers: one sink for each target, shared by all that write to it. */
-export function createSinks(deps: SinkDeps): { readonly sinkFor: (plan: SinkPlan) => Sink; readonly close: () => Promise<void> } {
+export function createSinks(deps: SinkDeps): {
+  readonly sinkFor: (plan: OwnSinkPlan) => Sink;
+  readonly close: () => Promise<void>;
+} {
   const sinks = new Map<string, Sink>();
-  const sinkFor = (plan: SinkPlan): Sink => {
+  const sinkFor = (plan: OwnSinkPlan): Sink => {
     const name = targetOf(plan);
     const sink = sinks.get(name) ?? createSink(plan, deps);
     sinks.set(name, sink);
@@ -36,7 +33,7 @@ export function createSinks(deps: SinkDeps): { readonly sinkFor: (plan: SinkPlan
   return { sinkFor, close: async () => void (await Promise.all([...sinks.values()].map((sink) => sink.close()))) };
 }
 
-function createSink(plan: SinkPlan, { bus, clickhouse, temporal, clock, logger, signal, instance, limitFor }: SinkDeps): Sink {
+function createSink(plan: OwnSinkPlan, { clickhouse, temporal, clock, logger, signal, limitFor }: SinkDeps): Sink {
   const rateLimit = plan.guards?.rateLimit;
   const limit = rateLimit && limitFor(rateLimit, `sink:${targetOf(plan)}`);
   switch (plan.kind) {
@@ -44,11 +41,6 @@ function createSink(plan: SinkPlan, { bus, clickhouse, temporal, clock, logger, 
       return createClickHouseSink(plan, { client: clickhouse, signal, clock, logger, limit });
     case "temporal":
       return new TemporalSink(plan, { client: temporal, clock, logger, signal, limit });
-    case "stream":
-      return new StreamSink(
-        new Producer({ stream: plan.stream, producer: `derived/${instance}` }, { bus, clock, logger, signal }),
-        limit && { limit, signal },
-      );
     default:
       return plan satisfies never;
   }

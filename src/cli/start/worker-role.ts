@@ -30,16 +30,7 @@ export const workerRole: Role = async ({ app, instance, logger, where }) => {
   // Every row that waits for its turn listens.
   setMaxListeners(0, giveUp.signal);
   const client = temporal?.client as NonNullable<typeof temporal>["client"];
-  const sinks = createSinks({
-    bus,
-    clickhouse,
-    temporal: client,
-    clock: systemClock,
-    logger,
-    signal: giveUp.signal,
-    instance,
-    limitFor,
-  });
+  const sinks = createSinks({ clickhouse, temporal: client, clock: systemClock, logger, signal: giveUp.signal, limitFor });
 
   return {
     async run(stop) {

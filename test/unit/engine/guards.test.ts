@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { ConfigError, RetryableError } from "../../../src/core/errors.ts";
 import { pipeline } from "../../../src/dsl/pipeline.ts";
-import { clickhouse } from "../../../src/dsl/sinks.ts";
+import { clickhouse, toStream } from "../../../src/dsl/sinks.ts";
+import { defineStream } from "../../../src/dsl/stream.ts";
 import type { PipelinePlan } from "../../../src/plan/plan.ts";
 import { compileStages } from "../../../src/stages/compile.ts";
 import { type Thing, thingHappened, thingRow, things, thingTable } from "../../support/things.ts";
@@ -81,6 +82,33 @@ describe("the guards of a source", () => {
   });
 });
 
+describe("the rate limit of a stream that is written", () => {
+  it("holds events back before they are settled, and stores each once, also when the worker stops meanwhile", async () => {
+    const bench = new Workbench();
+    const stream = things(2);
+    const derived = defineStream("derived", { events: [thingHappened], partitions: 2 });
+    const finished = pipeline("deriving")
+      .from(stream)
+      .to(toStream(derived, { rateLimit: { perSecond: 20, burst: 10 } }), ({ data }) => thingHappened(data));
+    await bench.send(stream.plan, events(100), 5);
+    const first = bench.start([finished]);
+    await bench.clock.advance(2_000);
+    const { delivered } = await bench.audit(finished);
+    expect(delivered).toBeLessThanOrEqual(10 + 40);
+    expect(delivered).toBeGreaterThan(20);
+    await first.stop();
+    const second = bench.start([finished]);
+    expect(await bench.drained(finished)).toMatchObject({ delivered: 100, deadLettered: {} });
+    await second.stop();
+    expect(bench.clock.monotonic()).toBeGreaterThanOrEqual(4_000);
+    const reading = pipeline("reading").from(derived).to(clickhouse(table), thingRow);
+    const reader = bench.start([reading]);
+    expect(await bench.drained(reading)).toMatchObject({ delivered: 100 });
+    await reader.stop();
+    expect(bench.sink("rows").rows).toHaveLength(100);
+  });
+});
+
 describe("the guards of a stage", () => {
   it("are one for all partitions of a worker", async () => {
     const bench = new Workbench();
@@ -123,7 +151,7 @@ describe("the guards of a stage", () => {
           if (broken) throw new RetryableError("service.unreachable", "away");
           return event;
         },
-        { breaker: { failures: 3, openMs: 60_000 } },
+        { concurrency: 1, breaker: { failures: 3, openMs: 60_000 } },
       )
       .to(clickhouse(table), thingRow);
     await bench.send(stream.plan, events(40), 5);
