@@ -24,7 +24,7 @@ export interface RateLimitPlan {
 
 /** What protects a stage's function from the world that it asks, and that world from us. */
 export interface GuardsPlan {
-  /** Tries again what threw a RetryableError or took too long, at most `attempts` times, before the entries are given back. */
+  /** Tries again what threw a RetryableError or took too long, at most `attempts` times, before the event is given up: then it is tried again later. */
   readonly retry?: RetryPlan & { readonly attempts: number };
   /** When a call is given up, milliseconds. */
   readonly timeoutMs?: number;

@@ -13,7 +13,7 @@ export interface GuardDeps {
   readonly logger: Logger;
   /** Makes the limit of a plan, under a name that nothing else has. */
   readonly limitFor: (plan: RateLimitPlan, own: string) => RateLimit;
-  /** Ends all waiting: a call that waits for its turn is given up, and its entries are read again by the next owner. */
+  /** Ends all waiting: a call that waits for its turn is given up, and its event is left to the next owner. */
   readonly signal: AbortSignal;
   /** From 0 to 1, as Math.random. */
   readonly random?: () => number;

@@ -69,7 +69,11 @@ describe("limits that workers share", () => {
       if (rows > 20 + (200 * (performance.now() - begun)) / 1_000) tooMany.push(rows);
       expect(rows).toBe(count);
     };
-    await vi.waitFor(look, { timeout: 90_000, interval: 50 }).finally(() => client.close());
+    try {
+      await vi.waitFor(look, { timeout: 90_000, interval: 50 });
+    } finally {
+      await client.close();
+    }
     expect(tooMany).toEqual([]);
     const audit = JSON.parse((await headrace(["audit", "--json"], { env, cwd: folder })).stdout);
     expect(audit).toMatchObject({ pipeline: "slow", read: count, delivered: count, balanced: true });

@@ -137,7 +137,7 @@ describe("the guards of a stage", () => {
     expect(bench.sink("rows").rows).toHaveLength(80);
   });
 
-  it("that give up have the entries tried again, until they pass", async () => {
+  it("that give up have the events tried again, until they pass", async () => {
     const bench = new Workbench();
     const stream = things(2);
     let broken = true;

@@ -44,7 +44,7 @@ describe("a stage's guards", () => {
       expect(calls).toEqual([0, 100, 300, 550]);
     });
 
-    it("gives the entries back when it does not pass", async () => {
+    it("gives the event up when it does not pass", async () => {
       const { run, clock, calls } = open({ retry }, () => Promise.reject(away()));
       await expect(clock.settle(run())).rejects.toBeInstanceOf(RetryableError);
       expect(calls).toHaveLength(4);
@@ -56,7 +56,7 @@ describe("a stage's guards", () => {
       expect(calls).toHaveLength(1);
     });
 
-    it("gives the entries back at once when the worker stops while it waits", async () => {
+    it("gives the event up at once when the worker stops while it waits", async () => {
       const { run, ended, stop, clock, calls } = open({ retry }, () => Promise.reject(away()));
       const running = run();
       await clock.advance(50);
@@ -118,7 +118,7 @@ describe("a stage's guards", () => {
       expect(calls).toEqual([0, 0, 100, 200]);
     });
 
-    it("gives the entries back when the worker stops while they wait", async () => {
+    it("gives the event up when the worker stops while it waits", async () => {
       const { run, ended, stop, calls } = open({ rateLimit: { perSecond: 0.001, burst: 1 } }, () => "there");
       await run();
       const waiting = run();
