@@ -49,14 +49,18 @@ export async function runWorker(options: WorkerOptions, deps: WorkerDeps, stop: 
   // Every reader and every call that waits for its turn listens: many listeners are no leak.
   setMaxListeners(0, either);
   const limitFor = deps.limitFor ?? createLimits(deps);
-  const readers = options.pipelines.flatMap((plan) => {
+  // Before anything is read: a limit that cannot be made stops the worker here.
+  const guarded = options.pipelines.map((plan) => {
     const pipeline = guardStages(plan, { ...deps, limitFor, signal: either });
     const limit = plan.sourceGuards?.rateLimit && limitFor(plan.sourceGuards.rateLimit, `source:${plan.name}`);
+    const pack = pacedPacking(compilePacking(pipeline), { pipeline, limitFor, stop: either });
+    return { pipeline, limit, pack };
+  });
+  const readers = guarded.flatMap(({ pipeline, limit, pack }) => {
     const plans = Object.entries(sinksOf(pipeline));
     const sinks = new Map(plans.flatMap(([name, plan]) => (plan.kind === "stream" ? [] : [[name, deps.sinkFor(plan)]])));
     const derives = plans.some(([, { kind }]) => kind === "stream");
     const inOrder = derives || pipeline.stages.some(({ kind }) => kind === "fold");
-    const pack = pacedPacking(compilePacking(pipeline), { pipeline, limitFor, stop: either });
     return pipeline.sources.flatMap((stream) =>
       partitionsOf(stream).map((partition) => {
         const fill = paced(compileFill(pipeline, stream, partition), limit);

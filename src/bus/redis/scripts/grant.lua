@@ -1,6 +1,5 @@
-#!lua flags=allow-oom
 -- Takes tokens out of a bucket that several processes share. A full bucket is not kept: its key expires once it would be full.
--- The server's clock may be put back: then nothing is added for as long, and never more than the burst.
+-- The server's clock may be put back: then nothing is added this once.
 -- KEYS bucket   ARGV perSecond, burst, want   → { granted, ms until there is another one; 0 when all that was wanted is granted }
 local perSecond, burst, want = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local time = redis.call('TIME')
