@@ -9,7 +9,7 @@ const rooms = {
   "state": ["plan", "core", "bus"],
   "limit": ["plan", "core", "bus"],
   "sinks": ["plan", "core", "bus"],
-  "engine": ["stages", "plan", "core", "bus", "state", "limit", "sinks"],
+  "engine": ["stages", "plan", "core", "bus", "state", "limit", "sinks", "registry/port.ts"],
   "registry": ["plan", "core", "bus"],
   "collector": ["plan", "core", "bus", "registry"],
   "console": ["plan", "core", "bus", "registry"],
@@ -24,7 +24,7 @@ const types = {
 };
 
 /** Drivers open connections: they are joined in the composition roots (cli/, and openProducer for other programs), and imported nowhere else. */
-const drivers = ["bus/redis", "state/redis", "limit/redis", "sinks/clickhouse", "sinks/temporal"];
+const drivers = ["bus/redis", "state/redis", "limit/redis", "registry/redis", "sinks/clickhouse", "sinks/temporal"];
 
 const ours = "^(src|pipelines|workflows|activities)/";
 const paths = (names) => names.map((name) => (name.endsWith(".ts") ? `^src/${name.replaceAll(".", "\\.")}$` : `^src/${name}/`));

@@ -54,6 +54,10 @@ export class MemoryLog {
     for (const id of ids) this.#entries.delete(id);
   }
 
+  get groups(): ReadonlyMap<string, MemoryGroup> {
+    return this.#groups;
+  }
+
   group(name: string): MemoryGroup | undefined {
     return this.#groups.get(name);
   }

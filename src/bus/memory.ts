@@ -1,7 +1,8 @@
 import type { Clock } from "../core/clock.ts";
 import { isBefore } from "./entry-id.ts";
 import { type MemoryGroup, MemoryLog } from "./memory-log.ts";
-import { keys, outboxProducer, type Partition, replayOf } from "./partition.ts";
+import { trimLog } from "./memory-trim.ts";
+import { keys, outboxPrefix, outboxProducer, type Partition, replayOf } from "./partition.ts";
 import type {
   Acquired,
   Appended,
@@ -14,6 +15,8 @@ import type {
   OutboxEntry,
   ReadRequest,
   ReadResult,
+  Trimmed,
+  TrimRequest,
   Watch,
 } from "./port.ts";
 
@@ -41,7 +44,7 @@ export class MemoryBus implements Bus {
   readonly #clock: Clock;
   readonly #logs = new Map<string, MemoryLog>();
   readonly #books = new Map<string, Books>();
-  readonly #producers = new Map<string, { incarnation: number; sequence: number }>();
+  readonly #producers = new Map<string, { incarnation: number; sequence: number; at: number }>();
   readonly #deadLetters = new Map<string, DeadLetter[]>();
   readonly #leases = new Map<string, Lease>();
   readonly #listeners = new Set<() => void>();
@@ -154,7 +157,7 @@ export class MemoryBus implements Bus {
       h: checksum,
     };
     const entry = this.appendPlain(partition, { ...fields, d: body });
-    this.#producers.set(name, { incarnation, sequence });
+    this.#producers.set(name, { incarnation, sequence, at: this.#clock.now() });
     return { kind: "stored", entry };
   }
 
@@ -185,6 +188,20 @@ export class MemoryBus implements Bus {
   removeGroup(partition: Partition, pipeline: string): void {
     const flight = this.#log(partition).removeGroup(pipeline);
     increase(this.#booksOf(partition, pipeline).counts, "read", -flight);
+  }
+
+  async trim(partition: Partition, request: TrimRequest): Promise<Trimmed> {
+    return trimLog(this.#log(partition), request, this.#clock.now());
+  }
+
+  async forgetProducers(partition: Partition, silentMs: number): Promise<number> {
+    const prefix = `${keys.producers(partition)}\n`;
+    const silent = [...this.#producers].filter(
+      ([name, { at }]) =>
+        name.startsWith(prefix) && !name.startsWith(outboxPrefix, prefix.length) && this.#clock.now() - at > silentMs,
+    );
+    for (const [name] of silent) this.#producers.delete(name);
+    return silent.length;
   }
 
   async wait(watches: readonly Watch[], timeoutMs: number, signal: AbortSignal): Promise<void> {

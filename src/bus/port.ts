@@ -1,3 +1,4 @@
+import type { RetentionPlan } from "../plan/plan.ts";
 import type { Partition } from "./partition.ts";
 
 /** The one consumer of every group: a partition has one owner at a time, so recovery is "read my pending entries from 0". */
@@ -149,6 +150,36 @@ export interface GroupState {
   readonly lost: { readonly entries: number; readonly events: number };
 }
 
+/** What may go of a partition's log. */
+export interface TrimRequest {
+  readonly retention: RetentionPlan;
+  /** Groups that are to read it. While one of them has not been created yet, everything is still unread. */
+  readonly groups: readonly string[];
+}
+
+export interface Trimmed {
+  /** Entries. */
+  readonly removed: number;
+  /** There may be more to remove: a call does a bounded amount of work. */
+  readonly more: boolean;
+  /** The group that keeps the oldest entry of those which the retention would remove. */
+  readonly held: HeldBack | undefined;
+}
+
+export interface HeldBack {
+  readonly group: string;
+  /** The oldest entry that is kept for it. */
+  readonly entry: string;
+  /** How long ago that was stored, milliseconds. */
+  readonly ageMs: number;
+  /** Entries given to the group and not acked. */
+  readonly pendingEntries: number;
+  /** Entries never given to it; `undefined` where the server cannot tell. */
+  readonly lagEntries: number | undefined;
+  /** It is one of the groups that are to read, and has not been created. */
+  readonly missing: boolean;
+}
+
 /** Where to listen: something newer than `after`. */
 export interface Watch {
   readonly partition: Partition;
@@ -172,6 +203,16 @@ export interface Bus {
   /** States, derived frames, ledger, dead letters and acks under the fence, in one step. */
   commit(fence: Fence, commit: Commit): Promise<"committed" | "fenced">;
   append(partition: Partition, frame: Frame): Promise<Appended>;
+  /**
+   * Removes the oldest entries that every group of the stream, whosever it is, has read and acked, as far as they exceed the
+   * retention. A stream without any group is left whole: nobody has read it.
+   */
+  trim(partition: Partition, request: TrimRequest): Promise<Trimmed>;
+  /**
+   * Forgets producers that have stored nothing for `silentMs`, and tells how many; their next frame must begin a new incarnation.
+   * Outboxes are not forgotten: their numbers go on for ever.
+   */
+  forgetProducers(partition: Partition, silentMs: number): Promise<number>;
   /** The oldest derived frames that are not yet where they belong, up to `count`. */
   outbox(partition: Partition, pipeline: string, count: number): Promise<readonly OutboxEntry[]>;
   /** Takes frames that were stored off the outbox. Several may do so, and may do it again. */

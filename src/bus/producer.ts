@@ -1,6 +1,7 @@
 import { backoffMs } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
 import { isDate } from "../core/dates.ts";
+import { days } from "../core/duration.ts";
 import { messageOf, RetryableError, TerminalError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import { partitionKey, type StreamPlan } from "../plan/plan.ts";
@@ -42,6 +43,8 @@ interface Waiting {
 const retryLimits = { initialMs: 50, maxMs: 2_000 } as const;
 /** Frames of one partition that wait or are under way, above which `send` lets its caller wait. */
 const maxFrames = 8;
+/** A producer that is silent for a week is forgotten (see engine/trimmer.ts): well before that its lanes begin new incarnations. */
+const renewAfterMs = days(1);
 
 /**
  * Packs events into frames and stores them, in order per partition, each exactly once: frames are numbered, so one whose
@@ -109,7 +112,9 @@ class Lane {
   readonly #deps: ProducerDeps;
   #open: Waiting | undefined;
   #linger: ReturnType<typeof setTimeout> | undefined;
+  #incarnation: number;
   #sequence = 0;
+  #storedAt: number;
   #queued = 0;
   #sending: Promise<void> = Promise.resolve();
   #failure: unknown;
@@ -118,6 +123,8 @@ class Lane {
     this.#partition = partition;
     this.#options = options;
     this.#deps = deps;
+    this.#incarnation = options.incarnation;
+    this.#storedAt = deps.clock.now();
   }
 
   async room(): Promise<void> {
@@ -169,14 +176,21 @@ class Lane {
   }
 
   async #store({ envelopes }: Waiting): Promise<void> {
-    const { producer, incarnation, deflate, giveUpAfterMs } = this.#options;
+    const { producer, deflate, giveUpAfterMs } = this.#options;
     const { bus, clock, logger, signal } = this.#deps;
     const { minTime, maxTime, ...encoded } = encodeFrame(envelopes, deflate ? "jz" : "j");
+    // All earlier frames were acknowledged, so the new numbers can hide none of them.
+    if (this.#sequence > 0 && clock.now() - this.#storedAt > renewAfterMs) {
+      this.#incarnation = Math.max(this.#incarnation + 1, clock.now());
+      this.#sequence = 0;
+    }
+    const incarnation = this.#incarnation;
     const sequence = this.#sequence++;
     const since = clock.monotonic();
     for (let attempt = 0; ; attempt++) {
       try {
         const appended = await bus.append(this.#partition, { producer, incarnation, sequence, minTime, maxTime, ...encoded });
+        this.#storedAt = clock.now();
         if (appended.kind !== "gap") return;
         throw new TerminalError(
           "frame.undecodable",

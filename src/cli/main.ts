@@ -91,6 +91,18 @@ program
   .option("--json", "one JSON object a line", false)
   .action(async (options) => done(await (await import("./lag.ts")).lagVerb({ ...where(), ...options })));
 
+program
+  .command("doctor")
+  .description("what in the environment would lose data or fail, with the way out")
+  .option("--json", "one JSON object a finding, then whether all is well", false)
+  .action(async (options) => done(await (await import("./doctor.ts")).doctorVerb({ ...where(), ...options })));
+
+program
+  .command("ps")
+  .description("which processes are alive, what each does, and the partitions that it holds")
+  .option("--json", "one JSON object a process", false)
+  .action(async (options) => done(await (await import("./ps.ts")).psVerb({ ...where(), ...options })));
+
 const dlq = program.command("dlq").description("what could not be handled, with its bytes and its reason");
 const letters = (name: string, description: string) =>
   dlq

@@ -36,6 +36,7 @@ const verbs: readonly (readonly string[])[] = [
   ["check"],
   ["audit"],
   ["lag"],
+  ["doctor"],
   ["dlq", "ls"],
   ["dlq", "show"],
   ["dlq", "stats"],

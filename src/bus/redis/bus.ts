@@ -1,6 +1,6 @@
 import { messageOf, RetryableError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
-import { keys, type Partition } from "../partition.ts";
+import { keys, outboxPrefix, type Partition } from "../partition.ts";
 import {
   type Acquired,
   type Appended,
@@ -18,6 +18,8 @@ import {
   type OutboxEntry,
   type ReadRequest,
   type ReadResult,
+  type Trimmed,
+  type TrimRequest,
   type Watch,
 } from "../port.ts";
 import { type Connection, connect } from "./connection.ts";
@@ -153,6 +155,37 @@ class RedisBus implements Bus {
       default:
         return { kind: "duplicate" };
     }
+  }
+
+  async trim(partition: Partition, { retention, groups }: TrimRequest): Promise<Trimmed> {
+    const { maxAgeMs = "", maxEntries = "", maxBytes = "" } = retention;
+    const reply = await this.#run("trim", [partition.log], [maxAgeMs, maxEntries, maxBytes, ...groups]);
+    const [removed, more, group, entry, ageMs, pendingEntries, lag, missing] = reply as [
+      number,
+      number,
+      ...(Buffer | number | null)[],
+    ];
+    const held = group && {
+      group: String(group),
+      entry: String(entry),
+      ageMs: Number(ageMs),
+      pendingEntries: Number(pendingEntries),
+      lagEntries: lag === null ? undefined : Number(lag),
+      missing: missing === 1,
+    };
+    return { removed, more: more === 1, held: held || undefined };
+  }
+
+  async forgetProducers(partition: Partition, silentMs: number): Promise<number> {
+    let forgotten = 0;
+    let cursor = "0";
+    do {
+      const reply = await this.#run("forget", [keys.producers(partition)], [silentMs, cursor, outboxPrefix]);
+      const [next, count] = reply as [Buffer, number];
+      cursor = String(next);
+      forgotten += count;
+    } while (cursor !== "0");
+    return forgotten;
   }
 
   outbox(partition: Partition, pipeline: string, count: number): Promise<readonly OutboxEntry[]> {

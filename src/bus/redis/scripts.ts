@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Connection } from "./connection.ts";
 
-const names = ["acquire", "renew", "release", "read", "given", "commit", "append", "inspect", "grant"] as const;
+const names = ["acquire", "renew", "release", "read", "given", "commit", "append", "trim", "forget", "inspect", "grant"] as const;
 export type ScriptName = (typeof names)[number];
 
 const load = (file: string) => readFileSync(new URL(`./scripts/${file}.lua`, import.meta.url), "utf8");
