@@ -1,5 +1,6 @@
 import type { RetentionPlan } from "../plan/plan.ts";
 import type { Partition } from "./partition.ts";
+import type { Replays } from "./replays.ts";
 
 /** The one consumer of every group: a partition has one owner at a time, so recovery is "read my pending entries from 0". */
 export const consumerName = "owner";
@@ -133,7 +134,7 @@ export interface DeadLetter extends DeadLetterDraft {
   readonly fields: readonly (readonly [name: string, value: Buffer])[];
 }
 
-/** How far a group is with a partition. */
+/** How far a group is with a partition: with its log and with the replay log of the pipeline, taken together. */
 export interface GroupState {
   readonly owner: string | undefined;
   readonly epoch: number;
@@ -145,6 +146,8 @@ export interface GroupState {
   readonly lagEntries: number;
   /** Time of the oldest entry that is not acked, milliseconds since the epoch. */
   readonly oldest: number | undefined;
+  /** The newest entry of the partition's log that the group was ever given; `0-0` where there is none. */
+  readonly lastDelivered: string;
   readonly counts: Readonly<Record<string, number>>;
   /** What somebody removed before the group was given it. Entries may hold many events: until the group has read all that is left, each counts as one. */
   readonly lost: { readonly entries: number; readonly events: number };
@@ -187,7 +190,7 @@ export interface Watch {
 }
 
 /** What the engine needs of a log of partitions. Drivers: Redis Streams, and the in-memory twin of the tests. */
-export interface Bus {
+export interface Bus extends Replays {
   /**
    * Takes the lease, where it is free, has run out or is one's own, and makes sure that the group exists, from the stream's first
    * entry. Each taking raises the epoch: what an owner sent before it lost the lease is fenced, also if it gets the lease back.
@@ -220,6 +223,7 @@ export interface Bus {
   /** Resolves when one of the partitions may hold something new, or after `timeoutMs`, or when the signal aborts. Never rejects. */
   wait(watches: readonly Watch[], timeoutMs: number, signal: AbortSignal): Promise<void>;
   state(partition: Partition, pipeline: string): Promise<GroupState>;
+  /** Those that are there when the iteration begins: what is replayed and set aside again meanwhile is not met twice. */
   deadLetters(partition: Partition): AsyncIterable<DeadLetter>;
   close(): Promise<void>;
 }

@@ -1,6 +1,6 @@
 import { messageOf, RetryableError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
-import { keys, outboxPrefix, type Partition } from "../partition.ts";
+import { keys, outboxPrefix, type Partition, replayOf } from "../partition.ts";
 import {
   type Acquired,
   type Appended,
@@ -22,6 +22,7 @@ import {
   type TrimRequest,
   type Watch,
 } from "../port.ts";
+import type { LetterKey, LetterMoved, Reread, RereadRequest } from "../replays.ts";
 import { type Connection, connect } from "./connection.ts";
 import { readDeadLetters } from "./dead-letters.ts";
 import { Doorbell } from "./doorbell.ts";
@@ -207,6 +208,35 @@ class RedisBus implements Bus {
 
   deadLetters(partition: Partition): AsyncIterable<DeadLetter> {
     return readDeadLetters(this.#redis, partition);
+  }
+
+  async replayDeadLetter(partition: Partition, { id, pipeline }: LetterKey): Promise<LetterMoved> {
+    const reply = await this.#run(
+      "replay-letter",
+      [keys.deadLetters(partition), replayOf(partition, pipeline).log, keys.ledger(partition, pipeline)],
+      [id, partition.log],
+    );
+    if (typeof reply === "number") return { kind: "moved", events: reply };
+    return { kind: String(reply) === "gone" ? "gone" : "empty" };
+  }
+
+  async discardDeadLetter(partition: Partition, { id, pipeline }: LetterKey): Promise<"discarded" | "gone"> {
+    const scriptKeys = [keys.deadLetters(partition), keys.ledger(partition, pipeline)];
+    return (await this.#run("discard-letter", scriptKeys, [id])) === 1 ? "discarded" : "gone";
+  }
+
+  async reread(partition: Partition, pipeline: string, { from, until, count, dryRun }: RereadRequest): Promise<Reread> {
+    const reply = await this.#run(
+      "reread",
+      [partition.log, replayOf(partition, pipeline).log, keys.ledger(partition, pipeline)],
+      [from.inclusive ? from.id : `(${from.id}`, until, count, dryRun ? 1 : 0],
+    );
+    const [entries, events, last] = reply as [number, number, Buffer];
+    return { entries, events, last: last.length === 0 ? undefined : String(last) };
+  }
+
+  async replayBacklog(partition: Partition, pipeline: string): Promise<number> {
+    return Number(await retryable(this.#redis.sendCommand(["XLEN", replayOf(partition, pipeline).log])));
   }
 
   async close(): Promise<void> {

@@ -55,6 +55,7 @@ export async function groupState(redis: Connection, partition: Partition, pipeli
     pendingEvents: sum("pendingEvents"),
     lagEntries: sum("lagEntries"),
     oldest: times.length > 0 ? Math.min(...times) : undefined,
+    lastDelivered: String(main[4]),
     counts: Object.fromEntries([...toMap(ledger)].map(([name, count]) => [name, Number(count)])),
     lost: lostOf(totals, logs[0]?.lagEntries ?? 0),
   };
