@@ -50,11 +50,11 @@ function nodeFindings(): readonly Finding[] {
 
 async function checkRedis(where: Whereabouts, app: AppPlan): Promise<readonly Finding[]> {
   try {
-    const redis = await openRedis(where, silentLogger);
+    const redis = await openRedis(where, silentLogger, "headrace-doctor");
     try {
       return [...(await redisFindings(redis)), ...(await streamFindings(redis, app))];
     } finally {
-      redis.destroy();
+      await redis.close();
     }
   } catch (error) {
     return [failureOf("redis", error)];

@@ -2,7 +2,8 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Bus } from "../bus/port.ts";
 import { openRedisBus } from "../bus/redis/bus.ts";
-import { type Connection, connect } from "../bus/redis/connection.ts";
+import { openRedis as open } from "../bus/redis/open-redis.ts";
+import type { Redis } from "../bus/redis/redis.ts";
 import { systemClock } from "../core/clock.ts";
 import { ConfigError, messageOf, RetryableError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
@@ -58,9 +59,9 @@ function readEnvironment(variable: string): string | undefined {
 export const openBus = (where: Whereabouts, logger: Logger): Promise<Bus> =>
   openRedisBus({ url: addressOf("redis", where), logger });
 
-/** A plain connection to the same Redis, to look at what the bus does not tell. */
-export const openRedis = (where: Whereabouts, logger: Logger): Promise<Connection> =>
-  connect({ url: addressOf("redis", where), logger, name: "headrace-doctor" });
+/** The same Redis, past the bus: to look at what that does not tell, and for activities. `name` is told by CLIENT LIST. */
+export const openRedis = (where: Whereabouts, logger: Logger, name: string): Promise<Redis> =>
+  open({ url: addressOf("redis", where), logger, name });
 
 export const openRegistry = (where: Whereabouts, logger: Logger): Promise<Registry> =>
   openRedisRegistry({ url: addressOf("redis", where), clock: systemClock, logger });

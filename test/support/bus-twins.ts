@@ -6,6 +6,7 @@ import { openRedisBus } from "../../src/bus/redis/bus.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { silentLogger } from "../../src/core/log.ts";
 import { redisClient } from "./redis.ts";
+import { startCluster } from "./redis-cluster.ts";
 import { redisUrl } from "./services.ts";
 
 /** A bus under the contract, and what others do to it. */
@@ -20,7 +21,7 @@ export interface Twin {
   close(): Promise<void>;
 }
 
-/** Both drivers: each passes the same suites. */
+/** All drivers: each passes the same suites. */
 export const twins: Record<string, () => Promise<Twin>> = {
   "in memory": async () => {
     const bus = new MemoryBus(systemClock);
@@ -44,6 +45,21 @@ export const twins: Record<string, () => Promise<Twin>> = {
       close: async () => {
         await bus.close();
         redis.destroy();
+      },
+    };
+  },
+  "on a Redis Cluster": async () => {
+    const cluster = await startCluster();
+    const bus = await openRedisBus({ url: cluster.masters[0].url, logger: silentLogger });
+    const clientOf = async ({ log }: Partition) => (await cluster.ownerOf(log)).client;
+    return {
+      bus,
+      plain: async (partition, fields) => (await clientOf(partition)).xAdd(partition.log, "*", fields),
+      remove: async (partition, ids) => void (await (await clientOf(partition)).xDel(partition.log, [...ids])),
+      removeGroup: async (partition) => void (await (await clientOf(partition)).xGroupDestroy(partition.log, "pipe")),
+      close: async () => {
+        await bus.close();
+        await cluster.close();
       },
     };
   },

@@ -23,12 +23,13 @@ import {
   type Watch,
 } from "../port.ts";
 import type { LetterKey, LetterMoved, Reread, RereadRequest } from "../replays.ts";
-import { type Connection, connect } from "./connection.ts";
 import { readDeadLetters } from "./dead-letters.ts";
-import { Doorbell } from "./doorbell.ts";
+import { Doorbells } from "./doorbells.ts";
 import { groupState } from "./group-state.ts";
+import { openRedis } from "./open-redis.ts";
 import { readOutbox } from "./outbox.ts";
 import { readPlain } from "./read-plain.ts";
+import type { Redis } from "./redis.ts";
 import { runScript, type ScriptName } from "./scripts.ts";
 
 export interface RedisBusOptions {
@@ -36,20 +37,18 @@ export interface RedisBusOptions {
   readonly logger: Logger;
 }
 
-/** Opens the bus on Redis Streams: one connection for commands, one for waiting. */
+/** Opens the bus on Redis Streams, on one server or a cluster: one connection for commands to each server, and others for waiting. */
 export async function openRedisBus({ url, logger }: RedisBusOptions): Promise<Bus> {
-  const commands = await connect({ url, logger, name: "headrace" });
-  const doorbell = new Doorbell(commands, () => connect({ url, logger, name: "headrace-doorbell" }));
-  return new RedisBus(commands, doorbell);
+  return new RedisBus(await openRedis({ url, logger, name: "headrace" }));
 }
 
 class RedisBus implements Bus {
-  readonly #redis: Connection;
-  readonly #doorbell: Doorbell;
+  readonly #redis: Redis;
+  readonly #doorbells: Doorbells;
 
-  constructor(redis: Connection, doorbell: Doorbell) {
+  constructor(redis: Redis) {
     this.#redis = redis;
-    this.#doorbell = doorbell;
+    this.#doorbells = new Doorbells(redis);
   }
 
   async acquire(
@@ -102,9 +101,8 @@ class RedisBus implements Bus {
 
   async states(partition: Partition, pipeline: string, names: readonly string[]): Promise<readonly (string | null)[]> {
     if (names.length === 0) return [];
-    const reply = await retryable(
-      this.#redis.sendCommand(["HMGET", keys.states(partition, pipeline), ...names]) as Promise<unknown>,
-    );
+    const key = keys.states(partition, pipeline);
+    const reply = await retryable(this.#redis.send(key, ["HMGET", key, ...names]));
     return (reply as (Buffer | null)[]).map((value) => (value === null ? null : String(value)));
   }
 
@@ -195,11 +193,12 @@ class RedisBus implements Bus {
 
   async relayed(partition: Partition, pipeline: string, ids: readonly string[]): Promise<void> {
     if (ids.length === 0) return;
-    await retryable(this.#redis.sendCommand(["XDEL", keys.outbox(partition, pipeline), ...ids]));
+    const key = keys.outbox(partition, pipeline);
+    await retryable(this.#redis.send(key, ["XDEL", key, ...ids]));
   }
 
   wait(watches: readonly Watch[], timeoutMs: number, signal: AbortSignal): Promise<void> {
-    return this.#doorbell.wait(watches, timeoutMs, signal);
+    return this.#doorbells.wait(watches, timeoutMs, signal);
   }
 
   state(partition: Partition, pipeline: string): Promise<GroupState> {
@@ -236,12 +235,13 @@ class RedisBus implements Bus {
   }
 
   async replayBacklog(partition: Partition, pipeline: string): Promise<number> {
-    return Number(await retryable(this.#redis.sendCommand(["XLEN", replayOf(partition, pipeline).log])));
+    const { log } = replayOf(partition, pipeline);
+    return Number(await retryable(this.#redis.send(log, ["XLEN", log])));
   }
 
   async close(): Promise<void> {
-    await this.#doorbell.close();
-    if (this.#redis.isOpen) await this.#redis.close().catch(() => this.#redis.destroy());
+    await this.#doorbells.close();
+    await this.#redis.close();
   }
 
   #run(name: ScriptName, scriptKeys: readonly string[], args: readonly (string | number | Buffer)[]) {
@@ -280,6 +280,7 @@ async function retryable<T>(call: Promise<T>): Promise<T> {
   try {
     return await call;
   } catch (error) {
+    if (error instanceof RetryableError) throw error;
     throw new RetryableError("service.unreachable", `Redis: ${messageOf(error)}`, { cause: error });
   }
 }

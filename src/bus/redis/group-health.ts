@@ -1,7 +1,7 @@
 import { isBefore } from "../entry-id.ts";
 import { keys, type Partition } from "../partition.ts";
-import type { Connection } from "./connection.ts";
 import { firstAfter, toMap } from "./group-state.ts";
+import type { Commands } from "./redis.ts";
 
 /** How a group stands to a partition, whosever it is, as far as the server tells. */
 export interface GroupHealth {
@@ -24,15 +24,15 @@ const pageSize = 1_000;
 
 /** Looks at every group of a partition's log, and at those of `wanted` also where they are not there. Changes nothing. */
 export async function groupHealth(
-  redis: Connection,
+  redis: Commands,
   partition: Partition,
   wanted: readonly string[],
 ): Promise<readonly GroupHealth[]> {
   const stream = await infoStream(redis, partition.log);
   if (!stream || stream.added === 0) return [];
-  const infos = (await redis.sendCommand(["XINFO", "GROUPS", partition.log])) as unknown as (Buffer | number | null)[][];
+  const infos = (await redis.send(partition.log, ["XINFO", "GROUPS", partition.log])) as (Buffer | number | null)[][];
   const groups = new Map(infos.map((info) => [String(toMap(info).get("name")), toMap(info)]));
-  const now = Number(((await redis.sendCommand(["TIME"])) as unknown as [Buffer])[0]) * 1_000;
+  const now = Number(((await redis.send(partition.log, ["TIME"])) as [Buffer])[0]) * 1_000;
 
   return Promise.all(
     [...new Set([...groups.keys(), ...wanted])].map(async (name) => {
@@ -61,19 +61,19 @@ export async function groupHealth(
   );
 
   async function pendingIds(group: string, end: string, count: number): Promise<readonly string[]> {
-    const reply = await redis.sendCommand(["XPENDING", partition.log, group, "-", end, String(count)]);
-    return (reply as unknown as [Buffer][]).map(([id]) => String(id));
+    const reply = await redis.send(partition.log, ["XPENDING", partition.log, group, "-", end, String(count)]);
+    return (reply as [Buffer][]).map(([id]) => String(id));
   }
 
   /** `seen` is our own count of what the group was given: the server's can be wrong once entries were removed. */
   async function leaseOf(group: string): Promise<{ readonly isHeld: boolean; readonly seen: number | undefined }> {
-    const reply = await redis.sendCommand(["HMGET", keys.lease(partition, group), "owner", "until", "seen"]);
-    const [owner, until, seen] = reply as unknown as (Buffer | null)[];
+    const key = keys.lease(partition, group);
+    const [owner, until, seen] = (await redis.send(key, ["HMGET", key, "owner", "until", "seen"])) as (Buffer | null)[];
     return { isHeld: Boolean(owner) && Number(until) > now, seen: seen ? Number(seen) : undefined };
   }
 
   async function isSeen(group: string): Promise<boolean> {
-    const consumers = (await redis.sendCommand(["XINFO", "CONSUMERS", partition.log, group])) as unknown as (Buffer | number)[][];
+    const consumers = (await redis.send(partition.log, ["XINFO", "CONSUMERS", partition.log, group])) as (Buffer | number)[][];
     return consumers.some((consumer) => Number(toMap(consumer).get("idle")) < aliveForMs);
   }
 }
@@ -88,9 +88,9 @@ interface StreamInfo {
   readonly lastDeleted: string;
 }
 
-async function infoStream(redis: Connection, log: string): Promise<StreamInfo | undefined> {
-  if (!(await redis.sendCommand(["EXISTS", log]))) return undefined;
-  const info = toMap((await redis.sendCommand(["XINFO", "STREAM", log])) as unknown as (Buffer | number)[]);
+async function infoStream(redis: Commands, log: string): Promise<StreamInfo | undefined> {
+  if (!(await redis.send(log, ["EXISTS", log]))) return undefined;
+  const info = toMap((await redis.send(log, ["XINFO", "STREAM", log])) as (Buffer | number)[]);
   return {
     added: Number(info.get("entries-added")),
     length: Number(info.get("length")),

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import type { Connection } from "./connection.ts";
+import type { Commands } from "./redis.ts";
 
 const names = [
   "acquire",
@@ -43,17 +43,19 @@ type Reply = null | number | Buffer | readonly Reply[];
 
 /** Runs one of our Lua scripts by its hash; loads it when the server does not know it (yet, or no more after a restart). */
 export async function runScript(
-  connection: Connection,
+  redis: Commands,
   name: ScriptName,
   call: { readonly keys: readonly string[]; readonly args: readonly (string | number | Buffer)[] },
 ): Promise<Reply> {
   const script = scripts.get(name);
   if (!script) throw new Error(`no script ${name}`);
+  // All keys of a script share a slot.
+  const key = call.keys[0] as string;
   const rest = [String(call.keys.length), ...call.keys, ...call.args.map((arg) => (typeof arg === "number" ? String(arg) : arg))];
   try {
-    return (await connection.sendCommand(["EVALSHA", script.sha, ...rest])) as Reply;
+    return (await redis.send(key, ["EVALSHA", script.sha, ...rest])) as Reply;
   } catch (error) {
     if (!(error instanceof Error && error.message.startsWith("NOSCRIPT"))) throw error;
-    return (await connection.sendCommand(["EVAL", script.source, ...rest])) as Reply;
+    return (await redis.send(key, ["EVAL", script.source, ...rest])) as Reply;
   }
 }

@@ -1,4 +1,4 @@
-import type { Connection } from "./connection.ts";
+import type { Server } from "./redis.ts";
 
 /** What a Redis server says of itself. */
 export interface RedisServer {
@@ -22,9 +22,9 @@ export interface RedisSettings {
   readonly isOpen: boolean;
 }
 
-export async function readServer(redis: Connection): Promise<RedisServer> {
+export async function readServer(server: Server): Promise<RedisServer> {
   const info = new Map(
-    String(await redis.sendCommand(["INFO"]))
+    String(await server.send(["INFO"]))
       .split(/\r?\n/)
       .flatMap((line) => {
         const colon = line.indexOf(":");
@@ -44,11 +44,11 @@ export async function readServer(redis: Connection): Promise<RedisServer> {
 }
 
 /** Managed servers often forbid CONFIG. */
-export async function readSettings(redis: Connection): Promise<RedisSettings | undefined> {
+export async function readSettings(server: Server): Promise<RedisSettings | undefined> {
   const settings = new Map<string, string>();
   try {
     for (const name of ["appendfsync", "protected-mode", "requirepass"]) {
-      const [found, value] = (await redis.sendCommand(["CONFIG", "GET", name])) as unknown as [Buffer?, Buffer?];
+      const [found, value] = (await server.send(["CONFIG", "GET", name])) as [Buffer?, Buffer?];
       settings.set(String(found), String(value));
     }
   } catch {
@@ -61,9 +61,9 @@ export async function readSettings(redis: Connection): Promise<RedisSettings | u
 }
 
 /** How far the server's clock is ahead of ours, milliseconds, give or take half of the time that asking took. */
-export async function clockAheadMs(redis: Connection): Promise<{ readonly aheadMs: number; readonly uncertainMs: number }> {
+export async function clockAheadMs(server: Server): Promise<{ readonly aheadMs: number; readonly uncertainMs: number }> {
   const asked = Date.now();
-  const [seconds, micros] = (await redis.sendCommand(["TIME"])) as unknown as [Buffer, Buffer];
+  const [seconds, micros] = (await server.send(["TIME"])) as [Buffer, Buffer];
   const answered = Date.now();
   const theirs = Number(seconds) * 1_000 + Number(micros) / 1_000;
   return { aheadMs: Math.round(theirs - (asked + answered) / 2), uncertainMs: (answered - asked) / 2 };

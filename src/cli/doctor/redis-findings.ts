@@ -1,4 +1,4 @@
-import type { Connection } from "../../bus/redis/connection.ts";
+import type { Redis, Server } from "../../bus/redis/redis.ts";
 import {
   clockAheadMs,
   type RedisServer,
@@ -14,15 +14,27 @@ const fullFrom = { warning: 0.8, error: 0.95 } as const;
 /** Leases and event times are compared with Redis's clock. */
 const clockToleranceMs = 1_000;
 
-/** What is wrong with the Redis server itself. */
-export async function redisFindings(redis: Connection): Promise<readonly Finding[]> {
-  const server = await readServer(redis);
-  const settings = await readSettings(redis);
+/** What is wrong with the Redis server itself, or with those of a cluster. */
+export async function redisFindings(redis: Redis): Promise<readonly Finding[]> {
+  const servers = redis.servers();
+  const findings = await Promise.all(
+    servers.map(async (one) =>
+      (await serverFindings(one)).map((finding) =>
+        servers.length === 1 ? finding : { ...finding, where: `${finding.where} of ${one.address}` },
+      ),
+    ),
+  );
+  return findings.flat();
+}
+
+async function serverFindings(one: Server): Promise<readonly Finding[]> {
+  const server = await readServer(one);
+  const settings = await readSettings(one);
   return [
     ...kindFindings(server),
     ...diskFindings(server, settings),
     ...memoryFindings(server),
-    ...(await clockFindings(redis)),
+    ...(await clockFindings(one)),
     ...doorFindings(settings),
   ];
 }
@@ -98,8 +110,8 @@ function memoryFindings({ maxMemoryBytes, usedMemoryBytes }: RedisServer): reado
   ];
 }
 
-async function clockFindings(redis: Connection): Promise<readonly Finding[]> {
-  const { aheadMs, uncertainMs } = await clockAheadMs(redis);
+async function clockFindings(one: Server): Promise<readonly Finding[]> {
+  const { aheadMs, uncertainMs } = await clockAheadMs(one);
   if (Math.abs(aheadMs) - uncertainMs <= clockToleranceMs) return [];
   const what = `the clock of Redis is ${Math.abs(aheadMs)} ms ${aheadMs > 0 ? "ahead of" : "behind"} this machine's`;
   return [{ severity: "warning", where: "clock", what, hint: "Let both machines take their time from NTP." }];

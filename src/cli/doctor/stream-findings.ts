@@ -1,6 +1,6 @@
 import { type Partition, partitionsOf } from "../../bus/partition.ts";
-import type { Connection } from "../../bus/redis/connection.ts";
 import { type GroupHealth, groupHealth } from "../../bus/redis/group-health.ts";
+import type { Redis } from "../../bus/redis/redis.ts";
 import { minutes } from "../../core/duration.ts";
 import type { AppPlan, StreamPlan } from "../../plan/plan.ts";
 import { counted, type Finding, failureOf, roughly } from "./finding.ts";
@@ -14,7 +14,7 @@ interface Look {
 }
 
 /** Groups that nobody runs, and entries that went before they were read. */
-export async function streamFindings(redis: Connection, app: AppPlan): Promise<readonly Finding[]> {
+export async function streamFindings(redis: Redis, app: AppPlan): Promise<readonly Finding[]> {
   const findings = await Promise.all(
     app.streams.map(async (stream) => {
       const readers = app.pipelines.filter(({ sources }) => sources.includes(stream)).map(({ name }) => name);

@@ -61,18 +61,20 @@ export const workerRole: Role = async ({ app, others, instance, logger, where })
 
 /** A server that evicts would lose streams, unread entries and all, without a word. */
 async function checkRedis(where: RoleContext["where"], logger: RoleContext["logger"]): Promise<void> {
-  const redis = await openRedis(where, logger);
+  const redis = await openRedis(where, logger, "headrace-check");
   try {
-    const server = await readServer(redis).catch((error) => {
-      logger.warn(
-        { error: messageOf(error) },
-        "Redis does not tell how it is set up (INFO): that it evicts nothing is not checked",
-      );
-    });
-    const refusal = server && refusalOf(server);
-    if (refusal) throw new ConfigError("bus.unsupported", refusal.what, { hint: refusal.hint });
+    for (const one of redis.servers()) {
+      const server = await readServer(one).catch((error) => {
+        logger.warn(
+          { error: messageOf(error) },
+          "Redis does not tell how it is set up (INFO): that it evicts nothing is not checked",
+        );
+      });
+      const refusal = server && refusalOf(server);
+      if (refusal) throw new ConfigError("bus.unsupported", refusal.what, { hint: refusal.hint });
+    }
   } finally {
-    redis.destroy();
+    await redis.close();
   }
 }
 

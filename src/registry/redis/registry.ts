@@ -1,5 +1,7 @@
 import { readFileSync } from "node:fs";
-import { type Connection, connect } from "../../bus/redis/connection.ts";
+import type { Connection } from "../../bus/redis/connection.ts";
+import { openRedis } from "../../bus/redis/open-redis.ts";
+import type { Redis } from "../../bus/redis/redis.ts";
 import type { Clock } from "../../core/clock.ts";
 import { messageOf, RetryableError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
@@ -24,19 +26,19 @@ export interface RedisRegistryOptions {
 
 /** Opens the registry on Redis: one connection for calls, and one for pushes once something is watched. */
 export async function openRedisRegistry(options: RedisRegistryOptions): Promise<Registry> {
-  return new RedisRegistry(options, await connect({ ...options, name: "headrace-registry" }));
+  return new RedisRegistry(options, await openRedis({ ...options, name: "headrace-registry" }));
 }
 
 class RedisRegistry implements Registry {
-  readonly #options: RedisRegistryOptions;
+  readonly #clock: Clock;
+  readonly #redis: Redis;
   readonly #listeners = new Set<() => void>();
-  #calls: Promise<Connection>;
   #pushes: Promise<Connection | undefined> | undefined;
   #closed = false;
 
-  constructor(options: RedisRegistryOptions, connection: Connection) {
-    this.#options = options;
-    this.#calls = Promise.resolve(connection);
+  constructor({ clock }: RedisRegistryOptions, redis: Redis) {
+    this.#clock = clock;
+    this.#redis = redis;
   }
 
   async announce({ cpu, rssBytes, ...facts }: Facts & Load, ttlMs: number): Promise<void> {
@@ -72,62 +74,52 @@ class RedisRegistry implements Registry {
       this.#pushes ??= this.#subscribe();
       return this.live();
     };
-    return watchLive({ live }, seen, { clock: this.#options.clock, onPush, stop });
+    return watchLive({ live }, seen, { clock: this.#clock, onPush, stop });
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    for (const opening of [this.#calls, this.#pushes]) {
-      // Not awaited: on a server that hangs, opening one may never end.
-      opening?.then(
-        (connection) => connection?.isOpen && connection.destroy(),
-        () => {},
-      );
-    }
+    // Neither is awaited: on a server that hangs, opening and answering may take long.
+    void this.#redis.close();
+    void this.#pushes?.then((connection) => connection?.isOpen && connection.destroy());
   }
 
-  /** A subscriber can do nothing else, so it has a connection of its own; after a break it subscribes again by itself. */
+  /**
+   * A subscriber can do nothing else, so it has a connection of its own. When that breaks, the next look subscribes again: at the
+   * server that has the registry then. In a cluster each server hears of what is published on another.
+   */
   async #subscribe(): Promise<Connection | undefined> {
     let connection: Connection | undefined;
+    const hangUp = () => {
+      if (connection?.isOpen) connection.destroy();
+      this.#pushes = undefined;
+    };
     try {
-      connection = await connect({ ...this.#options, name: "headrace-registry-push" });
+      connection = await this.#redis.serverOf(channel).open("headrace-registry-push");
+      connection.on("error", hangUp);
       await connection.subscribe(channel, () => {
         for (const listener of this.#listeners) listener();
       });
+      if (this.#closed) connection.destroy();
       return connection;
     } catch {
-      connection?.destroy();
-      this.#pushes = undefined; // the next look tries again
+      hangUp();
       return undefined;
     }
   }
 
   async #run(name: keyof typeof scripts, args: readonly string[]): Promise<unknown> {
-    let connection: Connection | undefined;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        reject(new Error(`no answer within ${answerWithinMs / 1_000} s`));
-        connection?.destroy();
-      }, answerWithinMs);
+      timer = setTimeout(() => reject(new Error(`no answer within ${answerWithinMs / 1_000} s`)), answerWithinMs);
     });
     try {
-      connection = await Promise.race([this.#connected(), late]);
-      return await Promise.race([connection.sendCommand(["EVAL", scripts[name], String(keys.length), ...keys, ...args]), late]);
+      const command = ["EVAL", scripts[name], String(keys.length), ...keys, ...args];
+      return await Promise.race([this.#redis.send(keys[0], command), late]);
     } catch (error) {
       throw new RetryableError("service.unreachable", `Redis: ${messageOf(error)}`, { cause: error });
     } finally {
       clearTimeout(timer);
     }
-  }
-
-  async #connected(): Promise<Connection> {
-    const current = this.#calls;
-    const connection = await current.catch(() => undefined);
-    if (connection?.isOpen) return connection;
-    if (this.#closed) throw new Error("the registry is closed");
-    // Of those who find it gone the first opens it anew.
-    if (this.#calls === current) this.#calls = connect({ ...this.#options, name: "headrace-registry" });
-    return this.#calls;
   }
 }
