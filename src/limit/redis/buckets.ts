@@ -1,4 +1,4 @@
-import { connect } from "../../bus/redis/connection.ts";
+import { openRedis } from "../../bus/redis/open-redis.ts";
 import { runScript } from "../../bus/redis/scripts.ts";
 import { messageOf, RetryableError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
@@ -6,7 +6,7 @@ import type { Buckets } from "../port.ts";
 
 /** Opens buckets that all processes on one Redis share. The server's clock fills them. */
 export async function openRedisBuckets({ url, logger }: { readonly url: string; readonly logger: Logger }): Promise<Buckets> {
-  const redis = await connect({ url, logger, name: "headrace-limits" });
+  const redis = await openRedis({ url, logger, name: "headrace-limits" });
   return {
     async take(name, { perSecond, burst }, want) {
       const call = { keys: [`hr:{limit:${name}}`], args: [perSecond, burst, want] };
@@ -16,8 +16,6 @@ export async function openRedisBuckets({ url, logger }: { readonly url: string; 
       const [granted, waitMs] = reply as [number, number];
       return { granted, waitMs };
     },
-    close: async () => {
-      if (redis.isOpen) await redis.close().catch(() => redis.destroy());
-    },
+    close: () => redis.close(),
   };
 }
