@@ -1,4 +1,5 @@
 /** The public door of Headrace: what pipelines are written with. */
+export type { BreakerOptions } from "./bus/breaker.ts";
 export { days, hours, minutes, seconds } from "./core/duration.ts";
 export { ConfigError, HeadraceError, RetryableError, TerminalError } from "./core/errors.ts";
 export { aggregates, defineAggregate } from "./dsl/aggregate.ts";

@@ -131,7 +131,7 @@ export class MemoryBus implements Bus {
     const { producer, incarnation, sequence, count, codec, minTime, maxTime, checksum, body } = frame;
     const { producers } = this.#log(partition);
     const known = producers.get(producer);
-    if (known && incarnation < known.incarnation) return { kind: "duplicate" };
+    if (known && incarnation < known.incarnation) return { kind: "superseded", incarnation: known.incarnation };
     const last = known && known.incarnation === incarnation ? known.sequence : -1;
     if (sequence <= last) return { kind: "duplicate" };
     if (sequence > last + 1) return { kind: "gap", last };
@@ -150,6 +150,8 @@ export class MemoryBus implements Bus {
     producers.set(producer, { incarnation, sequence });
     return { kind: "stored", entry };
   }
+
+  async checkDurability(): Promise<void> {}
 
   /** What another program's XADD does. */
   appendPlain(partition: Partition, fields: Readonly<Record<string, string | number | Buffer>>): string {

@@ -1,5 +1,5 @@
 import { messageOf, RetryableError } from "../../core/errors.ts";
-import type { Logger } from "../../core/log.ts";
+import { type Logger, silentLogger } from "../../core/log.ts";
 import { keys, type Partition } from "../partition.ts";
 import {
   type Acquired,
@@ -9,6 +9,7 @@ import {
   consumerName,
   type DeadLetter,
   type DeadLetterDraft,
+  type Durability,
   type Entry,
   type Fence,
   type Frame,
@@ -17,6 +18,7 @@ import {
   type ReadResult,
   type Watch,
 } from "../port.ts";
+import { Appender } from "./appender.ts";
 import { type Connection, connect } from "./connection.ts";
 import { readDeadLetters } from "./dead-letters.ts";
 import { Doorbell } from "./doorbell.ts";
@@ -28,20 +30,31 @@ export interface RedisBusOptions {
   readonly logger: Logger;
 }
 
-/** Opens the bus on Redis Streams: one connection for commands, one for waiting. */
+/** Opens the bus on Redis Streams: one connection for commands, one for waiting, one for each level that frames are appended at. */
 export async function openRedisBus({ url, logger }: RedisBusOptions): Promise<Bus> {
   const commands = await connect({ url, logger, name: "headrace" });
   const doorbell = new Doorbell(commands, () => connect({ url, logger, name: "headrace-doorbell" }));
-  return new RedisBus(commands, doorbell);
+  const openAppender = (durability: Durability) => {
+    // It is opened anew by the append that finds it lost; whoever appends tells of it.
+    const connection = { url, logger: silentLogger, name: "headrace-append", reconnect: false };
+    return new Appender(durability, (timeoutMs) => connect({ ...connection, timeoutMs }));
+  };
+  return new RedisBus(commands, { doorbell, openAppender });
 }
 
 class RedisBus implements Bus {
   readonly #redis: Connection;
   readonly #doorbell: Doorbell;
+  readonly #openAppender: (durability: Durability) => Appender;
+  readonly #appenders = new Map<string, Appender>();
 
-  constructor(redis: Connection, doorbell: Doorbell) {
+  constructor(
+    redis: Connection,
+    { doorbell, openAppender }: { readonly doorbell: Doorbell; readonly openAppender: (durability: Durability) => Appender },
+  ) {
     this.#redis = redis;
     this.#doorbell = doorbell;
+    this.#openAppender = openAppender;
   }
 
   async acquire(
@@ -113,22 +126,27 @@ class RedisBus implements Bus {
     return reply === 1 ? "committed" : "fenced";
   }
 
-  async append(partition: Partition, frame: Frame): Promise<Appended> {
+  async append(partition: Partition, frame: Frame, durability: Durability = { kind: "memory" }): Promise<Appended> {
     const { producer, incarnation, sequence, count, codec, minTime, maxTime, checksum, body } = frame;
-    const reply = await this.#run(
-      "append",
-      [partition.log, keys.producers(partition)],
-      [producer, incarnation, sequence, count, codec, minTime, maxTime, checksum, body],
-    );
+    const reply = await this.#appender(durability).append({
+      keys: [partition.log, keys.producers(partition)],
+      args: [producer, incarnation, sequence, count, codec, minTime, maxTime, checksum, body],
+    });
     const [kind, detail] = reply as [Buffer, Buffer | number | undefined];
     switch (String(kind)) {
       case "stored":
         return { kind: "stored", entry: String(detail) };
       case "gap":
         return { kind: "gap", last: Number(detail) };
+      case "superseded":
+        return { kind: "superseded", incarnation: Number(detail) };
       default:
         return { kind: "duplicate" };
     }
+  }
+
+  checkDurability(durability: Durability): Promise<void> {
+    return this.#appender(durability).check();
   }
 
   wait(watches: readonly Watch[], timeoutMs: number, signal: AbortSignal): Promise<void> {
@@ -145,7 +163,15 @@ class RedisBus implements Bus {
 
   async close(): Promise<void> {
     await this.#doorbell.close();
+    await Promise.all([...this.#appenders.values()].map((appender) => appender.close()));
     if (this.#redis.isOpen) await this.#redis.close().catch(() => this.#redis.destroy());
+  }
+
+  #appender(durability: Durability): Appender {
+    const name = JSON.stringify(durability);
+    const appender = this.#appenders.get(name) ?? this.#openAppender(durability);
+    this.#appenders.set(name, appender);
+    return appender;
   }
 
   #run(name: ScriptName, scriptKeys: readonly string[], args: readonly (string | number | Buffer)[]) {

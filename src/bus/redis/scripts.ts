@@ -12,14 +12,15 @@ const library = new Map(
   }),
 );
 
-type Reply = null | number | Buffer | readonly Reply[];
+export type Reply = null | number | Buffer | readonly Reply[];
+
+export interface ScriptCall {
+  readonly keys: readonly string[];
+  readonly args: readonly (string | number | Buffer)[];
+}
 
 /** Runs one of our Lua scripts by its hash; loads it when the server does not know it (yet, or no more after a restart). */
-export async function runScript(
-  connection: Connection,
-  name: ScriptName,
-  call: { readonly keys: readonly string[]; readonly args: readonly (string | number | Buffer)[] },
-): Promise<Reply> {
+export async function runScript(connection: Connection, name: ScriptName, call: ScriptCall): Promise<Reply> {
   const script = library.get(name);
   if (!script) throw new Error(`no script ${name}`);
   const rest = [String(call.keys.length), ...call.keys, ...call.args.map((arg) => (typeof arg === "number" ? String(arg) : arg))];

@@ -1,0 +1,34 @@
+import { ErrorReply } from "redis";
+import { ConfigError, HeadraceError, messageOf, RetryableError } from "../../core/errors.ts";
+
+/** Answers that stay the same however long one waits. Within a script, servers say in words of their own that a right is missing. */
+const lacksRight = /^(NOPERM|NOAUTH|WRONGPASS) |^ERR (ACL failure|The user executing the script|unknown command)/;
+
+/**
+ * What a failed append means to whoever sends. All that passes by itself (away, loading, a replica after a failover, a disk
+ * that is full) is worth another try: the script stores a frame once.
+ */
+export function appendFailure(error: unknown): HeadraceError {
+  if (error instanceof HeadraceError) return error;
+  const said = `Redis: ${messageOf(error)}`;
+  if (!(error instanceof ErrorReply)) return new RetryableError("service.unreachable", said, { cause: error });
+  if (error.message.startsWith("OOM ")) {
+    return new RetryableError("bus.full", said, {
+      cause: error,
+      hint: "Raise maxmemory, or start the workers that have fallen behind.",
+    });
+  }
+  if (error.message.startsWith("WRONGTYPE ")) {
+    return new ConfigError("config.environment", said, {
+      cause: error,
+      hint: "Another program has written to a key of this stream (hr:{<stream>:…}): move it away.",
+    });
+  }
+  if (lacksRight.test(error.message)) {
+    return new ConfigError("config.environment", said, {
+      cause: error,
+      hint: "Grant the user in REDIS_URL: ~hr:* +evalsha +eval +xadd +hget +hset, for the level 'fsync' +info +waitaof, for 'replica' +wait.",
+    });
+  }
+  return new RetryableError("service.unreachable", said, { cause: error });
+}
