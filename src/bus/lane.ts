@@ -50,6 +50,8 @@ export class Lane {
   readonly #waiters: Waiter[] = [];
   #open: OpenFrame | undefined;
   #linger: ReturnType<typeof setTimeout> | undefined;
+  /** The open frame has waited long enough. */
+  #isDue = false;
   #frames = 0;
   #sending: Promise<void> = Promise.resolve();
   #failure: unknown;
@@ -83,18 +85,25 @@ export class Lane {
   }
 
   async flush(): Promise<void> {
-    this.seal();
+    this.#seal();
     await this.#waiters.at(-1)?.promise.catch(() => {});
-    this.seal();
+    this.#seal();
     await this.#sending;
     if (this.#failure) throw this.#failure;
   }
 
+  /** Sends the frame that is being filled as soon as it can be: until those before it are stored it goes on filling. */
+  hasten(): void {
+    if (this.#frames === 0) this.#seal();
+    else this.#isDue = true;
+  }
+
   /** Closes the frame that is being filled, and sends it after those before it. */
-  seal(): void {
+  #seal(): void {
     const open = this.#open;
     if (!open) return;
     this.#open = undefined;
+    this.#isDue = false;
     clearTimeout(this.#linger);
     let frame: EncodedFrame;
     try {
@@ -117,7 +126,7 @@ export class Lane {
         this.#failure ??= error;
         reject(error);
       } finally {
-        this.#frames--;
+        if (--this.#frames === 0 && this.#isDue) this.#seal();
         this.#deps.room.free(bytes);
         this.#deps.onFreed();
       }
@@ -129,12 +138,12 @@ export class Lane {
   }
 
   #add(envelope: Envelope, bytes: number): Promise<void> {
-    if (this.#open && this.#open.bytes + bytes > frameLimits.maxBytes) this.seal();
+    if (this.#open && this.#open.bytes + bytes > frameLimits.maxBytes) this.#seal();
     const open = this.#open ?? this.#openFrame();
     this.#deps.room.hold(bytes);
     open.envelopes.push(envelope);
     open.bytes += bytes;
-    if (open.envelopes.length >= frameLimits.maxEvents || open.bytes >= frameLimits.maxBytes) this.seal();
+    if (open.envelopes.length >= frameLimits.maxEvents || open.bytes >= frameLimits.maxBytes) this.#seal();
     return open.promise;
   }
 
@@ -142,7 +151,7 @@ export class Lane {
     const open = { envelopes: [], bytes: 0, ...settling<void>() };
     open.promise.catch(() => {}); // also told by flush() and the next send()
     this.#open = open;
-    this.#linger = setTimeout(() => this.seal(), this.#options.lingerMs);
+    this.#linger = setTimeout(() => this.hasten(), this.#options.lingerMs);
     return open;
   }
 

@@ -79,7 +79,7 @@ export class Producer {
       maxWaitMs,
       retryAfterMs: breaker.openMs ?? 1_000,
     } as const;
-    const onShort = () => this.#sealAll();
+    const onShort = () => this.#hastenAll();
     const onFreed = () => this.#admitAll();
     this.#lanes = partitionsOf(stream).map(
       (partition) => new Lane(laneOptions, { sender: new Sender(partition, senderOptions, senderDeps), room, onFreed, onShort }),
@@ -125,8 +125,8 @@ export class Producer {
     });
   }
 
-  #sealAll(): void {
-    for (const lane of this.#lanes) lane.seal();
+  #hastenAll(): void {
+    for (const lane of this.#lanes) lane.hasten();
   }
 
   /** Freed bytes are offered to another partition first each time: none is starved by those before it. */
@@ -137,7 +137,7 @@ export class Producer {
       const lane = this.#lanes[(this.#firstLane + i) % this.#lanes.length] as Lane;
       isShort = lane.admit() || isShort;
     }
-    if (isShort) this.#sealAll();
+    if (isShort) this.#hastenAll();
   }
 
   #admit(envelope: Envelope): { readonly key: string; readonly bytes: number } {

@@ -24,6 +24,7 @@ export function appendFailure(error: unknown): HeadraceError {
       hint: "Another program has written to a key of this stream (hr:{<stream>:…}): move it away.",
     });
   }
+  if (error.message.includes("appendonly is disabled")) return writesNoLog(error);
   if (lacksRight.test(error.message)) {
     return new ConfigError("config.environment", said, {
       cause: error,
@@ -32,3 +33,10 @@ export function appendFailure(error: unknown): HeadraceError {
   }
   return new RetryableError("service.unreachable", said, { cause: error });
 }
+
+/** The answer to whoever wants the level `fsync` of a server without an append-only file. */
+export const writesNoLog = (cause?: unknown): ConfigError =>
+  new ConfigError("bus.unsupported", "Redis writes no log to disk, so it cannot acknowledge at the level 'fsync'", {
+    cause,
+    hint: "Set appendonly to yes in the configuration of Redis, or take the level 'memory'.",
+  });

@@ -1,5 +1,6 @@
 import { ConfigError, RetryableError } from "../../core/errors.ts";
 import type { Durability } from "../port.ts";
+import { writesNoLog } from "./append-failure.ts";
 import type { Connection } from "./connection.ts";
 
 /** Resolves when everything that the connection wrote before is kept at its level. Rejects when that is not known in time. */
@@ -41,11 +42,7 @@ export async function confirmation(
 async function fsyncConfirmation(connection: Connection, timeoutMs: number): Promise<Confirm | undefined> {
   const info = await serverInfo(connection);
   if (info.get("loading") === "1") throw new RetryableError("service.unreachable", "Redis is loading its data");
-  if (info.get("aof_enabled") !== "1") {
-    throw new ConfigError("bus.unsupported", "Redis writes no log to disk, so it cannot acknowledge at the level 'fsync'", {
-      hint: "Set appendonly to yes in the configuration of Redis, or take the level 'memory'.",
-    });
-  }
+  if (info.get("aof_enabled") !== "1") throw writesNoLog();
   // Valkey says here which Redis it is compatible with.
   const [major = 0, minor = 0] = (info.get("redis_version") ?? "").split(".").map(Number);
   if (major > 7 || (major === 7 && minor >= 2)) {

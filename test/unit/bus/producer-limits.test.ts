@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { MemoryBus } from "../../../src/bus/memory.ts";
-import { partitionIndex, partitionsOf } from "../../../src/bus/partition.ts";
+import { type Partition, partitionIndex, partitionsOf } from "../../../src/bus/partition.ts";
 import { Producer, type ProducerOptions } from "../../../src/bus/producer.ts";
 import { systemClock } from "../../../src/core/clock.ts";
 import { ConfigError, RetryableError } from "../../../src/core/errors.ts";
@@ -38,6 +38,8 @@ function setUp(options: Partial<ProducerOptions> = {}, partitions = 1) {
     clock,
     producer,
     stored,
+    /** How many events each frame of the first partition holds. */
+    frames: async () => (await framesOf(bus, partitionsOf(stream)[0] as Partition)).map(({ length }) => length),
     told,
     /** Sends what is there without waiting for the linger, whose timer is not the virtual clock's. */
     go: () => void producer.flush().catch(() => {}),
@@ -198,6 +200,21 @@ describe("a producer with maxWaitMs", () => {
 });
 
 describe("a producer", () => {
+  it("goes on filling a frame past its linger while the one before it is under way", async () => {
+    const { producer, frames, freeze, go } = setUp({ lingerMs: 1 });
+    const thaw = freeze();
+    await producer.send(thing(0));
+    go();
+    const all: Promise<void>[] = [];
+    for (let n = 1; n <= 30; n++) {
+      all.push((await producer.send(thing(n))).stored);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    thaw();
+    await Promise.all(all);
+    expect(await frames()).toEqual([1, 30]);
+  });
+
   it("never refuses without maxWaitMs, however long Redis is away", async () => {
     const { producer, stored, fail, clock, go } = setUp();
     fail(away);
