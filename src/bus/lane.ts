@@ -86,8 +86,11 @@ export class Lane {
 
   async flush(): Promise<void> {
     this.#seal();
-    await this.#waiters.at(-1)?.promise.catch(() => {});
-    this.#seal();
+    const last = this.#waiters.at(-1);
+    if (last) {
+      await last.promise.catch(() => {});
+      this.#seal();
+    }
     await this.#sending;
     if (this.#failure) throw this.#failure;
   }

@@ -7,7 +7,7 @@ import type { Connection } from "./connection.ts";
 export type Confirm = () => Promise<void>;
 
 /**
- * How a server confirms writes at a level; undefined where its answer to the write says so already. Asked once for each
+ * How a server confirms writes at a level; undefined where its answer to the write is enough. Found out once for each
  * connection, since behind the same address there may be another server after each.
  *
  * @throws ConfigError when the server cannot give the level
@@ -39,7 +39,7 @@ export async function confirmation(
   }
 }
 
-async function fsyncConfirmation(connection: Connection, timeoutMs: number): Promise<Confirm | undefined> {
+async function fsyncConfirmation(connection: Connection, timeoutMs: number): Promise<Confirm> {
   const info = await serverInfo(connection);
   if (info.get("loading") === "1") throw new RetryableError("service.unreachable", "Redis is loading its data");
   if (info.get("aof_enabled") !== "1") throw writesNoLog();
@@ -51,16 +51,28 @@ async function fsyncConfirmation(connection: Connection, timeoutMs: number): Pro
       if (local < 1) throw new RetryableError("bus.unconfirmed", `Redis has not written its log to disk within ${timeoutMs} ms`);
     };
   }
-  const [, policy] = (await connection.sendCommand(["CONFIG", "GET", "appendfsync"])) as unknown as [Buffer, Buffer];
-  if (String(policy) === "always") return undefined;
+  const byPolicy = () => confirmByPolicy(connection);
+  await byPolicy();
+  return byPolicy;
+}
+
+/** Under `always` an answer says that its write is on disk. Looked at after every write: an operator may change it at any time. */
+async function confirmByPolicy(connection: Connection): Promise<void> {
+  const [info, reply] = await Promise.all([
+    serverInfo(connection, "persistence"),
+    connection.sendCommand(["CONFIG", "GET", "appendfsync"]),
+  ]);
+  if (info.get("aof_enabled") !== "1") throw writesNoLog();
+  const policy = String((reply as unknown as readonly Buffer[])[1]);
+  if (policy === "always") return;
   throw new ConfigError(
     "bus.unsupported",
-    `Redis ${info.get("redis_version")} writes its log to disk after it has answered (appendfsync ${policy}): no level 'fsync'`,
+    `Redis writes its log to disk after it has answered (appendfsync ${policy}), so it cannot acknowledge at the level 'fsync'`,
     { hint: "Set appendfsync to always, or take Redis 7.2 or newer, which can be asked (WAITAOF)." },
   );
 }
 
-async function serverInfo(connection: Connection): Promise<ReadonlyMap<string, string>> {
-  const lines = String(await connection.sendCommand(["INFO"])).split("\r\n");
+async function serverInfo(connection: Connection, ...sections: readonly string[]): Promise<ReadonlyMap<string, string>> {
+  const lines = String(await connection.sendCommand(["INFO", ...sections])).split("\r\n");
   return new Map(lines.map((line) => [line.split(":", 1)[0] as string, line.slice(line.indexOf(":") + 1)]));
 }
