@@ -1,5 +1,4 @@
 /** The public door of Headrace: what pipelines are written with. */
-export type { BreakerOptions } from "./bus/breaker.ts";
 export { days, hours, minutes, seconds } from "./core/duration.ts";
 export { ConfigError, HeadraceError, RetryableError, TerminalError } from "./core/errors.ts";
 export { aggregates, defineAggregate } from "./dsl/aggregate.ts";
@@ -20,7 +19,7 @@ export {
 export { type AdoptedStreamOptions, defineStream, type PartitionedStreamOptions, type Stream } from "./dsl/stream.ts";
 export { defineTable, type RowOf, type Table } from "./dsl/table.ts";
 export { defineView } from "./dsl/view.ts";
-export { type OpenProducerOptions, openProducer, type StreamProducer } from "./open-producer.ts";
+export { type BreakerOptions, type OpenProducerOptions, openProducer, type StreamProducer } from "./open-producer.ts";
 export { describe } from "./plan/describe.ts";
 export type {
   DeadLettered,

@@ -10,6 +10,8 @@ import { type Logger, silentLogger } from "./core/log.ts";
 import type { EventDraft } from "./dsl/event.ts";
 import type { DraftFor, Stream } from "./dsl/stream.ts";
 
+export type { BreakerOptions };
+
 export interface OpenProducerOptions {
   /** `redis://user:password@host:6379/0` */
   readonly redisUrl: string;
@@ -169,8 +171,16 @@ function streamProducer(bus: Bus, producer: Producer): StreamProducer<EventDraft
       }),
     flush: () => producer.flush(),
     close: () => {
-      closing ??= producer.close().finally(() => bus.close());
+      closing ??= closeBoth(producer, bus);
       return closing;
     },
   };
+}
+
+async function closeBoth(producer: Producer, bus: Bus): Promise<void> {
+  try {
+    await producer.close();
+  } finally {
+    await bus.close();
+  }
 }

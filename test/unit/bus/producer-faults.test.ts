@@ -80,8 +80,11 @@ class Program {
     const never = new Promise<never>(() => {});
     // The dead ask nothing and hear nothing; what they had asked may still be done.
     const bus = interpose(this.#bus, async (call) => {
-      const answer = signal.aborted ? never : call();
-      return answer.finally(() => (signal.aborted ? never : undefined));
+      try {
+        return await (signal.aborted ? never : call());
+      } finally {
+        if (signal.aborted) await never;
+      }
     });
     return new Producer(
       { stream, producer: "p", lingerMs: 0, maxBufferedBytes: 3_000 },
