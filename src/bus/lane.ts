@@ -1,6 +1,7 @@
 import { messageOf, RetryableError, TerminalError } from "../core/errors.ts";
 import type { Envelope } from "./envelope.ts";
-import { type EncodedFrame, encodeFrame, frameLimits } from "./frame.ts";
+import { encodeFrame, frameLimits } from "./frame.ts";
+import type { UnnumberedFrame } from "./port.ts";
 import type { Room } from "./room.ts";
 import type { Sender } from "./sender.ts";
 
@@ -108,7 +109,7 @@ export class Lane {
     this.#open = undefined;
     this.#isDue = false;
     clearTimeout(this.#linger);
-    let frame: EncodedFrame;
+    let frame: UnnumberedFrame;
     try {
       // Here, and not when it is its turn: as bytes, what waits takes the least memory.
       frame = encodeFrame(open.envelopes, this.#options.codec);

@@ -3,10 +3,9 @@ import type { Clock } from "../core/clock.ts";
 import { ConfigError, RetryableError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import type { Breaker } from "./breaker.ts";
-import type { EncodedFrame } from "./frame.ts";
 import type { Outage } from "./outage.ts";
 import type { Partition } from "./partition.ts";
-import type { Bus, Durability } from "./port.ts";
+import type { Bus, Durability, UnnumberedFrame } from "./port.ts";
 
 export interface SenderOptions {
   readonly producer: string;
@@ -45,7 +44,7 @@ export class Sender {
   }
 
   /** Resolves when the frame is stored. One call at a time. */
-  async store(frame: EncodedFrame): Promise<void> {
+  async store(frame: UnnumberedFrame): Promise<void> {
     const { clock, outage, signal } = this.#deps;
     const since = clock.monotonic();
     for (let attempt = 0; ; attempt++) {
@@ -63,7 +62,7 @@ export class Sender {
   }
 
   /** False where the frame has to be sent anew under another number. */
-  async #append(frame: EncodedFrame, attempt: number): Promise<boolean> {
+  async #append(frame: UnnumberedFrame, attempt: number): Promise<boolean> {
     const { bus, breaker, signal } = this.#deps;
     const { producer, durability } = this.#options;
     const numbered = { producer, incarnation: this.#incarnation, sequence: this.#sequence, ...frame };

@@ -28,7 +28,7 @@ export function appendFailure(error: unknown): HeadraceError {
   if (lacksRight.test(error.message)) {
     return new ConfigError("config.environment", said, {
       cause: error,
-      hint: "Grant the user in REDIS_URL: ~hr:* +evalsha +eval +xadd +hget +hset, for the level 'fsync' +info +waitaof (before 7.2 +config|get), for 'replica' +wait.",
+      hint: "Grant the user in REDIS_URL: ~hr:* +evalsha +eval +xadd +hget +hset +hincrby, for the level 'fsync' +info +waitaof (before 7.2 +config|get), for 'replica' +wait.",
     });
   }
   return new RetryableError("service.unreachable", said, { cause: error });

@@ -9,11 +9,14 @@ import {
   consumerName,
   type DeadLetter,
   type DeadLetterDraft,
+  type DerivedFrame,
   type Durability,
+  deliveryLimits,
   type Entry,
   type Fence,
   type Frame,
   type GroupState,
+  type OutboxEntry,
   type ReadRequest,
   type ReadResult,
   type Watch,
@@ -23,6 +26,7 @@ import { type Connection, connect } from "./connection.ts";
 import { readDeadLetters } from "./dead-letters.ts";
 import { Doorbell } from "./doorbell.ts";
 import { groupState } from "./group-state.ts";
+import { readOutbox } from "./outbox.ts";
 import { runScript, type ScriptName } from "./scripts.ts";
 
 export interface RedisBusOptions {
@@ -64,7 +68,7 @@ class RedisBus implements Bus {
   ): Promise<Acquired> {
     const reply = await this.#run(
       "acquire",
-      [keys.lease(partition, pipeline), partition.log],
+      [keys.lease(partition, pipeline), partition.log, keys.open(partition, pipeline), keys.ledger(partition, pipeline)],
       [lease.owner, lease.ttlMs, pipeline],
     );
     const [owned, second, third] = reply as [number, number | Buffer, number | Buffer];
@@ -84,11 +88,11 @@ class RedisBus implements Bus {
     const { partition, pipeline, owner, epoch } = fence;
     const reply = await this.#run(
       "read",
-      [leaseOf(fence), partition.log, keys.ledger(partition, pipeline)],
-      [owner, epoch, pipeline, consumerName, count, from === "new" ? ">" : after],
+      [leaseOf(fence), partition.log, keys.open(partition, pipeline), keys.ledger(partition, pipeline)],
+      [owner, epoch, pipeline, consumerName, partition.side, count, from === "new" ? ">" : after, deliveryLimits.alone],
     );
     if (reply === null) return { kind: "fenced" };
-    return { kind: "entries", entries: (reply as [Buffer, Buffer[] | null][]).map(toEntry) };
+    return { kind: "entries", entries: (reply as unknown as EntryReply[]).map(toEntry) };
   }
 
   async states(partition: Partition, pipeline: string, names: readonly string[]): Promise<readonly (string | null)[]> {
@@ -99,7 +103,8 @@ class RedisBus implements Bus {
     return (reply as (Buffer | null)[]).map((value) => (value === null ? null : String(value)));
   }
 
-  async commit(fence: Fence, { entries, counts, deadLetters, states }: Commit): Promise<"committed" | "fenced"> {
+  async commit(fence: Fence, commit: Commit): Promise<"committed" | "fenced"> {
+    const { entries, counts, deadLetters, states, derived, floor } = commit;
     const { partition, pipeline, owner, epoch } = fence;
     const counters = Object.entries(counts).filter(([, count]) => count !== 0);
     const reply = await this.#run(
@@ -107,12 +112,14 @@ class RedisBus implements Bus {
       [
         leaseOf(fence),
         partition.log,
+        keys.open(partition, pipeline),
         keys.ledger(partition, pipeline),
         keys.deadLetters(partition),
         keys.states(partition, pipeline),
+        keys.outbox(partition, pipeline),
       ],
       [
-        ...[owner, epoch, pipeline, new Date().toISOString(), pipeline, partition.name],
+        ...[owner, epoch, pipeline, new Date().toISOString(), pipeline, partition.name, partition.side, floor ?? ""],
         entries.length,
         ...entries,
         counters.length,
@@ -121,6 +128,8 @@ class RedisBus implements Bus {
         ...deadLetters.flatMap(deadLetterArgs),
         states.size,
         ...[...states].flat(),
+        derived.length,
+        ...derived.flatMap(derivedArgs),
       ],
     );
     return reply === 1 ? "committed" : "fenced";
@@ -129,7 +138,7 @@ class RedisBus implements Bus {
   async append(partition: Partition, frame: Frame, durability: Durability = { kind: "memory" }): Promise<Appended> {
     const { producer, incarnation, sequence, count, codec, minTime, maxTime, checksum, body } = frame;
     const reply = await this.#appender(durability).append({
-      keys: [partition.log, keys.producers(partition)],
+      keys: [partition.log, keys.producers(partition), keys.meta(partition)],
       args: [producer, incarnation, sequence, count, codec, minTime, maxTime, checksum, body],
     });
     const [kind, detail] = reply as [Buffer, Buffer | number | undefined];
@@ -147,6 +156,15 @@ class RedisBus implements Bus {
 
   checkDurability(durability: Durability): Promise<void> {
     return this.#appender(durability).check();
+  }
+
+  outbox(partition: Partition, pipeline: string, count: number): Promise<readonly OutboxEntry[]> {
+    return retryable(readOutbox(this.#redis, { partition, pipeline, count }));
+  }
+
+  async relayed(partition: Partition, pipeline: string, ids: readonly string[]): Promise<void> {
+    if (ids.length === 0) return;
+    await retryable(this.#redis.sendCommand(["XDEL", keys.outbox(partition, pipeline), ...ids]));
   }
 
   wait(watches: readonly Watch[], timeoutMs: number, signal: AbortSignal): Promise<void> {
@@ -181,7 +199,19 @@ class RedisBus implements Bus {
 
 const leaseOf = (fence: Fence): string => keys.lease(fence.partition, fence.pipeline);
 
-const toEntry = ([id, fields]: [Buffer, Buffer[] | null]): Entry => ({ id: id.toString("latin1"), fields: fields ?? undefined });
+type EntryReply = readonly [id: Buffer, fields: Buffer[] | null, deliveries: number, events: number];
+
+const toEntry = ([id, fields, deliveries, events]: EntryReply): Entry => ({
+  id: id.toString("latin1"),
+  fields: fields ?? undefined,
+  deliveries,
+  events,
+});
+
+function derivedArgs({ to, frame }: DerivedFrame): readonly (string | number | Buffer)[] {
+  const { count, codec, minTime, maxTime, checksum, body } = frame;
+  return [JSON.stringify(to), to.log, count, codec, minTime, maxTime, checksum, body];
+}
 
 function deadLetterArgs(letter: DeadLetterDraft): readonly (string | number)[] {
   const { entry, index, stage, reason, error, type, eventId, original } = letter;
