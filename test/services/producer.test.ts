@@ -1,8 +1,10 @@
+import { readFile } from "node:fs/promises";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { Envelope } from "../../src/bus/envelope.ts";
 import { partitionsOf } from "../../src/bus/partition.ts";
 import { openRedisBus } from "../../src/bus/redis/bus.ts";
 import { RetryableError } from "../../src/core/errors.ts";
+import { checksum } from "../../src/core/hash.ts";
 import { silentLogger } from "../../src/core/log.ts";
 import { type OpenProducerOptions, openProducer } from "../../src/open-producer.ts";
 import { framesOf } from "../support/frames-of.ts";
@@ -327,6 +329,42 @@ describe("a Redis that", () => {
     expect(ascending((await numbers(redis)).flat())).toEqual(Array.from({ length: 100 }, (_, n) => 100 + n));
     const lost = told.map(([, fields]) => (fields as { lost: { events: number } }).lost.events);
     expect(lost.reduce((sum, events) => sum + events, 0)).toBe(100);
+  });
+});
+
+describe("a producer in another language", () => {
+  it("appends with the script as the docs say, and its frames are read like ours", async () => {
+    const redis = await ownRedis();
+    const client = await admin(redis);
+    const script = `#!lua\n${await readFile(new URL("../../src/bus/redis/scripts/append.lua", import.meta.url), "utf8")}`;
+    const append = (incarnation: number, sequence: number) => {
+      const body = JSON.stringify({
+        s: [["thing.happened", ["key", "n", "orders"]]],
+        id: ["00000000-0000-4000-8000-000000000001"],
+        t: [1_795_600_000_000],
+        d: [[["k"], [sequence], [[]]]],
+      });
+      const fields = [
+        "cobol",
+        incarnation,
+        sequence,
+        1,
+        "j",
+        1_795_600_000_000,
+        1_795_600_000_000,
+        checksum(Buffer.from(body)),
+        body,
+      ];
+      const keys = [":s", ":prod", ":meta"].map((end) => `hr:{things:02}${end}`);
+      return client.sendCommand(["EVAL", script, "3", ...keys, ...fields.map(String)]);
+    };
+    expect(await append(1, 0)).toEqual(["stored", expect.stringMatching(/^\d+-\d+$/)]);
+    expect(await append(1, 0)).toEqual(["duplicate"]);
+    expect(await append(1, 2)).toEqual(["gap", 0]);
+    expect(await append(1, 1)).toEqual(["stored", expect.any(String)]);
+    expect(await append(2, 0)).toEqual(["stored", expect.any(String)]);
+    expect(await append(1, 2)).toEqual(["superseded", "2"]);
+    expect(await numbers(redis)).toEqual([[], [], [0, 1, 0], []]);
   });
 });
 
