@@ -25,10 +25,16 @@ export interface MemoryGroup {
 
 /** One log of the twin in memory: what a Redis stream is to the driver. */
 export class MemoryLog {
+  readonly #countsFrames: boolean;
   readonly #entries = new Map<string, Stored>();
   readonly #groups = new Map<string, MemoryGroup>();
   #added = 0;
   #addedEvents = 0;
+
+  /** `countsFrames`: an entry counts for the events that it says it holds; else each counts as one. */
+  constructor(countsFrames: boolean) {
+    this.#countsFrames = countsFrames;
+  }
 
   get ids(): readonly string[] {
     return [...this.#entries.keys()];
@@ -41,7 +47,7 @@ export class MemoryLog {
   add(id: string, fields: readonly Buffer[]): void {
     this.#entries.set(id, { id, fields });
     this.#added++;
-    this.#addedEvents += eventsIn(fields);
+    this.#addedEvents += this.#eventsIn(fields);
   }
 
   remove(ids: readonly string[]): void {
@@ -101,17 +107,19 @@ export class MemoryLog {
 
   #give(group: MemoryGroup, id: string): Entry {
     const fields = this.fieldsOf(id);
-    const given = group.pending.get(id) ?? { deliveries: 0, events: eventsIn(fields) };
+    const given = group.pending.get(id) ?? { deliveries: 0, events: this.#eventsIn(fields) };
     given.deliveries++;
     group.pending.set(id, given);
     return { id, fields, ...given };
+  }
+
+  #eventsIn(fields: readonly Buffer[] | undefined): number {
+    return this.#countsFrames && fields && isFrame(fields) ? announcedEvents(fields[9]) : 1;
   }
 
   #after(position: string): readonly string[] {
     return this.ids.filter((id) => isBefore(position, id));
   }
 }
-
-const eventsIn = (fields: readonly Buffer[] | undefined): number => (fields && isFrame(fields) ? announcedEvents(fields[9]) : 1);
 
 const inOrder = (ids: readonly string[]): readonly string[] => [...ids].sort((a, b) => (isBefore(a, b) ? -1 : 1));

@@ -236,8 +236,8 @@ export class MemoryBus implements Bus {
     return getOrMake(this.#leases, keys.lease(partition, pipeline), () => ({ owner: undefined, until: 0, epoch: 0 }));
   }
 
-  #log({ log }: Partition): MemoryLog {
-    return getOrMake(this.#logs, log, () => new MemoryLog());
+  #log({ log, adopted, side }: Partition): MemoryLog {
+    return getOrMake(this.#logs, log, () => new MemoryLog(!adopted || side === "replay"));
   }
 
   #booksOf(partition: Partition, pipeline: string): Books {

@@ -44,7 +44,14 @@ export interface ReadRequest {
   readonly count: number;
 }
 
-export type ReadResult = { readonly kind: "entries"; readonly entries: readonly Entry[] } | { readonly kind: "fenced" };
+export type ReadResult =
+  | {
+      readonly kind: "entries";
+      readonly entries: readonly Entry[];
+      /** A former owner has taken entries after it lost the lease: they are pending, behind whatever was read before. */
+      readonly stolen?: boolean;
+    }
+  | { readonly kind: "fenced" };
 
 /** Something that could not be handled. Where `original` is not given, the commit keeps the entry's own fields, byte for byte. */
 export interface DeadLetterDraft {

@@ -46,6 +46,8 @@ interface Cursor {
   newest: string;
   /** There was nothing new at the last look. */
   idle: boolean;
+  /** A former owner has read after it lost the lease. */
+  stolen: boolean;
 }
 
 /**
@@ -87,6 +89,7 @@ export async function readPartition(
     await gauge.room(either);
     if (either.aborted) break;
     last = next();
+    if (last.stolen) await lookAgain(last);
     const entries = await read(last);
     if (entries === "fenced") break;
     if (entries === "failed") continue;
@@ -117,7 +120,7 @@ export async function readPartition(
   if (settlement.failure !== undefined && !lost.aborted) throw settlement.failure;
 
   function cursor(partition: Partition, newest: string, count: number): Cursor {
-    return { fence: { ...fence, partition }, count, from: "pending", received: "0-0", newest, idle: false };
+    return { fence: { ...fence, partition }, count, from: "pending", received: "0-0", newest, idle: false, stolen: false };
   }
 
   /** Both logs in turn, as long as both have something. */
@@ -131,6 +134,7 @@ export async function readPartition(
       const result = await bus.read(from.fence, { from: from.from, after: from.received, count: from.count });
       failures = 0;
       if (result.kind === "fenced") return "fenced";
+      from.stolen ||= result.stolen === true;
       const newest = result.entries.at(-1)?.id;
       if (newest !== undefined) {
         from.received = newest;
@@ -145,6 +149,15 @@ export async function readPartition(
       await clock.sleep(backoffMs(failures, retryLimits), either);
       return "failed";
     }
+  }
+
+  /** Looks at everything that is pending, once what is under way is settled: what is left then was not read by us. */
+  async function lookAgain(from: Cursor): Promise<void> {
+    logger.warn(about, "a former owner has read after it lost the lease: its entries are taken up");
+    await settlement.idle();
+    from.stolen = false;
+    from.from = "pending";
+    from.received = "0-0";
   }
 
   async function fillWithRetry(entries: readonly Entry[]): Promise<Filled | undefined> {

@@ -390,6 +390,43 @@ describe.each(Object.entries(twins))("the bus %s", (_, open) => {
     expect(await readNew(replay)).toEqual([]);
   });
 
+  it("counts an entry of an adopted stream as one event, also where it is a frame", async () => {
+    const [partition] = partitionsOf({
+      kind: "stream",
+      name: "adopted",
+      events: [],
+      layout: { kind: "adopted", redisKey: `adopted-${++streams}` },
+    }) as [Partition];
+    const fence = await own(partition);
+    await twin.plain(partition, { data: "{}" });
+    await bus.append(partition, frame(0, 3));
+    const read = await readNew(fence);
+    expect(read.map(({ events }) => events)).toEqual([1, 1]);
+    expect(await bus.state(partition, "pipe")).toMatchObject({ pendingEvents: 2, counts: { read: 2 } });
+    expect((await readPending(fence)).map(({ events }) => events)).toEqual([1, 1]);
+    await bus.commit(fence, { ...nothing, entries: [read[0]?.id ?? ""], counts: { delivered: 1 } });
+    expect(await bus.state(partition, "pipe")).toMatchObject({ pendingEvents: 1, counts: { read: 2, delivered: 1 } });
+    await twin.removeGroup(partition);
+    expect(await readNew(fence)).toHaveLength(2);
+    expect(await bus.state(partition, "pipe")).toMatchObject({ pendingEvents: 2, counts: { read: 3, delivered: 1 } });
+  });
+
+  it("lets nobody who lost the lease take entries of an adopted stream away from its present owner", async () => {
+    const layout = { kind: "adopted", redisKey: `adopted-${++streams}` } as const;
+    const [partition] = partitionsOf({ kind: "stream", name: "adopted", events: [], layout }) as [Partition];
+    const first = await own(partition, "w1");
+    await bus.release(first);
+    const second = await own(partition, "w2");
+    const ids = [await twin.plain(partition, { data: "1" }), await twin.plain(partition, { data: "2" })];
+    expect(await bus.read(first, { from: "new", after: "0-0", count: 1 })).toEqual({ kind: "fenced" });
+    const answer = await bus.read(second, { from: "new", after: "0-0", count: 10 });
+    const found = new Set(answer.kind === "entries" ? answer.entries.map(({ id }) => id) : []);
+    if (answer.kind === "entries" && answer.stolen) for (const { id } of await readPending(second)) found.add(id);
+    expect([...found].sort()).toEqual(ids);
+    expect(await bus.state(partition, "pipe")).toMatchObject({ pendingEvents: 2, counts: { read: 2 } });
+    expect(await bus.read(second, { from: "new", after: "0-0", count: 10 })).toEqual({ kind: "entries", entries: [] });
+  });
+
   it("keeps derived frames in an outbox, numbered, until they are stored where they belong", async () => {
     const partition = freshPartition();
     const [one, two] = [freshPartition(), freshPartition()];

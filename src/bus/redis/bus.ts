@@ -27,6 +27,7 @@ import { readDeadLetters } from "./dead-letters.ts";
 import { Doorbell } from "./doorbell.ts";
 import { groupState } from "./group-state.ts";
 import { readOutbox } from "./outbox.ts";
+import { readPlain } from "./read-plain.ts";
 import { runScript, type ScriptName } from "./scripts.ts";
 
 export interface RedisBusOptions {
@@ -84,12 +85,26 @@ class RedisBus implements Bus {
     await this.#run("release", [leaseOf(fence)], [fence.owner, fence.epoch]);
   }
 
-  async read(fence: Fence, { from, after, count }: ReadRequest): Promise<ReadResult> {
+  async read(fence: Fence, request: ReadRequest): Promise<ReadResult> {
+    const { from, after, count } = request;
     const { partition, pipeline, owner, epoch } = fence;
+    if (from === "new" && isAdopted(partition)) {
+      const result = await retryable(readPlain(this.#redis, fence, count));
+      if (result) return result;
+    }
     const reply = await this.#run(
       "read",
       [leaseOf(fence), partition.log, keys.open(partition, pipeline), keys.ledger(partition, pipeline)],
-      [owner, epoch, pipeline, consumerName, partition.side, count, from === "new" ? ">" : after, deliveryLimits.alone],
+      [
+        owner,
+        epoch,
+        pipeline,
+        consumerName,
+        isAdopted(partition) ? "adopted" : partition.side,
+        count,
+        from === "new" ? ">" : after,
+        deliveryLimits.alone,
+      ],
     );
     if (reply === null) return { kind: "fenced" };
     return { kind: "entries", entries: (reply as unknown as EntryReply[]).map(toEntry) };
@@ -196,6 +211,9 @@ class RedisBus implements Bus {
     return retryable(runScript(this.#redis, name, { keys: scriptKeys, args }));
   }
 }
+
+/** Entries of an adopted stream are one event each. */
+const isAdopted = ({ adopted, side }: Partition): boolean => adopted && side === "main";
 
 const leaseOf = (fence: Fence): string => keys.lease(fence.partition, fence.pipeline);
 

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Connection } from "./connection.ts";
 
-const names = ["acquire", "renew", "release", "read", "commit", "append", "inspect"] as const;
+const names = ["acquire", "renew", "release", "read", "given", "commit", "append", "inspect"] as const;
 export type ScriptName = (typeof names)[number];
 
 const load = (file: string) => readFileSync(new URL(`./scripts/${file}.lua`, import.meta.url), "utf8");
@@ -20,6 +20,9 @@ const scripts = new Map(
     return [name, { source, sha: createHash("sha1").update(source).digest("hex") }];
   }),
 );
+
+/** The text of a script, for a transaction: there a script that the server does not know could not be loaded in between. */
+export const scriptSource = (name: ScriptName): string => scripts.get(name)?.source ?? "";
 
 export type Reply = null | number | Buffer | readonly Reply[];
 

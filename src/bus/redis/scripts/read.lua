@@ -1,6 +1,7 @@
 -- Fenced read: the check of the lease and the read are one step, so a former owner can take nothing away from the present one.
 -- New entries are counted in the ledger here, by the number of events they say they hold: what the outcomes must add up to.
--- KEYS lease, stream, open, ledger   ARGV owner, epoch, group, consumer, log, count, from, alone
+-- An entry of an adopted stream counts as one: nobody but its reader looks into it.
+-- KEYS lease, stream, open, ledger   ARGV owner, epoch, group, consumer, log (main, adopted or replay), count, from, alone
 -- → {{id, fields, deliveries, events}, …}, or false when fenced
 if not holds(KEYS[1], ARGV[1], ARGV[2]) then return false end
 local is_new, alone = ARGV[7] == '>', tonumber(ARGV[8])
@@ -24,7 +25,7 @@ end
 local reply = read()
 if reply and reply.err then
   if string.find(reply.err, 'NOGROUP', 1, true) == nil then return reply end
-  local made = begin(KEYS[1], KEYS[2], KEYS[3], KEYS[4], ARGV[3], ARGV[5] == 'main')
+  local made = begin(KEYS[1], KEYS[2], KEYS[3], KEYS[4], ARGV[3], ARGV[5] ~= 'replay')
   if made.err then return made end
   reply = read()
 end
@@ -34,7 +35,7 @@ local entries, total, open = {}, 0, {}
 for i, entry in ipairs(reply[1][2]) do
   local id, fields = entry[1], entry[2]
   local events = 1
-  if fields then
+  if fields and ARGV[5] ~= 'adopted' then
     events = events_in(fields)
   elseif not is_new then
     events = tonumber(redis.call('HGET', KEYS[3], id) or 1)
@@ -49,7 +50,7 @@ end
 if is_new then
   redis.call('HINCRBY', KEYS[4], 'read', total)
   redis.call('HINCRBY', KEYS[1], 'flight:' .. KEYS[2], total)
-  if ARGV[5] == 'main' then
+  if ARGV[5] ~= 'replay' then
     redis.call('HINCRBY', KEYS[1], 'seen', #entries)
     if redis.call('HEXISTS', KEYS[1], 'events') == 1 then redis.call('HINCRBY', KEYS[1], 'events', total) end
   end
