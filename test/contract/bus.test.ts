@@ -255,24 +255,6 @@ describe.each(Object.entries(twins))("the bus %s", (_, open) => {
     expect(await readNew(await own(partition))).toHaveLength(3);
   });
 
-  it("appends at the level fsync what it appends at the level memory", async () => {
-    const partition = freshPartition();
-    const refusal = await bus.checkDurability({ kind: "fsync" }).catch((error) => error);
-    if (refusal !== undefined) {
-      // Redis before 7.2 under appendfsync everysec cannot: then no append may pretend that it could.
-      const unsupported = { name: "ConfigError", code: "bus.unsupported" };
-      expect(refusal).toMatchObject(unsupported);
-      await expect(bus.append(partition, frame(0), { kind: "fsync" })).rejects.toMatchObject(unsupported);
-      return;
-    }
-    expect(await bus.append(partition, frame(0), { kind: "fsync" })).toMatchObject({ kind: "stored" });
-    expect(await bus.append(partition, frame(0), { kind: "fsync" })).toEqual({ kind: "duplicate" });
-    expect(await bus.append(partition, frame(2), { kind: "fsync" })).toEqual({ kind: "gap", last: 0 });
-    const many = [1, 2, 3, 4, 5].map((n) => bus.append(partition, frame(n), { kind: n % 2 ? "fsync" : "memory" }));
-    for (const result of await Promise.all(many)) expect(result.kind).toMatch(/^(stored|gap)$/);
-    expect((await readNew(await own(partition))).length).toBeGreaterThan(1);
-  });
-
   it("wakes a reader that waits, and one that came too late to hear", async () => {
     const partition = freshPartition();
     const fence = await own(partition);

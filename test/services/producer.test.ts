@@ -1,104 +1,13 @@
 import { readFile } from "node:fs/promises";
-import { afterEach, describe, expect, it, vi } from "vitest";
-import type { Envelope } from "../../src/bus/envelope.ts";
-import { partitionsOf } from "../../src/bus/partition.ts";
+import { describe, expect, it, vi } from "vitest";
 import { openRedisBus } from "../../src/bus/redis/bus.ts";
 import { RetryableError } from "../../src/core/errors.ts";
 import { checksum } from "../../src/core/hash.ts";
 import { silentLogger } from "../../src/core/log.ts";
-import { type OpenProducerOptions, openProducer } from "../../src/open-producer.ts";
+import { openProducer } from "../../src/open-producer.ts";
 import { framesOf } from "../support/frames-of.ts";
-import { freePort } from "../support/free-port.ts";
-import { type OwnRedis, startOwnRedis } from "../support/own-redis.ts";
-import { redisClient } from "../support/redis.ts";
-import { thingHappened, things } from "../support/things.ts";
-
-const stream = things(4);
-const partitions = partitionsOf(stream.plan);
-const thing = (n: number) => thingHappened({ key: `k${n % 50}`, n, orders: [] });
-
-const open: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const close of open.splice(0).reverse()) await close();
-});
-
-async function ownRedis(settings: Readonly<Record<string, string>> = {}): Promise<OwnRedis> {
-  const redis = await startOwnRedis(settings);
-  open.push(() => redis.close());
-  return redis;
-}
-
-async function start({ url }: OwnRedis, options: Partial<OpenProducerOptions> = {}) {
-  const told: [message: string, fields: object][] = [];
-  const tell = (fields: object, message: string) => void told.push([message, fields]);
-  const stop = new AbortController();
-  const producer = await openProducer(stream, {
-    redisUrl: url,
-    lingerMs: 1,
-    signal: stop.signal,
-    logger: { debug: tell, info: tell, warn: tell, error: tell },
-    ...options,
-  });
-  open.push(() => {
-    stop.abort();
-    return producer.close().catch(() => {});
-  });
-  return { producer, told };
-}
-
-async function admin({ url }: OwnRedis) {
-  const client = await redisClient(url);
-  open.push(async () => client.destroy());
-  return client;
-}
-
-/** The numbers of what is stored, by partition, in order. */
-async function numbers({ url }: OwnRedis): Promise<readonly (readonly number[])[]> {
-  const bus = await openRedisBus({ url, logger: silentLogger });
-  try {
-    const read = async (partition: (typeof partitions)[number]) => (await framesOf(bus, partition)).flat().map(numberOf);
-    return await Promise.all(partitions.map(read));
-  } finally {
-    await bus.close();
-  }
-}
-const numberOf = ({ data }: Envelope) => (data as { readonly n: number }).n;
-
-/** Sends without a pause until it is told to stop; says what was accepted, what was acknowledged and what was refused. */
-function load(producer: Awaited<ReturnType<typeof start>>["producer"]) {
-  const accepted: number[] = [];
-  const acknowledged = new Set<number>();
-  const refusals: unknown[] = [];
-  let isOver = false;
-  const sending = (async () => {
-    for (let n = 0; !isOver; n++) {
-      try {
-        const { stored } = await producer.send(thing(n));
-        accepted.push(n);
-        stored.then(
-          () => acknowledged.add(n),
-          () => {},
-        );
-      } catch (error) {
-        refusals.push(error);
-      }
-      // Enough to fill every frame, and a turn for what comes in.
-      if (n % 200 === 0) await new Promise((resolve) => setImmediate(resolve));
-      if (refusals.length > 0) await new Promise((resolve) => setTimeout(resolve, 1));
-    }
-  })();
-  return {
-    accepted,
-    acknowledged,
-    refusals,
-    stop: async () => {
-      isOver = true;
-      await sending;
-    },
-  };
-}
-
-const ascending = (all: readonly number[]) => [...all].sort((a, b) => a - b);
+import type { OwnRedis } from "../support/own-redis.ts";
+import { admin, appends, ascending, load, numbers, ownRedis, partitions, start, stream, thing } from "../support/sending.ts";
 
 describe("at the level fsync", () => {
   it.each(["always", "everysec"])(
@@ -178,12 +87,6 @@ describe("at the level fsync", () => {
   });
 });
 
-/** How often a frame was appended, for the first time or again. */
-async function appends(client: Awaited<ReturnType<typeof redisClient>>): Promise<number> {
-  const calls = /cmdstat_evalsha:calls=(\d+)/.exec(await client.info("commandstats"));
-  return Number(calls?.[1] ?? 0);
-}
-
 /** On a Redis older than 7.2, which cannot be asked, the level has to be refused: then true. */
 async function refusesWithoutWaitAof(redis: OwnRedis): Promise<boolean> {
   const client = await admin(redis);
@@ -218,117 +121,6 @@ describe("at the level replica", () => {
     expect(ascending((await numbers(redis)).flat())).toEqual([0, 1]);
     const [client, copy] = [await admin(redis), await admin(replica)];
     for (const { log } of partitions) expect(await copy.xRange(log, "-", "+")).toEqual(await client.xRange(log, "-", "+"));
-  });
-});
-
-describe("a Redis that", () => {
-  it.each([
-    ["shorter than its patience", 5_000, 2_000],
-    ["longer than its patience", 500, 4_000],
-  ])(
-    "stands still, for %s, costs no event and stores none twice; send refuses and says when to come again",
-    async (_, ackTimeoutMs, ms) => {
-      const redis = await ownRedis();
-      const { producer } = await start(redis, {
-        ackTimeoutMs,
-        maxBufferedBytes: 1_000_000,
-        maxWaitMs: 100,
-        breaker: { slowMs: 500, openMs: 300 },
-      });
-      const sending = load(producer);
-      await vi.waitUntil(() => sending.acknowledged.size > 2_000, { timeout: 20_000, interval: 5 });
-      const before = sending.refusals.length;
-      redis.freeze();
-      const frozen = performance.now();
-      await vi.waitUntil(() => performance.now() - frozen > ms, { timeout: 20_000 });
-      const held = sending.accepted.length - sending.acknowledged.size;
-      redis.thaw();
-      const during = sending.refusals.slice(before);
-      expect(during.length).toBeGreaterThan(10);
-      for (const refusal of during) {
-        expect(refusal).toMatchObject({
-          name: "RetryableError",
-          code: expect.stringMatching(/^(producer\.overloaded|service\.unreachable)$/),
-          retryAfterMs: expect.any(Number),
-        });
-      }
-      expect(during.some((refusal) => (refusal as RetryableError).code === "service.unreachable")).toBe(true);
-      // An event of this size measures 120 bytes at least.
-      expect(held).toBeLessThan(1_000_000 / 120);
-      const then = sending.acknowledged.size;
-      await vi.waitUntil(() => sending.acknowledged.size > then + 5_000, { timeout: 20_000, interval: 5 });
-      await sending.stop();
-      await producer.close();
-      const stored = await numbers(redis);
-      expect(ascending(stored.flat())).toEqual(sending.accepted);
-      for (const partition of stored) expect(partition).toEqual(ascending(partition));
-    },
-  );
-
-  it("is full is told of once, and gets every event when there is room", async () => {
-    const redis = await ownRedis();
-    const client = await admin(redis);
-    const { producer, told } = await start(redis);
-    await client.configSet("maxmemory", "1");
-    const all = await Promise.all(Array.from({ length: 200 }, (_, n) => producer.send(thing(n))));
-    await vi.waitUntil(async () => (await appends(client)) > 8, { timeout: 20_000, interval: 20 });
-    expect(told).toEqual([
-      [
-        "cannot store events, trying again",
-        { partition: expect.any(String), error: expect.stringMatching(/OOM/), hint: expect.stringContaining("maxmemory") },
-      ],
-    ]);
-    await client.configSet("maxmemory", "0");
-    await Promise.all(all.map(({ stored }) => stored));
-    expect(told.map(([message]) => message)).toEqual(["cannot store events, trying again", "events are stored again"]);
-    expect(ascending((await numbers(redis)).flat())).toEqual(Array.from({ length: 200 }, (_, n) => n));
-  });
-
-  it("takes no writes at present (it became a replica) is waited for", async () => {
-    const redis = await ownRedis();
-    const client = await admin(redis);
-    const { producer, told } = await start(redis);
-    await client.sendCommand(["REPLICAOF", "127.0.0.1", String(await freePort())]);
-    const { stored } = await producer.send(thing(0));
-    await vi.waitUntil(() => told.length > 0, { timeout: 10_000 });
-    expect(told[0]?.[1]).toMatchObject({ error: expect.stringContaining("READONLY") });
-    await client.sendCommand(["REPLICAOF", "NO", "ONE"]);
-    await stored;
-    expect((await numbers(redis)).flat()).toEqual([0]);
-  });
-
-  it("holds something else under a key of the stream, or lacks a right, stops the producer with the way out", async () => {
-    const redis = await ownRedis();
-    const client = await admin(redis);
-    for (const { log } of partitions) await client.set(log, "not a stream");
-    const { producer } = await start(redis);
-    await expect((await producer.send(thing(0))).stored).rejects.toMatchObject({
-      name: "ConfigError",
-      message: expect.stringContaining("WRONGTYPE"),
-      hint: expect.stringContaining("move it away"),
-    });
-    await client.flushAll();
-    await client.sendCommand(["ACL", "SETUSER", "ada", "on", ">secret", "~*", "+@all", "-xadd"]);
-    const url = redis.url.replace("//", "//ada:secret@");
-    const lacking = await start({ ...redis, url });
-    await expect((await lacking.producer.send(thing(0))).stored).rejects.toMatchObject({
-      name: "ConfigError",
-      hint: expect.stringContaining("+xadd"),
-    });
-  });
-
-  it("was flushed gets what was not acknowledged yet, and what follows; what is gone is told", async () => {
-    const redis = await ownRedis();
-    const client = await admin(redis);
-    const { producer, told } = await start(redis, { name: "reporter" });
-    for (let n = 0; n < 100; n++) await producer.send(thing(n));
-    await producer.flush();
-    await client.flushAll();
-    for (let n = 100; n < 200; n++) await producer.send(thing(n));
-    await producer.flush();
-    expect(ascending((await numbers(redis)).flat())).toEqual(Array.from({ length: 100 }, (_, n) => 100 + n));
-    const lost = told.map(([, fields]) => (fields as { lost: { events: number } }).lost.events);
-    expect(lost.reduce((sum, events) => sum + events, 0)).toBe(100);
   });
 });
 
