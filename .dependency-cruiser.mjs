@@ -8,7 +8,7 @@ const rooms = {
   "bus": ["plan", "core"],
   "state": ["plan", "core", "bus"],
   "sinks": ["plan", "core", "bus"],
-  "engine": ["stages", "plan", "core", "bus", "state", "sinks"],
+  "engine": ["stages", "plan", "core", "bus", "state", "sinks", "registry/port.ts"],
   "registry": ["plan", "core", "bus"],
   "collector": ["plan", "core", "bus", "registry"],
   "console": ["plan", "core", "bus", "registry"],
@@ -23,7 +23,7 @@ const types = {
 };
 
 /** Drivers open connections: they are joined in the composition roots (cli/, and openProducer for other programs), and imported nowhere else. */
-const drivers = ["bus/redis", "state/redis", "sinks/clickhouse", "sinks/temporal"];
+const drivers = ["bus/redis", "state/redis", "registry/redis", "sinks/clickhouse", "sinks/temporal"];
 
 const ours = "^(src|pipelines|workflows|activities)/";
 const paths = (names) => names.map((name) => (name.endsWith(".ts") ? `^src/${name.replaceAll(".", "\\.")}$` : `^src/${name}/`));

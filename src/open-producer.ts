@@ -17,7 +17,7 @@ export interface OpenProducerOptions {
   readonly redisUrl: string;
   /**
    * Names the producer in the frames. Give a fixed one to a program that is started again and again: Redis keeps a few bytes
-   * for each name, for good. Each start is a new incarnation of it; of two that run at once one, as a rule the older, stops
+   * for each name, for a week. Each start is a new incarnation of it; of two that run at once one, as a rule the older, stops
    * with `producer.superseded`. What the last start had not stored is sent again by whoever has it, under the same event ids.
    * @default a name of this process alone
    */

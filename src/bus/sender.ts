@@ -1,5 +1,6 @@
 import { backoffMs } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
+import { days } from "../core/duration.ts";
 import { ConfigError, RetryableError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import type { Breaker } from "./breaker.ts";
@@ -23,6 +24,8 @@ export interface SenderDeps {
   readonly signal?: AbortSignal;
 }
 
+/** A producer that is silent for a week is forgotten (see engine/trimmer.ts): well before that it begins a new incarnation. */
+const renewAfterMs = days(1);
 const retryLimits = { initialMs: 50, maxMs: 2_000 } as const;
 
 /** Stores frames in one partition, one after another, each until it is there: numbers them, and sends again what was not answered. */
@@ -35,17 +38,22 @@ export class Sender {
   #sequence = 0;
   /** Events in those. */
   #events = 0;
+  #storedAt: number;
 
   constructor(partition: Partition, options: SenderOptions, deps: SenderDeps) {
     this.#partition = partition;
     this.#options = options;
     this.#deps = deps;
     this.#incarnation = options.incarnation;
+    this.#storedAt = deps.clock.now();
   }
 
   /** Resolves when the frame is stored. One call at a time. */
   async store(frame: UnnumberedFrame): Promise<void> {
     const { clock, outage, signal } = this.#deps;
+    // All earlier frames were acknowledged, so the new numbers can hide none of them.
+    if (this.#sequence > 0 && clock.now() - this.#storedAt > renewAfterMs)
+      this.#number(Math.max(this.#incarnation + 1, clock.now()));
     const since = clock.monotonic();
     for (let attempt = 0; ; attempt++) {
       try {
@@ -74,6 +82,7 @@ export class Sender {
     else {
       this.#sequence++;
       this.#events += frame.count;
+      this.#storedAt = this.#deps.clock.now();
       return true;
     }
     return false;

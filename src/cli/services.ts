@@ -2,8 +2,12 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Bus } from "../bus/port.ts";
 import { openRedisBus } from "../bus/redis/bus.ts";
+import { type Connection, connect } from "../bus/redis/connection.ts";
+import { systemClock } from "../core/clock.ts";
 import { ConfigError, messageOf, RetryableError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
+import type { Registry } from "../registry/port.ts";
+import { openRedisRegistry } from "../registry/redis/registry.ts";
 import { type ClickHouse, createClickHouse } from "../sinks/clickhouse/client.ts";
 import { readStack } from "../stack/state-file.ts";
 
@@ -53,6 +57,13 @@ function readEnvironment(variable: string): string | undefined {
 
 export const openBus = (where: Whereabouts, logger: Logger): Promise<Bus> =>
   openRedisBus({ url: addressOf("redis", where), logger });
+
+/** A plain connection to the same Redis, to look at what the bus does not tell. */
+export const openRedis = (where: Whereabouts, logger: Logger): Promise<Connection> =>
+  connect({ url: addressOf("redis", where), logger, name: "headrace-doctor" });
+
+export const openRegistry = (where: Whereabouts, logger: Logger): Promise<Registry> =>
+  openRedisRegistry({ url: addressOf("redis", where), clock: systemClock, logger });
 
 /** A client of the ClickHouse that answers; the database that it names need not be there. */
 export async function openClickHouse(where: Whereabouts): Promise<ClickHouse> {

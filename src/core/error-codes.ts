@@ -24,6 +24,8 @@ export const errorCodes = {
   "clickhouse.schema": "ClickHouse refuses the statement: schema or rights",
   "temporal.retry": "Temporal is not ready",
   "temporal.refused": "Temporal refuses the call",
+  "replay.stalled": "a replay log is full, and nobody reads it",
+  "replay.state": "a replay would change keyed state a second time",
   "migrate.unsafe": "a change of a table would lose data",
 } as const;
 

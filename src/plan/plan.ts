@@ -31,10 +31,25 @@ export type StreamLayout =
   | { readonly kind: "partitioned"; readonly partitions: number }
   | { readonly kind: "adopted"; readonly redisKey: string };
 
+/**
+ * How much is kept of what every group has finished with, in each partition: what exceeds any of the limits goes, oldest first.
+ * What a group has not read, or not acked, is kept whatever they say.
+ */
+export interface RetentionPlan {
+  /** Kept for so long after it was stored, milliseconds; the time is that of the entry's id. */
+  readonly maxAgeMs?: number;
+  /** So many entries are kept; a frame is one. */
+  readonly maxEntries?: number;
+  /** So much memory is kept, as Redis measures it (MEMORY USAGE), roughly. */
+  readonly maxBytes?: number;
+}
+
 export interface StreamPlan {
   readonly kind: "stream";
   readonly name: string;
   readonly layout: StreamLayout;
+  /** Nothing is ever removed where there is none. */
+  readonly retention?: RetentionPlan;
   readonly events: readonly EventPlan[];
 }
 

@@ -1,6 +1,6 @@
 import { messageOf, RetryableError } from "../../core/errors.ts";
 import { type Logger, silentLogger } from "../../core/log.ts";
-import { keys, type Partition } from "../partition.ts";
+import { keys, outboxPrefix, type Partition, replayOf } from "../partition.ts";
 import {
   type Acquired,
   type Appended,
@@ -19,8 +19,11 @@ import {
   type OutboxEntry,
   type ReadRequest,
   type ReadResult,
+  type Trimmed,
+  type TrimRequest,
   type Watch,
 } from "../port.ts";
+import type { LetterKey, LetterMoved, Reread, RereadRequest } from "../replays.ts";
 import { Appender } from "./appender.ts";
 import { type Connection, connect } from "./connection.ts";
 import { readDeadLetters } from "./dead-letters.ts";
@@ -173,6 +176,37 @@ class RedisBus implements Bus {
     return this.#appender(durability).check();
   }
 
+  async trim(partition: Partition, { retention, groups }: TrimRequest): Promise<Trimmed> {
+    const { maxAgeMs = "", maxEntries = "", maxBytes = "" } = retention;
+    const reply = await this.#run("trim", [partition.log], [maxAgeMs, maxEntries, maxBytes, ...groups]);
+    const [removed, more, group, entry, ageMs, pendingEntries, lag, missing] = reply as [
+      number,
+      number,
+      ...(Buffer | number | null)[],
+    ];
+    const held = group && {
+      group: String(group),
+      entry: String(entry),
+      ageMs: Number(ageMs),
+      pendingEntries: Number(pendingEntries),
+      lagEntries: lag === null ? undefined : Number(lag),
+      missing: missing === 1,
+    };
+    return { removed, more: more === 1, held: held || undefined };
+  }
+
+  async forgetProducers(partition: Partition, silentMs: number): Promise<number> {
+    let forgotten = 0;
+    let cursor = "0";
+    do {
+      const reply = await this.#run("forget", [keys.producers(partition)], [silentMs, cursor, outboxPrefix]);
+      const [next, count] = reply as [Buffer, number];
+      cursor = String(next);
+      forgotten += count;
+    } while (cursor !== "0");
+    return forgotten;
+  }
+
   outbox(partition: Partition, pipeline: string, count: number): Promise<readonly OutboxEntry[]> {
     return retryable(readOutbox(this.#redis, { partition, pipeline, count }));
   }
@@ -192,6 +226,35 @@ class RedisBus implements Bus {
 
   deadLetters(partition: Partition): AsyncIterable<DeadLetter> {
     return readDeadLetters(this.#redis, partition);
+  }
+
+  async replayDeadLetter(partition: Partition, { id, pipeline }: LetterKey): Promise<LetterMoved> {
+    const reply = await this.#run(
+      "replay-letter",
+      [keys.deadLetters(partition), replayOf(partition, pipeline).log, keys.ledger(partition, pipeline)],
+      [id, partition.log],
+    );
+    if (typeof reply === "number") return { kind: "moved", events: reply };
+    return { kind: String(reply) === "gone" ? "gone" : "empty" };
+  }
+
+  async discardDeadLetter(partition: Partition, { id, pipeline }: LetterKey): Promise<"discarded" | "gone"> {
+    const scriptKeys = [keys.deadLetters(partition), keys.ledger(partition, pipeline)];
+    return (await this.#run("discard-letter", scriptKeys, [id])) === 1 ? "discarded" : "gone";
+  }
+
+  async reread(partition: Partition, pipeline: string, { from, until, count, dryRun }: RereadRequest): Promise<Reread> {
+    const reply = await this.#run(
+      "reread",
+      [partition.log, replayOf(partition, pipeline).log, keys.ledger(partition, pipeline)],
+      [from.inclusive ? from.id : `(${from.id}`, until, count, dryRun ? 1 : 0],
+    );
+    const [entries, events, last] = reply as [number, number, Buffer];
+    return { entries, events, last: last.length === 0 ? undefined : String(last) };
+  }
+
+  async replayBacklog(partition: Partition, pipeline: string): Promise<number> {
+    return Number(await retryable(this.#redis.sendCommand(["XLEN", replayOf(partition, pipeline).log])));
   }
 
   async close(): Promise<void> {

@@ -55,6 +55,7 @@ export async function groupState(redis: Connection, partition: Partition, pipeli
     pendingEvents: sum("pendingEvents"),
     lagEntries: sum("lagEntries"),
     oldest: times.length > 0 ? Math.min(...times) : undefined,
+    lastDelivered: String(main[4]),
     counts: Object.fromEntries([...toMap(ledger)].map(([name, count]) => [name, Number(count)])),
     lost: lostOf(totals, logs[0]?.lagEntries ?? 0),
   };
@@ -70,7 +71,7 @@ function lostOf([added, seen, frames, framed, seenEvents]: TotalsReply, lag: num
   return { entries, events: Math.max(0, stored - Number(seenEvents)) };
 }
 
-async function firstAfter(redis: Connection, log: string, id: string): Promise<string | undefined> {
+export async function firstAfter(redis: Connection, log: string, id: string): Promise<string | undefined> {
   const reply = (await redis.sendCommand(["XRANGE", log, `(${id}`, "+", "COUNT", "1"])) as unknown as [Buffer][];
   return reply[0] ? String(reply[0][0]) : undefined;
 }
@@ -87,7 +88,7 @@ async function countAfter(redis: Connection, log: string, id: string): Promise<n
   }
 }
 
-function toMap(flat: readonly (Buffer | number | null)[]): ReadonlyMap<string, string> {
+export function toMap(flat: readonly (Buffer | number | null)[]): ReadonlyMap<string, string> {
   const map = new Map<string, string>();
   for (let i = 0; i + 1 < flat.length; i += 2) map.set(String(flat[i]), String(flat[i + 1]));
   return map;

@@ -2,7 +2,21 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Connection } from "./connection.ts";
 
-const names = ["acquire", "renew", "release", "read", "given", "commit", "append", "inspect"] as const;
+const names = [
+  "acquire",
+  "renew",
+  "release",
+  "read",
+  "given",
+  "commit",
+  "append",
+  "trim",
+  "forget",
+  "inspect",
+  "replay-letter",
+  "discard-letter",
+  "reread",
+] as const;
 export type ScriptName = (typeof names)[number];
 
 const load = (file: string) => readFileSync(new URL(`./scripts/${file}.lua`, import.meta.url), "utf8");
@@ -11,7 +25,7 @@ const load = (file: string) => readFileSync(new URL(`./scripts/${file}.lua`, imp
  * Only new events are refused when Redis is out of memory: leases, commits and what they free must go on. Scripts without a
  * first line of flags would be refused at their first write, in the middle.
  */
-const flagsOf = (name: ScriptName) => (name === "append" ? "#!lua" : "#!lua flags=allow-oom");
+const flagsOf = (name: ScriptName) => (name === "append" || name === "reread" ? "#!lua" : "#!lua flags=allow-oom");
 
 const library = load("library");
 const scripts = new Map(

@@ -8,6 +8,7 @@ import { type Partition, partitionIndex, partitionsOf } from "../../../src/bus/p
 import type { Bus } from "../../../src/bus/port.ts";
 import { Producer, type ProducerOptions } from "../../../src/bus/producer.ts";
 import { systemClock } from "../../../src/core/clock.ts";
+import { days } from "../../../src/core/duration.ts";
 import { RetryableError, TerminalError } from "../../../src/core/errors.ts";
 import { type Logger, silentLogger } from "../../../src/core/log.ts";
 import { defineEvent } from "../../../src/dsl/event.ts";
@@ -217,5 +218,32 @@ describe("a producer", () => {
       await producer.flush();
       expect((await framesOf(bus, partitions[0] as Partition)).flat()).toEqual([thing(2)]);
     });
+  });
+
+  it("begins a new incarnation after a day of silence, so that its numbers never outlive what Redis knows of it", async () => {
+    const clock = new VirtualClock();
+    const bus = new MemoryBus(clock);
+    const producer = new Producer(
+      { stream: things(1).plan, producer: "p", incarnation: 1, lingerMs: 1 },
+      { bus, clock, logger: silentLogger },
+    );
+    const [partition] = partitionsOf(things(1).plan) as [Partition];
+    await producer.send(thing(0));
+    await producer.flush();
+    await clock.advance(days(1) - 1);
+    await producer.send(thing(1));
+    await producer.flush();
+    await clock.advance(days(8));
+    expect(await bus.forgetProducers(partition, days(7))).toBe(1);
+    await producer.send(thing(2));
+    await producer.send(thing(3));
+    await producer.flush();
+    const fields = bus.entriesOf(partition).map((entry) => (entry.fields ?? []).slice(4, 8).map(String));
+    expect(fields).toEqual([
+      ["inc", "1", "fs", "0"],
+      ["inc", "1", "fs", "1"],
+      ["inc", String(clock.now()), "fs", "0"],
+    ]);
+    expect((await framesOf(bus, partition)).flat().map(({ id }) => id)).toEqual([0, 1, 2, 3].map((n) => thing(n).id));
   });
 });
