@@ -21,7 +21,7 @@ export {
 export { type AdoptedStreamOptions, defineStream, type PartitionedStreamOptions, type Stream } from "./dsl/stream.ts";
 export { defineTable, type RowOf, type Table } from "./dsl/table.ts";
 export { defineView } from "./dsl/view.ts";
-export { type OpenProducerOptions, openProducer, type StreamProducer } from "./open-producer.ts";
+export { type BreakerOptions, type OpenProducerOptions, openProducer, type StreamProducer } from "./open-producer.ts";
 export { describe } from "./plan/describe.ts";
 export type { BreakerPlan, GuardsPlan, RateLimitPlan, RetryPlan } from "./plan/guards.ts";
 export type {

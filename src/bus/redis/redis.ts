@@ -1,4 +1,4 @@
-import type { Connection } from "./connection.ts";
+import type { Connection, ConnectOptions } from "./connection.ts";
 
 export type Args = readonly (string | Buffer)[];
 
@@ -27,5 +27,5 @@ export interface Server {
   readonly address: string;
   send(args: Args): Promise<unknown>;
   /** Opens another connection to it, for what keeps a connection waiting. It is the caller's to close. */
-  open(name: string): Promise<Connection>;
+  open(name: string, options?: Partial<ConnectOptions>): Promise<Connection>;
 }
