@@ -143,7 +143,7 @@ export class MemoryBus implements Bus {
     const { producer, incarnation, sequence, count, codec, minTime, maxTime, checksum, body } = frame;
     const name = `${keys.producers(partition)}\n${producer}`;
     const known = this.#producers.get(name);
-    if (known && incarnation < known.incarnation) return { kind: "duplicate" };
+    if (known && incarnation < known.incarnation) return { kind: "superseded", incarnation: known.incarnation };
     const last = known && known.incarnation === incarnation ? known.sequence : -1;
     if (sequence <= last) return { kind: "duplicate" };
     if (sequence > last + 1) return { kind: "gap", last };
@@ -162,6 +162,8 @@ export class MemoryBus implements Bus {
     this.#producers.set(name, { incarnation, sequence, at: this.#clock.now() });
     return { kind: "stored", entry };
   }
+
+  async checkDurability(): Promise<void> {}
 
   /** What another program's XADD does. */
   appendPlain(partition: Partition, fields: Readonly<Record<string, string | number | Buffer>>): string {

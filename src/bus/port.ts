@@ -122,7 +122,18 @@ export type Appended =
   /** This frame was stored before. */
   | { readonly kind: "duplicate" }
   /** Frames between the last stored one and this one are missing: send them first. */
-  | { readonly kind: "gap"; readonly last: number };
+  | { readonly kind: "gap"; readonly last: number }
+  /** A larger incarnation has begun under this producer's name. Nothing was stored, now; whether it was before is not known. */
+  | { readonly kind: "superseded"; readonly incarnation: number };
+
+/**
+ * What an answer of `append` stands for: the frame is in Redis (`memory`), on the disk of the server that answered (`fsync`), or
+ * also in the memory of so many replicas (`replica`). `timeoutMs`: how long one answer may take, by default 5 s; what is not
+ * confirmed by then may be stored, and is safe to append again.
+ */
+export type Durability = ({ readonly kind: "memory" | "fsync" } | { readonly kind: "replica"; readonly replicas: number }) & {
+  readonly timeoutMs?: number;
+};
 
 export interface DeadLetter extends DeadLetterDraft {
   readonly id: string;
@@ -205,7 +216,17 @@ export interface Bus extends Replays {
   states(partition: Partition, pipeline: string, names: readonly string[]): Promise<readonly (string | null)[]>;
   /** States, derived frames, ledger, dead letters and acks under the fence, in one step. */
   commit(fence: Fence, commit: Commit): Promise<"committed" | "fenced">;
-  append(partition: Partition, frame: Frame): Promise<Appended>;
+  /**
+   * Stores a frame once, however often it is appended.
+   * @throws RetryableError when it is not known to be stored (`bus.full`: it is not): append the same frame again;
+   *   ConfigError when waiting will not help
+   */
+  append(partition: Partition, frame: Frame, durability?: Durability): Promise<Appended>;
+  /**
+   * Resolves when frames can be appended at this level.
+   * @throws ConfigError when the server cannot give it, RetryableError when it cannot at present
+   */
+  checkDurability(durability: Durability): Promise<void>;
   /**
    * Removes the oldest entries that every group of the stream, whosever it is, has read and acked, as far as they exceed the
    * retention. A stream without any group is left whole: nobody has read it.

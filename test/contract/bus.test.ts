@@ -182,7 +182,8 @@ describe.each(Object.entries(twins))("the bus %s", (_, open) => {
     expect(await bus.append(partition, frame(0))).toEqual({ kind: "duplicate" });
     expect(await bus.append(partition, frame(4))).toEqual({ kind: "gap", last: 1 });
     expect(await bus.append(partition, frame(0, 3, "p", 2))).toMatchObject({ kind: "stored" });
-    expect(await bus.append(partition, frame(2, 3, "p", 1))).toEqual({ kind: "duplicate" });
+    expect(await bus.append(partition, frame(1, 3, "p", 1))).toEqual({ kind: "superseded", incarnation: 2 });
+    expect(await bus.append(partition, frame(2, 3, "p", 1))).toEqual({ kind: "superseded", incarnation: 2 });
     expect(await readNew(await own(partition))).toHaveLength(3);
   });
 

@@ -10,6 +10,7 @@ import {
   type DeadLetter,
   type DeadLetterDraft,
   type DerivedFrame,
+  type Durability,
   deliveryLimits,
   type Entry,
   type Fence,
@@ -23,6 +24,7 @@ import {
   type Watch,
 } from "../port.ts";
 import type { LetterKey, LetterMoved, Reread, RereadRequest } from "../replays.ts";
+import { Appenders } from "./appenders.ts";
 import { readDeadLetters } from "./dead-letters.ts";
 import { Doorbells } from "./doorbells.ts";
 import { groupState } from "./group-state.ts";
@@ -37,7 +39,10 @@ export interface RedisBusOptions {
   readonly logger: Logger;
 }
 
-/** Opens the bus on Redis Streams, on one server or a cluster: one connection for commands to each server, and others for waiting. */
+/**
+ * Opens the bus on Redis Streams, on one server or a cluster: to each server one connection for commands, one for each level that
+ * frames are appended at, and others for waiting.
+ */
 export async function openRedisBus({ url, logger }: RedisBusOptions): Promise<Bus> {
   return new RedisBus(await openRedis({ url, logger, name: "headrace" }));
 }
@@ -45,10 +50,12 @@ export async function openRedisBus({ url, logger }: RedisBusOptions): Promise<Bu
 class RedisBus implements Bus {
   readonly #redis: Redis;
   readonly #doorbells: Doorbells;
+  readonly #appenders: Appenders;
 
   constructor(redis: Redis) {
     this.#redis = redis;
     this.#doorbells = new Doorbells(redis);
+    this.#appenders = new Appenders(redis);
   }
 
   async acquire(
@@ -138,22 +145,27 @@ class RedisBus implements Bus {
     return reply === 1 ? "committed" : "fenced";
   }
 
-  async append(partition: Partition, frame: Frame): Promise<Appended> {
+  async append(partition: Partition, frame: Frame, durability: Durability = { kind: "memory" }): Promise<Appended> {
     const { producer, incarnation, sequence, count, codec, minTime, maxTime, checksum, body } = frame;
-    const reply = await this.#run(
-      "append",
-      [partition.log, keys.producers(partition), keys.meta(partition)],
-      [producer, incarnation, sequence, count, codec, minTime, maxTime, checksum, body],
-    );
+    const reply = await this.#appenders.append(durability, {
+      keys: [partition.log, keys.producers(partition), keys.meta(partition)],
+      args: [producer, incarnation, sequence, count, codec, minTime, maxTime, checksum, body],
+    });
     const [kind, detail] = reply as [Buffer, Buffer | number | undefined];
     switch (String(kind)) {
       case "stored":
         return { kind: "stored", entry: String(detail) };
       case "gap":
         return { kind: "gap", last: Number(detail) };
+      case "superseded":
+        return { kind: "superseded", incarnation: Number(detail) };
       default:
         return { kind: "duplicate" };
     }
+  }
+
+  checkDurability(durability: Durability): Promise<void> {
+    return this.#appenders.check(durability);
   }
 
   async trim(partition: Partition, { retention, groups }: TrimRequest): Promise<Trimmed> {
@@ -241,6 +253,7 @@ class RedisBus implements Bus {
 
   async close(): Promise<void> {
     await this.#doorbells.close();
+    await this.#appenders.close();
     await this.#redis.close();
   }
 

@@ -16,6 +16,7 @@ const names = [
   "replay-letter",
   "discard-letter",
   "reread",
+  "grant",
 ] as const;
 export type ScriptName = (typeof names)[number];
 
@@ -38,14 +39,15 @@ const scripts = new Map(
 /** The text of a script, for a transaction: there a script that the server does not know could not be loaded in between. */
 export const scriptSource = (name: ScriptName): string => scripts.get(name)?.source ?? "";
 
-type Reply = null | number | Buffer | readonly Reply[];
+export type Reply = null | number | Buffer | readonly Reply[];
+
+export interface ScriptCall {
+  readonly keys: readonly string[];
+  readonly args: readonly (string | number | Buffer)[];
+}
 
 /** Runs one of our Lua scripts by its hash; loads it when the server does not know it (yet, or no more after a restart). */
-export async function runScript(
-  redis: Commands,
-  name: ScriptName,
-  call: { readonly keys: readonly string[]; readonly args: readonly (string | number | Buffer)[] },
-): Promise<Reply> {
+export async function runScript(redis: Commands, name: ScriptName, call: ScriptCall): Promise<Reply> {
   const script = scripts.get(name);
   if (!script) throw new Error(`no script ${name}`);
   // All keys of a script share a slot.

@@ -1,11 +1,14 @@
+import { setMaxListeners } from "node:events";
 import { readServer, refusalOf } from "../../bus/redis/server.ts";
 import { systemClock } from "../../core/clock.ts";
 import { ConfigError, messageOf } from "../../core/errors.ts";
 import { runWorker } from "../../engine/worker.ts";
-import { type AppPlan, sinksOf } from "../../plan/plan.ts";
+import { createLimits } from "../../limit/limits.ts";
+import { openRedisBuckets } from "../../limit/redis/buckets.ts";
+import { type AppPlan, rateLimitsOf, sinksOf } from "../../plan/plan.ts";
 import type { ClickHouse } from "../../sinks/clickhouse/client.ts";
 import { planMigration } from "../../sinks/clickhouse/migrate.ts";
-import { openBus, openClickHouse, openRedis, openTemporal } from "../services.ts";
+import { addressOf, openBus, openClickHouse, openRedis, openTemporal } from "../services.ts";
 import type { Role, RoleContext } from "./role.ts";
 import { createSinks } from "./sinks.ts";
 
@@ -17,14 +20,19 @@ export const workerRole: Role = async ({ app, others, instance, logger, where })
   const needsTemporal = app.pipelines.some((pipeline) =>
     Object.values(sinksOf(pipeline)).some((sink) => sink.kind === "temporal"),
   );
+  const sharesLimits = app.pipelines.flatMap(rateLimitsOf).some(({ rateLimit }) => rateLimit.shared);
   await checkRedis(where, logger);
   const bus = await openBus(where, logger);
+  const buckets = sharesLimits ? await openRedisBuckets({ url: addressOf("redis", where), logger }) : undefined;
+  const limitFor = createLimits({ clock: systemClock, logger, buckets });
   const clickhouse = await openClickHouse(where);
   await checkTables(app, clickhouse);
   const temporal = needsTemporal ? await openTemporal(where) : undefined;
   const giveUp = new AbortController();
+  // Every row that waits for its turn listens.
+  setMaxListeners(0, giveUp.signal);
   const client = temporal?.client as NonNullable<typeof temporal>["client"];
-  const sinks = createSinks({ clickhouse, temporal: client, clock: systemClock, logger, signal: giveUp.signal });
+  const sinks = createSinks({ clickhouse, temporal: client, clock: systemClock, logger, signal: giveUp.signal, limitFor });
 
   return {
     async run(stop, presence) {
@@ -35,13 +43,14 @@ export const workerRole: Role = async ({ app, others, instance, logger, where })
       try {
         await runWorker(
           { instance, pipelines: app.pipelines, others },
-          { bus, clock: systemClock, logger, sinkFor: sinks.sinkFor, presence },
+          { bus, clock: systemClock, logger, sinkFor: sinks.sinkFor, limitFor, presence },
           stop,
         );
       } finally {
         clearTimeout(timer);
         giveUp.abort();
         await sinks.close().catch(() => {});
+        await buckets?.close();
         await bus.close();
         await clickhouse.close();
         await temporal?.connection.close();
