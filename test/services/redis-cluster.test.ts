@@ -51,27 +51,42 @@ describe("on a Redis Cluster", () => {
     }
   }, 120_000);
 
-  it("a reader that waits hears of an entry also after the slot has moved away under it", async () => {
+  it("what is appended to a slot on its way is stored where it goes, and a reader that waits hears of it there", async () => {
     const layout = { kind: "partitioned", partitions: 1 } as const;
     const partition = partitionsOf({ kind: "stream", name: "rung", events: [], layout })[0] as Partition;
-    const { log } = partition;
+    const home = await cluster.ownerOf(partition.log);
     const bus = await openRedisBus({ url: cluster.masters[0].url, logger: silentLogger });
     const { signal } = new AbortController();
-    const watches = [{ partition, after: "0-0" }];
+    const append = async (sequence: number) => {
+      const frame = encodeFrame([envelopeOf(sequence, "thing.happened", {})]);
+      const appended = await bus.append(partition, { producer: "p", incarnation: 1, sequence, ...frame });
+      return appended.kind === "stored" ? appended.entry : appended.kind;
+    };
+    /** What a reader does: it waits, and looks for itself when it is woken. */
+    const hears = async (entry: string, after: string) => {
+      const acquired = await bus.acquire(partition, "pipe", { owner: "w", ttlMs: 60_000 });
+      const fence = { partition, pipeline: "pipe", owner: "w", epoch: acquired.kind === "owned" ? acquired.epoch : 0 };
+      for (;;) {
+        await bus.wait([{ partition, after }], 60_000, signal);
+        const read = await bus.read(fence, { from: "new", after: "0-0", count: 10 });
+        if (read.kind === "entries" && read.entries.some(({ id }) => id === entry)) return;
+      }
+    };
     try {
-      await bus.acquire(partition, "pipe", { owner: "w", ttlMs: 60_000 });
-      const waiting = bus.wait(watches, 60_000, signal);
-      const home = await cluster.ownerOf(log);
+      const first = await append(0);
+      await hears(first, "0-0");
+      const waiting = bus.wait([{ partition, after: first }], 60_000, signal);
       const isListening = async () =>
         expect(String(await home.client.sendCommand(["CLIENT", "LIST"]))).toMatch(/ name=headrace-doorbell .* cmd=xread /);
       await vi.waitFor(isListening, patience);
-      await cluster.moveSlotOf(log, otherThan(home));
-      // It is woken to look for itself, and then waits on the new server.
+      let second = "";
+      await cluster.moveSlotOf(partition.log, otherThan(home), async () => {
+        second = await append(1);
+      });
       await waiting;
-      const again = bus.wait(watches, 60_000, signal);
-      const frame = encodeFrame([envelopeOf(1, "thing.happened", {})]);
-      await bus.append(partition, { producer: "p", incarnation: 1, sequence: 0, ...frame });
-      await again;
+      await hears(second, first);
+      const third = append(2);
+      await hears(await third, second);
     } finally {
       await bus.close();
     }
@@ -102,6 +117,10 @@ describe("on a Redis Cluster", () => {
       const lag = (await lines<LagLine>("lag")).filter((line) => line.pipeline === "login-analytics");
       expect(lag.map(({ owner, lag: behind }) => [owner, behind])).toEqual(lag.map(() => [started.ready["instance"], 0]));
       expect(lag).toHaveLength(9);
+      const { instance } = started.ready;
+      expect(await lines("ps")).toMatchObject([{ instance }]);
+      const found = (await lines<{ where?: string }>("doctor")).map(({ where }) => where);
+      expect(found).toEqual(expect.arrayContaining(cluster.masters.map(({ port }) => `redis appendfsync of 127.0.0.1:${port}`)));
       expect(await lines<DeadLetterLine>("dlq", "show")).toMatchObject([{ reason: "not-json", partition: "app-logins" }]);
       expect(await operator.sql("SELECT toUInt32(count()) AS rows FROM login_events FINAL")).toEqual([{ rows: 1_000 }]);
     } finally {
