@@ -25,22 +25,30 @@ const names = values.only?.split(",").map((name) => name.trim());
 const unknown = names?.find((name) => !faults.some((fault) => fault.name === name));
 const lanes = Number(values.lanes);
 if (unknown !== undefined || !(Number.isInteger(lanes) && lanes > 0)) {
-  say(unknown === undefined ? "error: --lanes is a whole number from 1" : `error: there is no fault '${unknown}'; --list names them`);
+  say(
+    unknown === undefined
+      ? "error: --lanes is a whole number from 1"
+      : `error: there is no fault '${unknown}'; --list names them`,
+  );
   process.exit(2);
 }
 
 const wanted = faults.filter(({ name }) => names?.includes(name) ?? true);
 const suite = await startSuite({ wanted, seed: values.seed, whole: !values.short, lanes });
-process.once("SIGINT", () => process.exit(130));
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
 say(`seed ${values.seed}; ${JSON.stringify(suite.versions)}`);
-const lines: string[] = [JSON.stringify({ suite: values.short ? "short" : "whole", seed: values.seed, versions: suite.versions })];
+const lines: string[] = [
+  JSON.stringify({ suite: values.short ? "short" : "whole", seed: values.seed, versions: suite.versions }),
+];
 const results: Result[] = [];
 await Promise.all(
   wanted.map(async ({ name, does, expects }) => {
     const result = await (suite.results.get(name) as Promise<Result>);
     results.push(result);
     lines.push(JSON.stringify(toLine(result, { does, expects })));
-    say(`${result.passed ? "passed" : "FAILED"}  ${name} (${result.seconds.toFixed(0)} s)${result.faults.map((fault) => `\n        ${fault}`).join("")}`);
+    say(
+      `${result.passed ? "passed" : "FAILED"}  ${name} (${result.seconds.toFixed(0)} s)${result.faults.map((fault) => `\n        ${fault}`).join("")}`,
+    );
   }),
 );
 await suite.close();

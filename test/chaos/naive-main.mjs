@@ -25,7 +25,11 @@ while (!isStopping) {
       entries.map(({ id }) => id),
     );
   if (order === "ack-first") await acknowledge();
-  await clickhouse.insert({ table: "landed", format: "JSONEachRow", values: entries.map(({ message }) => JSON.parse(message.data)) });
+  await clickhouse.insert({
+    table: "landed",
+    format: "JSONEachRow",
+    values: entries.map(({ message }) => JSON.parse(message.data)),
+  });
   if (order === "ack-last") await acknowledge();
 }
 redis.destroy();

@@ -32,7 +32,7 @@ export interface Link {
 }
 
 /** Sees every piece before it goes on, and may hold it; `drop` keeps it for ever. */
-export type Tap = (piece: Buffer, link: Link, direction: Direction) => Promise<"drop" | void> | "drop" | void;
+export type Tap = (piece: Buffer, link: Link, direction: Direction) => Promise<"drop" | undefined> | "drop" | undefined;
 
 /** Stands between a client and one service, and does to their connections what a bad network does. */
 export class FaultProxy {
@@ -137,7 +137,7 @@ export class FaultProxy {
     }
   }
 
-  async #ask(piece: Buffer, link: Link, direction: Direction): Promise<"drop" | void> {
+  async #ask(piece: Buffer, link: Link, direction: Direction): Promise<"drop" | undefined> {
     if (link.isDead) return "drop";
     for (const tap of this.#taps) if ((await tap(piece, link, direction)) === "drop") return "drop";
   }

@@ -1,4 +1,5 @@
 import type { Result, Versions } from "./run.ts";
+import type { Outputs } from "./verify.ts";
 
 /** A line of the report, for programs. */
 export function toLine({ outputs, ...result }: Result, fault: { readonly does: string; readonly expects: string }): object {
@@ -6,14 +7,39 @@ export function toLine({ outputs, ...result }: Result, fault: { readonly does: s
   return { ...result, ...fault, ...counts, deadLetters: deadLetters.length };
 }
 
+/** Writings of events that their key's state had not been waiting for. */
+const outOfTurn = ({ places }: Outputs): number =>
+  Object.entries(places).reduce((sum, [place, times]) => (place === "next" ? sum : sum + times), 0);
+
 /** A table for people, and what the failures are. */
 export function toTable(results: readonly Result[], seed: string, versions: Versions): string {
-  const head = ["fault", "acknowledged", "landed", "set aside", "lost", "twice", "raw twice", "audit", "takeover s", "s", ""];
+  const head = [
+    "fault",
+    "acknowledged",
+    "landed",
+    "set aside",
+    "lost",
+    "twice",
+    "raw twice",
+    "out of turn",
+    "audit",
+    "takeover s",
+    "s",
+    "",
+  ];
   const rows = results.map(({ name, outputs, takeoversMs, seconds, passed }) => [
     name,
     ...(outputs
-      ? [outputs.acknowledged, outputs.landed, outputs.setAside, outputs.lost, outputs.visibleDuplicates, outputs.rawDuplicates]
-      : Array.from({ length: 6 }, () => "?")),
+      ? [
+          outputs.acknowledged,
+          outputs.landed,
+          outputs.setAside,
+          outputs.lost,
+          outputs.visibleDuplicates,
+          outputs.rawDuplicates,
+          outOfTurn(outputs),
+        ]
+      : Array.from({ length: 7 }, () => "?")),
     outputs === undefined ? "?" : outputs.audit.balanced ? "balanced" : "NOT BALANCED",
     takeoversMs.length === 0 ? "" : (Math.max(...takeoversMs) / 1_000).toFixed(1),
     seconds.toFixed(0),
@@ -23,7 +49,7 @@ export function toTable(results: readonly Result[], seed: string, versions: Vers
   const widths = head.map((_, i) => Math.max(...cells.map((row) => (row[i] as string).length)));
   const lines = cells.map((row) =>
     row
-      .map((cell, i) => (i === 0 || i > 6 ? cell.padEnd(widths[i] as number) : cell.padStart(widths[i] as number)))
+      .map((cell, i) => (i === 0 || i > 7 ? cell.padEnd(widths[i] as number) : cell.padStart(widths[i] as number)))
       .join("  ")
       .trimEnd(),
   );

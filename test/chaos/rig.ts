@@ -1,5 +1,4 @@
 import { once } from "node:events";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { createClient as createClickHouse } from "@clickhouse/client";
@@ -45,6 +44,8 @@ export interface Rig {
   startWorker(env?: Readonly<Record<string, string>>): Promise<RigWorker>;
   /** Counts, from now on, until living workers own every partition. */
   takeover(since: number): Promise<void>;
+  /** Sends at this rate until `stop`, which resolves when all of it is acknowledged. */
+  flow(perSecond: number): { stop(): Promise<void> };
   /** Runs a verb of headrace; its exit code is left to the caller. */
   verb(...args: readonly string[]): ReturnType<typeof tryHeadrace>;
   migrate(env?: Readonly<Record<string, string>>): Promise<void>;
@@ -73,7 +74,7 @@ export interface RigOptions {
 let databases = 0;
 
 export async function openRig(options: RigOptions): Promise<Rig> {
-  const closing: (() => Promise<unknown> | void)[] = [];
+  const closing: (() => unknown)[] = [];
   const close = async () => {
     for (const one of closing.splice(0).reverse()) await one();
   };
@@ -87,7 +88,7 @@ export async function openRig(options: RigOptions): Promise<Rig> {
 
 async function assemble(
   { seed, whole, directory, clickhouse, note }: RigOptions,
-  closing: (() => Promise<unknown> | void)[],
+  closing: (() => unknown)[],
   close: () => Promise<void>,
 ): Promise<Rig> {
   const redisServer = await startRedis(directory);
@@ -127,7 +128,7 @@ async function assemble(
     for (const since = Date.now(); Date.now() - since < withinMs; await sleep(15)) if (await holds()) return;
     throw new Error(`in ${withinMs / 1_000} s it did not come true that ${what}`);
   };
-  const owners = () => Promise.all(partitions.map((partition) => redis.hGet(leaseOf(partition), "owner")));
+  const owners = () => Promise.all(partitions.map((partition) => ownerOf(redis, partition)));
   const rig: Rig = {
     ...{ seed, random: createRandom(`${seed}/choices`), whole, redisServer, clickhouseServer, redis, producerProxy, workload },
     ...{ env, takeoversMs, directory, note, until, owners, close },
@@ -163,6 +164,18 @@ async function assemble(
       });
       takeoversMs.push(Math.round(performance.now() - since));
     },
+    flow: (perSecond) => {
+      let isOver = false;
+      const flowing = (async () => {
+        while (!isOver) await workload.send(perSecond / 10, perSecond);
+      })();
+      return {
+        stop: () => {
+          isOver = true;
+          return flowing;
+        },
+      };
+    },
     verb: (...args) => tryHeadrace(["--cwd", appDirectory, ...args], { env }),
     migrate: async (more = {}) => {
       await headrace(["--cwd", appDirectory, "migrate", "--apply"], { env: { ...env, ...more } });
@@ -184,6 +197,12 @@ async function assemble(
   await bare.close();
   await rig.migrate();
   return rig;
+}
+
+/** Who holds a partition; null when its lease has run out. */
+async function ownerOf(redis: RedisClient, partition: string): Promise<string | null> {
+  const [owner = null, expires] = await redis.hmGet(leaseOf(partition), ["owner", "until"]);
+  return Number(expires) > Date.now() ? owner : null;
 }
 
 /** What a group has not settled in a partition, in words; empty when there is nothing. */
@@ -218,6 +237,3 @@ async function connectRedis(url: string) {
   await client.connect();
   return client;
 }
-
-/** A directory below the rig's own. */
-export const below = (rig: Rig, name: string): string => join(rig.directory, name);

@@ -1,12 +1,12 @@
+import { readFileSync, rmSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { readFileSync } from "node:fs";
+import { messageOf } from "../../src/core/errors.ts";
 import { silentLogger } from "../../src/core/log.ts";
 import { findProgram } from "../../src/stack/binaries/find-program.ts";
 import { redisProgram } from "../../src/stack/binaries/programs.ts";
 import { runProgram } from "../../src/stack/binaries/run-program.ts";
-import { messageOf } from "../../src/core/errors.ts";
 import type { Fault } from "./fault.ts";
 import { clickhouseFaults } from "./faults/clickhouse.ts";
 import { eventFaults } from "./faults/events.ts";
@@ -16,7 +16,7 @@ import { redisFaults } from "./faults/redis.ts";
 import { workerFaults } from "./faults/workers.ts";
 import { openRig } from "./rig.ts";
 import { type BreakableService, startClickHouse } from "./services.ts";
-import { judge, type Outputs, readOutputs } from "./verify.ts";
+import { type Expectation, judge, type Outputs, readOutputs } from "./verify.ts";
 
 /** The longest first: they wait for leases, while others work. */
 export const faults: readonly Fault[] = [
@@ -68,6 +68,8 @@ export interface SuiteOptions {
 /** Starts what the faults share, and the faults. */
 export async function startSuite({ wanted, seed, whole, lanes }: SuiteOptions): Promise<Suite> {
   const directory = await mkdtemp(join(tmpdir(), "headrace-chaos-"));
+  const remove = () => rmSync(directory, { recursive: true, force: true });
+  process.once("exit", remove);
   const clickhouse = await startClickHouse(directory);
   const waiting = [...wanted];
   const results = new Map<string, Promise<Result>>();
@@ -86,6 +88,7 @@ export async function startSuite({ wanted, seed, whole, lanes }: SuiteOptions): 
       waiting.length = 0;
       await running;
       await clickhouse.close();
+      process.removeListener("exit", remove);
       await rm(directory, { recursive: true, force: true });
     },
   };
@@ -107,8 +110,8 @@ async function inject(
     });
     takeoversMs = rig.takeoversMs;
     try {
-      const expectation = await fault.run(rig).catch((error) => ({ faults: [messageOf(error)] }));
-      outputs = await readOutputs(rig, await rig.drained());
+      const expectation: Expectation | undefined = await fault.run(rig).catch((error) => ({ faults: [messageOf(error)] }));
+      outputs = await readOutputs(rig, expectation?.unsettled ?? (await rig.drained()));
       failures.push(...judge(outputs, expectation ?? {}));
     } finally {
       await rig.close();

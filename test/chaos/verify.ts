@@ -8,6 +8,8 @@ export interface Outputs {
   readonly landed: number;
   /** Acknowledged, and a dead letter. */
   readonly setAside: number;
+  /** Acknowledged, and not read or not settled when time was up. */
+  readonly waiting: number;
   /** Acknowledged, and nowhere. */
   readonly lost: number;
   /** Rows of events that nobody sent. */
@@ -69,12 +71,15 @@ export async function readOutputs(rig: Rig, unsettled: string | undefined): Prom
   const setAside = new Set(deadLetters.flatMap(eventsOf));
   const there = [...acknowledged].filter((id) => landed.has(id)).length;
   const aside = [...acknowledged].filter((id) => !landed.has(id) && setAside.has(id)).length;
+  const missing = acknowledged.size - there - aside;
   return {
     attempted: attempted.size,
     acknowledged: acknowledged.size,
     landed: there,
     setAside: aside,
-    lost: acknowledged.size - there - aside,
+    // While something is still to be read nobody can say that it is lost.
+    waiting: unsettled === undefined ? 0 : missing,
+    lost: unsettled === undefined ? missing : 0,
     phantoms: [...landed].filter((id) => !attempted.has(id)).length,
     visibleDuplicates: rows.reduce((sum, { times }) => sum + Number(times) - 1, 0),
     rawDuplicates: Number(raw?.rows) - Number(raw?.ids),
@@ -121,6 +126,8 @@ export interface Expectation {
   readonly read?: number | "any";
   /** It is no consumer of ours, and the suite is to see what it loses. @default false */
   readonly mustLose?: boolean;
+  /** What was not settled in time, where that was waited for already. */
+  readonly unsettled?: string;
   /** What else must hold: sentences about what does not. */
   readonly faults?: readonly string[];
 }
@@ -137,10 +144,12 @@ export function judge(outputs: Outputs, expectation: Expectation): readonly stri
     expect(outputs.landed > 0, "a consumer that should work lands nothing: what is lost proves nothing");
     return faults;
   }
-  expect(outputs.unsettled === undefined, `not all was settled: ${outputs.unsettled}`);
+  expect(
+    outputs.unsettled === undefined,
+    `${outputs.waiting} acknowledged events were not settled in time: ${outputs.unsettled}`,
+  );
   expect(outputs.lost === lost, `${outputs.lost} of ${outputs.acknowledged} acknowledged events are lost, ${lost} are expected`);
-  if (lost > 0)
-    expect(audit.lost === lost, `the audit says that ${audit.lost ?? "no"} events are lost, and ${lost} are`);
+  if (lost > 0) expect(audit.lost === lost, `the audit says that ${audit.lost ?? "no"} events are lost, and ${lost} are`);
   expect(outputs.phantoms === 0, `${outputs.phantoms} rows are of events that nobody sent`);
   expect(outputs.visibleDuplicates === 0, `${outputs.visibleDuplicates} rows are there twice under FINAL`);
   expect(outputs.wrongAggregates === 0, `${outputs.wrongAggregates} users have an aggregate that differs from their rows`);
@@ -151,11 +160,17 @@ export function judge(outputs: Outputs, expectation: Expectation): readonly stri
     ["resumed", expectation.mayResume],
   ] as const;
   for (const [place, allowed] of forbidden)
-    expect(allowed === true || !places[place], `${places[place]} writings are of events that the state of their key saw as '${place}'`);
+    expect(
+      allowed === true || !places[place],
+      `${places[place]} writings are of events that the state of their key saw as '${place}'`,
+    );
   expect(audit.balanced, `the audit is not balanced: ${JSON.stringify(audit)}`);
   expect(audit.inFlight === 0, `${audit.inFlight} events are still in flight`);
   expect(read === "any" || audit.read === read, `the ledger has read ${audit.read} events, and ${read} were sent`);
-  expect(sameCounts(audit.deadLettered, deadLettered), `set aside: ${JSON.stringify(audit.deadLettered)}, expected ${JSON.stringify(deadLettered)}`);
+  expect(
+    sameCounts(audit.deadLettered, deadLettered),
+    `set aside: ${JSON.stringify(audit.deadLettered)}, expected ${JSON.stringify(deadLettered)}`,
+  );
   return faults;
 }
 

@@ -46,9 +46,10 @@ export const clickhouseFaults: readonly Fault[] = [
     run: async (rig) => {
       const faults: string[] = [];
       const worker = await rig.startWorker();
-      for (let round = 0; round < sized(rig, { short: 1, whole: 6 }); round++) {
+      for (let round = 0; round < sized(rig, { short: 2, whole: 6 }); round++) {
         const sending = rig.workload.send(2_400, rate);
-        const held = await holdInsert(worker.clickhouse, { turn: rig.random.int(1, 3) });
+        const table = round % 2 === 0 ? "landed" : "writings";
+        const held = await holdInsert(worker.clickhouse, { table, turn: rig.random.int(1, 3) });
         await sending;
         const left = await rig.drained();
         held.release();
@@ -65,7 +66,9 @@ export const clickhouseFaults: readonly Fault[] = [
     expects: `the rows go in with the repetition, and the view has them too; ${exact}`,
     run: async (rig) => {
       await rig.command("CREATE TABLE switch (on UInt8) ENGINE = Memory");
-      await rig.command("CREATE TABLE watched (user_id String, event_id UUID) ENGINE = ReplacingMergeTree ORDER BY (user_id, event_id)");
+      await rig.command(
+        "CREATE TABLE watched (user_id String, event_id UUID) ENGINE = ReplacingMergeTree ORDER BY (user_id, event_id)",
+      );
       await rig.command(
         "CREATE MATERIALIZED VIEW watcher TO watched AS SELECT user_id, event_id FROM landed WHERE throwIf((SELECT count() FROM switch) > 0, 'told to fail') = 0",
       );

@@ -36,9 +36,8 @@ export const producerFaults: readonly Fault[] = [
       let left = rig.workload.take(sized(rig, { short: 4_000, whole: 30_000 }));
       for (const event of left) rig.workload.tried(event);
       for (let kills = 0; left.length > 0; kills++) {
-        const producer = startProducerProcess(
-          { redisUrl: rig.env["REDIS_URL"] as string, events: left, perSecond: rate },
-          (id) => rig.workload.stored(id),
+        const producer = startProducerProcess({ redisUrl: rig.env["REDIS_URL"] as string, events: left, perSecond: rate }, (id) =>
+          rig.workload.stored(id),
         );
         if (kills < sized(rig, { short: 3, whole: 12 })) {
           await producer.started;

@@ -33,7 +33,10 @@ const killed = (name: string, does: string, points: readonly Point[]): Fault => 
   name,
   does: `kill -9 of the worker ${does}`,
   expects: exact,
-  run: (rig) => killAt(rig, points),
+  run: async (rig) => {
+    await killAt(rig, points);
+    return undefined;
+  },
 });
 
 export const workerFaults: readonly Fault[] = [
@@ -112,7 +115,7 @@ export const workerFaults: readonly Fault[] = [
     does: "workers join and leave while events flow",
     expects: `${exact}; a newcomer is given a share of the partitions`,
     run: async (rig) => {
-      const sending = rig.workload.send(sized(rig, { short: 15_000, whole: 90_000 }), rate);
+      const flow = rig.flow(rate / 3);
       const faults: string[] = [];
       const team = [await rig.startWorker()];
       for (let i = 0; i < sized(rig, { short: 2, whole: 8 }); i++) {
@@ -128,7 +131,7 @@ export const workerFaults: readonly Fault[] = [
         if (leaver.process.exitCode !== 0) faults.push(`a worker that was told to leave ended with ${leaver.process.exitCode}`);
         await rig.takeover(since);
       }
-      await sending;
+      await flow.stop();
       return { faults };
     },
   },
@@ -158,14 +161,15 @@ export const workerFaults: readonly Fault[] = [
     run: async (rig) => {
       const next = { CHAOS_RELEASE: "2" };
       const old = await rig.startWorker();
-      const sending = rig.workload.send(sized(rig, { short: 6_000, whole: 30_000 }), rate);
+      const flow = rig.flow(rate);
       await rig.until("the old release has written", async () => (await releases(rig)).includes(1));
       await rig.migrate(next);
       await rig.startWorker(next);
       const since = performance.now();
       await old.stop();
-      await Promise.all([sending, rig.takeover(since)]);
-      await rig.drained();
+      await rig.takeover(since);
+      await rig.until("the new release has written", async () => (await releases(rig)).includes(2)).catch(() => {});
+      await flow.stop();
       const seen = await releases(rig);
       return { faults: seen.join() === "1,2" ? [] : [`rows of the releases ${seen.join()}, and not of 1 and 2`] };
     },

@@ -2,7 +2,18 @@
  * The application that the chaos suite breaks: every event becomes a row that says whether it came in its turn.
  * Release 2 is what a deploy in mid-stream brings: one column more, filled in.
  */
-import { type App, aggregates, c, clickhouse, defineAggregate, defineApp, defineEvent, defineStream, defineTable, pipeline } from "headrace";
+import {
+  type App,
+  aggregates,
+  c,
+  clickhouse,
+  defineAggregate,
+  defineApp,
+  defineEvent,
+  defineStream,
+  defineTable,
+  pipeline,
+} from "headrace";
 import { z } from "zod";
 
 const release = Number(process.env["CHAOS_RELEASE"] ?? "1");
@@ -77,7 +88,10 @@ export const chaos = pipeline("chaos")
   })
   .route({ landed: clickhouse(landed, sink), writings: clickhouse(writings, sink) }, ({ id, time, data, place }, to) => {
     const row = { event_id: id, user_id: data.userId, n: data.n };
-    return [to.landed({ ...row, at: time, release, note: release > 1 ? "of release 2" : undefined }), to.writings({ ...row, place })];
+    return [
+      to.landed({ ...row, at: time, release, note: release > 1 ? "of release 2" : undefined }),
+      to.writings({ ...row, place }),
+    ];
   });
 
 export const app: App = defineApp({ pipelines: [chaos], tables: [users] });
