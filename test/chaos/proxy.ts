@@ -118,7 +118,8 @@ export class FaultProxy {
   async #pump(link: Link, direction: Direction): Promise<void> {
     const [from, to] = direction === "upstream" ? [link.client, link.server] : [link.server, link.client];
     try {
-      for await (const piece of from as AsyncIterable<Buffer>) {
+      // The end of one direction is not the end of the other.
+      for await (const piece of from.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
         if ((await this.#ask(piece, link, direction)) === "drop") continue;
         for (const [part, waitMs] of this.#slice(piece, direction)) {
           if (waitMs > 0) await sleep(waitMs);
