@@ -16,7 +16,7 @@ import { messageOf, TerminalError } from "../core/errors.ts";
 import { checksum, eventId } from "../core/hash.ts";
 import type { Envelope, Envelopes } from "./envelope.ts";
 import { type Fields, isNamed } from "./fields.ts";
-import type { Frame } from "./port.ts";
+import type { UnnumberedFrame } from "./port.ts";
 
 type Shape = readonly [type: string, fields: readonly string[] | null];
 
@@ -40,11 +40,8 @@ export const maxEventBytes = 256 * 1024;
 /** A body may not grow beyond this when it is inflated. */
 const maxInflatedBytes = 64 * 1024 * 1024;
 
-/** A frame before its producer numbers it. */
-export type EncodedFrame = Omit<Frame, "producer" | "incarnation" | "sequence">;
-
 /** Encodes 1 to `frameLimits.maxEvents` envelopes whose data is JSON. */
-export function encodeFrame(envelopes: readonly Envelope[], codec: "j" | "jz" = "j"): EncodedFrame {
+export function encodeFrame(envelopes: readonly Envelope[], codec: "j" | "jz" = "j"): UnnumberedFrame {
   const shapes: Shape[] = [];
   const columns: unknown[][][] = [];
   const known = new Map<string, number>();

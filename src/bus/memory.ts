@@ -1,17 +1,17 @@
 import type { Clock } from "../core/clock.ts";
 import { isBefore } from "./entry-id.ts";
-import { announcedEvents, isFrame } from "./frame.ts";
-import { keys, type Partition } from "./partition.ts";
+import { type MemoryGroup, MemoryLog } from "./memory-log.ts";
+import { keys, outboxProducer, type Partition, replayOf } from "./partition.ts";
 import type {
   Acquired,
   Appended,
   Bus,
   Commit,
   DeadLetter,
-  Entry,
   Fence,
   Frame,
   GroupState,
+  OutboxEntry,
   ReadRequest,
   ReadResult,
   Watch,
@@ -23,18 +23,14 @@ interface Lease {
   epoch: number;
 }
 
-interface Group {
-  lastDelivered: string;
-  readonly pending: Set<string>;
+/** What all groups of a pipeline on the logs of one partition share. */
+interface Books {
   readonly counts: Map<string, number>;
   readonly states: Map<string, string>;
-}
-
-interface Log {
-  readonly entries: Map<string, Entry>;
-  readonly groups: Map<string, Group>;
-  readonly producers: Map<string, { incarnation: number; sequence: number }>;
-  readonly deadLetters: DeadLetter[];
+  readonly outbox: OutboxEntry[];
+  readonly lastNumbers: Map<string, number>;
+  /** Where the group of the main log begins again when somebody removes it; `undefined` before it first began. */
+  floor: string | undefined;
 }
 
 /**
@@ -43,7 +39,10 @@ interface Log {
  */
 export class MemoryBus implements Bus {
   readonly #clock: Clock;
-  readonly #logs = new Map<string, Log>();
+  readonly #logs = new Map<string, MemoryLog>();
+  readonly #books = new Map<string, Books>();
+  readonly #producers = new Map<string, { incarnation: number; sequence: number }>();
+  readonly #deadLetters = new Map<string, DeadLetter[]>();
   readonly #leases = new Map<string, Lease>();
   readonly #listeners = new Set<() => void>();
   #lastMs = 0;
@@ -82,55 +81,63 @@ export class MemoryBus implements Bus {
   async read(fence: Fence, { from, after, count }: ReadRequest): Promise<ReadResult> {
     if (!this.#holds(fence)) return { kind: "fenced" };
     const group = this.#group(fence.partition, fence.pipeline);
-    const { entries } = this.#log(fence.partition);
-    if (from === "pending") {
-      const ids = [...group.pending].filter((id) => isBefore(after, id)).sort((a, b) => (isBefore(a, b) ? -1 : 1));
-      return { kind: "entries", entries: ids.slice(0, count).map((id) => entries.get(id) ?? { id, fields: undefined }) };
-    }
-    const fresh = [...entries.values()].filter(({ id }) => isBefore(group.lastDelivered, id)).slice(0, count);
-    for (const { id } of fresh) group.pending.add(id);
-    group.lastDelivered = fresh.at(-1)?.id ?? group.lastDelivered;
-    if (fresh.length > 0)
-      increase(
-        group.counts,
-        "read",
-        fresh.reduce((sum, entry) => sum + eventsIn(entry), 0),
-      );
-    return { kind: "entries", entries: fresh };
+    const log = this.#log(fence.partition);
+    if (from === "pending") return { kind: "entries", entries: log.readPending(group, { after, count }) };
+    const entries = log.readNew(group, count);
+    const events = entries.reduce((sum, entry) => sum + entry.events, 0);
+    if (events > 0) increase(this.#booksOf(fence.partition, fence.pipeline).counts, "read", events);
+    return { kind: "entries", entries };
   }
 
   async states(partition: Partition, pipeline: string, names: readonly string[]): Promise<readonly (string | null)[]> {
-    const { states } = this.#group(partition, pipeline);
+    const { states } = this.#booksOf(partition, pipeline);
     return names.map((name) => states.get(name) ?? null);
   }
 
-  async commit(fence: Fence, { entries, counts, deadLetters, states }: Commit): Promise<"committed" | "fenced"> {
+  async commit(fence: Fence, commit: Commit): Promise<"committed" | "fenced"> {
     if (!this.#holds(fence)) return "fenced";
     const { partition, pipeline } = fence;
+    const { entries, counts, deadLetters, states, derived, floor } = commit;
     const group = this.#group(partition, pipeline);
     const log = this.#log(partition);
+    const books = this.#booksOf(partition, pipeline);
     const acked = entries.filter((id) => group.pending.delete(id)).length;
     if (entries.length > 0 && acked === 0) return "committed";
-    for (const [counter, count] of Object.entries(counts)) increase(group.counts, counter, count);
+    if (floor !== undefined) books.floor = floor;
+    for (const [counter, count] of Object.entries(counts)) increase(books.counts, counter, count);
+    const letters = getOrMake(this.#deadLetters, keys.deadLetters(partition), () => []);
     for (const draft of deadLetters) {
-      const fields = draft.original === undefined ? namedFields(log.entries.get(draft.entry)) : [];
-      log.deadLetters.push({
-        ...draft,
-        id: this.#nextId(),
-        pipeline,
-        partition: partition.name,
-        at: new Date(this.#clock.now()).toISOString(),
-        fields,
-      });
+      const fields = draft.original === undefined ? namedFields(log.fieldsOf(draft.entry)) : [];
+      const at = new Date(this.#clock.now()).toISOString();
+      letters.push({ ...draft, id: this.#nextId(), pipeline, partition: partition.name, at, fields });
     }
-    for (const [name, json] of states) group.states.set(name, json);
+    if (partition.side === "replay") log.remove(entries);
+    for (const [name, json] of states) books.states.set(name, json);
+    for (const { to, frame } of derived) {
+      const sequence = (books.lastNumbers.get(to.log) ?? -1) + 1;
+      books.lastNumbers.set(to.log, sequence);
+      const numbered = { ...frame, producer: outboxProducer(partition, pipeline), incarnation: 1, sequence };
+      books.outbox.push({ id: this.#nextId(), to, frame: numbered });
+    }
     return "committed";
+  }
+
+  async outbox(partition: Partition, pipeline: string, count: number): Promise<readonly OutboxEntry[]> {
+    return this.#booksOf(partition, pipeline).outbox.slice(0, count);
+  }
+
+  async relayed(partition: Partition, pipeline: string, ids: readonly string[]): Promise<void> {
+    const { outbox } = this.#booksOf(partition, pipeline);
+    for (const id of ids) {
+      const place = outbox.findIndex((entry) => entry.id === id);
+      if (place >= 0) outbox.splice(place, 1);
+    }
   }
 
   async append(partition: Partition, frame: Frame): Promise<Appended> {
     const { producer, incarnation, sequence, count, codec, minTime, maxTime, checksum, body } = frame;
-    const { producers } = this.#log(partition);
-    const known = producers.get(producer);
+    const name = `${keys.producers(partition)}\n${producer}`;
+    const known = this.#producers.get(name);
     if (known && incarnation < known.incarnation) return { kind: "duplicate" };
     const last = known && known.incarnation === incarnation ? known.sequence : -1;
     if (sequence <= last) return { kind: "duplicate" };
@@ -147,7 +154,7 @@ export class MemoryBus implements Bus {
       h: checksum,
     };
     const entry = this.appendPlain(partition, { ...fields, d: body });
-    producers.set(producer, { incarnation, sequence });
+    this.#producers.set(name, { incarnation, sequence });
     return { kind: "stored", entry };
   }
 
@@ -158,14 +165,30 @@ export class MemoryBus implements Bus {
       Buffer.from(name),
       Buffer.isBuffer(value) ? value : Buffer.from(String(value)),
     ]);
-    this.#log(partition).entries.set(id, { id, fields: flat });
+    this.#log(partition).add(id, flat);
     for (const listener of this.#listeners) listener();
     return id;
   }
 
+  /** What an XRANGE over the whole log does. */
+  entriesOf(partition: Partition): readonly { readonly id: string; readonly fields: readonly Buffer[] }[] {
+    const log = this.#log(partition);
+    return log.ids.map((id) => ({ id, fields: log.fieldsOf(id) ?? [] }));
+  }
+
+  /** What an operator's XDEL or XTRIM does. */
+  removeEntries(partition: Partition, ids: readonly string[]): void {
+    this.#log(partition).remove(ids);
+  }
+
+  /** What an operator's XGROUP DESTROY does. What was given out and not settled will be read again: it no longer counts as read. */
+  removeGroup(partition: Partition, pipeline: string): void {
+    const flight = this.#log(partition).removeGroup(pipeline);
+    increase(this.#booksOf(partition, pipeline).counts, "read", -flight);
+  }
+
   async wait(watches: readonly Watch[], timeoutMs: number, signal: AbortSignal): Promise<void> {
-    const rings = () =>
-      watches.some(({ partition, after }) => [...this.#log(partition).entries.keys()].some((id) => isBefore(after, id)));
+    const rings = () => watches.some(({ partition, after }) => this.#log(partition).ids.some((id) => isBefore(after, id)));
     if (rings()) return;
     const heard = new AbortController();
     const listener = () => {
@@ -177,24 +200,27 @@ export class MemoryBus implements Bus {
   }
 
   async state(partition: Partition, pipeline: string): Promise<GroupState> {
-    const { entries } = this.#log(partition);
     const { owner, epoch } = this.#lease(partition, pipeline);
-    const { pending, lastDelivered, counts } = this.#group(partition, pipeline);
-    const waiting = [...entries.keys()].filter((id) => isBefore(lastDelivered, id));
-    const oldest = [...pending].sort((a, b) => (isBefore(a, b) ? -1 : 1))[0] ?? waiting[0];
+    const logs = [partition, replayOf(partition, pipeline)].map((one) => {
+      const log = this.#log(one);
+      return { log, group: log.group(pipeline) };
+    });
+    const given = logs.flatMap(({ group }) => [...(group?.pending.values() ?? [])]);
+    const oldest = logs.flatMap(({ log, group }) => log.oldest(group) ?? []);
     return {
       owner,
       epoch,
-      pendingEntries: pending.size,
-      pendingEvents: [...pending].reduce((sum, id) => sum + eventsIn(entries.get(id)), 0),
-      lagEntries: waiting.length,
-      oldest: oldest === undefined ? undefined : Number(oldest.split("-")[0]),
-      counts: Object.fromEntries(counts),
+      pendingEntries: given.length,
+      pendingEvents: given.reduce((sum, { events }) => sum + events, 0),
+      lagEntries: logs.reduce((sum, { log, group }) => sum + log.lag(group), 0),
+      oldest: oldest.length === 0 ? undefined : Math.min(...oldest.map((id) => Number(id.split("-")[0]))),
+      counts: Object.fromEntries(this.#booksOf(partition, pipeline).counts),
+      lost: this.#log(partition).lost(this.#log(partition).group(pipeline)),
     };
   }
 
   async *deadLetters(partition: Partition): AsyncIterable<DeadLetter> {
-    yield* this.#log(partition).deadLetters;
+    yield* this.#deadLetters.get(keys.deadLetters(partition)) ?? [];
   }
 
   async close(): Promise<void> {}
@@ -208,17 +234,29 @@ export class MemoryBus implements Bus {
     return getOrMake(this.#leases, keys.lease(partition, pipeline), () => ({ owner: undefined, until: 0, epoch: 0 }));
   }
 
-  #log({ log }: Partition): Log {
-    return getOrMake(this.#logs, log, () => ({ entries: new Map(), groups: new Map(), producers: new Map(), deadLetters: [] }));
+  #log({ log, adopted, side }: Partition): MemoryLog {
+    return getOrMake(this.#logs, log, () => new MemoryLog(!adopted || side === "replay"));
   }
 
-  #group(partition: Partition, pipeline: string): Group {
-    return getOrMake(this.#log(partition).groups, pipeline, () => ({
-      lastDelivered: "0-0",
-      pending: new Set(),
+  #booksOf(partition: Partition, pipeline: string): Books {
+    return getOrMake(this.#books, keys.ledger(partition, pipeline), () => ({
       counts: new Map(),
       states: new Map(),
+      outbox: [],
+      lastNumbers: new Map(),
+      floor: undefined,
     }));
+  }
+
+  /** The group; one that somebody removed begins again behind what is settled. */
+  #group(partition: Partition, pipeline: string): MemoryGroup {
+    const log = this.#log(partition);
+    const known = log.group(pipeline);
+    if (known) return known;
+    const books = this.#booksOf(partition, pipeline);
+    if (partition.side === "replay") return log.begin(pipeline, "0-0");
+    books.floor ??= "0-0";
+    return log.begin(pipeline, books.floor);
   }
 
   /** Ids grow even where the clock stands still. */
@@ -230,13 +268,7 @@ export class MemoryBus implements Bus {
   }
 }
 
-function eventsIn(entry: Entry | undefined): number {
-  const fields = entry?.fields;
-  return fields && isFrame(fields) ? announcedEvents(fields[9]) : 1;
-}
-
-function namedFields(entry: Entry | undefined): readonly (readonly [string, Buffer])[] {
-  const fields = entry?.fields ?? [];
+function namedFields(fields: readonly Buffer[] = []): readonly (readonly [string, Buffer])[] {
   return Array.from({ length: fields.length / 2 }, (_, i) => [String(fields[2 * i]), fields[2 * i + 1] as Buffer]);
 }
 

@@ -15,20 +15,40 @@ export interface Partition {
   /** What the side keys begin with. */
   readonly prefix: string;
   readonly adopted: boolean;
+  /** `replay`: a log beside it, of what one pipeline reads once more. */
+  readonly side: "main" | "replay";
 }
 
 /** The partitions of a stream, in order. An adopted stream has one. */
 export function partitionsOf(stream: StreamPlan): readonly Partition[] {
   if (stream.layout.kind === "adopted") {
     const log = stream.layout.redisKey;
-    return [{ stream: stream.name, index: 0, name: stream.name, log, prefix: `hr:${slotTag(log)}`, adopted: true }];
+    return [{ stream: stream.name, index: 0, name: stream.name, log, prefix: `hr:${slotTag(log)}`, adopted: true, side: "main" }];
   }
   return Array.from({ length: stream.layout.partitions }, (_, index) => {
     const digits = String(index).padStart(2, "0");
     const prefix = `hr:{${stream.name}:${digits}}`;
-    return { stream: stream.name, index, name: `${stream.name}/${digits}`, log: `${prefix}:s`, prefix, adopted: false };
+    return {
+      stream: stream.name,
+      index,
+      name: `${stream.name}/${digits}`,
+      log: `${prefix}:s`,
+      prefix,
+      adopted: false,
+      side: "main",
+    };
   });
 }
+
+/**
+ * The log beside a partition that its owner reads for one pipeline alone: what is replayed goes through the same lease, states,
+ * ledger and commit as what comes in.
+ */
+export const replayOf = (partition: Partition, pipeline: string): Partition => ({
+  ...partition,
+  log: `${partition.prefix}:replay:${pipeline}`,
+  side: "replay",
+});
 
 /** Which of `partitions` an event with this key belongs to: xxhash64(key) mod `partitions`. */
 export const partitionIndex = (key: string, partitions: number): number => Number(xxhash64(key) % BigInt(partitions));
@@ -38,6 +58,11 @@ export const keys = {
   lease: (partition: Partition, pipeline: string) => `${partition.prefix}:lease:${pipeline}`,
   ledger: (partition: Partition, pipeline: string) => `${partition.prefix}:ledger:${pipeline}`,
   states: (partition: Partition, pipeline: string) => `${partition.prefix}:state:${pipeline}`,
+  /** How many events the entries hold that were given out and not settled, where it is not one. */
+  open: (partition: Partition, pipeline: string) =>
+    `${partition.prefix}:${partition.side === "replay" ? "replay-open" : "open"}:${pipeline}`,
+  outbox: (partition: Partition, pipeline: string) => `${partition.prefix}:outbox:${pipeline}`,
+  meta: (partition: Partition) => `${partition.prefix}:meta`,
   deadLetters: (partition: Partition) => `${partition.prefix}:dlq`,
   producers: (partition: Partition) => `${partition.prefix}:prod`,
 };
@@ -47,3 +72,6 @@ function slotTag(key: string): string {
   const tagged = /\{([^}]+)\}/.exec(key);
   return tagged ? `{${tagged[1]}}:${key}` : `{${key}}`;
 }
+
+/** The name under which an outbox stores its frames. */
+export const outboxProducer = (partition: Partition, pipeline: string): string => `${pipeline}/${partition.name}`;

@@ -24,7 +24,17 @@ export type Acquired =
 export interface Entry {
   readonly id: string;
   readonly fields: readonly Buffer[] | undefined;
+  /** How often it was given out, this time included. */
+  readonly deliveries: number;
+  /** How many events it was counted for when it was first given out. */
+  readonly events: number;
 }
+
+/**
+ * From its delivery number `alone` on, a pending entry is given out by itself: it may be what ended its readers. After `last`
+ * deliveries it is set aside.
+ */
+export const deliveryLimits = { alone: 3, last: 6 } as const;
 
 export interface ReadRequest {
   /** `pending`: given to an earlier owner and not acked. `new`: never given to this group. */
@@ -34,7 +44,14 @@ export interface ReadRequest {
   readonly count: number;
 }
 
-export type ReadResult = { readonly kind: "entries"; readonly entries: readonly Entry[] } | { readonly kind: "fenced" };
+export type ReadResult =
+  | {
+      readonly kind: "entries";
+      readonly entries: readonly Entry[];
+      /** A former owner has taken entries after it lost the lease: they are pending, behind whatever was read before. */
+      readonly stolen?: boolean;
+    }
+  | { readonly kind: "fenced" };
 
 /** Something that could not be handled. Where `original` is not given, the commit keeps the entry's own fields, byte for byte. */
 export interface DeadLetterDraft {
@@ -60,7 +77,27 @@ export interface Commit {
   readonly deadLetters: readonly DeadLetterDraft[];
   /** Keyed states to write: name to JSON. */
   readonly states: ReadonlyMap<string, string>;
+  /** Frames of derived events, for the outbox. */
+  readonly derived: readonly DerivedFrame[];
+  /** Every entry up to this one is settled, with this commit. Not known where an earlier one is not yet. */
+  readonly floor: string | undefined;
 }
+
+/** Events that a pipeline made, on their way to a partition of another stream. The commit numbers them. */
+export interface DerivedFrame {
+  readonly to: Partition;
+  readonly frame: UnnumberedFrame;
+}
+
+/** What an outbox holds until it has been stored where it belongs. */
+export interface OutboxEntry {
+  readonly id: string;
+  readonly to: Partition;
+  readonly frame: Frame;
+}
+
+/** A frame before its producer numbers it. */
+export type UnnumberedFrame = Omit<Frame, "producer" | "incarnation" | "sequence">;
 
 /** A frame ready to be stored; see frame.ts for its body. */
 export interface Frame {
@@ -108,6 +145,8 @@ export interface GroupState {
   /** Time of the oldest entry that is not acked, milliseconds since the epoch. */
   readonly oldest: number | undefined;
   readonly counts: Readonly<Record<string, number>>;
+  /** What somebody removed before the group was given it. Entries may hold many events: until the group has read all that is left, each counts as one. */
+  readonly lost: { readonly entries: number; readonly events: number };
 }
 
 /** Where to listen: something newer than `after`. */
@@ -126,13 +165,17 @@ export interface Bus {
   /** False when the lease is lost. */
   renew(fence: Fence, ttlMs: number): Promise<boolean>;
   release(fence: Fence): Promise<void>;
-  /** Reads under the fence, and counts what is new in the ledger, in one step. */
+  /** Reads the log of the fence's partition (its own or its replay log), and counts what is new in the ledger, in one step. */
   read(fence: Fence, request: ReadRequest): Promise<ReadResult>;
   /** Keyed states by name; null where there is none. */
   states(partition: Partition, pipeline: string, names: readonly string[]): Promise<readonly (string | null)[]>;
-  /** States, ledger, dead letters and acks under the fence, in one step. */
+  /** States, derived frames, ledger, dead letters and acks under the fence, in one step. */
   commit(fence: Fence, commit: Commit): Promise<"committed" | "fenced">;
   append(partition: Partition, frame: Frame): Promise<Appended>;
+  /** The oldest derived frames that are not yet where they belong, up to `count`. */
+  outbox(partition: Partition, pipeline: string, count: number): Promise<readonly OutboxEntry[]>;
+  /** Takes frames that were stored off the outbox. Several may do so, and may do it again. */
+  relayed(partition: Partition, pipeline: string, ids: readonly string[]): Promise<void>;
   /** Resolves when one of the partitions may hold something new, or after `timeoutMs`, or when the signal aborts. Never rejects. */
   wait(watches: readonly Watch[], timeoutMs: number, signal: AbortSignal): Promise<void>;
   state(partition: Partition, pipeline: string): Promise<GroupState>;

@@ -13,6 +13,11 @@ export interface Audit {
   readonly late: number;
   /** Given to a worker and not yet settled. */
   readonly inFlight: number;
+  /**
+   * Removed from a stream before the pipeline was given it: no part of `read`. While unread entries lie behind the gap, a removed
+   * entry counts as one event, however many it held.
+   */
+  readonly lost: number;
   readonly balanced: boolean;
 }
 
@@ -41,6 +46,7 @@ export async function audit(pipeline: PipelinePlan, bus: Bus): Promise<Audit> {
   const dropped = byReason("dropped");
   const deadLettered = byReason("deadLettered");
   const inFlight = states.reduce((all, { pendingEvents }) => all + pendingEvents, 0);
+  const lost = states.reduce((all, state) => all + state.lost.events, 0);
   const balanced = read === delivered + sum(dropped) + sum(deadLettered) + duplicate + late + inFlight;
-  return { pipeline: pipeline.name, read, delivered, dropped, deadLettered, duplicate, late, inFlight, balanced };
+  return { pipeline: pipeline.name, read, delivered, dropped, deadLettered, duplicate, late, inFlight, lost, balanced };
 }

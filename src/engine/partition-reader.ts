@@ -1,22 +1,29 @@
 import { isBefore } from "../bus/entry-id.ts";
-import type { Bus, Entry, Fence } from "../bus/port.ts";
+import { type Partition, replayOf } from "../bus/partition.ts";
+import { type Bus, deliveryLimits, type Entry, type Fence } from "../bus/port.ts";
 import { backoffMs } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
 import { messageOf, RetryableError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import type { Sink } from "../sinks/port.ts";
 import { KeyedState } from "../state/keyed-state.ts";
-import type { Chunk } from "./chunk.ts";
-import type { Fill } from "./fill.ts";
+import type { Fill, Filled } from "./fill.ts";
 import type { Gauge } from "./gauge.ts";
+import type { PackDerived } from "./outbox.ts";
+import { Parking } from "./parking.ts";
+import { createRelay } from "./relay.ts";
+import { createSettlement } from "./settlement.ts";
 
 export interface ReaderDeps {
   readonly bus: Bus;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** The sinks by the names of the pipeline's destinations. */
+  /** The sinks by the names of the pipeline's destinations; streams are not among them. */
   readonly sinks: ReadonlyMap<string, Sink>;
   readonly fill: Fill;
+  readonly pack: PackDerived;
+  /** Commits must keep the order of the reads: the pipeline keeps state, or makes events whose order counts. */
+  readonly inOrder: boolean;
   readonly gauge: Gauge;
 }
 
@@ -28,15 +35,33 @@ const readCount = { frames: 2, plain: 1_000 } as const;
 const doorbellMs = 1_000;
 const retryLimits = { initialMs: 50, maxMs: 5_000 } as const;
 
+/** How far the reading of one log is. */
+interface Cursor {
+  readonly fence: Fence;
+  readonly count: number;
+  from: "pending" | "new";
+  /** The last entry received: pending ones are asked for behind it. */
+  received: string;
+  /** The newest entry that the group was ever given. */
+  newest: string;
+  /** There was nothing new at the last look. */
+  idle: boolean;
+  /** A former owner has read after it lost the lease. */
+  stolen: boolean;
+}
+
 /**
- * Reads one partition for one pipeline, as its owner, until the lease is lost or `stop` aborts.
+ * Reads one partition for one pipeline, as its owner, until the lease is lost or `stop` aborts: its log, and beside it the log of
+ * what is replayed.
  *
  *   pending first:  what an earlier owner was given and did not ack, from the first entry on
- *   then new:       read → decode → stages → sinks confirm → ONE commit (ledger, dead letters, acks) → …
+ *   then new:       read → decode → stages → sinks confirm → ONE commit (states, derived events, ledger, dead letters, acks) → …
  *
- * Invariant: nothing is acked before every sink has confirmed, and commits of a partition keep the order of its reads.
- * Reading goes on while earlier chunks settle. An answer that was lost is found again, since entries given out are pending:
- * after a failed read, the pending entries behind the last one received are read first.
+ * Invariant: nothing is acked before every sink has confirmed. Reading goes on while earlier reads settle. An answer that was
+ * lost is found again, since entries given out are pending: after a failed read, the pending entries behind the last one received
+ * are read first.
+ *
+ * An entry that was given out several times may be what ends its readers: it goes alone, so that nothing else dies with it.
  *
  * `lost` aborts when the lease is gone: then nothing is committed any more. `stop` asks for an orderly end: what was read
  * is still settled.
@@ -48,120 +73,103 @@ export async function readPartition(
 ): Promise<void> {
   const { bus, clock, logger, gauge } = deps;
   const either = AbortSignal.any([stop, lost]);
+  const about = { partition: fence.partition.name, pipeline: fence.pipeline };
   const state = new KeyedState(bus, fence.partition, fence.pipeline);
-  let from: "pending" | "new" = "pending";
-  let received = "0-0";
-  let newest = lastDelivered;
+  const parking = new Parking();
+  const relay = createRelay(fence, deps, either);
+  const settlement = createSettlement(deps, { state, relay, lost });
+  const count = fence.partition.adopted ? readCount.plain : readCount.frames;
+  const main = cursor(fence.partition, lastDelivered, count);
+  const replay = cursor(replayOf(fence.partition, fence.pipeline), "0-0", readCount.plain);
+  let last = replay;
   let failures = 0;
-  let settling: Promise<void> = Promise.resolve();
-  let failure: unknown;
 
-  while (!either.aborted && failure === undefined) {
+  relay.ring();
+  while (!either.aborted && settlement.failure === undefined) {
     await gauge.room(either);
     if (either.aborted) break;
-    let entries: readonly Entry[];
+    last = next();
+    if (last.stolen) await lookAgain(last);
+    const entries = await read(last);
+    if (entries === "fenced") break;
+    if (entries === "failed") continue;
+    if (entries.length === 0) {
+      if (last.from === "pending") last.from = "new";
+      else last.idle = true;
+      if (main.idle && replay.idle) {
+        await bus.wait(
+          [main, replay].map(({ fence: { partition }, newest }) => ({ partition, after: newest })),
+          doorbellMs,
+          either,
+        );
+        main.idle = false;
+        replay.idle = false;
+      }
+      continue;
+    }
+    const alone = entries.some(({ deliveries }) => deliveries >= deliveryLimits.alone);
+    if (alone) await settlement.idle();
+    const filled = await fillWithRetry(entries);
+    if (!filled) break;
+    state.accept(filled.chunk.states);
+    settlement.add(last.fence, filled);
+    if (alone) await settlement.idle();
+  }
+  await settlement.idle();
+  if (!lost.aborted) await relay.done;
+  if (settlement.failure !== undefined && !lost.aborted) throw settlement.failure;
+
+  function cursor(partition: Partition, newest: string, count: number): Cursor {
+    return { fence: { ...fence, partition }, count, from: "pending", received: "0-0", newest, idle: false, stolen: false };
+  }
+
+  /** Both logs in turn, as long as both have something. */
+  function next(): Cursor {
+    const other = last === main ? replay : main;
+    return other.idle ? last : other;
+  }
+
+  async function read(from: Cursor): Promise<readonly Entry[] | "fenced" | "failed"> {
     try {
-      const result = await bus.read(fence, {
-        from,
-        after: received,
-        count: fence.partition.adopted ? readCount.plain : readCount.frames,
-      });
-      if (result.kind === "fenced") break;
-      entries = result.entries;
+      const result = await bus.read(from.fence, { from: from.from, after: from.received, count: from.count });
       failures = 0;
+      if (result.kind === "fenced") return "fenced";
+      from.stolen ||= result.stolen === true;
+      const newest = result.entries.at(-1)?.id;
+      if (newest !== undefined) {
+        from.received = newest;
+        // Also for pending entries: those of a read whose answer was lost are newer than what we knew of.
+        if (isBefore(from.newest, newest)) from.newest = newest;
+      }
+      return result.entries;
     } catch (error) {
       if (!(error instanceof RetryableError)) throw error;
-      if (failures++ === 0)
-        logger.warn(
-          { partition: fence.partition.name, pipeline: fence.pipeline, error: messageOf(error) },
-          "reading failed, trying again",
-        );
-      from = "pending";
+      if (failures++ === 0) logger.warn({ ...about, error: messageOf(error) }, "reading failed, trying again");
+      from.from = "pending";
       await clock.sleep(backoffMs(failures, retryLimits), either);
-      continue;
+      return "failed";
     }
-    const last = entries.at(-1);
-    if (!last) {
-      if (from === "pending") from = "new";
-      else await bus.wait([{ partition: fence.partition, after: newest }], doorbellMs, either);
-      continue;
-    }
-    received = last.id;
-    // Also for pending entries: those of a read whose answer was lost are newer than what we knew of.
-    if (isBefore(newest, last.id)) newest = last.id;
-    const chunk = await fillWithRetry(entries);
-    if (!chunk) break;
-    state.accept(chunk.states);
-    const rows = [...chunk.sinks.values()].reduce((sum, { rows }) => sum + rows.length, 0);
-    gauge.add(rows);
-    const written = write(chunk);
-    settling = settling
-      .then(() => written)
-      .then(() => commit(chunk))
-      .catch((error) => {
-        failure ??= error;
-      })
-      .finally(() => gauge.remove(rows));
   }
-  // Without the lease nothing may be committed, and a sink may take for ever: the new owner reads it all again.
-  await Promise.race([settling, aborted(lost)]);
-  if (failure !== undefined && !lost.aborted) throw failure;
 
-  async function fillWithRetry(entries: readonly Entry[]): Promise<Chunk | undefined> {
+  /** Looks at everything that is pending, once what is under way is settled: what is left then was not read by us. */
+  async function lookAgain(from: Cursor): Promise<void> {
+    logger.warn(about, "a former owner has read after it lost the lease: its entries are taken up");
+    await settlement.idle();
+    from.stolen = false;
+    from.from = "pending";
+    from.received = "0-0";
+  }
+
+  async function fillWithRetry(entries: readonly Entry[]): Promise<Filled | undefined> {
     for (let attempt = 0; !either.aborted; attempt++) {
       try {
-        return await deps.fill(entries, { now: clock.now(), states: state.draft() });
+        return await deps.fill(entries, { clock, logger, states: state.draft(), parking, signal: either });
       } catch (error) {
         if (!(error instanceof RetryableError)) throw error;
-        logger.warn(
-          { partition: fence.partition.name, pipeline: fence.pipeline, error: messageOf(error) },
-          "a stage asked to try again",
-        );
+        logger.warn({ ...about, error: messageOf(error) }, "a stage asked to try again");
         await clock.sleep(backoffMs(attempt, retryLimits), either);
       }
     }
     return undefined;
   }
-
-  /** Hands the rows over at once; resolves when every sink has confirmed or refused each of them. */
-  function write(chunk: Chunk): Promise<void> {
-    const writes = [...chunk.sinks].map(async ([name, sinkRows]) => {
-      const sink = deps.sinks.get(name);
-      if (!sink) throw new Error(`no sink '${name}'`);
-      const writing = sink.write(sinkRows.rows, chunk.bytes);
-      sinkRows.rows = [];
-      const { rejected, counts } = await writing;
-      chunk.reject(`sink:${name}`, sinkRows, rejected);
-      if (counts) chunk.note(counts, `sink:${name}`);
-    });
-    const all = Promise.all(writes).then(() => {});
-    // The chain above awaits it later: until then a failure must not count as unhandled.
-    all.catch(() => {});
-    return all;
-  }
-
-  async function commit(chunk: Chunk): Promise<void> {
-    for (let attempt = 0; !lost.aborted && failure === undefined; attempt++) {
-      try {
-        const { entries, counts, deadLetters } = chunk;
-        await bus.commit(fence, { entries, counts, deadLetters, states: chunk.states.toJson() });
-        state.settled();
-        // When it was fenced, the next read says so: the new owner reads this chunk again.
-        return;
-      } catch (error) {
-        if (!(error instanceof RetryableError)) throw error;
-        logger.warn(
-          { partition: fence.partition.name, pipeline: fence.pipeline, error: messageOf(error) },
-          "committing failed, trying again",
-        );
-        await clock.sleep(backoffMs(attempt, retryLimits), lost);
-      }
-    }
-  }
 }
-
-const aborted = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });

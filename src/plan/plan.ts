@@ -90,6 +90,9 @@ export interface StreamSinkPlan {
 
 export type SinkPlan = ClickHouseSinkPlan | WorkflowSinkPlan | StreamSinkPlan;
 
+/** What is written by a sink of its own; streams are written by the commit. */
+export type OwnSinkPlan = Exclude<SinkPlan, StreamSinkPlan>;
+
 export type StagePlan =
   | { readonly kind: "filter"; readonly name: string; readonly keep: (value: never) => boolean }
   | {

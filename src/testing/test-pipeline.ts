@@ -1,4 +1,5 @@
 import { setImmediate as turn } from "node:timers/promises";
+import type { Envelope } from "../bus/envelope.ts";
 import { MemoryBus } from "../bus/memory.ts";
 import { partitionsOf } from "../bus/partition.ts";
 import type { DeadLetter } from "../bus/port.ts";
@@ -11,8 +12,9 @@ import type { EventDraft } from "../dsl/event.ts";
 import type { Pipeline } from "../dsl/pipeline.ts";
 import type { Stream } from "../dsl/stream.ts";
 import { type Audit, audit } from "../engine/audit.ts";
+import { openEntry } from "../engine/open-entry.ts";
 import { runWorker } from "../engine/worker.ts";
-import { type SinkPlan, type StreamPlan, sinksOf } from "../plan/plan.ts";
+import { type OwnSinkPlan, type SinkPlan, type StreamPlan, sinksOf } from "../plan/plan.ts";
 import { createMemorySink, type MemorySink } from "../sinks/memory.ts";
 
 export interface TestOptions {
@@ -50,14 +52,25 @@ export interface PipelineTest {
 export function testPipeline({ plan: pipeline }: Pipeline, { now }: TestOptions = {}): PipelineTest {
   const clock: Clock = now ? { ...systemClock, now: () => now.getTime() } : systemClock;
   const bus = new MemoryBus(clock);
-  const sinks = new Map<SinkPlan, MemorySink>();
+  const sinks = new Map<OwnSinkPlan, MemorySink>();
   const producers = new Map<string, Producer>();
   let sent = 0;
 
-  const sinkFor = (plan: SinkPlan): MemorySink => {
+  const sinkFor = (plan: OwnSinkPlan): MemorySink => {
     const sink = sinks.get(plan) ?? createMemorySink({ clock, ...(plan.kind === "clickhouse" && { table: plan.table }) });
     sinks.set(plan, sink);
     return sink;
+  };
+  /** What a destination was given: streams hold derived events, which say where they come from. */
+  const rowsOf = (plan: SinkPlan) => {
+    if (plan.kind !== "stream") return sinkFor(plan).rows;
+    const entries = partitionsOf(plan.stream).flatMap((partition) =>
+      bus.entriesOf(partition).map((entry) => openEntry(partition.log, { ...entry, deliveries: 1, events: 1 })),
+    );
+    const envelopes = entries.flatMap((entry) =>
+      entry.kind === "opened" ? Array.from({ length: entry.envelopes.length }, (_, i) => entry.envelopes.at(i) as Envelope) : [],
+    );
+    return envelopes.filter(({ source }) => source === pipeline.name).map((envelope) => ({ ...envelope }));
   };
   const source = (given: Stream<unknown> | undefined): StreamPlan => {
     const found = given ? pipeline.sources.find(({ name }) => name === given.plan.name) : pipeline.sources[0];
@@ -115,14 +128,18 @@ export function testPipeline({ plan: pipeline }: Pipeline, { now }: TestOptions 
       });
       const isSettled = async () => {
         const states = await Promise.all(partitions.map((partition) => bus.state(partition, pipeline.name)));
-        return states.every(({ pendingEntries, lagEntries }) => pendingEntries === 0 && lagEntries === 0);
+        const outboxes = await Promise.all(partitions.map((partition) => bus.outbox(partition, pipeline.name, 1)));
+        return (
+          states.every(({ pendingEntries, lagEntries }) => pendingEntries === 0 && lagEntries === 0) &&
+          outboxes.every(({ length }) => length === 0)
+        );
       };
       while (!failed && !(await isSettled())) await turn();
       stop.abort();
       await running;
       const deadLetters: DeadLetter[] = [];
       for (const partition of partitions) for await (const letter of bus.deadLetters(partition)) deadLetters.push(letter);
-      const rows = Object.fromEntries(Object.entries(sinksOf(pipeline)).map(([name, plan]) => [name, sinkFor(plan).rows]));
+      const rows = Object.fromEntries(Object.entries(sinksOf(pipeline)).map(([name, plan]) => [name, rowsOf(plan)]));
       return { rows, deadLetters, audit: await audit(pipeline, bus) };
     },
   };

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { encodeFrame } from "../../src/bus/frame.ts";
 import { MemoryBus } from "../../src/bus/memory.ts";
-import { type Partition, partitionsOf } from "../../src/bus/partition.ts";
+import { type Partition, partitionsOf, replayOf } from "../../src/bus/partition.ts";
 import type { Bus, Commit, Fence, Frame } from "../../src/bus/port.ts";
 import { openRedisBus } from "../../src/bus/redis/bus.ts";
 import { systemClock } from "../../src/core/clock.ts";
@@ -14,13 +14,23 @@ interface Twin {
   readonly bus: Bus;
   /** What another program's XADD does. */
   plain(partition: Partition, fields: Record<string, string>): Promise<string>;
+  /** What an operator's XDEL does. */
+  remove(partition: Partition, ids: readonly string[]): Promise<void>;
+  /** What an operator's XGROUP DESTROY does. */
+  removeGroup(partition: Partition): Promise<void>;
   close(): Promise<void>;
 }
 
 const twins: Record<string, () => Promise<Twin>> = {
   "in memory": async () => {
     const bus = new MemoryBus(systemClock);
-    return { bus, plain: async (partition, fields) => bus.appendPlain(partition, fields), close: () => bus.close() };
+    return {
+      bus,
+      plain: async (partition, fields) => bus.appendPlain(partition, fields),
+      remove: async (partition, ids) => bus.removeEntries(partition, ids),
+      removeGroup: async (partition) => bus.removeGroup(partition, "pipe"),
+      close: () => bus.close(),
+    };
   },
   "on Redis Streams": async () => {
     const url = await redisUrl();
@@ -29,6 +39,8 @@ const twins: Record<string, () => Promise<Twin>> = {
     return {
       bus,
       plain: (partition, fields) => redis.xAdd(partition.log, "*", fields),
+      remove: async (partition, ids) => void (await redis.xDel(partition.log, [...ids])),
+      removeGroup: async (partition) => void (await redis.xGroupDestroy(partition.log, "pipe")),
       close: async () => {
         await bus.close();
         redis.destroy();
@@ -59,7 +71,7 @@ const frame = (sequence: number, events = 3, producer = "p", incarnation = 1): F
   ...encodeFrame(Array.from({ length: events }, (_, i) => envelope(i))),
 });
 
-const nothing: Commit = { entries: [], counts: {}, deadLetters: [], states: new Map() };
+const nothing: Commit = { entries: [], counts: {}, deadLetters: [], states: new Map(), derived: [], floor: undefined };
 
 describe.each(Object.entries(twins))("the bus %s", (_, open) => {
   let twin: Twin;
@@ -193,6 +205,7 @@ describe.each(Object.entries(twins))("the bus %s", (_, open) => {
       original: "{}",
     };
     const commit: Commit = {
+      ...nothing,
       entries: [entry?.id ?? ""],
       counts: { delivered: 3 },
       deadLetters: [letter],
@@ -265,5 +278,168 @@ describe.each(Object.entries(twins))("the bus %s", (_, open) => {
     const waiting = bus.wait([{ partition: freshPartition(), after: "0-0" }], 30_000, stop.signal);
     stop.abort();
     await waiting;
+  });
+
+  it("counts how often an entry was given out, and gives one out by itself from the third time on", async () => {
+    const partition = freshPartition();
+    const fence = await own(partition);
+    for (let n = 0; n < 3; n++) await bus.append(partition, frame(n));
+    const fresh = await readNew(fence, 2);
+    expect(fresh.map(({ deliveries, events }) => [deliveries, events])).toEqual([
+      [1, 3],
+      [1, 3],
+    ]);
+    expect((await readPending(fence)).map(({ deliveries }) => deliveries)).toEqual([2, 2]);
+    await readNew(fence, 1);
+    for (const deliveries of [3, 4, 5]) {
+      expect((await readPending(fence)).map((entry) => [entry.id, entry.deliveries])).toEqual([[fresh[0]?.id, deliveries]]);
+    }
+    // The ones behind it were left alone.
+    expect((await readPending(fence, fresh[0]?.id)).map(({ deliveries }) => deliveries)).toEqual([3]);
+    expect((await readPending(fence, fresh[1]?.id)).map(({ deliveries }) => deliveries)).toEqual([2]);
+  });
+
+  it("still knows how many events a frame held that somebody removed before it was settled", async () => {
+    const partition = freshPartition();
+    const fence = await own(partition);
+    await bus.append(partition, frame(0, 5));
+    const [entry] = await readNew(fence);
+    await twin.remove(partition, [entry?.id ?? ""]);
+    expect(await readPending(fence)).toEqual([{ id: entry?.id, fields: undefined, deliveries: 2, events: 5 }]);
+    expect(await bus.state(partition, "pipe")).toMatchObject({ pendingEvents: 5, lost: { entries: 0, events: 0 } });
+    await bus.commit(fence, { ...nothing, entries: [entry?.id ?? ""], counts: { "deadLettered:trimmed": 5 } });
+    expect(await bus.state(partition, "pipe")).toMatchObject({
+      pendingEvents: 0,
+      counts: { read: 5, "deadLettered:trimmed": 5 },
+    });
+  });
+
+  it("says what was removed before it was read, in entries at once and in events once the rest is read", async () => {
+    const partition = freshPartition();
+    const fence = await own(partition);
+    const ids: string[] = [];
+    for (let n = 0; n < 4; n++) {
+      const appended = await bus.append(partition, frame(n, 10 + n));
+      if (appended.kind === "stored") ids.push(appended.entry);
+    }
+    await readNew(fence, 1);
+    await twin.remove(partition, ids.slice(1, 3));
+    expect((await bus.state(partition, "pipe")).lost).toEqual({ entries: 2, events: 2 });
+    expect(await readNew(fence)).toHaveLength(1);
+    expect((await bus.state(partition, "pipe")).lost).toEqual({ entries: 2, events: 23 });
+    await twin.plain(partition, { data: "{}" });
+    await readNew(fence);
+    expect((await bus.state(partition, "pipe")).lost).toEqual({ entries: 2, events: 23 });
+  });
+
+  it("begins a group that somebody removed again behind what is settled, with the balance kept", async () => {
+    const partition = freshPartition();
+    const fence = await own(partition);
+    for (let n = 0; n < 4; n++) await bus.append(partition, frame(n));
+    const [first, second] = await readNew(fence, 2);
+    await bus.commit(fence, { ...nothing, entries: [first?.id ?? ""], counts: { delivered: 3 }, floor: first?.id });
+    await twin.removeGroup(partition);
+    const again = await readNew(fence);
+    expect(again.map(({ id }) => id)[0]).toBe(second?.id);
+    expect(again).toHaveLength(3);
+    const ids = again.map(({ id }) => id);
+    await bus.commit(fence, { ...nothing, entries: ids, counts: { delivered: 9 }, floor: ids.at(-1) });
+    expect(await bus.state(partition, "pipe")).toMatchObject({
+      pendingEvents: 0,
+      lagEntries: 0,
+      counts: { read: 12, delivered: 12 },
+      lost: { entries: 0, events: 0 },
+    });
+  });
+
+  it("reads a replay log under the same fence and into the same ledger, and empties it", async () => {
+    const partition = freshPartition();
+    const fence = await own(partition);
+    const replay = { ...fence, partition: replayOf(partition, "pipe") };
+    await twin.plain(replay.partition, { data: "{}" });
+    expect(await bus.state(partition, "pipe")).toMatchObject({ lagEntries: 1 });
+    const [entry] = await readNew(replay);
+    expect(await bus.state(partition, "pipe")).toMatchObject({ lagEntries: 0, pendingEntries: 1, pendingEvents: 1 });
+    expect(await readNew(fence)).toEqual([]);
+    await bus.commit(replay, { ...nothing, entries: [entry?.id ?? ""], counts: { delivered: 1 } });
+    expect(await bus.state(partition, "pipe")).toMatchObject({
+      pendingEntries: 0,
+      counts: { read: 1, delivered: 1 },
+      lost: { entries: 0, events: 0 },
+    });
+    await twin.removeGroup(replay.partition);
+    expect(await readNew(replay)).toEqual([]);
+  });
+
+  it("counts an entry of an adopted stream as one event, also where it is a frame", async () => {
+    const [partition] = partitionsOf({
+      kind: "stream",
+      name: "adopted",
+      events: [],
+      layout: { kind: "adopted", redisKey: `adopted-${++streams}` },
+    }) as [Partition];
+    const fence = await own(partition);
+    await twin.plain(partition, { data: "{}" });
+    await bus.append(partition, frame(0, 3));
+    const read = await readNew(fence);
+    expect(read.map(({ events }) => events)).toEqual([1, 1]);
+    expect(await bus.state(partition, "pipe")).toMatchObject({ pendingEvents: 2, counts: { read: 2 } });
+    expect((await readPending(fence)).map(({ events }) => events)).toEqual([1, 1]);
+    await bus.commit(fence, { ...nothing, entries: [read[0]?.id ?? ""], counts: { delivered: 1 } });
+    expect(await bus.state(partition, "pipe")).toMatchObject({ pendingEvents: 1, counts: { read: 2, delivered: 1 } });
+    await twin.removeGroup(partition);
+    expect(await readNew(fence)).toHaveLength(2);
+    expect(await bus.state(partition, "pipe")).toMatchObject({ pendingEvents: 2, counts: { read: 3, delivered: 1 } });
+  });
+
+  it("lets nobody who lost the lease take entries of an adopted stream away from its present owner", async () => {
+    const layout = { kind: "adopted", redisKey: `adopted-${++streams}` } as const;
+    const [partition] = partitionsOf({ kind: "stream", name: "adopted", events: [], layout }) as [Partition];
+    const first = await own(partition, "w1");
+    await bus.release(first);
+    const second = await own(partition, "w2");
+    const ids = [await twin.plain(partition, { data: "1" }), await twin.plain(partition, { data: "2" })];
+    expect(await bus.read(first, { from: "new", after: "0-0", count: 1 })).toEqual({ kind: "fenced" });
+    const answer = await bus.read(second, { from: "new", after: "0-0", count: 10 });
+    const found = new Set(answer.kind === "entries" ? answer.entries.map(({ id }) => id) : []);
+    if (answer.kind === "entries" && answer.stolen) for (const { id } of await readPending(second)) found.add(id);
+    expect([...found].sort()).toEqual(ids);
+    expect(await bus.state(partition, "pipe")).toMatchObject({ pendingEvents: 2, counts: { read: 2 } });
+    expect(await bus.read(second, { from: "new", after: "0-0", count: 10 })).toEqual({ kind: "entries", entries: [] });
+  });
+
+  it("keeps derived frames in an outbox, numbered, until they are stored where they belong", async () => {
+    const partition = freshPartition();
+    const [one, two] = [freshPartition(), freshPartition()];
+    const fence = await own(partition);
+    const derived = (to: Partition, events: number) => ({ to, frame: encodeFrame([envelope(1), envelope(2)].slice(0, events)) });
+    await bus.append(partition, frame(0));
+    await bus.append(partition, frame(1));
+    const [first, second] = await readNew(fence);
+    const commit = {
+      ...nothing,
+      entries: [first?.id ?? ""],
+      counts: { delivered: 3 },
+      derived: [derived(one, 1), derived(two, 2)],
+    };
+    await bus.commit(fence, commit);
+    await bus.commit(fence, commit);
+    await bus.commit(fence, { ...nothing, entries: [second?.id ?? ""], derived: [derived(one, 2)] });
+    const waiting = await bus.outbox(partition, "pipe", 10);
+    expect(waiting.map(({ to, frame: { sequence, count } }) => [to, sequence, count])).toEqual([
+      [one, 0, 1],
+      [two, 0, 2],
+      [one, 1, 2],
+    ]);
+    for (const { to, frame: numbered } of waiting) expect(await bus.append(to, numbered)).toMatchObject({ kind: "stored" });
+    for (const { to, frame: numbered } of waiting) expect(await bus.append(to, numbered)).toEqual({ kind: "duplicate" });
+    await bus.relayed(partition, "pipe", [waiting[0]?.id ?? "", waiting[2]?.id ?? ""]);
+    expect((await bus.outbox(partition, "pipe", 10)).map(({ to }) => to)).toEqual([two]);
+    await bus.relayed(
+      partition,
+      "pipe",
+      waiting.map(({ id }) => id),
+    );
+    expect(await bus.outbox(partition, "pipe", 10)).toEqual([]);
   });
 });

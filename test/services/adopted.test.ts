@@ -149,22 +149,21 @@ describe("a stream that another program writes", () => {
       duplicate: 0,
       late: 0,
       inFlight: 0,
+      lost: 0,
       balanced: true,
     });
   });
 
-  it("changes no row when its group is destroyed and everything is read again", async () => {
+  it("goes on behind what is settled when its group is destroyed, and reads nothing twice", async () => {
     const before = await fingerprint();
     await redis.xGroupDestroy(log, pipeline);
-    await vi.waitFor(async () => expect((await operator.audit(pipeline)).read).toBe(2_000), { timeout: 30_000, interval: 100 });
+    await redis.xAdd(log, "*", Object.fromEntries([goodFields(0).slice(0, 2) as [string, string]]));
+    await vi.waitFor(async () => expect((await operator.audit(pipeline)).read).toBe(1_001), { timeout: 30_000, interval: 100 });
     await operator.drained(pipeline);
 
     expect(await fingerprint()).toEqual(before);
-    expect(await operator.audit(pipeline)).toMatchObject({ read: 2_000, delivered: 2 * good, inFlight: 0, balanced: true });
-    // A dead letter is told again, under the same event id.
-    const letters = await operator.deadLetters();
-    expect(letters).toHaveLength(20);
-    expect(new Set(letters.map(({ event }) => event)).size).toBe(10);
+    expect(await operator.audit(pipeline)).toMatchObject({ read: 1_001, delivered: good + 1, inFlight: 0, balanced: true });
+    expect(await operator.deadLetters()).toHaveLength(10);
   });
 });
 

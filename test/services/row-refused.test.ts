@@ -75,6 +75,7 @@ describe("rows that ClickHouse refuses", () => {
       duplicate: 0,
       late: 0,
       inFlight: 0,
+      lost: 0,
       balanced: true,
     });
   });

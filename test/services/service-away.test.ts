@@ -246,6 +246,7 @@ describe("ClickHouse", () => {
       delivered: 2,
       deadLettered: {},
       inFlight: 0,
+      lost: 0,
       balanced: true,
     });
     await operator.stopAll();

@@ -75,6 +75,7 @@ describe("an sshd log", () => {
       duplicate: 0,
       late: 0,
       inFlight: 0,
+      lost: 0,
       balanced: true,
     });
   }, 120_000);
@@ -92,6 +93,7 @@ describe("an sshd log", () => {
       read: 2 * truth.events,
       delivered: 2 * truth.events,
       inFlight: 0,
+      lost: 0,
       balanced: true,
     });
   });

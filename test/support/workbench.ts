@@ -4,16 +4,14 @@ import { encodeFrame } from "../../src/bus/frame.ts";
 import { MemoryBus } from "../../src/bus/memory.ts";
 import { type Partition, partitionIndex, partitionsOf } from "../../src/bus/partition.ts";
 import type { Bus } from "../../src/bus/port.ts";
-import { Producer } from "../../src/bus/producer.ts";
 import { uuidOf } from "../../src/core/hash.ts";
 import { type Logger, silentLogger } from "../../src/core/log.ts";
 import type { Pipeline } from "../../src/dsl/pipeline.ts";
 import { type Audit, audit } from "../../src/engine/audit.ts";
 import { runWorker, type WorkerOptions } from "../../src/engine/worker.ts";
-import type { PipelinePlan, SinkPlan, StreamPlan } from "../../src/plan/plan.ts";
+import type { OwnSinkPlan, PipelinePlan, SinkPlan, StreamPlan } from "../../src/plan/plan.ts";
 import { createMemorySink, type MemorySink } from "../../src/sinks/memory.ts";
 import type { Sink } from "../../src/sinks/port.ts";
-import { StreamSink } from "../../src/sinks/stream.ts";
 import { collect } from "./collect.ts";
 import { VirtualClock } from "./virtual-clock.ts";
 
@@ -42,20 +40,11 @@ export class Workbench {
 
   /** Opens a sink before a worker does, so that a test can prepare it. */
   prepare(plan: SinkPlan): MemorySink {
-    const sink = this.sinkFor(plan);
     if (plan.kind === "stream") throw new Error("streams need no preparation");
-    return sink as MemorySink;
+    return this.sinkFor(plan) as MemorySink;
   }
 
-  sinkFor(plan: SinkPlan, bus: Bus = this.bus): Sink {
-    if (plan.kind === "stream") {
-      return new StreamSink(
-        new Producer(
-          { stream: plan.stream, producer: randomUUID(), lingerMs: 0 },
-          { bus, clock: this.clock, logger: silentLogger },
-        ),
-      );
-    }
+  sinkFor(plan: OwnSinkPlan): Sink {
     const name = plan.kind === "clickhouse" ? plan.table.name : plan.workflow;
     const sink =
       this.#sinks.get(name) ?? createMemorySink({ clock: this.clock, ...(plan.kind === "clickhouse" && { table: plan.table }) });
@@ -71,7 +60,7 @@ export class Workbench {
     const stop = new AbortController();
     const done = runWorker(
       { instance: randomUUID(), ...rest, pipelines: pipelines.map(({ plan }) => plan) },
-      { bus, clock: this.clock, logger, sinkFor: (plan) => this.sinkFor(plan, bus) },
+      { bus, clock: this.clock, logger, sinkFor: (plan) => this.sinkFor(plan) },
       stop.signal,
     );
     done.catch(() => {}); // the test looks at it when it wants to
@@ -104,7 +93,7 @@ export class Workbench {
     return audit(plan, this.bus);
   }
 
-  /** Moves time on until everything that was sent has been read and settled. */
+  /** Moves time on until everything that was sent has been read and settled, and what was derived is where it belongs. */
   async drained(pipeline: Pipeline): Promise<Audit> {
     await this.clock.until(() => this.isDrained(pipeline));
     return this.audit(pipeline);
@@ -112,7 +101,13 @@ export class Workbench {
 
   async isDrained({ plan }: Pipeline): Promise<boolean> {
     const states = await Promise.all(plan.sources.flatMap(partitionsOf).map((partition) => this.bus.state(partition, plan.name)));
-    return states.every(({ lagEntries, pendingEntries }) => lagEntries === 0 && pendingEntries === 0);
+    const outboxes = await Promise.all(
+      plan.sources.flatMap(partitionsOf).map((partition) => this.bus.outbox(partition, plan.name, 1)),
+    );
+    return (
+      states.every(({ lagEntries, pendingEntries }) => lagEntries === 0 && pendingEntries === 0) &&
+      outboxes.every(({ length }) => length === 0)
+    );
   }
 
   async deadLetters({ sources }: PipelinePlan) {

@@ -9,10 +9,13 @@ import {
   consumerName,
   type DeadLetter,
   type DeadLetterDraft,
+  type DerivedFrame,
+  deliveryLimits,
   type Entry,
   type Fence,
   type Frame,
   type GroupState,
+  type OutboxEntry,
   type ReadRequest,
   type ReadResult,
   type Watch,
@@ -21,6 +24,8 @@ import { type Connection, connect } from "./connection.ts";
 import { readDeadLetters } from "./dead-letters.ts";
 import { Doorbell } from "./doorbell.ts";
 import { groupState } from "./group-state.ts";
+import { readOutbox } from "./outbox.ts";
+import { readPlain } from "./read-plain.ts";
 import { runScript, type ScriptName } from "./scripts.ts";
 
 export interface RedisBusOptions {
@@ -51,7 +56,7 @@ class RedisBus implements Bus {
   ): Promise<Acquired> {
     const reply = await this.#run(
       "acquire",
-      [keys.lease(partition, pipeline), partition.log],
+      [keys.lease(partition, pipeline), partition.log, keys.open(partition, pipeline), keys.ledger(partition, pipeline)],
       [lease.owner, lease.ttlMs, pipeline],
     );
     const [owned, second, third] = reply as [number, number | Buffer, number | Buffer];
@@ -67,15 +72,29 @@ class RedisBus implements Bus {
     await this.#run("release", [leaseOf(fence)], [fence.owner, fence.epoch]);
   }
 
-  async read(fence: Fence, { from, after, count }: ReadRequest): Promise<ReadResult> {
+  async read(fence: Fence, request: ReadRequest): Promise<ReadResult> {
+    const { from, after, count } = request;
     const { partition, pipeline, owner, epoch } = fence;
+    if (from === "new" && isAdopted(partition)) {
+      const result = await retryable(readPlain(this.#redis, fence, count));
+      if (result) return result;
+    }
     const reply = await this.#run(
       "read",
-      [leaseOf(fence), partition.log, keys.ledger(partition, pipeline)],
-      [owner, epoch, pipeline, consumerName, count, from === "new" ? ">" : after],
+      [leaseOf(fence), partition.log, keys.open(partition, pipeline), keys.ledger(partition, pipeline)],
+      [
+        owner,
+        epoch,
+        pipeline,
+        consumerName,
+        isAdopted(partition) ? "adopted" : partition.side,
+        count,
+        from === "new" ? ">" : after,
+        deliveryLimits.alone,
+      ],
     );
     if (reply === null) return { kind: "fenced" };
-    return { kind: "entries", entries: (reply as [Buffer, Buffer[] | null][]).map(toEntry) };
+    return { kind: "entries", entries: (reply as unknown as EntryReply[]).map(toEntry) };
   }
 
   async states(partition: Partition, pipeline: string, names: readonly string[]): Promise<readonly (string | null)[]> {
@@ -86,7 +105,8 @@ class RedisBus implements Bus {
     return (reply as (Buffer | null)[]).map((value) => (value === null ? null : String(value)));
   }
 
-  async commit(fence: Fence, { entries, counts, deadLetters, states }: Commit): Promise<"committed" | "fenced"> {
+  async commit(fence: Fence, commit: Commit): Promise<"committed" | "fenced"> {
+    const { entries, counts, deadLetters, states, derived, floor } = commit;
     const { partition, pipeline, owner, epoch } = fence;
     const counters = Object.entries(counts).filter(([, count]) => count !== 0);
     const reply = await this.#run(
@@ -94,12 +114,14 @@ class RedisBus implements Bus {
       [
         leaseOf(fence),
         partition.log,
+        keys.open(partition, pipeline),
         keys.ledger(partition, pipeline),
         keys.deadLetters(partition),
         keys.states(partition, pipeline),
+        keys.outbox(partition, pipeline),
       ],
       [
-        ...[owner, epoch, pipeline, new Date().toISOString(), pipeline, partition.name],
+        ...[owner, epoch, pipeline, new Date().toISOString(), pipeline, partition.name, partition.side, floor ?? ""],
         entries.length,
         ...entries,
         counters.length,
@@ -108,6 +130,8 @@ class RedisBus implements Bus {
         ...deadLetters.flatMap(deadLetterArgs),
         states.size,
         ...[...states].flat(),
+        derived.length,
+        ...derived.flatMap(derivedArgs),
       ],
     );
     return reply === 1 ? "committed" : "fenced";
@@ -117,7 +141,7 @@ class RedisBus implements Bus {
     const { producer, incarnation, sequence, count, codec, minTime, maxTime, checksum, body } = frame;
     const reply = await this.#run(
       "append",
-      [partition.log, keys.producers(partition)],
+      [partition.log, keys.producers(partition), keys.meta(partition)],
       [producer, incarnation, sequence, count, codec, minTime, maxTime, checksum, body],
     );
     const [kind, detail] = reply as [Buffer, Buffer | number | undefined];
@@ -129,6 +153,15 @@ class RedisBus implements Bus {
       default:
         return { kind: "duplicate" };
     }
+  }
+
+  outbox(partition: Partition, pipeline: string, count: number): Promise<readonly OutboxEntry[]> {
+    return retryable(readOutbox(this.#redis, { partition, pipeline, count }));
+  }
+
+  async relayed(partition: Partition, pipeline: string, ids: readonly string[]): Promise<void> {
+    if (ids.length === 0) return;
+    await retryable(this.#redis.sendCommand(["XDEL", keys.outbox(partition, pipeline), ...ids]));
   }
 
   wait(watches: readonly Watch[], timeoutMs: number, signal: AbortSignal): Promise<void> {
@@ -153,9 +186,24 @@ class RedisBus implements Bus {
   }
 }
 
+/** Entries of an adopted stream are one event each. */
+const isAdopted = ({ adopted, side }: Partition): boolean => adopted && side === "main";
+
 const leaseOf = (fence: Fence): string => keys.lease(fence.partition, fence.pipeline);
 
-const toEntry = ([id, fields]: [Buffer, Buffer[] | null]): Entry => ({ id: id.toString("latin1"), fields: fields ?? undefined });
+type EntryReply = readonly [id: Buffer, fields: Buffer[] | null, deliveries: number, events: number];
+
+const toEntry = ([id, fields, deliveries, events]: EntryReply): Entry => ({
+  id: id.toString("latin1"),
+  fields: fields ?? undefined,
+  deliveries,
+  events,
+});
+
+function derivedArgs({ to, frame }: DerivedFrame): readonly (string | number | Buffer)[] {
+  const { count, codec, minTime, maxTime, checksum, body } = frame;
+  return [JSON.stringify(to), to.log, count, codec, minTime, maxTime, checksum, body];
+}
 
 function deadLetterArgs(letter: DeadLetterDraft): readonly (string | number)[] {
   const { entry, index, stage, reason, error, type, eventId, original } = letter;

@@ -1,38 +1,73 @@
-import { keys, type Partition } from "../partition.ts";
+import { keys, type Partition, replayOf } from "../partition.ts";
 import type { GroupState } from "../port.ts";
 import type { Connection } from "./connection.ts";
 import { runScript } from "./scripts.ts";
 
 const pageSize = 1_000;
 
-/** Looks at a group without touching it. Counts and pending events are of one moment; the lag may be a moment later. */
+type LogReply = readonly [
+  pendingEntries: number,
+  pendingEvents: number,
+  firstPending: Buffer | null,
+  lag: number | null,
+  lastDelivered: Buffer,
+];
+
+type TotalsReply = readonly [
+  added: number | null,
+  seen: Buffer | null,
+  frames: Buffer | null,
+  eventsInFrames: Buffer | null,
+  seenEvents: Buffer | null,
+];
+
+/** Looks at a group without touching it. All counts are of one moment, but for a lag that the server does not know. */
 export async function groupState(redis: Connection, partition: Partition, pipeline: string): Promise<GroupState> {
-  const [owner, epoch, ledger, pendingEntries, pendingEvents, firstPending] = (await runScript(redis, "inspect", {
-    keys: [keys.lease(partition, pipeline), partition.log, keys.ledger(partition, pipeline)],
+  const replay = replayOf(partition, pipeline);
+  const [owner, epoch, ledger, main, replayed, totals] = (await runScript(redis, "inspect", {
+    keys: [
+      keys.lease(partition, pipeline),
+      keys.ledger(partition, pipeline),
+      keys.meta(partition),
+      partition.log,
+      keys.open(partition, pipeline),
+      replay.log,
+      keys.open(replay, pipeline),
+    ],
     args: [pipeline],
-  })) as [Buffer | null, Buffer | null, Buffer[], number, number, Buffer | null];
-  const group = (await infoGroups(redis, partition.log)).find((one) => one.get("name") === pipeline);
-  const delivered = group?.get("last-delivered-id") ?? "0-0";
-  const oldest = firstPending ? String(firstPending) : await firstAfter(redis, partition.log, delivered);
+  })) as unknown as [Buffer | null, Buffer | null, Buffer[], LogReply, LogReply, TotalsReply];
+  const logs = await Promise.all(
+    [
+      { log: partition.log, reply: main },
+      { log: replay.log, reply: replayed },
+    ].map(async ({ log, reply: [pendingEntries, pendingEvents, firstPending, lag, delivered] }) => {
+      const lagEntries = lag ?? (await countAfter(redis, log, String(delivered)));
+      const oldest = firstPending ?? (lagEntries > 0 ? await firstAfter(redis, log, String(delivered)) : undefined);
+      return { pendingEntries, pendingEvents, lagEntries, oldest: oldest ? Number(String(oldest).split("-")[0]) : undefined };
+    }),
+  );
+  const sum = (of: "pendingEntries" | "pendingEvents" | "lagEntries") => logs.reduce((all, log) => all + log[of], 0);
+  const times = logs.flatMap(({ oldest }) => (oldest === undefined ? [] : [oldest]));
   return {
     owner: owner ? String(owner) : undefined,
     epoch: Number(epoch ?? 0),
-    pendingEntries,
-    pendingEvents,
-    lagEntries: Number(group?.get("lag") ?? Number.NaN) || (await countAfter(redis, partition.log, delivered)),
-    oldest: oldest === undefined ? undefined : Number(oldest.split("-")[0]),
+    pendingEntries: sum("pendingEntries"),
+    pendingEvents: sum("pendingEvents"),
+    lagEntries: sum("lagEntries"),
+    oldest: times.length > 0 ? Math.min(...times) : undefined,
     counts: Object.fromEntries([...toMap(ledger)].map(([name, count]) => [name, Number(count)])),
+    lost: lostOf(totals, logs[0]?.lagEntries ?? 0),
   };
 }
 
-async function infoGroups(redis: Connection, log: string): Promise<readonly ReadonlyMap<string, string>[]> {
-  try {
-    const reply = (await redis.sendCommand(["XINFO", "GROUPS", log])) as unknown as (Buffer | number | null)[][];
-    return reply.map(toMap);
-  } catch (error) {
-    if (error instanceof Error && error.message.includes("no such key")) return [];
-    throw error;
-  }
+/** Whatever was stored, was not given out, and is not there to be given out any more. */
+function lostOf([added, seen, frames, framed, seenEvents]: TotalsReply, lag: number): GroupState["lost"] {
+  if (added === null || seen === null) return { entries: 0, events: 0 };
+  const entries = Math.max(0, added - Number(seen) - lag);
+  // Nobody knows how many events the unread entries hold, nor those that were gone before the group began.
+  if (lag > 0 || seenEvents === null) return { entries, events: entries };
+  const stored = Number(framed ?? 0) + added - Number(frames ?? 0);
+  return { entries, events: Math.max(0, stored - Number(seenEvents)) };
 }
 
 async function firstAfter(redis: Connection, log: string, id: string): Promise<string | undefined> {

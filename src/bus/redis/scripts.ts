@@ -2,15 +2,27 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Connection } from "./connection.ts";
 
-const names = ["acquire", "renew", "release", "read", "commit", "append", "inspect"] as const;
+const names = ["acquire", "renew", "release", "read", "given", "commit", "append", "inspect"] as const;
 export type ScriptName = (typeof names)[number];
 
-const library = new Map(
+const load = (file: string) => readFileSync(new URL(`./scripts/${file}.lua`, import.meta.url), "utf8");
+
+/**
+ * Only new events are refused when Redis is out of memory: leases, commits and what they free must go on. Scripts without a
+ * first line of flags would be refused at their first write, in the middle.
+ */
+const flagsOf = (name: ScriptName) => (name === "append" ? "#!lua" : "#!lua flags=allow-oom");
+
+const library = load("library");
+const scripts = new Map(
   names.map((name) => {
-    const source = readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), "utf8");
+    const source = `${flagsOf(name)}\n${library}\n${load(name)}`;
     return [name, { source, sha: createHash("sha1").update(source).digest("hex") }];
   }),
 );
+
+/** The text of a script, for a transaction: there a script that the server does not know could not be loaded in between. */
+export const scriptSource = (name: ScriptName): string => scripts.get(name)?.source ?? "";
 
 type Reply = null | number | Buffer | readonly Reply[];
 
@@ -20,7 +32,7 @@ export async function runScript(
   name: ScriptName,
   call: { readonly keys: readonly string[]; readonly args: readonly (string | number | Buffer)[] },
 ): Promise<Reply> {
-  const script = library.get(name);
+  const script = scripts.get(name);
   if (!script) throw new Error(`no script ${name}`);
   const rest = [String(call.keys.length), ...call.keys, ...call.args.map((arg) => (typeof arg === "number" ? String(arg) : arg))];
   try {

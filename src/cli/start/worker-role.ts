@@ -22,7 +22,7 @@ export const workerRole: Role = async ({ app, instance, logger, where }) => {
   const temporal = needsTemporal ? await openTemporal(where) : undefined;
   const giveUp = new AbortController();
   const client = temporal?.client as NonNullable<typeof temporal>["client"];
-  const sinks = createSinks({ bus, clickhouse, temporal: client, clock: systemClock, logger, signal: giveUp.signal, instance });
+  const sinks = createSinks({ clickhouse, temporal: client, clock: systemClock, logger, signal: giveUp.signal });
 
   return {
     async run(stop) {

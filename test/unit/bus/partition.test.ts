@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { keys, type Partition, partitionIndex, partitionsOf } from "../../../src/bus/partition.ts";
+import { keys, type Partition, partitionIndex, partitionsOf, replayOf } from "../../../src/bus/partition.ts";
 import { checksum, eventId, uuidOf, xxhash64 } from "../../../src/core/hash.ts";
 import { defineStream } from "../../../src/dsl/stream.ts";
 import { thingHappened, things } from "../../support/things.ts";
@@ -64,19 +64,30 @@ describe("the keys of a partition", () => {
       log: "hr:{things:11}:s",
       prefix: "hr:{things:11}",
       adopted: false,
+      side: "main",
     });
     expect([
       keys.lease(partition, "p"),
       keys.ledger(partition, "p"),
       keys.states(partition, "p"),
+      keys.open(partition, "p"),
+      keys.outbox(partition, "p"),
       keys.deadLetters(partition),
       keys.producers(partition),
+      keys.meta(partition),
+      replayOf(partition, "p").log,
+      keys.open(replayOf(partition, "p"), "p"),
     ]).toEqual([
       "hr:{things:11}:lease:p",
       "hr:{things:11}:ledger:p",
       "hr:{things:11}:state:p",
+      "hr:{things:11}:open:p",
+      "hr:{things:11}:outbox:p",
       "hr:{things:11}:dlq",
       "hr:{things:11}:prod",
+      "hr:{things:11}:meta",
+      "hr:{things:11}:replay:p",
+      "hr:{things:11}:replay-open:p",
     ]);
   });
 
@@ -86,7 +97,7 @@ describe("the keys of a partition", () => {
   ])("lie in the slot of an adopted stream: %s", (redisKey, prefix) => {
     const stream = defineStream("adopted", { events: [thingHappened], adopt: redisKey });
     expect(partitionsOf(stream.plan)).toEqual([
-      { stream: "adopted", index: 0, name: "adopted", log: redisKey, prefix, adopted: true },
+      { stream: "adopted", index: 0, name: "adopted", log: redisKey, prefix, adopted: true, side: "main" },
     ]);
   });
 });

@@ -152,6 +152,7 @@ describe("the engine", () => {
             duplicate: 0,
             late: 0,
             inFlight: 0,
+            lost: 0,
             balanced: true,
           });
           const sum = (of: (one: Expected) => number) => wanted.reduce((all, one) => all + of(one), 0);

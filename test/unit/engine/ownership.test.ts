@@ -11,7 +11,14 @@ import { idle, VirtualClock } from "../../support/virtual-clock.ts";
 
 const ttlMs = 10_000;
 const partition = partitionsOf(things().plan)[0] as Partition;
-const nothing: Commit = { entries: [], counts: { delivered: 1 }, deadLetters: [], states: new Map() };
+const nothing: Commit = {
+  entries: [],
+  counts: { delivered: 1 },
+  deadLetters: [],
+  states: new Map(),
+  derived: [],
+  floor: undefined,
+};
 
 describe("ownership", () => {
   let clock: VirtualClock;

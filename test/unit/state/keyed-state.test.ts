@@ -29,12 +29,11 @@ describe("keyed state", () => {
   });
 
   /** Writes a draft's states as a commit does. */
-  const commit = (draft: StateDraft) => bus.commit(fence, { entries: [], counts: {}, deadLetters: [], states: draft.toJson() });
+  const nothing = { entries: [], counts: {}, deadLetters: [], derived: [], floor: undefined };
+  const commit = (draft: StateDraft) => bus.commit(fence, { ...nothing, states: draft.toJson() });
   const store = (states: Readonly<Record<string, unknown>>) =>
     bus.commit(fence, {
-      entries: [],
-      counts: {},
-      deadLetters: [],
+      ...nothing,
       states: new Map(Object.entries(states).map(([name, value]) => [name, JSON.stringify(value)])),
     });
 

@@ -1,5 +1,5 @@
 -- Idempotent append: a producer's frames are numbered, so sending one again adds nothing.
--- KEYS stream, producers   ARGV pid, inc, fs, n, c, t0, t1, h, d   → {'stored', id} | {'duplicate'} | {'gap', last}
+-- KEYS stream, producers, meta   ARGV pid, inc, fs, n, c, t0, t1, h, d   → {'stored', id} | {'duplicate'} | {'gap', last}
 local inc, fs = tonumber(ARGV[2]), tonumber(ARGV[3])
 local known = redis.call('HGET', KEYS[2], ARGV[1])
 local last = -1
@@ -14,4 +14,7 @@ if fs > last + 1 then return { 'gap', last } end
 local id = redis.call('XADD', KEYS[1], '*', 'v', '1', 'pid', ARGV[1], 'inc', ARGV[2], 'fs', ARGV[3], 'n', ARGV[4],
   'c', ARGV[5], 't0', ARGV[6], 't1', ARGV[7], 'h', ARGV[8], 'd', ARGV[9])
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[2] .. '|' .. ARGV[3])
+-- How many were ever stored: what a trimmed entry held cannot be asked any more.
+redis.call('HINCRBY', KEYS[3], 'frames', 1)
+redis.call('HINCRBY', KEYS[3], 'events', ARGV[4])
 return { 'stored', id }

@@ -1,28 +1,36 @@
-#!lua flags=allow-oom
--- The commit: states, ledger, dead letters and acks become true together, under the fence, or not at all.
--- KEYS lease, stream, ledger, dlq, state
--- ARGV owner, epoch, group, at, pipeline, partition,
+-- The commit: states, derived frames, ledger, dead letters and acks become true together, under the fence, or not at all.
+-- KEYS lease, stream, open, ledger, dlq, state, outbox
+-- ARGV owner, epoch, group, at, pipeline, partition, log, floor,
 --      #acks, id…, #counts, (counter, number)…, #deadLetters, (entry, keepEntry, #fields, field…)…,
---      #states, (name, json)…
+--      #states, (name, json)…, #derived, (to, log, n, c, t0, t1, h, d)…
 -- → 1 done, 0 fenced
-local lease = redis.call('HMGET', KEYS[1], 'owner', 'epoch')
-if lease[1] ~= ARGV[1] or lease[2] ~= ARGV[2] then return 0 end
-local at = 7
+if not holds(KEYS[1], ARGV[1], ARGV[2]) then return 0 end
+local at = 9
 local function take()
   local value = ARGV[at]
   at = at + 1
   return value
 end
-local acks, acked = tonumber(take()), 0
+local acks, acked, settled = tonumber(take()), 0, 0
+local has_frames = redis.call('EXISTS', KEYS[3]) == 1
 for first = at, at + acks - 1, 1000 do
-  acked = acked + redis.call('XACK', KEYS[2], ARGV[3], unpack(ARGV, first, math.min(first + 999, at + acks - 1)))
+  local last = math.min(first + 999, at + acks - 1)
+  acked = acked + redis.call('XACK', KEYS[2], ARGV[3], unpack(ARGV, first, last))
+  if has_frames then
+    for _, events in ipairs(redis.call('HMGET', KEYS[3], unpack(ARGV, first, last))) do settled = settled + (tonumber(events) or 1) end
+    redis.call('HDEL', KEYS[3], unpack(ARGV, first, last))
+  else
+    settled = settled + last - first + 1
+  end
 end
 at = at + acks
 -- All acked before: this commit was made, and only its answer was lost. Counting it again would be wrong.
 if acks > 0 and acked == 0 then return 1 end
+redis.call('HINCRBY', KEYS[1], 'flight:' .. KEYS[2], -settled)
+if ARGV[8] ~= '' then redis.call('HSET', KEYS[1], 'floor', ARGV[8]) end
 for _ = 1, tonumber(take()) do
   local counter = take()
-  redis.call('HINCRBY', KEYS[3], counter, take())
+  redis.call('HINCRBY', KEYS[4], counter, take())
 end
 for _ = 1, tonumber(take()) do
   local entry, keep = take(), take()
@@ -44,10 +52,27 @@ for _ = 1, tonumber(take()) do
     cut[6000] = tostring(#fields)
     fields = cut
   end
-  redis.call('XADD', KEYS[4], '*', unpack(fields))
+  redis.call('XADD', KEYS[5], '*', unpack(fields))
+end
+-- A replay log is there for this group alone: what is settled leaves it.
+for first = 9 + 1, 9 + acks, 1000 do
+  if ARGV[7] == 'replay' then redis.call('XDEL', KEYS[2], unpack(ARGV, first, math.min(first + 999, 9 + acks))) end
 end
 for _ = 1, tonumber(take()) do
   local name = take()
-  redis.call('HSET', KEYS[5], name, take())
+  redis.call('HSET', KEYS[6], name, take())
+end
+local frames = tonumber(take())
+if frames > 0 then
+  -- Frames get their numbers here, so that the relay may store each as often as it likes: the log it is for takes it once.
+  local time = redis.call('TIME')
+  redis.call('HSETNX', KEYS[1], 'out', time[1] * 1000 + math.floor(time[2] / 1000))
+  local incarnation = redis.call('HGET', KEYS[1], 'out')
+  for _ = 1, frames do
+    local to, log = take(), take()
+    local number = redis.call('HINCRBY', KEYS[1], 'out:' .. log, 1) - 1
+    redis.call('XADD', KEYS[7], '*', 'to', to, 'inc', incarnation, 'fs', number,
+      'n', take(), 'c', take(), 't0', take(), 't1', take(), 'h', take(), 'd', take())
+  end
 end
 return 1

@@ -1,22 +1,23 @@
--- The ledger of a partition and the events in its pending entries, at one moment: the two sides of the balance.
--- KEYS lease, stream, ledger   ARGV group   → {owner, epoch, ledger, pendingEntries, pendingEvents, firstPending}
-local lease = redis.call('HMGET', KEYS[1], 'owner', 'epoch')
-local entries, events, first, start = 0, 0, false, '-'
-while true do
-  local page = redis.pcall('XPENDING', KEYS[2], ARGV[1], start, '+', 1000)
-  if page.err then break end
-  for _, item in ipairs(page) do
-    first = first or item[1]
-    entries = entries + 1
-    local found = redis.call('XRANGE', KEYS[2], item[1], item[1])
-    local fields = found[1] and found[1][2]
-    if fields and fields[1] == 'v' and fields[9] == 'n' then
-      events = events + (tonumber(string.match(fields[10], '^[1-9]%d?%d?$') or 1))
-    else
-      events = events + 1
-    end
-  end
-  if #page < 1000 then break end
-  start = '(' .. page[#page][1]
+-- Where a group is, at one moment: what was read on one side of the balance, what is settled and what is pending on the other.
+-- KEYS lease, ledger, meta, stream, open, replay log, replay open   ARGV group
+-- → {owner, epoch, ledger, {pendingEntries, pendingEvents, firstPending, lag, lastDelivered} of each log,
+--    {entriesAdded, seen, frames, eventsInFrames, seenEvents}}
+local lease = redis.call('HMGET', KEYS[1], 'owner', 'epoch', 'seen', 'events')
+
+local function look(log, open)
+  if redis.call('EXISTS', log) == 0 then return { 0, 0, false, 0, '0-0' } end
+  local group = group_of(log, ARGV[1])
+  if not group then return { 0, 0, false, redis.call('XLEN', log), '0-0' } end
+  local pending = redis.call('XPENDING', log, ARGV[1])
+  local events = pending[1]
+  for _, held in ipairs(redis.call('HVALS', open)) do events = events + held - 1 end
+  return { pending[1], events, pending[2], group['lag'] or false, group['last-delivered-id'] }
 end
-return { lease[1], lease[2], redis.call('HGETALL', KEYS[3]), entries, events, first }
+
+-- What the log was ever given, and what the group was: the difference, but for what is still unread, is lost.
+local added = redis.call('EXISTS', KEYS[4]) == 1 and named(redis.call('XINFO', 'STREAM', KEYS[4]))['entries-added'] or false
+local meta = redis.call('HMGET', KEYS[3], 'frames', 'events')
+return {
+  lease[1], lease[2], redis.call('HGETALL', KEYS[2]), look(KEYS[4], KEYS[5]), look(KEYS[6], KEYS[7]),
+  { added, lease[3], meta[1], meta[2], lease[4] },
+}

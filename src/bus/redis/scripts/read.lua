@@ -1,31 +1,61 @@
-#!lua flags=allow-oom
 -- Fenced read: the check of the lease and the read are one step, so a former owner can take nothing away from the present one.
 -- New entries are counted in the ledger here, by the number of events they say they hold: what the outcomes must add up to.
--- KEYS lease, stream, ledger   ARGV owner, epoch, group, consumer, count, from   → entries, or false when fenced
-local lease = redis.call('HMGET', KEYS[1], 'owner', 'epoch')
-if lease[1] ~= ARGV[1] or lease[2] ~= ARGV[2] then return false end
+-- An entry of an adopted stream counts as one: nobody but its reader looks into it.
+-- KEYS lease, stream, open, ledger   ARGV owner, epoch, group, consumer, log (main, adopted or replay), count, from, alone
+-- → {{id, fields, deliveries, events}, …}, or false when fenced
+if not holds(KEYS[1], ARGV[1], ARGV[2]) then return false end
+local is_new, alone = ARGV[7] == '>', tonumber(ARGV[8])
+local count, deliveries = tonumber(ARGV[6]), {}
+
 local function read()
-  return redis.pcall('XREADGROUP', 'GROUP', ARGV[3], ARGV[4], 'COUNT', ARGV[5], 'STREAMS', KEYS[2], ARGV[6])
+  if not is_new then
+    -- An entry that was given out too often may be what ended its readers: it is given out by itself, and the ones behind it are
+    -- left untouched, so that the deaths are not counted against them.
+    local pending = redis.pcall('XPENDING', KEYS[2], ARGV[3], '(' .. ARGV[7], '+', count)
+    if pending.err then return pending end
+    if #pending == 0 then return false end
+    local few = 0
+    while few < #pending and pending[few + 1][4] + 1 < alone do few = few + 1 end
+    count = math.max(few, 1)
+    for i = 1, count do deliveries[pending[i][1]] = pending[i][4] + 1 end
+  end
+  return redis.pcall('XREADGROUP', 'GROUP', ARGV[3], ARGV[4], 'COUNT', count, 'STREAMS', KEYS[2], ARGV[7])
 end
+
 local reply = read()
 if reply and reply.err then
   if string.find(reply.err, 'NOGROUP', 1, true) == nil then return reply end
-  -- The stream or the group was removed: begin again at 0, never at '$'.
-  redis.call('XGROUP', 'CREATE', KEYS[2], ARGV[3], '0', 'MKSTREAM')
+  local made = begin(KEYS[1], KEYS[2], KEYS[3], KEYS[4], ARGV[3], ARGV[5] ~= 'replay')
+  if made.err then return made end
   reply = read()
 end
 if not reply or not reply[1] then return {} end
-local entries = reply[1][2]
-if ARGV[6] == '>' then
-  local events = 0
-  for _, entry in ipairs(entries) do
-    local fields = entry[2]
-    if fields and fields[1] == 'v' and fields[9] == 'n' then
-      events = events + (tonumber(string.match(fields[10], '^[1-9]%d?%d?$') or 1))
-    else
-      events = events + 1
-    end
+
+local entries, total, open = {}, 0, {}
+for i, entry in ipairs(reply[1][2]) do
+  local id, fields = entry[1], entry[2]
+  local events = 1
+  if fields and ARGV[5] ~= 'adopted' then
+    events = events_in(fields)
+  elseif not is_new then
+    events = tonumber(redis.call('HGET', KEYS[3], id) or 1)
   end
-  redis.call('HINCRBY', KEYS[3], 'read', events)
+  if is_new and events > 1 then
+    open[#open + 1] = id
+    open[#open + 1] = events
+  end
+  total = total + events
+  entries[i] = { id, fields, deliveries[id] or 1, events }
+end
+if is_new then
+  redis.call('HINCRBY', KEYS[4], 'read', total)
+  redis.call('HINCRBY', KEYS[1], 'flight:' .. KEYS[2], total)
+  if ARGV[5] ~= 'replay' then
+    redis.call('HINCRBY', KEYS[1], 'seen', #entries)
+    if redis.call('HEXISTS', KEYS[1], 'events') == 1 then redis.call('HINCRBY', KEYS[1], 'events', total) end
+  end
+  for first = 1, #open, 1000 do
+    redis.call('HSET', KEYS[3], unpack(open, first, math.min(first + 999, #open)))
+  end
 end
 return entries

@@ -1,0 +1,125 @@
+import { isBefore } from "./entry-id.ts";
+import { announcedEvents, isFrame } from "./frame.ts";
+import { deliveryLimits, type Entry } from "./port.ts";
+
+interface Stored {
+  readonly id: string;
+  readonly fields: readonly Buffer[];
+}
+
+interface Given {
+  deliveries: number;
+  readonly events: number;
+}
+
+/** How far one group is with a log. */
+export interface MemoryGroup {
+  lastDelivered: string;
+  /** What was given out and not acked. */
+  readonly pending: Map<string, Given>;
+  /** Entries that were given out, or were gone before the group began. */
+  seen: number;
+  /** Events in those that were given out; `undefined` where entries were gone before the group began. */
+  seenEvents: number | undefined;
+}
+
+/** One log of the twin in memory: what a Redis stream is to the driver. */
+export class MemoryLog {
+  readonly #countsFrames: boolean;
+  readonly #entries = new Map<string, Stored>();
+  readonly #groups = new Map<string, MemoryGroup>();
+  #added = 0;
+  #addedEvents = 0;
+
+  /** `countsFrames`: an entry counts for the events that it says it holds; else each counts as one. */
+  constructor(countsFrames: boolean) {
+    this.#countsFrames = countsFrames;
+  }
+
+  get ids(): readonly string[] {
+    return [...this.#entries.keys()];
+  }
+
+  fieldsOf(id: string): readonly Buffer[] | undefined {
+    return this.#entries.get(id)?.fields;
+  }
+
+  add(id: string, fields: readonly Buffer[]): void {
+    this.#entries.set(id, { id, fields });
+    this.#added++;
+    this.#addedEvents += this.#eventsIn(fields);
+  }
+
+  remove(ids: readonly string[]): void {
+    for (const id of ids) this.#entries.delete(id);
+  }
+
+  group(name: string): MemoryGroup | undefined {
+    return this.#groups.get(name);
+  }
+
+  /** Returns how many events it had been given and had not settled. */
+  removeGroup(name: string): number {
+    const given = [...(this.#groups.get(name)?.pending.values() ?? [])];
+    this.#groups.delete(name);
+    return given.reduce((sum, { events }) => sum + events, 0);
+  }
+
+  begin(name: string, floor: string): MemoryGroup {
+    const seen = this.#added - this.#after(floor).length;
+    const group: MemoryGroup = { lastDelivered: floor, pending: new Map(), seen, seenEvents: seen === 0 ? 0 : undefined };
+    this.#groups.set(name, group);
+    return group;
+  }
+
+  readNew(group: MemoryGroup, count: number): readonly Entry[] {
+    const entries = this.#after(group.lastDelivered)
+      .slice(0, count)
+      .map((id) => this.#give(group, id));
+    group.lastDelivered = entries.at(-1)?.id ?? group.lastDelivered;
+    group.seen += entries.length;
+    if (group.seenEvents !== undefined) group.seenEvents += entries.reduce((sum, { events }) => sum + events, 0);
+    return entries;
+  }
+
+  readPending(group: MemoryGroup, { after, count }: { readonly after: string; readonly count: number }): readonly Entry[] {
+    const ids = inOrder([...group.pending.keys()]).filter((id) => isBefore(after, id));
+    const isAlone = (id: string) => (group.pending.get(id)?.deliveries ?? 0) + 1 >= deliveryLimits.alone;
+    const first = ids.findIndex(isAlone);
+    const together = first === -1 ? count : Math.min(count, Math.max(first, 1));
+    return ids.slice(0, together).map((id) => this.#give(group, id));
+  }
+
+  lag(group: MemoryGroup | undefined): number {
+    return this.#after(group?.lastDelivered ?? "0-0").length;
+  }
+
+  oldest(group: MemoryGroup | undefined): string | undefined {
+    return inOrder([...(group?.pending.keys() ?? [])])[0] ?? this.#after(group?.lastDelivered ?? "0-0")[0];
+  }
+
+  lost(group: MemoryGroup | undefined): { readonly entries: number; readonly events: number } {
+    if (!group) return { entries: 0, events: 0 };
+    const entries = this.#added - group.seen - this.lag(group);
+    const isExact = this.lag(group) === 0 && group.seenEvents !== undefined;
+    return { entries, events: isExact ? this.#addedEvents - (group.seenEvents as number) : entries };
+  }
+
+  #give(group: MemoryGroup, id: string): Entry {
+    const fields = this.fieldsOf(id);
+    const given = group.pending.get(id) ?? { deliveries: 0, events: this.#eventsIn(fields) };
+    given.deliveries++;
+    group.pending.set(id, given);
+    return { id, fields, ...given };
+  }
+
+  #eventsIn(fields: readonly Buffer[] | undefined): number {
+    return this.#countsFrames && fields && isFrame(fields) ? announcedEvents(fields[9]) : 1;
+  }
+
+  #after(position: string): readonly string[] {
+    return this.ids.filter((id) => isBefore(position, id));
+  }
+}
+
+const inOrder = (ids: readonly string[]): readonly string[] => [...ids].sort((a, b) => (isBefore(a, b) ? -1 : 1));

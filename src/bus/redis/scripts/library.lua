@@ -1,0 +1,56 @@
+-- What several scripts share. scripts.ts puts it in front of each of them.
+--
+-- The lease of a group is a hash: who owns it (owner, until, epoch), and where its group is with the log:
+--   floor        everything up to this entry is settled: where the group begins again when somebody removes it
+--   seen         entries that were given out, or were gone before the group began
+--   events       events in the entries that were given out of its own log; absent where entries were gone before the group began
+--   stolen       a former owner has read after it lost the lease: entries are pending that the present one has not seen
+--   flight:<log> events given out and not settled, for each log (its own and the replay log)
+--   out, out:<log>  incarnation and number of the last derived frame, for each log that it is for
+
+local function holds(lease, owner, epoch)
+  local known = redis.call('HMGET', lease, 'owner', 'epoch')
+  return known[1] == owner and known[2] == epoch
+end
+
+-- The number of events that an entry says it holds: frame.ts counts by the same rule.
+local function events_in(fields)
+  if fields and fields[1] == 'v' and fields[9] == 'n' then
+    return tonumber(string.match(fields[10], '^[1-9]%d?%d?$') or 1)
+  end
+  return 1
+end
+
+-- The fields of XINFO as a table.
+local function named(flat)
+  local fields = {}
+  for i = 1, #flat, 2 do fields[flat[i]] = flat[i + 1] end
+  return fields
+end
+
+local function group_of(log, name)
+  for _, flat in ipairs(redis.call('XINFO', 'GROUPS', log)) do
+    local group = named(flat)
+    if group['name'] == name then return group end
+  end
+end
+
+-- Makes the group, unless it is there. A new one begins at the first entry, never at '$': what was sent before the pipeline's
+-- first start is read too. One that somebody removed begins again behind what is settled, and what it was given counts as unread.
+local function begin(lease, log, open, ledger, group, is_main)
+  local floor = is_main and redis.call('HGET', lease, 'floor')
+  local made = redis.pcall('XGROUP', 'CREATE', log, group, floor or '0-0', 'MKSTREAM')
+  if made.err then return made end
+  local flight = tonumber(redis.call('HGET', lease, 'flight:' .. log) or '0')
+  if flight > 0 then redis.call('HINCRBY', ledger, 'read', -flight) end
+  redis.call('HDEL', lease, 'flight:' .. log)
+  redis.call('DEL', open)
+  if is_main then
+    local behind = group_of(log, group)['lag'] or redis.call('XLEN', log)
+    local added = named(redis.call('XINFO', 'STREAM', log))['entries-added']
+    redis.call('HSET', lease, 'floor', floor or '0-0', 'seen', added - behind)
+    if not floor and added == behind then redis.call('HSET', lease, 'events', 0) end
+    if redis.call('HEXISTS', lease, 'events') == 1 then redis.call('HINCRBY', lease, 'events', -flight) end
+  end
+  return made
+end

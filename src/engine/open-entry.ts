@@ -1,0 +1,40 @@
+import type { Envelopes } from "../bus/envelope.ts";
+import { EntryFields } from "../bus/fields.ts";
+import { decodeFrame, isFrame } from "../bus/frame.ts";
+import { decodePlainEntry } from "../bus/plain-entry.ts";
+import type { DeadLetterDraft, Entry } from "../bus/port.ts";
+import { messageOf } from "../core/errors.ts";
+import { uuidOf } from "../core/hash.ts";
+
+export type Opened =
+  | {
+      readonly kind: "opened";
+      readonly envelopes: Envelopes;
+      /** The entry holds one event and nothing else. */
+      readonly alone: boolean;
+      /** Decodes it once more. */
+      readonly decode: () => Envelopes;
+    }
+  | { readonly kind: "refused"; readonly letter: Omit<DeadLetterDraft, "entry" | "index" | "original"> };
+
+/** Decodes an entry of the Redis stream `log`: a frame, or one event that another program wrote. */
+export function openEntry(log: string, { id, fields }: Entry): Opened {
+  const refuse = (letter: { reason: string; error: string; type?: string; id?: string }): Opened => {
+    const { reason, error, type = "", id: eventId = uuidOf(`${log}\n${id}`) } = letter;
+    return { kind: "refused", letter: { stage: "decode", reason, error, type, eventId } };
+  };
+  if (!fields) return refuse({ reason: "trimmed", error: "the entry was removed from the stream before it was acked" });
+  const named = new EntryFields(fields);
+  if (!isFrame(fields)) {
+    const plain = decodePlainEntry(log, id, named);
+    if (plain.kind === "refused") return refuse(plain);
+    // One event is as small as its fields.
+    const envelopes = [plain.envelope];
+    return { kind: "opened", envelopes, alone: true, decode: () => envelopes };
+  }
+  try {
+    return { kind: "opened", envelopes: decodeFrame(named), alone: false, decode: () => decodeFrame(named) };
+  } catch (error) {
+    return refuse({ reason: "undecodable", error: messageOf(error) });
+  }
+}

@@ -1,0 +1,75 @@
+import { type Envelope, envelopeJson } from "../bus/envelope.ts";
+import { encodeFrame, frameLimits, maxEventBytes } from "../bus/frame.ts";
+import { type Partition, partitionIndex, partitionsOf } from "../bus/partition.ts";
+import type { DerivedFrame } from "../bus/port.ts";
+import { ConfigError, messageOf } from "../core/errors.ts";
+import { type PipelinePlan, type StreamPlan, sinksOf } from "../plan/plan.ts";
+import type { Rejected } from "../sinks/port.ts";
+import { compileAdmission, isRefusal } from "../stages/admit.ts";
+
+/** Packs derived events into frames for the partitions of their keys, and refuses those that their stream does not take. */
+export type PackDerived = (
+  destination: string,
+  envelopes: readonly Envelope[],
+  now: number,
+) => { readonly frames: readonly DerivedFrame[]; readonly rejected: readonly Rejected[] };
+
+interface Open {
+  envelopes: Envelope[];
+  bytes: number;
+}
+
+/** The frames go into the commit that settles what the events were made of: so each is there once, whatever dies. */
+export function compilePacking(pipeline: PipelinePlan): PackDerived {
+  const streams = new Map(
+    Object.entries(sinksOf(pipeline)).flatMap(([name, sink]) =>
+      sink.kind === "stream" ? [[name, open(sink.stream)] as const] : [],
+    ),
+  );
+
+  return (destination, envelopes, now) => {
+    const stream = streams.get(destination);
+    if (!stream) throw new Error(`no stream '${destination}'`);
+    const { partitions, admit } = stream;
+    const frames: DerivedFrame[] = [];
+    const rejected: Rejected[] = [];
+    const byPartition = new Map<Partition, Open>();
+    for (const [row, envelope] of envelopes.entries()) {
+      const taken = takes(envelope);
+      if (taken.kind === "refused") {
+        rejected.push({ row, reason: taken.reason });
+        continue;
+      }
+      const to = partitions[partitionIndex(taken.key, partitions.length)] as Partition;
+      const frame = byPartition.get(to) ?? { envelopes: [], bytes: 0 };
+      byPartition.set(to, frame);
+      if (frame.envelopes.length >= frameLimits.maxEvents || frame.bytes + taken.bytes > frameLimits.maxBytes) seal(to, frame);
+      frame.envelopes.push(envelope);
+      frame.bytes += taken.bytes;
+    }
+    for (const [to, frame] of byPartition) seal(to, frame);
+    return { frames, rejected };
+
+    function seal(to: Partition, frame: Open): void {
+      if (frame.envelopes.length > 0) frames.push({ to, frame: encodeFrame(frame.envelopes) });
+      frame.envelopes = [];
+      frame.bytes = 0;
+    }
+
+    function takes(envelope: Envelope) {
+      try {
+        const event = admit(envelope, now);
+        if (isRefusal(event)) return { kind: "refused", reason: `${event.reason}: ${event.error}` } as const;
+        const bytes = Buffer.byteLength(envelopeJson(envelope));
+        if (bytes > maxEventBytes)
+          return { kind: "refused", reason: `the event measures more than ${maxEventBytes} bytes` } as const;
+        return { kind: "taken", key: event.key, bytes } as const;
+      } catch (error) {
+        if (error instanceof ConfigError) throw error;
+        return { kind: "refused", reason: messageOf(error) } as const;
+      }
+    }
+  };
+}
+
+const open = (stream: StreamPlan) => ({ partitions: partitionsOf(stream), admit: compileAdmission(stream) });

@@ -1,0 +1,40 @@
+/** Events that wait at once, above which the next ones wait too. */
+const maxParked = 1_000;
+
+/**
+ * The keys whose events wait for a stage. Later events of such a key wait behind them, so order per key is kept; other keys go on.
+ * What is refused once (the pipeline stops, or the lease is gone) is refused to all behind it.
+ */
+export class Parking {
+  readonly #tails = new Map<string, Promise<void>>();
+  #parked = 0;
+  #wake = () => {};
+
+  has(key: string): boolean {
+    return this.#tails.size > 0 && this.#tails.has(key);
+  }
+
+  /** Runs `work` once everything that was parked under the key is through. */
+  add(key: string, work: () => void | Promise<void>): Promise<void> {
+    this.#parked++;
+    const tail = (this.#tails.get(key) ?? Promise.resolve()).then(work);
+    this.#tails.set(key, tail);
+    const leave = () => {
+      this.#parked--;
+      if (this.#tails.get(key) === tail) this.#tails.delete(key);
+      this.#wake();
+    };
+    tail.then(leave, leave);
+    return tail;
+  }
+
+  /** Resolves when there is room for more. */
+  async room(signal: AbortSignal): Promise<void> {
+    while (this.#parked >= maxParked && !signal.aborted) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+        signal.addEventListener("abort", () => resolve(), { once: true });
+      });
+    }
+  }
+}

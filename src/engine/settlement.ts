@@ -1,0 +1,177 @@
+import { setImmediate } from "node:timers";
+import type { Bus, DerivedFrame, Fence } from "../bus/port.ts";
+import { backoffMs } from "../core/backoff.ts";
+import type { Clock } from "../core/clock.ts";
+import { messageOf, RetryableError } from "../core/errors.ts";
+import type { Logger } from "../core/log.ts";
+import type { Sink } from "../sinks/port.ts";
+import type { KeyedState } from "../state/keyed-state.ts";
+import type { Chunk } from "./chunk.ts";
+import type { Filled } from "./fill.ts";
+import type { Gauge } from "./gauge.ts";
+import type { PackDerived } from "./outbox.ts";
+import type { Relay } from "./relay.ts";
+
+export interface SettlementDeps {
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly sinks: ReadonlyMap<string, Sink>;
+  readonly pack: PackDerived;
+  readonly inOrder: boolean;
+  readonly gauge: Gauge;
+}
+
+/** What was read, on its way to its commit. */
+export interface Settlement {
+  /** Writes what is ready, and commits when every event has ended and every sink has confirmed. */
+  add(fence: Fence, filled: Filled): void;
+  /** Resolves when nothing is under way any more, or the lease is gone. */
+  idle(): Promise<void>;
+  /** Why the pipeline has to stop. */
+  readonly failure: unknown;
+}
+
+interface Outstanding {
+  readonly last: string;
+  isSettled: boolean;
+}
+
+const retryLimits = { initialMs: 50, maxMs: 5_000 } as const;
+
+/**
+ * Settles the reads of one partition. Order of each: rows written → sinks confirm → one commit. Reads settle side by side, and
+ * commit in their order where `inOrder` asks for it. Without the lease nothing may be committed, and a sink may take for ever:
+ * the new owner reads it all again.
+ */
+export function createSettlement(
+  deps: SettlementDeps,
+  { state, relay, lost }: { readonly state: KeyedState; readonly relay: Relay; readonly lost: AbortSignal },
+): Settlement {
+  const { bus, clock, logger, sinks, pack, inOrder, gauge } = deps;
+  const underWay = new Set<Promise<void>>();
+  /** The reads of the main log, oldest first: the floor is the last of those that are settled without a gap. */
+  const outstanding: Outstanding[] = [];
+  const isLost = new Promise<void>((resolve) => {
+    if (lost.aborted) resolve();
+    else lost.addEventListener("abort", () => resolve(), { once: true });
+  });
+  let before: Promise<void> = Promise.resolve();
+  let failure: unknown;
+
+  return {
+    add(fence, filled) {
+      const { chunk } = filled;
+      const read: Outstanding = { last: chunk.entries.at(-1) as string, isSettled: false };
+      if (fence.partition.side === "main") outstanding.push(read);
+      gauge.add(chunk.events);
+      const settled = settle(fence, filled, read)
+        .catch((error) => {
+          // A stop or a lost lease ends what waits; it is left to the next owner.
+          if (!isAbort(error)) failure ??= error;
+        })
+        .finally(() => {
+          gauge.remove(chunk.events);
+          underWay.delete(settled);
+        });
+      before = settled;
+      underWay.add(settled);
+    },
+    async idle() {
+      await Promise.race([Promise.all(underWay), isLost]);
+    },
+    get failure() {
+      return failure;
+    },
+  };
+
+  async function settle(fence: Fence, { chunk, late }: Filled, read: Outstanding): Promise<void> {
+    const earlier = before;
+    const writes = [write(chunk)];
+    await lateOnes(late, () => writes.push(write(chunk)));
+    await Promise.all(writes);
+    const derived = packAll(chunk);
+    if (inOrder) await earlier;
+    if (failure !== undefined) return;
+    await commit(fence, { chunk, derived, read });
+  }
+
+  /** Resolves when all late events have ended; `ready` is called for those that have, some at a time. */
+  async function lateOnes(late: readonly Promise<void>[], ready: () => void): Promise<void> {
+    let isAsked = false;
+    const ask = () => {
+      if (isAsked) return;
+      isAsked = true;
+      setImmediate(() => {
+        isAsked = false;
+        ready();
+      });
+    };
+    for (const one of late) one.then(ask, () => {});
+    await Promise.all(late);
+    if (late.length > 0) ready();
+  }
+
+  /** Hands the rows over at once; resolves when every sink has confirmed or refused each of them. */
+  function write(chunk: Chunk): Promise<void> {
+    const writes = [...chunk.rows.take()].map(async ([name, taken]) => {
+      const sink = sinks.get(name);
+      if (!sink) throw new Error(`no sink '${name}'`);
+      const writing = sink.write(taken.rows, chunk.bytes);
+      taken.rows = [];
+      const { rejected, counts } = await writing;
+      chunk.reject(`sink:${name}`, taken.events, rejected);
+      if (counts) chunk.note(counts, `sink:${name}`);
+    });
+    const all = Promise.all(writes).then(() => {});
+    // It is awaited later: until then a failure must not count as unhandled.
+    all.catch(() => {});
+    return all;
+  }
+
+  function packAll(chunk: Chunk): readonly DerivedFrame[] {
+    return [...chunk.derived.take()].flatMap(([name, { rows, events }]) => {
+      const { frames, rejected } = pack(name, rows as never, clock.now());
+      chunk.reject(`sink:${name}`, events, rejected);
+      return frames;
+    });
+  }
+
+  /** The last entry of the reads that are settled without a gap, once this one is. */
+  function floorWith(read: Outstanding): string | undefined {
+    let floor: string | undefined;
+    for (const one of outstanding) {
+      if (!one.isSettled && one !== read) break;
+      floor = one.last;
+    }
+    return floor;
+  }
+
+  async function commit(
+    fence: Fence,
+    { chunk, derived, read }: { readonly chunk: Chunk; readonly derived: readonly DerivedFrame[]; readonly read: Outstanding },
+  ): Promise<void> {
+    const { entries, counts, deadLetters } = chunk;
+    const states = chunk.states.toJson();
+    for (let attempt = 0; !lost.aborted && failure === undefined; attempt++) {
+      try {
+        await bus.commit(fence, { entries, counts, deadLetters, states, derived, floor: floorWith(read) });
+        state.settled();
+        read.isSettled = true;
+        while (outstanding[0]?.isSettled) outstanding.shift();
+        if (derived.length > 0) relay.ring();
+        // When it was fenced, the next read says so: the new owner reads this chunk again.
+        return;
+      } catch (error) {
+        if (!(error instanceof RetryableError)) throw error;
+        logger.warn(
+          { partition: fence.partition.name, pipeline: fence.pipeline, error: messageOf(error) },
+          "committing failed, trying again",
+        );
+        await clock.sleep(backoffMs(attempt, retryLimits), lost);
+      }
+    }
+  }
+}
+
+const isAbort = (error: unknown): boolean => error instanceof Error && error.name === "AbortError";

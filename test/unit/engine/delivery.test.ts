@@ -1,0 +1,205 @@
+import { describe, expect, it } from "vitest";
+import { type Partition, partitionsOf, replayOf } from "../../../src/bus/partition.ts";
+import { deliveryLimits } from "../../../src/bus/port.ts";
+import { RetryableError } from "../../../src/core/errors.ts";
+import { pipeline } from "../../../src/dsl/pipeline.ts";
+import { clickhouse } from "../../../src/dsl/sinks.ts";
+import { interpose } from "../../support/interpose.ts";
+import { thingRow, things, thingTable } from "../../support/things.ts";
+import { envelopeOf, Workbench } from "../../support/workbench.ts";
+
+const table = thingTable("rows");
+const stream = things();
+const [partition] = partitionsOf(stream.plan) as [Partition];
+const thing = (n: number, key = `k${n % 3}`) => envelopeOf(n, "thing.happened", { key, n, orders: [] });
+const plain = (n: number) => ({ data: JSON.stringify({ ...thing(n), time: new Date(thing(n).time).toISOString() }) });
+const things10 = Array.from({ length: 10 }, (_, n) => thing(n));
+const numbers = (bench: Workbench) => bench.sink("rows").rows.map((row) => row["n"]);
+
+describe("an event that has to be tried again", () => {
+  it("holds up its key alone: other keys land, and the events behind it keep their order", async () => {
+    const bench = new Workbench();
+    let isAway = true;
+    const moody = pipeline("moody")
+      .from(stream)
+      .map("ask", (event) => {
+        if (event.data.n === 0 && isAway) throw new RetryableError("service.unreachable", "not now");
+        return event;
+      })
+      .to(clickhouse(table), thingRow);
+    await bench.send(stream.plan, things10, 1);
+    const worker = bench.start([moody]);
+    await bench.clock.until(() => numbers(bench).length === 6);
+    expect(numbers(bench)).toEqual([1, 2, 4, 5, 7, 8]);
+    await bench.clock.advance(20_000);
+    expect(await bench.audit(moody)).toMatchObject({ read: 10, balanced: true });
+    isAway = false;
+    expect(await bench.drained(moody)).toMatchObject({ read: 10, delivered: 10, balanced: true });
+    await worker.stop();
+    expect(numbers(bench).slice(6)).toEqual([0, 3, 6, 9]);
+  });
+
+  it("leaves no trace of its failed tries", async () => {
+    const bench = new Workbench();
+    let failures = 3;
+    const moody = pipeline("moody")
+      .from(stream)
+      .flatMap("twice", (event) => [event, { ...event, data: { ...event.data, n: event.data.n + 100 } }])
+      .map("ask", (event) => {
+        if (event.data.n === 104 && failures-- > 0) throw new RetryableError("service.unreachable", "not now");
+        return event;
+      })
+      .to(clickhouse(table), thingRow);
+    await bench.send(stream.plan, things10, 10);
+    const worker = bench.start([moody]);
+    expect(await bench.drained(moody)).toMatchObject({ read: 10, delivered: 10, balanced: true });
+    await worker.stop();
+    expect(numbers(bench)).toHaveLength(20);
+  });
+
+  it("is left to the next owner when the pipeline stops meanwhile", async () => {
+    const bench = new Workbench();
+    let isAway = true;
+    const moody = pipeline("moody")
+      .from(stream)
+      .map("ask", async (event) => {
+        if (event.data.n === 5 && isAway) throw new RetryableError("service.unreachable", "not now");
+        return event;
+      })
+      .to(clickhouse(table), thingRow);
+    await bench.send(stream.plan, things10, 1);
+    const worker = bench.start([moody]);
+    await bench.clock.until(async () => (await bench.audit(moody)).inFlight === 4);
+    await worker.stop();
+    expect(await bench.audit(moody)).toMatchObject({ read: 10, delivered: 6, inFlight: 4, balanced: true });
+    isAway = false;
+    const next = bench.start([moody]);
+    expect(await bench.drained(moody)).toMatchObject({ read: 10, delivered: 10, balanced: true });
+    await next.stop();
+    expect([...numbers(bench)].sort()).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  });
+});
+
+describe("an entry that ends its readers", () => {
+  /** A process that ends when it comes upon `n`: it never asks for anything again. */
+  async function lifeUntil(bench: Workbench, n: number) {
+    let isDead = false;
+    let read = 0;
+    const deadly = pipeline("deadly")
+      .from(stream)
+      .map("blow up", (event) => {
+        if (event.data.n !== n) return event;
+        isDead = true;
+        return new Promise<never>(() => {});
+      })
+      .to(clickhouse(table), thingRow);
+    bench.start([deadly], {
+      bus: interpose(bench.bus, async (call, method) => {
+        if (isDead) return new Promise(() => {});
+        const answer = await call();
+        if (method === "read") read++;
+        return isDead ? new Promise(() => {}) : answer;
+      }),
+    });
+    await bench.clock.until(async () => isDead || (await bench.isDrained(deadly)));
+    return { deadly, isDead, read };
+  }
+
+  it("is set aside after six tries, and everything else lands", async () => {
+    const bench = new Workbench();
+    await bench.send(stream.plan, things10, 1);
+    let deaths = 0;
+    for (;;) {
+      const { deadly, isDead } = await lifeUntil(bench, 4);
+      if (isDead) deaths++;
+      else {
+        expect(await bench.audit(deadly)).toMatchObject({
+          read: 10,
+          delivered: 9,
+          deadLettered: { "gave-up": 1 },
+          inFlight: 0,
+          balanced: true,
+        });
+        const [letter] = await bench.deadLetters(deadly.plan);
+        expect(letter).toMatchObject({ stage: "delivery", reason: "gave-up", eventId: thing(4).id });
+        break;
+      }
+      expect(deaths).toBeLessThanOrEqual(deliveryLimits.last);
+    }
+    expect(deaths).toBe(deliveryLimits.last);
+    expect(new Set(numbers(bench))).toEqual(new Set([0, 1, 2, 3, 5, 6, 7, 8, 9]));
+  });
+});
+
+describe("the log of what is replayed", () => {
+  const copy = pipeline("copy").from(stream).to(clickhouse(table), thingRow);
+
+  it("is read beside the main one, through the same stages and into the same ledger", async () => {
+    const bench = new Workbench();
+    const replay = replayOf(partition, "copy");
+    const worker = bench.start([copy]);
+    await bench.send(stream.plan, things10, 1);
+    await bench.drained(copy);
+    for (const n of [100, 101]) bench.bus.appendPlain(replay, plain(n));
+    await bench.send(stream.plan, [thing(200)], 1);
+    bench.bus.appendPlain(replay, { data: "not json" });
+    const audit = await bench.drained(copy);
+    await worker.stop();
+    expect(audit).toMatchObject({ read: 14, delivered: 13, deadLettered: { "not-json": 1 }, balanced: true });
+    expect([...numbers(bench)].sort((a, b) => Number(a) - Number(b))).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 100, 101, 200]);
+    expect(bench.bus.entriesOf(replay)).toEqual([]);
+  });
+
+  it("takes its turns while the main one never rests", async () => {
+    const bench = new Workbench();
+    await bench.send(
+      stream.plan,
+      Array.from({ length: 400 }, (_, n) => thing(n)),
+      1,
+    );
+    bench.bus.appendPlain(replayOf(partition, "copy"), plain(1_000));
+    const worker = bench.start([copy]);
+    await bench.drained(copy);
+    await worker.stop();
+    expect(numbers(bench).indexOf(1_000)).toBeLessThan(100);
+  });
+});
+
+describe("what an operator does to a stream", () => {
+  const copy = pipeline("copy").from(stream).to(clickhouse(table), thingRow);
+
+  it("a removed group begins again behind what is settled, and nothing is counted twice", async () => {
+    const bench = new Workbench();
+    const worker = bench.start([copy]);
+    await bench.send(stream.plan, things10, 1);
+    await bench.drained(copy);
+    bench.bus.removeGroup(partition, "copy");
+    await bench.send(stream.plan, [thing(10), thing(11)], 1);
+    const audit = await bench.drained(copy);
+    await worker.stop();
+    expect(audit).toMatchObject({ read: 12, delivered: 12, balanced: true });
+    expect(numbers(bench)).toHaveLength(12);
+  });
+
+  it("unread entries that were trimmed are told as lost", async () => {
+    const bench = new Workbench();
+    const worker = bench.start([copy]);
+    await bench.send(stream.plan, things10, 5);
+    await bench.drained(copy);
+    await worker.stop();
+    await bench.send(
+      stream.plan,
+      Array.from({ length: 40 }, (_, n) => thing(n + 10)),
+      10,
+    );
+    const unread = bench.bus.entriesOf(partition).slice(2);
+    bench.bus.removeEntries(
+      partition,
+      unread.slice(0, 3).map(({ id }) => id),
+    );
+    expect(await bench.audit(copy)).toMatchObject({ lost: 3, balanced: true });
+    const next = bench.start([copy]);
+    expect(await bench.drained(copy)).toMatchObject({ read: 20, delivered: 20, lost: 30, balanced: true });
+    await next.stop();
+  });
+});
