@@ -1,10 +1,14 @@
 import type { Result, Versions } from "./run.ts";
 import type { Outputs } from "./verify.ts";
 
+/** Dead letters of one fault that the report tells of. */
+const lettersShown = 20;
+
 /** A line of the report, for programs. */
 export function toLine({ outputs, ...result }: Result, fault: { readonly does: string; readonly expects: string }): object {
   const { deadLetters, ...counts } = outputs ?? { deadLetters: [] };
-  return { ...result, ...fault, ...counts, deadLetters: deadLetters.length };
+  const letters = deadLetters.slice(0, lettersShown).map(({ stage, reason, error, event }) => ({ stage, reason, error, event }));
+  return { ...result, ...fault, ...counts, deadLetters: letters };
 }
 
 /** Writings of events that their key's state had not been waiting for. */
