@@ -6,10 +6,10 @@ import { fileURLToPath } from "node:url";
 
 const repository = fileURLToPath(new URL("..", import.meta.url));
 
-/** A process of its own that says on its standard output, in JSON lines, that it is ready and how far it is. */
+/** A process that says on its standard output, in JSON lines, that it is ready and how far it is; or several that are measured as one. */
 export interface Child {
-  readonly pid: number;
-  /** Its first line. */
+  readonly pids: readonly number[];
+  /** The line that says so. */
   readonly ready: Readonly<Record<string, unknown>>;
   /** When that line came, on the clock of `performance.now()`. */
   readonly readyAt: number;
@@ -23,22 +23,26 @@ export interface Child {
 
 export interface ChildOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
-  /** Where its CPU profile goes when it ends. */
+  /** Where its CPU profile goes when it ends; of JavaScript files alone. */
   readonly profileDir?: string | undefined;
+  /** Which line says that it is ready. @default the first */
+  readonly isReady?: (line: Readonly<Record<string, unknown>>) => boolean;
 }
 
 /** Starts a JavaScript file of the repository, and resolves with its ready line. */
-export async function startChild(
-  file: string,
-  args: readonly string[],
-  { env = process.env, profileDir }: ChildOptions = {},
-): Promise<Child> {
+export function startChild(file: string, args: readonly string[], options: ChildOptions = {}): Promise<Child> {
+  const { profileDir } = options;
   const profiling = profileDir === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profileDir}`];
-  const child = spawn(process.execPath, [...profiling, file, ...args], {
-    cwd: repository,
-    env,
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  return startProgram(process.execPath, [...profiling, file, ...args], options);
+}
+
+/** Starts any program that writes JSON lines, and resolves with its ready line. */
+export async function startProgram(
+  command: string,
+  args: readonly string[],
+  { env = process.env, isReady = () => true }: ChildOptions = {},
+): Promise<Child> {
+  const child = spawn(command, args, { cwd: repository, env, stdio: ["ignore", "pipe", "pipe"] });
   const exit = once(child, "exit");
   let said = "";
   child.stderr.on("data", (data) => {
@@ -46,25 +50,42 @@ export async function startChild(
   });
   const hasEnded = () => child.exitCode !== null || child.signalCode !== null;
   const check = () => {
-    if (hasEnded()) throw new Error(`${[file, ...args].join(" ")} ended (${child.exitCode ?? child.signalCode}): ${said.trim()}`);
+    if (hasEnded())
+      throw new Error(`${[command, ...args].join(" ")} ended (${child.exitCode ?? child.signalCode}): ${said.trim()}`);
   };
   let latest: Record<string, unknown> = {};
   const first = new Promise<{ ready: Record<string, unknown>; readyAt: number }>((resolve, reject) => {
     createInterface({ input: child.stdout }).on("line", (line) => {
       const readyAt = performance.now();
       latest = JSON.parse(line);
-      resolve({ ready: latest, readyAt });
+      if (isReady(latest)) resolve({ ready: latest, readyAt });
     });
     exit.then(check).catch(reject);
   });
   return {
     ...(await first),
-    pid: child.pid as number,
+    pids: [child.pid as number],
     latest: () => latest,
     check,
     stop: async () => {
       if (!hasEnded()) child.kill("SIGTERM");
       await exit;
+    },
+  };
+}
+
+/** Several processes as one: ready when the last of them is. */
+export function together(children: readonly Child[]): Child {
+  const [first] = children as readonly [Child];
+  return {
+    ...first,
+    pids: children.flatMap(({ pids }) => pids),
+    readyAt: Math.max(...children.map(({ readyAt }) => readyAt)),
+    check: () => {
+      for (const child of children) child.check();
+    },
+    stop: async () => {
+      await Promise.all(children.map((child) => child.stop()));
     },
   };
 }
@@ -83,8 +104,10 @@ export async function headrace(args: readonly string[], { env = process.env }: C
 /** Ticks of the kernel's accounting a second: 100 on every Linux that Node runs on. */
 const ticks = 100;
 
-/** Seconds of processor time that a process has used so far, its own and the kernel's for it. Undefined outside of Linux. */
-export function cpuSeconds(pid: number): number | undefined {
+/** Seconds of processor time that processes have used so far, their own and the kernel's for them. Undefined outside of Linux. */
+export const cpuSeconds = (pids: readonly number[]): number | undefined => sum(pids.map(cpuSecondsOf));
+
+function cpuSecondsOf(pid: number): number | undefined {
   try {
     // The name of the program stands in brackets and may hold anything: fields are counted from behind it.
     const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
@@ -99,8 +122,13 @@ export function cpuSeconds(pid: number): number | undefined {
 /** The command line of this repository. */
 export const headraceFile = fileURLToPath(new URL("../bin/headrace.js", import.meta.url));
 
+type MemoryField = "VmRSS" | "VmHWM";
+
 /** A field of `/proc/<pid>/status` in bytes: `VmRSS`, what is resident now; `VmHWM`, the most that ever was. Undefined outside of Linux. */
-export function residentBytes(pid: number, field: "VmRSS" | "VmHWM"): number | undefined {
+export const residentBytes = (pids: readonly number[], field: MemoryField): number | undefined =>
+  sum(pids.map((pid) => residentBytesOf(pid, field)));
+
+function residentBytesOf(pid: number, field: MemoryField): number | undefined {
   try {
     const kilobytes = new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
     return kilobytes === undefined ? undefined : Number(kilobytes) * 1_024;
@@ -108,3 +136,6 @@ export function residentBytes(pid: number, field: "VmRSS" | "VmHWM"): number | u
     return undefined;
   }
 }
+
+const sum = (values: readonly (number | undefined)[]): number | undefined =>
+  values.reduce((total, value) => (total === undefined || value === undefined ? undefined : total + value), 0);

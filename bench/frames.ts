@@ -1,17 +1,23 @@
+import { fileURLToPath } from "node:url";
+import { logins64 } from "./apps/partitions-64/pipelines/index.ts";
 import { headraceFile, startChild } from "./child.ts";
 import type { Bench, Contestant } from "./measure.ts";
-import { framePartitions, publishFrames } from "./publish.ts";
+import { framePartitions, partitionPrefixes, publishFrames } from "./publish.ts";
 import type { BenchStack } from "./stack.ts";
 
 /** The pipeline that is measured. */
-const pipeline = "login-analytics";
+export const pipeline = "login-analytics";
 
-/** A worker as an operator starts it. */
-export const startWorker = ({ stack, profileDir }: Pick<Bench, "stack" | "profileDir">) =>
-  startChild(headraceFile, ["start", "--role", "worker", "--pipelines", pipeline, "--json", "--dir", stack.dir], {
-    env: stack.env,
-    profileDir,
-  });
+/** The directory of an application of the bench. */
+export const appDirectory = (name: string): string => fileURLToPath(new URL(`apps/${name}`, import.meta.url));
+
+/** A worker as an operator starts it, of the reference application or of the one in `directory`. */
+export const startWorker = ({ stack, profileDir }: Pick<Bench, "stack" | "profileDir">, directory = ".") =>
+  startChild(
+    headraceFile,
+    ["start", "--role", "worker", "--pipelines", pipeline, "--json", "--cwd", directory, "--dir", stack.dir],
+    { env: stack.env, profileDir },
+  );
 
 /** The events of some partitions that are delivered: sinks have confirmed them, and they are acked. */
 export async function delivered({ redis }: BenchStack, prefixes: readonly string[]): Promise<number> {
@@ -23,7 +29,19 @@ export async function delivered({ redis }: BenchStack, prefixes: readonly string
 export const frames: Contestant = {
   name: "frames",
   prepare: ({ events, stack }) => publishFrames(events, stack.redisUrl),
-  start: startWorker,
+  start: (bench) => startWorker(bench),
   done: ({ stack }) => delivered(stack, framePartitions),
+  makesRows: true,
+};
+
+const partitions64 = partitionPrefixes(logins64);
+
+/** The same in 64 partitions instead of 8: what more partitions cost. */
+export const framesOf64: Contestant = {
+  name: "partitions-64",
+  against: frames,
+  prepare: ({ events, stack }) => publishFrames(events, stack.redisUrl, logins64),
+  start: (bench) => startWorker(bench, appDirectory("partitions-64")),
+  done: ({ stack }) => delivered(stack, partitions64),
   makesRows: true,
 };

@@ -13,24 +13,28 @@ export interface Bench {
   readonly signal: AbortSignal;
 }
 
-/** One process that does the whole job on its own, or the part of it that a raw limit is of. */
+/** Who does the whole job on its own, or the part of it that a raw limit is of. */
 export interface Contestant {
   readonly name: string;
+  /** The contestant that it is the measure of: run along with it. */
+  readonly against?: Contestant;
   /** Puts the events where it will find them; not measured. */
   prepare(bench: Bench): Promise<void>;
   /** Resolves when it is connected and begins: the measured time starts with its ready line. */
   start(bench: Bench): Promise<Child>;
   /** How many events are done for good, acks included, as seen from outside. */
   done(bench: Bench, child: Child): Promise<number>;
+  /** What peers/send.mjs is told in the environment, for latency. @default the stream of plain entries */
+  readonly sendTo?: Readonly<Record<string, string>>;
   /** Whether the rows have to be there at the end. */
   readonly makesRows: boolean;
 }
 
 export interface Run {
   readonly eventsPerSecond: number;
-  /** The most memory that the process had. */
+  /** The most memory that it had. */
   readonly rssBytes: number | undefined;
-  /** Processor time of the process alone, for each event: it hardly changes when others use the machine too. */
+  /** Processor time of its processes alone, for each event: it hardly changes when others use the machine too. */
   readonly cpuMicrosPerEvent: number | undefined;
 }
 
@@ -47,12 +51,12 @@ export async function measureOnce(contestant: Contestant, bench: Bench): Promise
   await contestant.prepare(bench);
   await stack.quiet();
   const child = await contestant.start(bench);
-  const cpuBefore = cpuSeconds(child.pid);
+  const cpuBefore = cpuSeconds(child.pids);
   try {
     await until(events.length, child, { look: () => contestant.done(bench, child), signal: bench.signal });
     const seconds = (performance.now() - child.readyAt) / 1_000;
-    const rssBytes = residentBytes(child.pid, "VmHWM");
-    const cpu = cpuBefore === undefined ? undefined : (cpuSeconds(child.pid) ?? 0) - cpuBefore;
+    const rssBytes = residentBytes(child.pids, "VmHWM");
+    const cpu = cpuBefore === undefined ? undefined : (cpuSeconds(child.pids) ?? 0) - cpuBefore;
     if (contestant.makesRows) await verify(contestant.name, bench);
     return { eventsPerSecond: events.length / seconds, rssBytes, cpuMicrosPerEvent: cpu && (cpu * 1e6) / events.length };
   } finally {

@@ -37,7 +37,7 @@ export async function measureMemory(
   await stack.reset();
   const worker = await startWorker(bench);
   try {
-    if (residentBytes(worker.pid, "VmRSS") === undefined) return undefined;
+    if (residentBytes(worker.pids, "VmRSS") === undefined) return undefined;
     const rssByTenth: number[] = [];
     const tenth = Math.floor(events / 10);
     for (let part = 0; part < 10; part++) {
@@ -64,10 +64,10 @@ export async function measureMemory(
 }
 
 /** The most that is resident while `work` is under way. */
-async function highest({ pid }: Child, work: () => Promise<void>): Promise<number> {
+async function highest({ pids }: Child, work: () => Promise<void>): Promise<number> {
   let most = 0;
   const sample = () => {
-    most = Math.max(most, residentBytes(pid, "VmRSS") ?? 0);
+    most = Math.max(most, residentBytes(pids, "VmRSS") ?? 0);
   };
   const timer = setInterval(sample, sampleMs);
   try {

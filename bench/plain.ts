@@ -1,4 +1,4 @@
-import { delivered, startWorker } from "./frames.ts";
+import { appDirectory, delivered, startWorker } from "./frames.ts";
 import type { Contestant } from "./measure.ts";
 import { plainStream, publishPlain } from "./publish.ts";
 
@@ -6,7 +6,14 @@ import { plainStream, publishPlain } from "./publish.ts";
 export const plain: Contestant = {
   name: "plain",
   prepare: ({ events, stack }) => publishPlain(events, stack.redisUrl),
-  start: startWorker,
+  start: (bench) => startWorker(bench),
   done: ({ stack }) => delivered(stack, [`hr:{${plainStream}}`]),
   makesRows: true,
+};
+
+/** The same with a sink that does not wait for more rows. */
+export const plainLowLatency: Contestant = {
+  ...plain,
+  name: "plain-low-latency",
+  start: (bench) => startWorker(bench, appDirectory("low-latency")),
 };

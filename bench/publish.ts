@@ -1,4 +1,4 @@
-import { openProducer } from "headrace";
+import { openProducer, type Stream } from "headrace";
 import { createClient } from "redis";
 import { appLogins, logins } from "../pipelines/streams.ts";
 import type { Login } from "./data.ts";
@@ -6,18 +6,22 @@ import type { Login } from "./data.ts";
 /** The name of the Redis stream that plain entries are written to. */
 export const plainStream = appLogins.plan.layout.kind === "adopted" ? appLogins.plan.layout.redisKey : "";
 
-/** What the keys of each partition of `logins` begin with. */
-export const framePartitions: readonly string[] = Array.from(
-  { length: logins.plan.layout.kind === "partitioned" ? logins.plan.layout.partitions : 0 },
-  (_, index) => `hr:{${logins.plan.name}:${String(index).padStart(2, "0")}}`,
-);
+/** What the keys of each partition of a stream begin with. */
+export const partitionPrefixes = ({ plan }: Stream<unknown>): readonly string[] =>
+  Array.from(
+    { length: plan.layout.kind === "partitioned" ? plan.layout.partitions : 0 },
+    (_, index) => `hr:{${plan.name}:${String(index).padStart(2, "0")}}`,
+  );
+
+/** Those of `logins`. */
+export const framePartitions = partitionPrefixes(logins);
 
 /** XADDs that may be under way at once. */
 const maxUnderWay = 2_000;
 
-/** Sends logins to the stream `logins`, as an application does: through a producer, which packs them into frames. */
-export async function publishFrames(events: readonly Login[], redisUrl: string): Promise<void> {
-  const producer = await openProducer(logins, { redisUrl });
+/** Sends logins to a stream as an application does: through a producer, which packs them into frames. */
+export async function publishFrames(events: readonly Login[], redisUrl: string, stream: typeof logins = logins): Promise<void> {
+  const producer = await openProducer(stream, { redisUrl });
   for (const { id, type, time, data } of events) await producer.send({ type, time, data }, { id });
   await producer.close();
 }

@@ -5,8 +5,8 @@ import { fileURLToPath } from "node:url";
 import { loginEvents } from "../pipelines/tables.ts";
 import { startChild } from "./child.ts";
 import { rowOf } from "./data.ts";
-import { acked } from "./hand-loop.ts";
 import type { Bench, Contestant } from "./measure.ts";
+import { acked } from "./plain-rival.ts";
 import { framePartitions, publishFrames } from "./publish.ts";
 
 const path = (name: string) => fileURLToPath(new URL(name, import.meta.url));

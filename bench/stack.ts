@@ -30,6 +30,8 @@ export interface Versions {
   readonly clickhouse: string;
   readonly headrace: string;
   readonly cpus: number;
+  /** Of each peer that ran. */
+  readonly [peer: string]: string | number;
 }
 
 type RedisClient = Awaited<ReturnType<typeof connectRedis>>;

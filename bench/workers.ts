@@ -1,0 +1,43 @@
+import { fileURLToPath } from "node:url";
+import { type Child, startChild, together } from "./child.ts";
+import { delivered, pipeline } from "./frames.ts";
+import type { Bench, Contestant } from "./measure.ts";
+import { framePartitions, publishFrames } from "./publish.ts";
+
+const program = fileURLToPath(new URL("peers/free-sink-worker.mjs", import.meta.url));
+/** Longer than any run: afterwards a worker renews its lease itself. */
+const leaseMs = 600_000;
+const nameOf = (worker: number) => `worker-${worker}`;
+
+/** Workers of the reference pipeline whose sink costs nothing, with an equal share of the partitions each. */
+const workers = (count: number, against?: Contestant): Contestant => ({
+  name: `workers-${count}`,
+  ...(against !== undefined && { against }),
+  prepare: async ({ events, stack }) => {
+    await publishFrames(events, stack.redisUrl);
+    // Each finds leases that are its own already, and those of the others taken.
+    for (const [index, prefix] of framePartitions.entries()) {
+      await stack.redis.hSet(`${prefix}:lease:${pipeline}`, {
+        owner: nameOf(index % count),
+        until: Date.now() + leaseMs,
+        epoch: 0,
+      });
+    }
+  },
+  start: (bench) => startTogether(bench, count),
+  done: ({ stack }) => delivered(stack, framePartitions),
+  makesRows: false,
+});
+
+/** None begins before all are ready: time starts when they are told to. */
+async function startTogether({ stack, profileDir }: Bench, count: number): Promise<Child> {
+  const starting = Array.from({ length: count }, (_, worker) =>
+    startChild(program, [nameOf(worker), pipeline], { env: stack.env, profileDir }),
+  );
+  const all = together(await Promise.all(starting));
+  for (const pid of all.pids) process.kill(pid, "SIGUSR2");
+  return { ...all, readyAt: performance.now() };
+}
+
+export const oneWorker = workers(1);
+export const twoWorkers = workers(2, oneWorker);
