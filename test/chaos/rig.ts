@@ -12,10 +12,24 @@ import { openWorkload, type Workload } from "./workload.ts";
 export const pipelineName = "chaos";
 export const partitions = ["00", "01", "02", "03"] as const;
 export const logOf = (partition: string): string => `hr:{logins:${partition}}:s`;
-export const leaseOf = (partition: string): string => `hr:{logins:${partition}}:lease:${pipelineName}`;
+/** A stream of somebody else, which the pipeline reads as well. */
+const adoptedLog = "app:logins";
+
+interface Lane {
+  readonly log: string;
+  readonly lease: string;
+}
+
+/** Everything that has an owner. */
+export const lanes: readonly Lane[] = [
+  ...partitions.map((partition) => ({ log: logOf(partition), lease: `hr:{logins:${partition}}:lease:${pipelineName}` })),
+  { log: adoptedLog, lease: `hr:{${adoptedLog}}:lease:${pipelineName}` },
+];
 const appDirectory = fileURLToPath(new URL("./app", import.meta.url));
 /** Longer than the lease of a killed worker (10 s) and all that it left behind take. */
 const settleWithinMs = 45_000;
+/** Of what each worker said, in a report of a failure. */
+const linesShown = 12;
 
 /** A worker in a process of its own, whose ways to Redis and ClickHouse lead through proxies of its own. */
 export interface RigWorker extends Headrace {
@@ -57,6 +71,8 @@ export interface Rig {
   /** Resolves when it comes true; rejects, with these words, when it does not. */
   until(what: string, holds: () => Promise<boolean> | boolean, withinMs?: number): Promise<void>;
   stopWorkers(): Promise<void>;
+  /** The last that each worker has said, and events that did not come in their turn: what one wants to see of a failure. */
+  evidence(): Promise<readonly string[]>;
   close(): Promise<void>;
 }
 
@@ -103,7 +119,10 @@ async function assemble(
   const url = `http://127.0.0.1:${clickhouseServer.port}`;
   const sql = createClickHouse({ url, database });
   closing.push(() => sql.close());
-  const workload = openWorkload(seed, () => `redis://127.0.0.1:${producerProxy.port}`);
+  const workload = openWorkload(seed, {
+    redisUrl: () => `redis://127.0.0.1:${producerProxy.port}`,
+    addPlain: (event) => redis.xAdd(adoptedLog, "*", { data: JSON.stringify(event) }),
+  });
   closing.push(workload.close);
 
   const env = {
@@ -128,7 +147,7 @@ async function assemble(
     for (const since = Date.now(); Date.now() - since < withinMs; await sleep(15)) if (await holds()) return;
     throw new Error(`in ${withinMs / 1_000} s it did not come true that ${what}`);
   };
-  const owners = () => Promise.all(partitions.map((partition) => ownerOf(redis, partition)));
+  const owners = () => Promise.all(lanes.map(({ lease }) => ownerOf(redis, lease)));
   const rig: Rig = {
     ...{ seed, random: createRandom(`${seed}/choices`), whole, redisServer, clickhouseServer, redis, producerProxy, workload },
     ...{ env, takeoversMs, directory, note, until, owners, close },
@@ -185,11 +204,25 @@ async function assemble(
     drained: async (withinMs = settleWithinMs) => {
       let left = "nothing was looked at";
       for (const since = Date.now(); Date.now() - since < withinMs; await sleep(40)) {
-        left = (await Promise.all(partitions.map((partition) => unsettled(redis, partition)))).filter(Boolean).join("; ");
+        left = (await Promise.all(lanes.map(({ log }) => unsettled(redis, log)))).filter(Boolean).join("; ");
         if (left === "") return undefined;
       }
       return left;
     },
+    evidence: async () => [
+      ...(
+        await rig.query(
+          "SELECT user_id, n, place, pid, count() AS times FROM writings WHERE place != 'next' GROUP BY ALL ORDER BY user_id, n LIMIT 12",
+        )
+      ).map((row) => JSON.stringify(row)),
+      ...workers.flatMap(({ process: { pid }, said }) =>
+        said()
+          .trim()
+          .split("\n")
+          .slice(-linesShown)
+          .map((line) => `${pid}: ${line}`),
+      ),
+    ],
     stopWorkers: async () => void (await Promise.all(workers.map((worker) => worker.stop()))),
   };
   const bare = createClickHouse({ url });
@@ -200,14 +233,13 @@ async function assemble(
 }
 
 /** Who holds a partition; null when its lease has run out. */
-async function ownerOf(redis: RedisClient, partition: string): Promise<string | null> {
-  const [owner = null, expires] = await redis.hmGet(leaseOf(partition), ["owner", "until"]);
+async function ownerOf(redis: RedisClient, lease: string): Promise<string | null> {
+  const [owner = null, expires] = await redis.hmGet(lease, ["owner", "until"]);
   return Number(expires) > Date.now() ? owner : null;
 }
 
-/** What a group has not settled in a partition, in words; empty when there is nothing. */
-async function unsettled(redis: RedisClient, partition: string): Promise<string> {
-  const log = logOf(partition);
+/** What the group has not settled of a log, in words; empty when there is nothing. */
+async function unsettled(redis: RedisClient, log: string): Promise<string> {
   try {
     if ((await redis.exists(log)) === 0) return "";
     const group = (await redis.xInfoGroups(log)).find(({ name }) => name === pipelineName);

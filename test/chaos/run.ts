@@ -39,6 +39,8 @@ export interface Result {
   /** From the kill of an owner until living workers own every partition. */
   readonly takeoversMs: readonly number[];
   readonly notes: readonly string[];
+  /** Of a failure: what workers said last, and events out of their turn. */
+  readonly evidence: readonly string[];
   readonly seconds: number;
 }
 
@@ -102,6 +104,7 @@ async function inject(
   const notes: string[] = [];
   const failures: string[] = [];
   let outputs: Outputs | undefined;
+  let evidence: readonly string[] = [];
   let takeoversMs: readonly number[] = [];
   try {
     const rig = await openRig({
@@ -113,6 +116,7 @@ async function inject(
       const expectation: Expectation | undefined = await fault.run(rig).catch((error) => ({ faults: [messageOf(error)] }));
       outputs = await readOutputs(rig, expectation?.unsettled ?? (await rig.drained()));
       failures.push(...judge(outputs, expectation ?? {}));
+      if (failures.length > 0) evidence = await rig.evidence();
     } finally {
       await rig.close();
     }
@@ -120,7 +124,17 @@ async function inject(
     failures.push(messageOf(error));
   }
   const seconds = Math.round((performance.now() - since) / 100) / 10;
-  return { name: fault.name, seed, passed: failures.length === 0, faults: failures, outputs, takeoversMs, notes, seconds };
+  return {
+    name: fault.name,
+    seed,
+    passed: failures.length === 0,
+    faults: failures,
+    outputs,
+    takeoversMs,
+    notes,
+    evidence,
+    seconds,
+  };
 }
 
 async function versionsOf(clickhouse: BreakableService): Promise<Versions> {

@@ -22,6 +22,8 @@ export interface Workload {
   /** Sends as many, and resolves when all of them are acknowledged or refused. @param perSecond how fast; without it, at once */
   send(count: number, perSecond?: number): Promise<void>;
   sendThese(events: readonly Login[], perSecond?: number): Promise<void>;
+  /** The same, and a fifth as many as entries of their own in the adopted stream, as a program without Headrace writes them. */
+  sendMixed(count: number, perSecond: number): Promise<void>;
   /** Opens a new producer in the place of the one before, which is left as it is. */
   renew(): Promise<void>;
   /** Counts an event that was sent by other means. */
@@ -36,7 +38,13 @@ const dayMs = 86_400_000;
 const burstMs = 25;
 const closeWithinMs = 3_000;
 
-export function openWorkload(seed: string, redisUrl: () => string): Workload {
+export interface WorkloadDeps {
+  readonly redisUrl: () => string;
+  /** Adds an entry to the adopted stream; resolves when Redis has answered. */
+  readonly addPlain: (event: object) => Promise<unknown>;
+}
+
+export function openWorkload(seed: string, { redisUrl, addPlain }: WorkloadDeps): Workload {
   const random = createRandom(seed);
   const attempted = new Map<string, Login>();
   const acknowledged = new Set<string>();
@@ -49,9 +57,9 @@ export function openWorkload(seed: string, redisUrl: () => string): Workload {
     return opened;
   };
 
-  const make = (orders: Login["orders"]): Login => {
+  const make = (orders: Login["orders"], prefix = "user"): Login => {
     // What goes wrong has a user of its own: the numbers of the others must not have gaps.
-    const userId = orders === "obey" ? `user-${random.int(1, users)}` : `${orders}-${random.hex(8)}`;
+    const userId = orders === "obey" ? `${prefix}-${random.int(1, users)}` : `${orders}-${random.hex(8)}`;
     const n = (counts.get(userId) ?? 0) + 1;
     counts.set(userId, n);
     return { id: random.uuid(), userId, n, time: timeOf(random, midnight), orders };
@@ -82,6 +90,11 @@ export function openWorkload(seed: string, redisUrl: () => string): Workload {
       }
       await Promise.all(settled);
     },
+    sendMixed: async (count, perSecond) => {
+      const framed = self.take(count);
+      const plain = Array.from({ length: Math.round(count / 5) }, () => make("obey", "plain"));
+      await Promise.all([self.sendThese(framed, perSecond), sendPlain(plain, perSecond / 5)]);
+    },
     renew: async () => void (await open()),
     tried: (event) => void attempted.set(event.id, event),
     stored: (id) => void acknowledged.add(id),
@@ -92,6 +105,20 @@ export function openWorkload(seed: string, redisUrl: () => string): Workload {
     },
   };
   return self;
+
+  async function sendPlain(events: readonly Login[], perSecond: number): Promise<void> {
+    const since = performance.now();
+    const adding: Promise<unknown>[] = [];
+    for (const [i, event] of events.entries()) {
+      const aheadMs = (1_000 * i) / perSecond - (performance.now() - since);
+      if (aheadMs > burstMs) await sleep(aheadMs);
+      const { id, userId, n, time, orders } = event;
+      attempted.set(id, event);
+      const type = "login.recorded";
+      adding.push(addPlain({ id, type, time, data: { userId, n, orders } }).then(() => acknowledged.add(id)));
+    }
+    await Promise.all(adding);
+  }
 }
 
 /** Half a day before midnight to half a day after it. */

@@ -13,7 +13,7 @@ export const clickhouseFaults: readonly Fault[] = [
     expects: `the worker waits and tries again, nothing becomes a dead letter; ${exact}`,
     run: async (rig) => {
       const worker = await rig.startWorker();
-      const sending = rig.workload.send(sized(rig, { short: 6_000, whole: 60_000 }), rate);
+      const sending = rig.workload.sendMixed(sized(rig, { short: 6_000, whole: 60_000 }), rate);
       await sleep(rig.random.int(300, 900));
       worker.clickhouse.cutOff();
       await sleep(sized(rig, { short: 8_000, whole: 60_000 }));
@@ -29,7 +29,7 @@ export const clickhouseFaults: readonly Fault[] = [
     run: async (rig) => {
       const worker = await rig.startWorker();
       for (let round = 0; round < sized(rig, { short: 2, whole: 12 }); round++) {
-        const sending = rig.workload.send(2_400, 2 * rate);
+        const sending = rig.workload.sendMixed(2_400, 2 * rate);
         await inserting(worker.clickhouse, rig.random.int(1, 3));
         await sleep(rig.random.int(0, 12));
         await rig.clickhouseServer.kill();
@@ -47,7 +47,7 @@ export const clickhouseFaults: readonly Fault[] = [
       const faults: string[] = [];
       const worker = await rig.startWorker();
       for (let round = 0; round < sized(rig, { short: 2, whole: 6 }); round++) {
-        const sending = rig.workload.send(2_400, rate);
+        const sending = rig.workload.sendMixed(2_400, rate);
         const table = round % 2 === 0 ? "landed" : "writings";
         const held = await holdInsert(worker.clickhouse, { table, turn: rig.random.int(1, 3) });
         await sending;
@@ -81,7 +81,7 @@ export const clickhouseFaults: readonly Fault[] = [
           await rig.command("TRUNCATE TABLE switch").then(resolve, reject);
         });
       });
-      await rig.workload.send(2_400, rate);
+      await rig.workload.sendMixed(2_400, rate);
       await failed;
       await rig.drained();
       const [{ wrong } = { wrong: "?" }] = await rig.query<{ wrong: string }>(

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Fault, sized } from "../fault.ts";
 import { at, holdInsert, type Point } from "../points.ts";
-import { leaseOf, partitions, type Rig, type RigWorker } from "../rig.ts";
+import { lanes, type Rig, type RigWorker } from "../rig.ts";
 
 const rate = 1_500;
 
@@ -11,7 +11,7 @@ async function killAt(rig: Rig, points: readonly Point[]): Promise<void> {
   for (let round = 0; round < sized(rig, { short: points.length, whole: Math.max(points.length, 5) }); round++) {
     const point = points[round % points.length] as Point;
     const turn = rig.random.int(1, 4);
-    const sending = rig.workload.send(2_400, rate);
+    const sending = rig.workload.sendMixed(2_400, rate);
     const worker = await rig.startWorker();
     await Promise.race([at(worker, { point, turn }, () => worker.kill()), neverCame(worker, `${point} ${turn}`)]);
     rig.note(`killed at ${point} ${turn}`);
@@ -55,7 +55,7 @@ export const workerFaults: readonly Fault[] = [
       const kills = sized(rig, { short: 4, whole: 40 });
       let owner = await rig.startWorker();
       for (let i = 0; i < kills; i++) {
-        const sending = rig.workload.send(900, rate);
+        const sending = rig.workload.sendMixed(900, rate);
         await sleep(rig.random.int(20, 700));
         await owner.kill();
         const since = performance.now();
@@ -70,7 +70,7 @@ export const workerFaults: readonly Fault[] = [
     expects: `${exact}; the one that wakes up changes nothing`,
     run: async (rig) => {
       for (let round = 0; round < sized(rig, { short: 1, whole: 4 }); round++) {
-        const sending = rig.workload.send(2_400, rate);
+        const sending = rig.workload.sendMixed(2_400, rate);
         const first = await rig.startWorker();
         const held = await holdInsert(first.clickhouse, { turn: rig.random.int(1, 4) });
         first.process.kill("SIGSTOP");
@@ -85,7 +85,7 @@ export const workerFaults: readonly Fault[] = [
         held.release();
         first.process.kill("SIGCONT");
         // It goes on where it was stopped: what it holds is written, and must not be committed.
-        await rig.workload.send(600, rate);
+        await rig.workload.sendMixed(600, rate);
         await rig.drained();
         await rig.stopWorkers();
         await rig.startWorker();
@@ -98,14 +98,14 @@ export const workerFaults: readonly Fault[] = [
     expects: `${exact}; the one that has lost its lease is fenced`,
     run: async (rig) => {
       await Promise.all([rig.startWorker(), rig.startWorker()]);
-      const sending = rig.workload.send(sized(rig, { short: 6_000, whole: 40_000 }), rate);
+      const sending = rig.workload.sendMixed(sized(rig, { short: 6_000, whole: 40_000 }), rate);
       let isOver = false;
       const over = sending.then(() => {
         isOver = true;
       });
       while (!isOver) {
         await sleep(rig.random.int(50, 250));
-        await rig.redis.hDel(leaseOf(rig.random.pick(partitions)), ["owner", "until"]);
+        await rig.redis.hDel(rig.random.pick(lanes).lease, ["owner", "until"]);
       }
       await over;
     },
@@ -144,7 +144,7 @@ export const workerFaults: readonly Fault[] = [
       const stepping = (hours: number) => ({ NODE_OPTIONS: `--import=${step}`, CHAOS_CLOCK_STEP_MS: String(hours * 3_600_000) });
       const first = await rig.startWorker(stepping(1));
       const second = await rig.startWorker(stepping(-1));
-      const sending = rig.workload.send(sized(rig, { short: 4_500, whole: 30_000 }), rate);
+      const sending = rig.workload.sendMixed(sized(rig, { short: 4_500, whole: 30_000 }), rate);
       await sleep(500);
       for (const worker of [first, second]) worker.process.kill("SIGUSR2");
       await sleep(rig.random.int(500, 1_500));

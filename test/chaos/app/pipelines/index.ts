@@ -26,6 +26,8 @@ export const loginRecorded = defineEvent(
 );
 
 export const logins = defineStream("logins", { events: [loginRecorded], partitions: 4 });
+/** The same events, one an entry, written by a program that knows nothing of Headrace. */
+const adopted = defineStream("app-logins", { events: [loginRecorded], adopt: "app:logins" });
 
 const columns = { event_id: c.uuid(), user_id: c.string(), n: c.int32(), at: c.dateTime64(3), release: c.int32() } as const;
 const columnsOf2 = { ...columns, note: c.string().default("") };
@@ -39,7 +41,7 @@ const landed = defineTable("landed", {
 
 /** One row each time that an event is written, with the place at which it came: what FINAL would hide. */
 const writings = defineTable("writings", {
-  columns: { event_id: c.uuid(), user_id: c.string(), n: c.int32(), place: c.string() },
+  columns: { event_id: c.uuid(), user_id: c.string(), n: c.int32(), place: c.string(), pid: c.int32() },
   engine: { kind: "mergeTree" },
   orderBy: ["user_id", "n"],
 });
@@ -75,7 +77,7 @@ function advance({ last, seen }: Turn, n: number): Turn {
 const sink = { timeoutMs: 3_000, retry: { initialMs: 50, maxMs: 1_000 } } as const;
 
 export const chaos = pipeline("chaos")
-  .from(logins)
+  .from(logins, adopted)
   .fold("turn", {
     key: (event) => event.data.userId,
     initial: nothingSeen,
@@ -90,7 +92,7 @@ export const chaos = pipeline("chaos")
     const row = { event_id: id, user_id: data.userId, n: data.n };
     return [
       to.landed({ ...row, at: time, release, note: release > 1 ? "of release 2" : undefined }),
-      to.writings({ ...row, place }),
+      to.writings({ ...row, place, pid: process.pid }),
     ];
   });
 
