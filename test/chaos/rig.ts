@@ -186,7 +186,7 @@ async function assemble(
     flow: (perSecond) => {
       let isOver = false;
       const flowing = (async () => {
-        while (!isOver) await workload.send(perSecond / 10, perSecond);
+        while (!isOver) await workload.sendMixed(perSecond / 10, perSecond);
       })();
       return {
         stop: () => {

@@ -2,6 +2,7 @@ import { readFileSync, rmSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { messageOf } from "../../src/core/errors.ts";
 import { silentLogger } from "../../src/core/log.ts";
 import { findProgram } from "../../src/stack/binaries/find-program.ts";
@@ -27,6 +28,9 @@ export const faults: readonly Fault[] = [
   ...producerFaults,
   ...naiveFaults,
 ];
+
+/** How long one fault may take before what it left is looked at: something waits for what never happens. */
+const limitsMs = { short: 240_000, whole: 1_500_000 } as const;
 
 /** What came of one fault. */
 export interface Result {
@@ -113,7 +117,9 @@ async function inject(
     });
     takeoversMs = rig.takeoversMs;
     try {
-      const expectation: Expectation | undefined = await fault.run(rig).catch((error) => ({ faults: [messageOf(error)] }));
+      const expectation = await Promise.race([fault.run(rig), endless(fault, whole)]).catch(
+        (error): Expectation => ({ faults: [messageOf(error)] }),
+      );
       outputs = await readOutputs(rig, expectation?.unsettled ?? (await rig.drained()));
       failures.push(...judge(outputs, expectation ?? {}));
       if (failures.length > 0) evidence = await rig.evidence();
@@ -135,6 +141,12 @@ async function inject(
     evidence,
     seconds,
   };
+}
+
+async function endless({ name }: Fault, whole: boolean): Promise<never> {
+  const limitMs = whole ? limitsMs.whole : limitsMs.short;
+  await sleep(limitMs, undefined, { ref: false });
+  throw new Error(`${name} did not come to its end within ${limitMs / 1_000} s`);
 }
 
 async function versionsOf(clickhouse: BreakableService): Promise<Versions> {

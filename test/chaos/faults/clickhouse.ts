@@ -29,12 +29,12 @@ export const clickhouseFaults: readonly Fault[] = [
     run: async (rig) => {
       const worker = await rig.startWorker();
       for (let round = 0; round < sized(rig, { short: 2, whole: 12 }); round++) {
-        const sending = rig.workload.sendMixed(2_400, 2 * rate);
+        const flow = rig.flow(rate);
         await inserting(worker.clickhouse, rig.random.int(1, 3));
         await sleep(rig.random.int(0, 12));
         await rig.clickhouseServer.kill();
         await rig.clickhouseServer.restart();
-        await sending;
+        await flow.stop();
         await rig.drained();
       }
     },
@@ -47,10 +47,10 @@ export const clickhouseFaults: readonly Fault[] = [
       const faults: string[] = [];
       const worker = await rig.startWorker();
       for (let round = 0; round < sized(rig, { short: 2, whole: 6 }); round++) {
-        const sending = rig.workload.sendMixed(2_400, rate);
+        const flow = rig.flow(rate);
         const table = round % 2 === 0 ? "landed" : "writings";
         const held = await holdInsert(worker.clickhouse, { table, turn: rig.random.int(1, 3) });
-        await sending;
+        await flow.stop();
         const left = await rig.drained();
         held.release();
         const answer = await Promise.race([held.answered, sleep(10_000, "no answer", { ref: false })]);

@@ -11,20 +11,15 @@ async function killAt(rig: Rig, points: readonly Point[]): Promise<void> {
   for (let round = 0; round < sized(rig, { short: points.length, whole: Math.max(points.length, 5) }); round++) {
     const point = points[round % points.length] as Point;
     const turn = rig.random.int(1, 4);
-    const sending = rig.workload.sendMixed(2_400, rate);
+    const flow = rig.flow(rate);
     const worker = await rig.startWorker();
-    await Promise.race([at(worker, { point, turn }, () => worker.kill()), neverCame(worker, `${point} ${turn}`)]);
+    await at(worker, { point, turn }, () => worker.kill());
     rig.note(`killed at ${point} ${turn}`);
     const since = performance.now();
     await rig.startWorker();
-    await Promise.all([sending, rig.takeover(since)]);
+    await Promise.all([flow.stop(), rig.takeover(since)]);
     if (round + 1 < sized(rig, { short: points.length, whole: 5 })) await rig.stopWorkers();
   }
-}
-
-async function neverCame(worker: RigWorker, what: string): Promise<never> {
-  await sleep(30_000, undefined, { ref: false });
-  throw new Error(`the worker never came to ${what}: ${worker.said().slice(-500)}`);
 }
 
 const exact = "all land, once, in their turn; the ledger counts each once";
@@ -70,7 +65,7 @@ export const workerFaults: readonly Fault[] = [
     expects: `${exact}; the one that wakes up changes nothing`,
     run: async (rig) => {
       for (let round = 0; round < sized(rig, { short: 1, whole: 4 }); round++) {
-        const sending = rig.workload.sendMixed(2_400, rate);
+        const flow = rig.flow(rate / 2);
         const first = await rig.startWorker();
         const held = await holdInsert(first.clickhouse, { turn: rig.random.int(1, 4) });
         first.process.kill("SIGSTOP");
@@ -80,7 +75,7 @@ export const workerFaults: readonly Fault[] = [
           (await rig.owners()).every((owner) => owner === second.instance),
         );
         rig.takeoversMs.push(Math.round(performance.now() - since));
-        await sending;
+        await flow.stop();
         await rig.drained();
         held.release();
         first.process.kill("SIGCONT");
