@@ -62,22 +62,28 @@ export function at(
   });
 }
 
-export interface HeldInsert {
-  /** Lets it go on to ClickHouse, whether or not the worker still waits for it. */
+export interface Held {
+  /** Lets it go on, whether or not the worker still waits for it. */
   release(): void;
-  /** Resolves with the status line of ClickHouse's answer to it. */
+  /** Resolves with the first line of the answer to it. */
   readonly answered: Promise<string>;
 }
 
 /** Resolves when the insert of that turn has arrived, and is being held. */
-export function holdInsert(
+export const holdInsert = (
   proxy: FaultProxy,
   { turn, table = "landed" }: { readonly turn: number; readonly table?: string },
-): Promise<HeldInsert> {
+): Promise<Held> => hold(proxy, turn, (piece) => isInsertInto(piece, table));
+
+/** The same for a question after keyed states. All that the worker asks of Redis behind it waits as well. */
+export const holdQuestion = (proxy: FaultProxy, { turn }: { readonly turn: number }): Promise<Held> =>
+  hold(proxy, turn, (piece) => piece.includes(":state:chaos\r\n") && !isCommit(piece));
+
+function hold(proxy: FaultProxy, turn: number, isIt: (piece: Buffer) => boolean): Promise<Held> {
   let left = turn;
   return new Promise((resolve) => {
     const untap = proxy.tap((piece, held, direction) => {
-      if (direction !== "upstream" || !isInsertInto(piece, table) || --left > 0) return;
+      if (direction !== "upstream" || !isIt(piece) || --left > 0) return;
       untap();
       const answered = new Promise<string>((answer) => {
         const done = proxy.tap((reply, link, way) => {

@@ -66,6 +66,8 @@ export interface Rig {
   query<Row = Readonly<Record<string, unknown>>>(sql: string): Promise<readonly Row[]>;
   command(sql: string): Promise<void>;
   owners(): Promise<readonly (string | null)[]>;
+  /** Whether every log has entries that were given out and are not settled. */
+  isPendingEverywhere(): Promise<boolean>;
   /** Resolves with undefined when all that is in the streams is read and settled, else with what is not. */
   drained(withinMs?: number): Promise<string | undefined>;
   /** Resolves when it comes true; rejects, with these words, when it does not. */
@@ -194,6 +196,10 @@ async function assemble(
           return flowing;
         },
       };
+    },
+    isPendingEverywhere: async () => {
+      const groups = await Promise.all(lanes.map(({ log }) => redis.xInfoGroups(log).catch(() => [])));
+      return groups.every((found) => found.some(({ name, pending }) => name === pipelineName && Number(pending) > 0));
     },
     verb: (...args) => tryHeadrace(["--cwd", appDirectory, ...args], { env }),
     migrate: async (more = {}) => {
