@@ -7,13 +7,14 @@ const rooms = {
   "stages": ["plan", "core"],
   "bus": ["plan", "core"],
   "state": ["plan", "core", "bus"],
+  "limit": ["plan", "core", "bus"],
   "sinks": ["plan", "core", "bus"],
-  "engine": ["stages", "plan", "core", "bus", "state", "sinks"],
+  "engine": ["stages", "plan", "core", "bus", "state", "limit", "sinks", "registry/port.ts"],
   "registry": ["plan", "core", "bus"],
   "collector": ["plan", "core", "bus", "registry"],
   "console": ["plan", "core", "bus", "registry"],
   "stack": ["core"],
-  "testing": ["dsl", "engine", "stages", "plan", "core", "bus", "state", "sinks"],
+  "testing": ["dsl", "engine", "stages", "plan", "core", "bus", "state", "limit", "sinks"],
 };
 
 // What a room may know of another as types alone: a type ties nothing together when the program runs.
@@ -23,7 +24,7 @@ const types = {
 };
 
 /** Drivers open connections: they are joined in the composition roots (cli/, and openProducer for other programs), and imported nowhere else. */
-const drivers = ["bus/redis", "state/redis", "sinks/clickhouse", "sinks/temporal"];
+const drivers = ["bus/redis", "state/redis", "limit/redis", "registry/redis", "sinks/clickhouse", "sinks/temporal"];
 
 const ours = "^(src|pipelines|workflows|activities)/";
 const paths = (names) => names.map((name) => (name.endsWith(".ts") ? `^src/${name.replaceAll(".", "\\.")}$` : `^src/${name}/`));

@@ -54,6 +54,10 @@ export class MemoryLog {
     for (const id of ids) this.#entries.delete(id);
   }
 
+  get groups(): ReadonlyMap<string, MemoryGroup> {
+    return this.#groups;
+  }
+
   group(name: string): MemoryGroup | undefined {
     return this.#groups.get(name);
   }
@@ -114,12 +118,16 @@ export class MemoryLog {
   }
 
   #eventsIn(fields: readonly Buffer[] | undefined): number {
-    return this.#countsFrames && fields && isFrame(fields) ? announcedEvents(fields[9]) : 1;
+    return this.#countsFrames ? eventsIn(fields) : 1;
   }
 
   #after(position: string): readonly string[] {
     return this.ids.filter((id) => isBefore(position, id));
   }
 }
+
+/** How many events an entry says it holds. */
+export const eventsIn = (fields: readonly Buffer[] | undefined): number =>
+  fields && isFrame(fields) ? announcedEvents(fields[9]) : 1;
 
 const inOrder = (ids: readonly string[]): readonly string[] => [...ids].sort((a, b) => (isBefore(a, b) ? -1 : 1));

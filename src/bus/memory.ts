@@ -1,7 +1,9 @@
 import type { Clock } from "../core/clock.ts";
 import { isBefore } from "./entry-id.ts";
-import { type MemoryGroup, MemoryLog } from "./memory-log.ts";
-import { keys, outboxProducer, type Partition, replayOf } from "./partition.ts";
+import { eventsIn, type MemoryGroup, MemoryLog } from "./memory-log.ts";
+import { copiedFields, replayedFields } from "./memory-replays.ts";
+import { trimLog } from "./memory-trim.ts";
+import { keys, outboxPrefix, outboxProducer, type Partition, replayOf } from "./partition.ts";
 import type {
   Acquired,
   Appended,
@@ -14,8 +16,11 @@ import type {
   OutboxEntry,
   ReadRequest,
   ReadResult,
+  Trimmed,
+  TrimRequest,
   Watch,
 } from "./port.ts";
+import type { LetterKey, LetterMoved, Reread, RereadRequest } from "./replays.ts";
 
 interface Lease {
   owner: string | undefined;
@@ -41,7 +46,7 @@ export class MemoryBus implements Bus {
   readonly #clock: Clock;
   readonly #logs = new Map<string, MemoryLog>();
   readonly #books = new Map<string, Books>();
-  readonly #producers = new Map<string, { incarnation: number; sequence: number }>();
+  readonly #producers = new Map<string, { incarnation: number; sequence: number; at: number }>();
   readonly #deadLetters = new Map<string, DeadLetter[]>();
   readonly #leases = new Map<string, Lease>();
   readonly #listeners = new Set<() => void>();
@@ -105,7 +110,7 @@ export class MemoryBus implements Bus {
     if (entries.length > 0 && acked === 0) return "committed";
     if (floor !== undefined) books.floor = floor;
     for (const [counter, count] of Object.entries(counts)) increase(books.counts, counter, count);
-    const letters = getOrMake(this.#deadLetters, keys.deadLetters(partition), () => []);
+    const letters = this.#lettersOf(partition);
     for (const draft of deadLetters) {
       const fields = draft.original === undefined ? namedFields(log.fieldsOf(draft.entry)) : [];
       const at = new Date(this.#clock.now()).toISOString();
@@ -138,7 +143,7 @@ export class MemoryBus implements Bus {
     const { producer, incarnation, sequence, count, codec, minTime, maxTime, checksum, body } = frame;
     const name = `${keys.producers(partition)}\n${producer}`;
     const known = this.#producers.get(name);
-    if (known && incarnation < known.incarnation) return { kind: "duplicate" };
+    if (known && incarnation < known.incarnation) return { kind: "superseded", incarnation: known.incarnation };
     const last = known && known.incarnation === incarnation ? known.sequence : -1;
     if (sequence <= last) return { kind: "duplicate" };
     if (sequence > last + 1) return { kind: "gap", last };
@@ -154,20 +159,19 @@ export class MemoryBus implements Bus {
       h: checksum,
     };
     const entry = this.appendPlain(partition, { ...fields, d: body });
-    this.#producers.set(name, { incarnation, sequence });
+    this.#producers.set(name, { incarnation, sequence, at: this.#clock.now() });
     return { kind: "stored", entry };
   }
 
+  async checkDurability(): Promise<void> {}
+
   /** What another program's XADD does. */
   appendPlain(partition: Partition, fields: Readonly<Record<string, string | number | Buffer>>): string {
-    const id = this.#nextId();
     const flat = Object.entries(fields).flatMap(([name, value]) => [
       Buffer.from(name),
       Buffer.isBuffer(value) ? value : Buffer.from(String(value)),
     ]);
-    this.#log(partition).add(id, flat);
-    for (const listener of this.#listeners) listener();
-    return id;
+    return this.#add(partition, flat);
   }
 
   /** What an XRANGE over the whole log does. */
@@ -185,6 +189,20 @@ export class MemoryBus implements Bus {
   removeGroup(partition: Partition, pipeline: string): void {
     const flight = this.#log(partition).removeGroup(pipeline);
     increase(this.#booksOf(partition, pipeline).counts, "read", -flight);
+  }
+
+  async trim(partition: Partition, request: TrimRequest): Promise<Trimmed> {
+    return trimLog(this.#log(partition), request, this.#clock.now());
+  }
+
+  async forgetProducers(partition: Partition, silentMs: number): Promise<number> {
+    const prefix = `${keys.producers(partition)}\n`;
+    const silent = [...this.#producers].filter(
+      ([name, { at }]) =>
+        name.startsWith(prefix) && !name.startsWith(outboxPrefix, prefix.length) && this.#clock.now() - at > silentMs,
+    );
+    for (const [name] of silent) this.#producers.delete(name);
+    return silent.length;
   }
 
   async wait(watches: readonly Watch[], timeoutMs: number, signal: AbortSignal): Promise<void> {
@@ -214,13 +232,49 @@ export class MemoryBus implements Bus {
       pendingEvents: given.reduce((sum, { events }) => sum + events, 0),
       lagEntries: logs.reduce((sum, { log, group }) => sum + log.lag(group), 0),
       oldest: oldest.length === 0 ? undefined : Math.min(...oldest.map((id) => Number(id.split("-")[0]))),
+      lastDelivered: this.#log(partition).group(pipeline)?.lastDelivered ?? "0-0",
       counts: Object.fromEntries(this.#booksOf(partition, pipeline).counts),
       lost: this.#log(partition).lost(this.#log(partition).group(pipeline)),
     };
   }
 
   async *deadLetters(partition: Partition): AsyncIterable<DeadLetter> {
-    yield* this.#deadLetters.get(keys.deadLetters(partition)) ?? [];
+    yield* [...this.#lettersOf(partition)];
+  }
+
+  async replayDeadLetter(partition: Partition, { id, pipeline }: LetterKey): Promise<LetterMoved> {
+    const letter = this.#lettersOf(partition).find((one) => one.id === id);
+    if (!letter) return { kind: "gone" };
+    const fields = replayedFields(partition.log, letter);
+    if (!fields) return { kind: "empty" };
+    this.#add(replayOf(partition, pipeline), fields);
+    this.#removeLetter(partition, letter);
+    increase(this.#booksOf(partition, pipeline).counts, "replayed", eventsIn(fields));
+    return { kind: "moved", events: eventsIn(fields) };
+  }
+
+  async discardDeadLetter(partition: Partition, { id, pipeline }: LetterKey): Promise<"discarded" | "gone"> {
+    const letter = this.#lettersOf(partition).find((one) => one.id === id);
+    if (!letter) return "gone";
+    this.#removeLetter(partition, letter);
+    increase(this.#booksOf(partition, pipeline).counts, "discarded", eventsIn(replayedFields(partition.log, letter)));
+    return "discarded";
+  }
+
+  async reread(partition: Partition, pipeline: string, { from, until, count, dryRun }: RereadRequest): Promise<Reread> {
+    const log = this.#log(partition);
+    const fits = (id: string) => !isBefore(until, id) && (isBefore(from.id, id) || (from.inclusive && id === from.id));
+    const page = log.ids.filter(fits).slice(0, count);
+    const events = page.reduce((sum, id) => sum + eventsIn(log.fieldsOf(id)), 0);
+    if (!dryRun && page.length > 0) {
+      for (const id of page) this.#add(replayOf(partition, pipeline), copiedFields(partition.log, id, log.fieldsOf(id)));
+      increase(this.#booksOf(partition, pipeline).counts, "reread", events);
+    }
+    return { entries: page.length, events, last: page.at(-1) };
+  }
+
+  async replayBacklog(partition: Partition, pipeline: string): Promise<number> {
+    return this.#log(replayOf(partition, pipeline)).ids.length;
   }
 
   async close(): Promise<void> {}
@@ -228,6 +282,22 @@ export class MemoryBus implements Bus {
   #holds({ partition, pipeline, owner, epoch }: Fence): boolean {
     const lease = this.#lease(partition, pipeline);
     return lease.owner === owner && lease.epoch === epoch;
+  }
+
+  #add(partition: Partition, fields: readonly Buffer[]): string {
+    const id = this.#nextId();
+    this.#log(partition).add(id, fields);
+    for (const listener of this.#listeners) listener();
+    return id;
+  }
+
+  #lettersOf(partition: Partition): DeadLetter[] {
+    return getOrMake(this.#deadLetters, keys.deadLetters(partition), () => []);
+  }
+
+  #removeLetter(partition: Partition, letter: DeadLetter): void {
+    const letters = this.#lettersOf(partition);
+    letters.splice(letters.indexOf(letter), 1);
   }
 
   #lease(partition: Partition, pipeline: string): Lease {

@@ -73,5 +73,8 @@ function slotTag(key: string): string {
   return tagged ? `{${tagged[1]}}:${key}` : `{${key}}`;
 }
 
+/** What the names of outboxes begin with: they are the producers that are never forgotten. */
+export const outboxPrefix = "outbox/";
+
 /** The name under which an outbox stores its frames. */
-export const outboxProducer = (partition: Partition, pipeline: string): string => `${pipeline}/${partition.name}`;
+export const outboxProducer = (partition: Partition, pipeline: string): string => `${outboxPrefix}${pipeline}/${partition.name}`;

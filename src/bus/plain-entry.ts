@@ -5,10 +5,11 @@
  * An event without an id gets one from the name of the stream and the id of the entry: reading it again gives the same one.
  * An event without a time happened when its entry was stored.
  */
-import { eventId, uuidOf } from "../core/hash.ts";
+import { eventId } from "../core/hash.ts";
 import type { Envelope } from "./envelope.ts";
 import type { Fields } from "./fields.ts";
 import { maxEventBytes } from "./frame.ts";
+import { idOfEntry, originOf } from "./origin.ts";
 
 /** How deep brackets may nest in an event. Deeper text is an attack on parsers, not a fact. */
 const maxDepth = 64;
@@ -17,25 +18,26 @@ export type PlainResult =
   | { readonly kind: "event"; readonly envelope: Envelope }
   | { readonly kind: "refused"; readonly reason: string; readonly error: string; readonly type: string; readonly id: string };
 
-/** Decodes a plain entry of the Redis stream `log`. */
+/** Decodes a plain entry of the Redis stream `log`. A copy in a replay log is the event that its origin was. */
 export function decodePlainEntry(log: string, entryId: string, fields: Fields): PlainResult {
+  const origin = originOf(log, entryId, fields);
   const refuse = (reason: string, error: string, of: { readonly type?: unknown; readonly id?: string } = {}): PlainResult => ({
     kind: "refused",
     reason,
     error,
     type: typeof of.type === "string" ? of.type.slice(0, 128) : "",
-    id: of.id ?? uuidOf(`${log}\n${entryId}`),
+    id: of.id ?? idOfEntry(origin),
   });
 
   const bytes = fields.get("data");
   if (!bytes)
     return refuse("no-data-field", `the entry has no field 'data'; it has: ${[...fields.keys()].slice(0, 10).join(", ")}`);
   if (bytes.length === 0) return refuse("empty", "the field 'data' is empty");
-  if (bytes.length > maxEventBytes)
+  if (bytes.length > maxEventBytes && !origin.framed)
     return refuse("too-large", `the event measures ${bytes.length} bytes; ${maxEventBytes} are the limit`);
   const text = decodeUtf8(bytes);
   if (text === undefined) return refuse("not-utf8", "the field 'data' is not UTF-8 text");
-  if (isTooDeep(text)) return refuse("too-deep", `the JSON nests deeper than ${maxDepth} levels`);
+  if (!origin.framed && isTooDeep(text)) return refuse("too-deep", `the JSON nests deeper than ${maxDepth} levels`);
   let parsed: unknown;
   try {
     parsed = JSON.parse(text);
@@ -51,9 +53,9 @@ export function decodePlainEntry(log: string, entryId: string, fields: Fields): 
   if (givenId !== undefined && (typeof givenId !== "string" || givenId === "" || givenId.length > 128)) {
     return refuse("bad-id", "the event's id is not a string of 1 to 128 characters", { type });
   }
-  const id = givenId === undefined ? uuidOf(`${log}\n${entryId}`) : eventId(givenId);
+  const id = givenId === undefined ? idOfEntry(origin) : eventId(givenId);
   if (typeof type !== "string" || type === "") return refuse("no-type", "the event has no type", { id });
-  const at = time === undefined ? Number(entryId.split("-")[0]) : parseTime(time);
+  const at = time === undefined ? Number(origin.entry.split("-")[0]) : parseTime(time);
   if (at === undefined)
     return refuse("bad-time", `the event's time is not an RFC 3339 time: ${JSON.stringify(time)?.slice(0, 60)}`, { type, id });
   return {

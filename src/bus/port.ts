@@ -1,4 +1,6 @@
+import type { RetentionPlan } from "../plan/plan.ts";
 import type { Partition } from "./partition.ts";
+import type { Replays } from "./replays.ts";
 
 /** The one consumer of every group: a partition has one owner at a time, so recovery is "read my pending entries from 0". */
 export const consumerName = "owner";
@@ -120,7 +122,18 @@ export type Appended =
   /** This frame was stored before. */
   | { readonly kind: "duplicate" }
   /** Frames between the last stored one and this one are missing: send them first. */
-  | { readonly kind: "gap"; readonly last: number };
+  | { readonly kind: "gap"; readonly last: number }
+  /** A larger incarnation has begun under this producer's name. Nothing was stored, now; whether it was before is not known. */
+  | { readonly kind: "superseded"; readonly incarnation: number };
+
+/**
+ * What an answer of `append` stands for: the frame is in Redis (`memory`), on the disk of the server that answered (`fsync`), or
+ * also in the memory of so many replicas (`replica`). `timeoutMs`: how long one answer may take, by default 5 s; what is not
+ * confirmed by then may be stored, and is safe to append again.
+ */
+export type Durability = ({ readonly kind: "memory" | "fsync" } | { readonly kind: "replica"; readonly replicas: number }) & {
+  readonly timeoutMs?: number;
+};
 
 export interface DeadLetter extends DeadLetterDraft {
   readonly id: string;
@@ -132,7 +145,7 @@ export interface DeadLetter extends DeadLetterDraft {
   readonly fields: readonly (readonly [name: string, value: Buffer])[];
 }
 
-/** How far a group is with a partition. */
+/** How far a group is with a partition: with its log and with the replay log of the pipeline, taken together. */
 export interface GroupState {
   readonly owner: string | undefined;
   readonly epoch: number;
@@ -144,9 +157,41 @@ export interface GroupState {
   readonly lagEntries: number;
   /** Time of the oldest entry that is not acked, milliseconds since the epoch. */
   readonly oldest: number | undefined;
+  /** The newest entry of the partition's log that the group was ever given; `0-0` where there is none. */
+  readonly lastDelivered: string;
   readonly counts: Readonly<Record<string, number>>;
   /** What somebody removed before the group was given it. Entries may hold many events: until the group has read all that is left, each counts as one. */
   readonly lost: { readonly entries: number; readonly events: number };
+}
+
+/** What may go of a partition's log. */
+export interface TrimRequest {
+  readonly retention: RetentionPlan;
+  /** Groups that are to read it. While one of them has not been created yet, everything is still unread. */
+  readonly groups: readonly string[];
+}
+
+export interface Trimmed {
+  /** Entries. */
+  readonly removed: number;
+  /** There may be more to remove: a call does a bounded amount of work. */
+  readonly more: boolean;
+  /** The group that keeps the oldest entry of those which the retention would remove. */
+  readonly held: HeldBack | undefined;
+}
+
+export interface HeldBack {
+  readonly group: string;
+  /** The oldest entry that is kept for it. */
+  readonly entry: string;
+  /** How long ago that was stored, milliseconds. */
+  readonly ageMs: number;
+  /** Entries given to the group and not acked. */
+  readonly pendingEntries: number;
+  /** Entries never given to it; `undefined` where the server cannot tell. */
+  readonly lagEntries: number | undefined;
+  /** It is one of the groups that are to read, and has not been created. */
+  readonly missing: boolean;
 }
 
 /** Where to listen: something newer than `after`. */
@@ -156,7 +201,7 @@ export interface Watch {
 }
 
 /** What the engine needs of a log of partitions. Drivers: Redis Streams, and the in-memory twin of the tests. */
-export interface Bus {
+export interface Bus extends Replays {
   /**
    * Takes the lease, where it is free, has run out or is one's own, and makes sure that the group exists, from the stream's first
    * entry. Each taking raises the epoch: what an owner sent before it lost the lease is fenced, also if it gets the lease back.
@@ -171,7 +216,27 @@ export interface Bus {
   states(partition: Partition, pipeline: string, names: readonly string[]): Promise<readonly (string | null)[]>;
   /** States, derived frames, ledger, dead letters and acks under the fence, in one step. */
   commit(fence: Fence, commit: Commit): Promise<"committed" | "fenced">;
-  append(partition: Partition, frame: Frame): Promise<Appended>;
+  /**
+   * Stores a frame once, however often it is appended.
+   * @throws RetryableError when it is not known to be stored (`bus.full`: it is not): append the same frame again;
+   *   ConfigError when waiting will not help
+   */
+  append(partition: Partition, frame: Frame, durability?: Durability): Promise<Appended>;
+  /**
+   * Resolves when frames can be appended at this level.
+   * @throws ConfigError when the server cannot give it, RetryableError when it cannot at present
+   */
+  checkDurability(durability: Durability): Promise<void>;
+  /**
+   * Removes the oldest entries that every group of the stream, whosever it is, has read and acked, as far as they exceed the
+   * retention. A stream without any group is left whole: nobody has read it.
+   */
+  trim(partition: Partition, request: TrimRequest): Promise<Trimmed>;
+  /**
+   * Forgets producers that have stored nothing for `silentMs`, and tells how many; their next frame must begin a new incarnation.
+   * Outboxes are not forgotten: their numbers go on for ever.
+   */
+  forgetProducers(partition: Partition, silentMs: number): Promise<number>;
   /** The oldest derived frames that are not yet where they belong, up to `count`. */
   outbox(partition: Partition, pipeline: string, count: number): Promise<readonly OutboxEntry[]>;
   /** Takes frames that were stored off the outbox. Several may do so, and may do it again. */
@@ -179,6 +244,7 @@ export interface Bus {
   /** Resolves when one of the partitions may hold something new, or after `timeoutMs`, or when the signal aborts. Never rejects. */
   wait(watches: readonly Watch[], timeoutMs: number, signal: AbortSignal): Promise<void>;
   state(partition: Partition, pipeline: string): Promise<GroupState>;
+  /** Those that are there when the iteration begins: what is replayed and set aside again meanwhile is not met twice. */
   deadLetters(partition: Partition): AsyncIterable<DeadLetter>;
   close(): Promise<void>;
 }

@@ -1,13 +1,17 @@
-import { backoffMs } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
 import { isDate } from "../core/dates.ts";
-import { messageOf, RetryableError, TerminalError } from "../core/errors.ts";
+import { ConfigError, messageOf, RetryableError, TerminalError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import { partitionKey, type StreamPlan } from "../plan/plan.ts";
+import { Breaker, type BreakerOptions } from "./breaker.ts";
 import { type Envelope, envelopeJson } from "./envelope.ts";
-import { encodeFrame, frameLimits, maxEventBytes } from "./frame.ts";
-import { type Partition, partitionIndex, partitionsOf } from "./partition.ts";
-import type { Bus } from "./port.ts";
+import { maxEventBytes } from "./frame.ts";
+import { type Accepted, Lane } from "./lane.ts";
+import { Outage } from "./outage.ts";
+import { partitionIndex, partitionsOf } from "./partition.ts";
+import type { Bus, Durability } from "./port.ts";
+import { Room } from "./room.ts";
+import { Sender } from "./sender.ts";
 
 export interface ProducerOptions {
   readonly stream: StreamPlan;
@@ -19,7 +23,18 @@ export interface ProducerOptions {
   readonly lingerMs?: number;
   /** Deflate the frames: a fifth of the memory in Redis for some work on both sides. @default false */
   readonly deflate?: boolean;
-  /** How long to go on trying while Redis is away, milliseconds. @default without end */
+  /** What `stored` stands for. @default { kind: "memory" } */
+  readonly durability?: Durability;
+  /** What the events that are not stored yet may measure as JSON, bytes; above it `send` waits. @default 64 MiB */
+  readonly maxBufferedBytes?: number;
+  /**
+   * How long `send` may wait for room, milliseconds; then it refuses. While the breaker is open it refuses at once.
+   * @default without end, and `send` never refuses
+   */
+  readonly maxWaitMs?: number;
+  /** When Redis counts as ill. */
+  readonly breaker?: BreakerOptions;
+  /** How long to go on trying to store what was accepted, milliseconds. @default without end */
   readonly giveUpAfterMs?: number;
 }
 
@@ -31,49 +46,98 @@ export interface ProducerDeps {
   readonly signal?: AbortSignal;
 }
 
-interface Waiting {
-  readonly envelopes: Envelope[];
-  bytes: number;
-  readonly stored: Promise<void>;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
-}
-
-const retryLimits = { initialMs: 50, maxMs: 2_000 } as const;
-/** Frames of one partition that wait or are under way, above which `send` lets its caller wait. */
-const maxFrames = 8;
-
 /**
  * Packs events into frames and stores them, in order per partition, each exactly once: frames are numbered, so one whose
- * answer was lost is sent again and found to be there.
+ * answer was lost is sent again and found to be there. What was accepted is tried until it is stored; what comes while Redis is
+ * slow or away waits, and is refused where `maxWaitMs` says so. So nothing that was accepted is lost as long as the process lives
+ * and `giveUpAfterMs` has not passed, and what is held never grows beyond `maxBufferedBytes`.
  */
 export class Producer {
   readonly #options: ProducerOptions;
   readonly #lanes: readonly Lane[];
   readonly #plans: ReadonlyMap<string, StreamPlan["events"][number]>;
+  readonly #breaker: Breaker;
+  #firstLane = 0;
+  #closing: Promise<void> | undefined;
 
   constructor(options: ProducerOptions, deps: ProducerDeps) {
+    const { stream, producer, maxBufferedBytes = 64 * 1024 * 1024, maxWaitMs, lingerMs = 20, deflate, breaker = {} } = options;
     this.#options = options;
-    const lane = { incarnation: options.incarnation ?? deps.clock.now(), ...options };
-    this.#lanes = partitionsOf(options.stream).map((partition) => new Lane(partition, lane, deps));
-    this.#plans = new Map(options.stream.events.map((event) => [event.type, event]));
+    this.#plans = new Map(stream.events.map((event) => [event.type, event]));
+    this.#breaker = new Breaker(breaker, deps.clock);
+    const senderOptions = {
+      producer,
+      incarnation: options.incarnation ?? deps.clock.now(),
+      durability: options.durability ?? ({ kind: "memory" } as const),
+      giveUpAfterMs: options.giveUpAfterMs ?? Number.POSITIVE_INFINITY,
+    };
+    const senderDeps = { ...deps, breaker: this.#breaker, outage: new Outage(deps.clock, deps.logger) };
+    const room = new Room(maxBufferedBytes);
+    const laneOptions = {
+      lingerMs,
+      codec: deflate ? "jz" : "j",
+      maxWaitMs,
+      retryAfterMs: breaker.openMs ?? 1_000,
+    } as const;
+    const onShort = () => this.#hastenAll();
+    const onFreed = () => this.#admitAll();
+    this.#lanes = partitionsOf(stream).map(
+      (partition) => new Lane(laneOptions, { sender: new Sender(partition, senderOptions, senderDeps), room, onFreed, onShort }),
+    );
   }
 
   /**
-   * Queues one event; resolves when there is room for the next (backpressure). `stored` resolves when it is in Redis.
+   * Queues one event; resolves when there is room for the next (backpressure). `stored` resolves when it is kept at the level of
+   * `durability`.
    * @throws TerminalError `event.invalid` when the stream does not carry its type, its data does not fit the schema, or it is not
-   *   JSON of at most 256 kB
+   *   JSON of at most 256 kB; where `maxWaitMs` is set RetryableError with `retryAfterMs`, `producer.overloaded` when there was no
+   *   room in time, `service.unreachable` while the breaker is open; ConfigError `producer.closed`. Such an event was not accepted
    */
-  async send(envelope: Envelope): Promise<{ readonly stored: Promise<void> }> {
+  async send(envelope: Envelope): Promise<Accepted> {
+    if (this.#closing)
+      throw new ConfigError("producer.closed", `the producer of '${this.#options.stream.name}' is closed`, {
+        hint: "Open another one.",
+      });
+    this.#refuseWhileIll();
     const { key, bytes } = this.#admit(envelope);
     const lane = this.#lanes[partitionIndex(key, this.#lanes.length)] as Lane;
-    await lane.room();
-    return { stored: lane.add(envelope, bytes) };
+    return lane.offer(envelope, bytes);
   }
 
   /** Resolves when everything that was sent so far is stored. */
   async flush(): Promise<void> {
     await Promise.all(this.#lanes.map((lane) => lane.flush()));
+  }
+
+  /** Flushes; `send` rejects from now on. May be called again. */
+  close(): Promise<void> {
+    this.#closing ??= this.flush();
+    return this.#closing;
+  }
+
+  #refuseWhileIll(): void {
+    if (this.#options.maxWaitMs === undefined) return;
+    const { retryAfterMs } = this.#breaker;
+    if (retryAfterMs === undefined) return;
+    throw new RetryableError("service.unreachable", "Redis does not store events at present: the event was not accepted", {
+      retryAfterMs,
+      hint: "Send it again after the time in retryAfterMs.",
+    });
+  }
+
+  #hastenAll(): void {
+    for (const lane of this.#lanes) lane.hasten();
+  }
+
+  /** Freed bytes are offered to another partition first each time: none is starved by those before it. */
+  #admitAll(): void {
+    this.#firstLane = (this.#firstLane + 1) % this.#lanes.length;
+    let isShort = false;
+    for (let i = 0; i < this.#lanes.length; i++) {
+      const lane = this.#lanes[(this.#firstLane + i) % this.#lanes.length] as Lane;
+      isShort = lane.admit() || isShort;
+    }
+    if (isShort) this.#hastenAll();
   }
 
   #admit(envelope: Envelope): { readonly key: string; readonly bytes: number } {
@@ -102,101 +166,6 @@ export class Producer {
   }
 }
 
-/** The frames of one partition: one is filled while the one before is under way. */
-class Lane {
-  readonly #partition: Partition;
-  readonly #options: ProducerOptions & { readonly incarnation: number };
-  readonly #deps: ProducerDeps;
-  #open: Waiting | undefined;
-  #linger: ReturnType<typeof setTimeout> | undefined;
-  #sequence = 0;
-  #queued = 0;
-  #sending: Promise<void> = Promise.resolve();
-  #failure: unknown;
-
-  constructor(partition: Partition, options: ProducerOptions & { readonly incarnation: number }, deps: ProducerDeps) {
-    this.#partition = partition;
-    this.#options = options;
-    this.#deps = deps;
-  }
-
-  async room(): Promise<void> {
-    while (this.#queued >= maxFrames) await this.#sending;
-    if (this.#failure) throw this.#failure;
-  }
-
-  /** `bytes`: of the event as JSON; in the columns of a frame it is no longer. */
-  add(envelope: Envelope, bytes: number): Promise<void> {
-    if (this.#open && this.#open.bytes + bytes > frameLimits.maxBytes) this.#seal();
-    const open = this.#open ?? this.#openFrame();
-    open.envelopes.push(envelope);
-    open.bytes += bytes;
-    if (open.envelopes.length >= frameLimits.maxEvents || open.bytes >= frameLimits.maxBytes) this.#seal();
-    return open.stored;
-  }
-
-  async flush(): Promise<void> {
-    if (this.#open) this.#seal();
-    await this.#sending;
-    if (this.#failure) throw this.#failure;
-  }
-
-  #openFrame(): Waiting {
-    const { promise, resolve, reject } = withResolvers();
-    promise.catch(() => {}); // also told by flush() and the next send()
-    this.#open = { envelopes: [], bytes: 0, stored: promise, resolve, reject };
-    this.#linger = setTimeout(() => this.#seal(), this.#options.lingerMs ?? 20);
-    return this.#open;
-  }
-
-  #seal(): void {
-    const frame = this.#open as Waiting;
-    this.#open = undefined;
-    clearTimeout(this.#linger);
-    this.#queued++;
-    this.#sending = this.#sending.then(async () => {
-      try {
-        if (this.#failure) throw this.#failure;
-        await this.#store(frame);
-        frame.resolve();
-      } catch (error) {
-        this.#failure ??= error;
-        frame.reject(error);
-      } finally {
-        this.#queued--;
-      }
-    });
-  }
-
-  async #store({ envelopes }: Waiting): Promise<void> {
-    const { producer, incarnation, deflate, giveUpAfterMs } = this.#options;
-    const { bus, clock, logger, signal } = this.#deps;
-    const { minTime, maxTime, ...encoded } = encodeFrame(envelopes, deflate ? "jz" : "j");
-    const sequence = this.#sequence++;
-    const since = clock.monotonic();
-    for (let attempt = 0; ; attempt++) {
-      try {
-        const appended = await bus.append(this.#partition, { producer, incarnation, sequence, minTime, maxTime, ...encoded });
-        if (appended.kind !== "gap") return;
-        throw new TerminalError(
-          "frame.undecodable",
-          `${this.#partition.name}: Redis knows frame ${appended.last} of this producer, and was sent ${sequence}`,
-          {
-            hint: "Frames that were acknowledged are gone: Redis was flushed or restored. Start the producer again.",
-          },
-        );
-      } catch (error) {
-        const waited = clock.monotonic() - since;
-        if (!(error instanceof RetryableError) || waited > (giveUpAfterMs ?? Number.POSITIVE_INFINITY) || signal?.aborted)
-          throw error;
-        if (attempt === 0)
-          logger.warn({ partition: this.#partition.name, error: messageOf(error) }, "cannot store events, trying again");
-        await clock.sleep(backoffMs(attempt, retryLimits), signal);
-      }
-    }
-  }
-}
-
 /** Schemas and keys are the user's code: what they throw concerns this event alone. */
 function attempt<Result>(what: string, call: () => Result): Result {
   try {
@@ -204,14 +173,4 @@ function attempt<Result>(what: string, call: () => Result): Result {
   } catch (error) {
     throw new TerminalError("event.invalid", `${what}: ${messageOf(error)}`, { cause: error });
   }
-}
-
-function withResolvers() {
-  let resolve!: () => void;
-  let reject!: (error: unknown) => void;
-  const promise = new Promise<void>((yes, no) => {
-    resolve = yes;
-    reject = no;
-  });
-  return { promise, resolve, reject };
 }

@@ -91,6 +91,18 @@ program
   .option("--json", "one JSON object a line", false)
   .action(async (options) => done(await (await import("./lag.ts")).lagVerb({ ...where(), ...options })));
 
+program
+  .command("doctor")
+  .description("what in the environment would lose data or fail, with the way out")
+  .option("--json", "one JSON object a finding, then whether all is well", false)
+  .action(async (options) => done(await (await import("./doctor.ts")).doctorVerb({ ...where(), ...options })));
+
+program
+  .command("ps")
+  .description("which processes are alive, what each does, and the partitions that it holds")
+  .option("--json", "one JSON object a process", false)
+  .action(async (options) => done(await (await import("./ps.ts")).psVerb({ ...where(), ...options })));
+
 const dlq = program.command("dlq").description("what could not be handled, with its bytes and its reason");
 const letters = (name: string, description: string) =>
   dlq
@@ -101,13 +113,40 @@ const letters = (name: string, description: string) =>
     .option("--reason <word>", "only for this reason")
     .option("--since <time>", "only since an ISO time, or for the last 2h")
     .option("--json", "one JSON object a line", false);
-letters("ls", "list them").action(async (options) => done(await (await import("./dlq.ts")).dlqLs({ ...where(), ...options })));
+letters("ls", "list them")
+  .argument("[id]")
+  .action(async (id, options) => done(await (await import("./dlq.ts")).dlqLs({ ...where(), ...options }, id)));
 letters("show", "show everything that is kept of one, or of all that the filter finds")
   .argument("[id]")
   .action(async (id, options) => done(await (await import("./dlq.ts")).dlqShow({ ...where(), ...options }, id)));
 letters("stats", "count them by pipeline, stage and reason").action(async (options) =>
   done(await (await import("./dlq.ts")).dlqStats({ ...where(), ...options })),
 );
+
+const applying = (name: string, description: string) =>
+  letters(name, description)
+    .argument("[id]", "of a dead letter or of its event; <partition>:<id> where several have it")
+    .option("--apply", "do it", false);
+applying("replay", "let their pipelines read them again, as the code is now; shows which")
+  .option("--rate <number>", "events a second at most (default: 1000)")
+  .option("--give-up-after <duration>", "how long to wait when no worker takes them", "30s")
+  .option("--state-again", "also those that keyed state may have taken before", false)
+  .action(async (id, options) => done(await (await import("./dlq-replay.ts")).dlqReplay({ ...where(), ...options }, id)));
+applying("discard", "remove them for good; shows which")
+  .option("--all", "every one of them", false)
+  .action(async (id, options) => done(await (await import("./dlq-discard.ts")).dlqDiscard({ ...where(), ...options }, id)));
+
+program
+  .command("replay")
+  .description("let one pipeline read its streams again; shows how much that is")
+  .requiredOption("--pipeline <name>", "which one; others see nothing of it")
+  .requiredOption("--from <position>", "an ISO time, how long ago (2h), an entry, <partition>:<entry>, or 0")
+  .option("--rate <number>", "events a second at most (default: 20000)")
+  .option("--give-up-after <duration>", "how long to wait when no worker takes them", "30s")
+  .option("--state-again", "also where keyed state takes the same events a second time", false)
+  .option("--apply", "do it", false)
+  .option("--json", "one JSON object a partition, and one at the end", false)
+  .action(async (options) => done(await (await import("./replay.ts")).replayVerb({ ...where(), ...options })));
 
 program
   .command("bench")

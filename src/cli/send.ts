@@ -8,6 +8,7 @@ import { eventId, uuidOf } from "../core/hash.ts";
 import type { AppPlan, FormatPlan, StreamPlan } from "../plan/plan.ts";
 import { loadApp } from "./load-app.ts";
 import { createLogger } from "./logger.ts";
+import { wholeNumber } from "./numbers.ts";
 import { exitCodes, harmless, printJson, printLine, say } from "./output.ts";
 import { jsonLines } from "./send/json-lines.ts";
 import { openLines } from "./send/lines.ts";
@@ -143,12 +144,6 @@ function findFormat(app: AppPlan, name: string): FormatPlan {
       hint: `--from takes ${formats.map((one) => one.name).join(", ")}.`,
     });
   return format;
-}
-
-function wholeNumber(option: string, text: string): number {
-  if (!/^[1-9]\d*$/.test(text))
-    throw new ConfigError("usage", `${option} '${text}' is not a whole number above 0`, { hint: "Write digits only." });
-  return Number(text);
 }
 
 function fullYear(text: string): number {

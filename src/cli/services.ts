@@ -2,8 +2,13 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Bus } from "../bus/port.ts";
 import { openRedisBus } from "../bus/redis/bus.ts";
+import { openRedis as open } from "../bus/redis/open-redis.ts";
+import type { Redis } from "../bus/redis/redis.ts";
+import { systemClock } from "../core/clock.ts";
 import { ConfigError, messageOf, RetryableError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
+import type { Registry } from "../registry/port.ts";
+import { openRedisRegistry } from "../registry/redis/registry.ts";
 import { type ClickHouse, createClickHouse } from "../sinks/clickhouse/client.ts";
 import { readStack } from "../stack/state-file.ts";
 
@@ -53,6 +58,13 @@ function readEnvironment(variable: string): string | undefined {
 
 export const openBus = (where: Whereabouts, logger: Logger): Promise<Bus> =>
   openRedisBus({ url: addressOf("redis", where), logger });
+
+/** The same Redis, past the bus: to look at what that does not tell, and for activities. `name` is told by CLIENT LIST. */
+export const openRedis = (where: Whereabouts, logger: Logger, name: string): Promise<Redis> =>
+  open({ url: addressOf("redis", where), logger, name });
+
+export const openRegistry = (where: Whereabouts, logger: Logger): Promise<Registry> =>
+  openRedisRegistry({ url: addressOf("redis", where), clock: systemClock, logger });
 
 /** A client of the ClickHouse that answers; the database that it names need not be there. */
 export async function openClickHouse(where: Whereabouts): Promise<ClickHouse> {

@@ -1,10 +1,9 @@
-import { randomBytes } from "node:crypto";
-import { hostname } from "node:os";
 import { ConfigError } from "../core/errors.ts";
 import { loadApp } from "./load-app.ts";
 import { createLogger } from "./logger.ts";
 import { exitCodes, printJson, say } from "./output.ts";
 import type { Whereabouts } from "./services.ts";
+import { announce, newInstance } from "./start/announce.ts";
 import type { Role } from "./start/role.ts";
 import { sagaRole } from "./start/saga-role.ts";
 import { workerRole } from "./start/worker-role.ts";
@@ -31,12 +30,14 @@ export async function startVerb(options: StartOptions): Promise<number> {
   const signals = onSignals(stop);
   const whole = await loadApp(options.cwd);
   const app = { ...whole, pipelines: pick(whole.pipelines, options.pipelines) };
-  const instance = `${hostname()}-${process.pid}-${randomBytes(3).toString("hex")}`;
+  const others = whole.pipelines.filter((one) => !app.pipelines.includes(one));
+  const instance = newInstance();
   const ready = [];
-  for (const name of names) ready.push(await (roles[name] as Role)({ app, instance, logger, where: options }));
+  for (const name of names) ready.push(await (roles[name] as Role)({ app, others, instance, logger, where: options }));
 
+  const announced = await announce({ instance, roles: names, logger, where: options }, stop.signal);
   const running = ready.map((role) =>
-    role.run(stop.signal).catch((error) => {
+    role.run(stop.signal, announced.presence).catch((error) => {
       stop.abort();
       throw error;
     }),
@@ -45,6 +46,7 @@ export async function startVerb(options: StartOptions): Promise<number> {
   else if (options.json) printJson({ ready: true, roles: names, instance, pid: process.pid });
   else say(`Running ${names.join(", ")} as ${instance}. Ctrl-C stops.`);
   const ended = await Promise.allSettled(running);
+  await announced.close();
   const failed = ended.find((result) => result.status === "rejected");
   if (failed) throw failed.reason;
   return signals.received === "SIGINT" ? exitCodes.interrupted : exitCodes.fine;

@@ -11,6 +11,11 @@ export const errorCodes = {
   "service.unreachable": "a service does not answer",
   "bus.fenced": "another worker owns this partition now",
   "bus.unsupported": "the Redis server is too old or set up in a way that would lose data",
+  "bus.full": "Redis has reached its memory limit",
+  "bus.unconfirmed": "a write is in Redis's memory, and was not confirmed at the level that was asked for",
+  "producer.overloaded": "events come faster than Redis stores them",
+  "producer.closed": "an event was sent through a producer that is closed",
+  "producer.superseded": "another program sends under the same producer name",
   "frame.undecodable": "a frame or entry cannot be decoded",
   "event.invalid": "an event does not fit its schema",
   "row.invalid": "a value does not fit its column",
@@ -19,6 +24,8 @@ export const errorCodes = {
   "clickhouse.schema": "ClickHouse refuses the statement: schema or rights",
   "temporal.retry": "Temporal is not ready",
   "temporal.refused": "Temporal refuses the call",
+  "replay.stalled": "a replay log is full, and nobody reads it",
+  "replay.state": "a replay would change keyed state a second time",
   "migrate.unsafe": "a change of a table would lose data",
 } as const;
 

@@ -30,6 +30,13 @@ export class ConfigError extends HeadraceError {
 /** The world is not ready (network, time-out, overload): the same call may succeed later. */
 export class RetryableError extends HeadraceError {
   override readonly name = "RetryableError";
+  /** When to try again, milliseconds from now, where that is known: what an HTTP server answers as `Retry-After`. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails & { readonly retryAfterMs?: number } = {}) {
+    super(code, message, details);
+    this.retryAfterMs = details.retryAfterMs;
+  }
 }
 
 /** This piece of data can never succeed: give it up (dead-letter it), and go on with its siblings. */

@@ -1,6 +1,9 @@
 import { ConfigError } from "../core/errors.ts";
-import type { DeadLettered, Decision, Dropped, EndPlan, GuardsPlan, PipelinePlan, StagePlan, StreamPlan } from "../plan/plan.ts";
+import type { GuardsPlan, SourceGuardsPlan } from "../plan/guards.ts";
+import type { DeadLettered, Decision, Dropped, EndPlan, PipelinePlan, StagePlan, StreamPlan } from "../plan/plan.ts";
+import { checkOptions } from "./check-options.ts";
 import type { EventDraft } from "./event.ts";
+import { type SourceGuards, sourceGuards, stageGuards } from "./guards.ts";
 import type { RowFor, RowLike } from "./hints.ts";
 import type { MustDecide, SendTo } from "./outcome.ts";
 import { type SinkRef, streamSink } from "./sinks.ts";
@@ -61,11 +64,14 @@ export interface FoldOptions<in T, in out State, in out Decided> {
 export interface PipelineStart {
   /** Reads one stream, or several as one. Order is kept per key within each stream. */
   from<E>(...streams: readonly [Stream<E>, ...Stream<E>[]]): PipelineBuilder<E>;
+  /** The same, behind guards that hold for all of them together. */
+  from<E>(...guarded: readonly [Stream<E>, ...Stream<E>[], SourceGuards]): PipelineBuilder<E>;
 }
 
 interface Draft {
   readonly name: string;
   readonly sources: readonly StreamPlan[];
+  readonly sourceGuards?: SourceGuardsPlan;
   readonly stages: readonly StagePlan[];
 }
 
@@ -89,15 +95,18 @@ export function pipeline(name: string): PipelineStart {
     });
   }
   return {
-    from: (...streams) => {
-      const sources = streams.map((stream) => stream.plan);
+    from: (...given: readonly (Stream<unknown> | SourceGuards)[]) => {
+      const last = given.at(-1);
+      const guards = last && !("plan" in last) ? last : undefined;
+      const sources = (guards ? given.slice(0, -1) : given).map((stream) => (stream as Stream<unknown>).plan);
       const twice = sources.find((source, i) => sources.some((other, k) => k < i && other.name === source.name));
       if (twice) {
         throw new ConfigError("config.invalid", `pipeline '${name}': reads stream '${twice.name}' twice`, {
           hint: "Name each stream once.",
         });
       }
-      return builder({ name, sources, stages: [] });
+      checkOptions(`pipeline '${name}', guards of its source`, guards, sourceGuards);
+      return builder({ name, sources, ...(guards && { sourceGuards: guards as SourceGuardsPlan }), stages: [] });
     },
   };
 }
@@ -109,6 +118,7 @@ function builder<T>(draft: Draft): PipelineBuilder<T> {
         hint: "Give each stage a name of its own: reasons and counts are kept under it.",
       });
     }
+    if ("guards" in stage) checkOptions(`stage '${stage.name}' of pipeline '${draft.name}'`, stage.guards, stageGuards);
     return builder<never>({ ...draft, stages: [...draft.stages, stage] });
   };
   const end = (end: EndPlan): Pipeline => ({ plan: { kind: "pipeline", ...draft, end } });

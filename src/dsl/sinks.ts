@@ -1,6 +1,10 @@
 import { seconds } from "../core/duration.ts";
 import { ConfigError } from "../core/errors.ts";
-import type { BatchPlan, RetryPlan, SinkPlan } from "../plan/plan.ts";
+import type { RetryPlan, SinkGuardsPlan } from "../plan/guards.ts";
+import type { BatchPlan, SinkPlan, StreamSinkPlan } from "../plan/plan.ts";
+import { callback, checkOptions, count, duration, interval, oneOf, type Shape, text } from "./check-options.ts";
+import { type ClickHouseGuards, type StreamGuards, sinkGuards, sinkRetry, sourceGuards } from "./guards.ts";
+import type { TypeHint } from "./hints.ts";
 import type { DraftFor, Stream } from "./stream.ts";
 import type { Table } from "./table.ts";
 
@@ -14,26 +18,56 @@ export interface SinkRef<in Row> {
 const defaultRetry: RetryPlan = { initialMs: 100, maxMs: seconds(30) };
 const defaultBatch: BatchPlan = { maxRows: 20_000, maxBytes: 8 * 1024 * 1024, minIntervalMs: 100 };
 
-export interface ClickHouseOptions {
+interface InsertOptions extends ClickHouseGuards {
   /** Rows of one insert at most. More means fewer parts and more memory. @default 20000 */
   readonly maxRows?: number;
   /** Size of one insert at most, estimated. @default 8 MiB */
   readonly maxBytes?: number;
-  /** The shortest time between two inserts into the table. Less means fresher answers and more parts to merge. @default 100 */
-  readonly minIntervalMs?: number;
   /** When to give an insert up and repeat it. @default 60000 */
   readonly timeoutMs?: number;
   /** Waiting between tries: `initialMs`, doubled up to `maxMs`, with jitter. @default 100 ms to 30 s */
   readonly retry?: RetryPlan;
 }
 
+/** At most so many inserts a second and table: the parts that ClickHouse has to merge stay few. */
+export interface ClickHouseOptions extends InsertOptions {
+  readonly profile?: "default";
+  /** The shortest time between two inserts into the table. Less means fresher answers and more parts to merge. @default 100 */
+  readonly minIntervalMs?: number;
+}
+
+/** Whatever is there is inserted as soon as no insert of the table is under way: for few rows that are looked at soon. */
+export interface LowLatencyOptions extends InsertOptions {
+  readonly profile: "low-latency";
+  readonly minIntervalMs?: TypeHint<"The low-latency profile has no minIntervalMs: it inserts as soon as no insert is under way">;
+}
+
+const insertOptions: Shape = {
+  profile: oneOf("default", "low-latency"),
+  maxRows: count,
+  maxBytes: count,
+  minIntervalMs: interval,
+  timeoutMs: duration,
+  retry: { of: sinkRetry },
+  ...sinkGuards,
+};
+
 /** Rows of a ClickHouse table. A row that comes twice is one row, by the table's sorting key. */
-export function clickhouse<Row>(table: Table<Row>, options: ClickHouseOptions = {}): SinkRef<Row> {
-  const {
-    maxRows = defaultBatch.maxRows,
-    maxBytes = defaultBatch.maxBytes,
-    minIntervalMs = defaultBatch.minIntervalMs,
-  } = options;
+export function clickhouse<Row>(table: Table<Row>, options: ClickHouseOptions | LowLatencyOptions = {}): SinkRef<Row> {
+  const where = `clickhouse '${table.plan.name}'`;
+  checkOptions(where, options, insertOptions);
+  const isFast = options.profile === "low-latency";
+  if (isFast && options.minIntervalMs !== undefined) {
+    throw new ConfigError(
+      "config.invalid",
+      `${where}: minIntervalMs beside the low-latency profile, which waits for no interval`,
+      {
+        hint: "Leave one of them out.",
+      },
+    );
+  }
+  const { maxRows = defaultBatch.maxRows, maxBytes = defaultBatch.maxBytes } = options;
+  const minIntervalMs = isFast ? 0 : (options.minIntervalMs ?? defaultBatch.minIntervalMs);
   return {
     plan: {
       kind: "clickhouse",
@@ -41,11 +75,18 @@ export function clickhouse<Row>(table: Table<Row>, options: ClickHouseOptions = 
       batch: { maxRows, maxBytes, minIntervalMs },
       retry: options.retry ?? defaultRetry,
       timeoutMs: options.timeoutMs ?? seconds(60),
+      ...guardsOf(options),
     },
   };
 }
 
-export interface StartWorkflowOptions<in Input> {
+/** In the plan only where there are some. */
+function guardsOf({ rateLimit, breaker }: SinkGuardsPlan): { readonly guards?: SinkGuardsPlan } {
+  if (!(rateLimit || breaker)) return {};
+  return { guards: { ...(rateLimit && { rateLimit }), ...(breaker && { breaker }) } };
+}
+
+export interface StartWorkflowOptions<in Input> extends SinkGuardsPlan {
   readonly taskQueue: string;
   /** The business key: one workflow a key, however often the event comes. */
   readonly workflowId: (input: Input) => string;
@@ -57,6 +98,15 @@ export interface StartWorkflowOptions<in Input> {
   readonly retry?: RetryPlan;
 }
 
+const startOptions: Shape = {
+  taskQueue: text,
+  workflowId: callback,
+  concurrency: count,
+  timeoutMs: duration,
+  retry: { of: sinkRetry },
+  ...sinkGuards,
+};
+
 /** Starts a Temporal workflow for each row, once for each workflow id. */
 export function startWorkflow<Input>(
   workflow: (input: Input) => Promise<unknown>,
@@ -67,6 +117,7 @@ export function startWorkflow<Input>(
       hint: "Pass an exported function; its name must be the name of the export.",
     });
   }
+  checkOptions(`startWorkflow '${workflow.name}'`, options, startOptions);
   return {
     plan: {
       kind: "temporal",
@@ -76,17 +127,20 @@ export function startWorkflow<Input>(
       concurrency: options.concurrency ?? 64,
       timeoutMs: options.timeoutMs ?? seconds(10),
       retry: options.retry ?? defaultRetry,
+      ...guardsOf(options),
     },
   };
 }
 
 /** Derived events on a stream of ours. Their ids come from the event that caused them, so a replay makes the same ones. */
-export function toStream<E>(stream: Stream<E>): SinkRef<DraftFor<E>> {
-  return { plan: streamSink(stream) };
+export function toStream<E>(stream: Stream<E>, options: StreamGuards = {}): SinkRef<DraftFor<E>> {
+  checkOptions(`toStream '${stream.plan.name}'`, options, sourceGuards);
+  const { rateLimit } = options;
+  return { plan: { ...streamSink(stream), ...(rateLimit && { guards: { rateLimit } }) } };
 }
 
 /** The sink's plan for a stream; refuses an adopted one, which belongs to another program. */
-export function streamSink(stream: Stream<unknown>): SinkPlan {
+export function streamSink(stream: Stream<unknown>): StreamSinkPlan {
   if (stream.plan.layout.kind === "adopted") {
     throw new ConfigError("config.invalid", `stream '${stream.plan.name}' is adopted: another program writes it`, {
       hint: "Send derived events to a partitioned stream of your own.",

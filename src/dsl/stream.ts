@@ -1,5 +1,6 @@
+import { hours } from "../core/duration.ts";
 import { ConfigError } from "../core/errors.ts";
-import type { StreamPlan } from "../plan/plan.ts";
+import type { RetentionPlan, StreamPlan } from "../plan/plan.ts";
 import type { EventDraft, EventOf, EventType } from "./event.ts";
 import type { Given, TypeHint } from "./hints.ts";
 
@@ -25,13 +26,28 @@ export interface PartitionedStreamOptions<Definition> extends StreamEvents<Defin
    * @default 8
    */
   readonly partitions?: number;
+  /**
+   * What is kept of the entries that every group has finished with, in each partition: `{ maxAgeMs?, maxEntries?, maxBytes? }`, or
+   * `"forever"`. What exceeds any of the limits is removed, oldest first. What has not been read and acked by every group is never
+   * removed.
+   * @default { maxAgeMs: hours(24) }
+   */
+  readonly retention?: RetentionPlan | "forever";
 }
 
 /** A Redis stream that another program writes, one event an entry, read in place through a group of our own. */
 export interface AdoptedStreamOptions<Definition> extends StreamEvents<Definition> {
   /** The key of that Redis stream. */
   readonly adopt: string;
+  /**
+   * Asks Headrace to trim the stream of the other program: what exceeds a limit, and every group has finished with, is removed, also
+   * groups that are not Headrace's. The ids of the entries must be times, as they are when Redis gives them.
+   * @default "forever": a stream that is somebody else's is not touched
+   */
+  readonly retention?: RetentionPlan | "forever";
 }
+
+const defaultRetention: RetentionPlan = { maxAgeMs: hours(24) };
 
 /**
  * Declares a stream.
@@ -41,7 +57,7 @@ export interface AdoptedStreamOptions<Definition> extends StreamEvents<Definitio
  * const logins = defineStream("logins", { events: [loginSucceeded, loginFailed], partitions: 8 });
  * const theirs = defineStream("app-logins", { events: [loginSucceeded, loginFailed], adopt: "app:logins" });
  * ```
- * @throws ConfigError on a bad name, no events, a type twice, or a number of partitions that is not 1 to 1024
+ * @throws ConfigError on a bad name, no events, a type twice, a number of partitions that is not 1 to 1024, or a retention without a limit
  */
 export function defineStream<Definition extends AnyEventType>(
   name: string,
@@ -61,13 +77,37 @@ export function defineStream<Definition extends AnyEventType>(
   if (twice) throw new ConfigError("config.invalid", `${where}: lists '${twice}' twice`, { hint: "Remove one of them." });
 
   if ("adopt" in options) {
-    return { plan: { kind: "stream", name, events, layout: { kind: "adopted", redisKey: options.adopt } } };
+    const layout = { kind: "adopted", redisKey: options.adopt } as const;
+    return { plan: { kind: "stream", name, events, layout, ...retained(options.retention ?? "forever", where) } };
   }
   const partitions = options.partitions ?? 8;
   if (!Number.isInteger(partitions) || partitions < 1 || partitions > 1024) {
     throw new ConfigError("config.invalid", `${where}: ${partitions} partitions`, { hint: "Use a whole number from 1 to 1024." });
   }
-  return { plan: { kind: "stream", name, events, layout: { kind: "partitioned", partitions } } };
+  const layout = { kind: "partitioned", partitions } as const;
+  return { plan: { kind: "stream", name, events, layout, ...retained(options.retention ?? defaultRetention, where) } };
+}
+
+/** A limit of 0 entries or bytes would be one that can never be kept; an age of 0 means as soon as all have finished. */
+const least = { maxAgeMs: 0, maxEntries: 1, maxBytes: 1 } as const;
+
+function retained(retention: RetentionPlan | "forever", where: string): { readonly retention?: RetentionPlan } {
+  if (retention === "forever") return {};
+  const limits = Object.entries(retention).filter(([, limit]) => limit !== undefined);
+  if (limits.length === 0) {
+    throw new ConfigError("config.invalid", `${where}: its retention has no limit`, {
+      hint: 'Give maxAgeMs, maxEntries or maxBytes, or write "forever".',
+    });
+  }
+  for (const [name, limit] of limits) {
+    const min = (least as Readonly<Record<string, number>>)[name];
+    if (min === undefined || !Number.isSafeInteger(limit) || limit < min) {
+      throw new ConfigError("config.invalid", `${where}: the retention '${name}: ${limit}'`, {
+        hint: "Use whole numbers: maxAgeMs from 0, maxEntries and maxBytes from 1.",
+      });
+    }
+  }
+  return { retention };
 }
 
 /** The drafts that a stream takes. */

@@ -154,6 +154,7 @@ export function compileFill(pipeline: PipelinePlan, stream: StreamPlan, partitio
         setAside(outcomes, failure);
         return outcomes.end();
       }
+      signal.throwIfAborted();
       if (failed > 0) {
         const about = { partition: partition.name, pipeline: pipeline.name, event: event.id, error: messageOf(failure) };
         if (failed === 1) logger.warn(about, "a stage asked to try again: the events of this key wait");

@@ -1,10 +1,10 @@
 import type { Envelopes } from "../bus/envelope.ts";
 import { EntryFields } from "../bus/fields.ts";
 import { decodeFrame, isFrame } from "../bus/frame.ts";
+import { idOfEntry, originOf } from "../bus/origin.ts";
 import { decodePlainEntry } from "../bus/plain-entry.ts";
 import type { DeadLetterDraft, Entry } from "../bus/port.ts";
 import { messageOf } from "../core/errors.ts";
-import { uuidOf } from "../core/hash.ts";
 
 export type Opened =
   | {
@@ -19,12 +19,12 @@ export type Opened =
 
 /** Decodes an entry of the Redis stream `log`: a frame, or one event that another program wrote. */
 export function openEntry(log: string, { id, fields }: Entry): Opened {
+  const named = new EntryFields(fields ?? []);
   const refuse = (letter: { reason: string; error: string; type?: string; id?: string }): Opened => {
-    const { reason, error, type = "", id: eventId = uuidOf(`${log}\n${id}`) } = letter;
+    const { reason, error, type = "", id: eventId = idOfEntry(originOf(log, id, named)) } = letter;
     return { kind: "refused", letter: { stage: "decode", reason, error, type, eventId } };
   };
   if (!fields) return refuse({ reason: "trimmed", error: "the entry was removed from the stream before it was acked" });
-  const named = new EntryFields(fields);
   if (!isFrame(fields)) {
     const plain = decodePlainEntry(log, id, named);
     if (plain.kind === "refused") return refuse(plain);

@@ -7,12 +7,13 @@ import { type PipelinePlan, type StreamPlan, sinksOf } from "../plan/plan.ts";
 import type { Rejected } from "../sinks/port.ts";
 import { compileAdmission, isRefusal } from "../stages/admit.ts";
 
+export interface Packed {
+  readonly frames: readonly DerivedFrame[];
+  readonly rejected: readonly Rejected[];
+}
+
 /** Packs derived events into frames for the partitions of their keys, and refuses those that their stream does not take. */
-export type PackDerived = (
-  destination: string,
-  envelopes: readonly Envelope[],
-  now: number,
-) => { readonly frames: readonly DerivedFrame[]; readonly rejected: readonly Rejected[] };
+export type PackDerived = (destination: string, envelopes: readonly Envelope[], now: number) => Packed | Promise<Packed>;
 
 interface Open {
   envelopes: Envelope[];
@@ -20,7 +21,7 @@ interface Open {
 }
 
 /** The frames go into the commit that settles what the events were made of: so each is there once, whatever dies. */
-export function compilePacking(pipeline: PipelinePlan): PackDerived {
+export function compilePacking(pipeline: PipelinePlan): (...derived: Parameters<PackDerived>) => Packed {
   const streams = new Map(
     Object.entries(sinksOf(pipeline)).flatMap(([name, sink]) =>
       sink.kind === "stream" ? [[name, open(sink.stream)] as const] : [],

@@ -1,8 +1,8 @@
-import type { Partition } from "../bus/partition.ts";
 import type { Bus, Fence } from "../bus/port.ts";
 import type { Clock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
+import type { Seat, Shares, Slot } from "./shares.ts";
 
 export interface OwnershipOptions {
   readonly owner: string;
@@ -14,13 +14,19 @@ export interface OwnershipDeps {
   readonly bus: Bus;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** How many leases are ours to take. */
+  readonly shares: Shares;
 }
 
-/** What an owner is given: the fence, where new entries begin, and a signal that says when the lease is gone. */
+/** What an owner is given. */
 export interface Owned {
   readonly fence: Fence;
+  /** Where new entries begin. */
   readonly lastDelivered: string;
+  /** The lease is gone. */
   readonly lost: AbortSignal;
+  /** The lease is to be given back: what was read is still to be settled. */
+  readonly stop: AbortSignal;
 }
 
 /** A lease counts as lost this part of its life before it ends at the server: work that is under way then ends in time. */
@@ -29,35 +35,44 @@ const marginPart = 1 / 5;
 /**
  * Stands by for a partition, and runs `work` whenever the lease is ours, until `stop` aborts and the work has ended.
  *
- *   standby ──lease free or expired──▶ owned ──renewed every ttl/3──▶ owned
- *      ▲                                 │ renewal refused, or none for 4/5 of the ttl by our own monotonic clock
- *      └──────────────── lost ◀──────────┘
+ *   waiting ──our share has room──▶ standby ──lease free or expired──▶ owned ──renewed every ttl/3──▶ owned
+ *      ▲                               │                                │
+ *      ├── taken by another ◀──────────┘                                │
+ *      ├── lost ◀───── renewal refused, or none for 4/5 of the ttl by our own monotonic clock
+ *      └── released ◀───── over our share: the work ended in order ◀────┘
  */
 export async function own(
-  { partition, pipeline }: { readonly partition: Partition; readonly pipeline: string },
+  slot: Slot,
   work: (owned: Owned) => Promise<void>,
   { deps, options, stop }: { readonly deps: OwnershipDeps; readonly options: OwnershipOptions; readonly stop: AbortSignal },
 ): Promise<void> {
-  const { bus, clock, logger } = deps;
+  const { bus, clock, logger, shares } = deps;
+  const { partition, pipeline } = slot;
   const about = { partition: partition.name, pipeline };
   const trustedMs = options.ttlMs * (1 - marginPart);
-  while (!stop.aborted) {
+  for (let seat = await shares.seat(slot); seat; seat = await shares.seat(slot)) {
+    const takenForMs = await hold(seat).finally(seat.leave);
+    if (takenForMs > 0) await shares.rest(slot, Math.min(takenForMs, options.ttlMs / 5) + 50);
+  }
+
+  /** Tries for the lease, and works as long as it is ours. How long it will be another's, milliseconds; 0 where it was ours. */
+  async function hold(seat: Seat): Promise<number> {
     const asked = clock.monotonic();
     const acquired = await bus.acquire(partition, pipeline, options).catch((error) => {
       logger.warn({ ...about, error: messageOf(error) }, "no lease: trying again");
       return { kind: "taken", owner: "", leftMs: 1_000 } as const;
     });
-    if (acquired.kind === "taken") {
-      await clock.sleep(Math.min(acquired.leftMs, options.ttlMs / 5) + 50, stop);
-      continue;
-    }
+    if (acquired.kind === "taken") return Math.max(1, acquired.leftMs);
     const fence: Fence = { partition, pipeline, owner: options.owner, epoch: acquired.epoch };
     const lease = new AbortController();
     const done = new AbortController();
     const keeping = keep(fence, { lease, done: done.signal, until: asked + trustedMs });
     try {
       logger.debug({ ...about, epoch: fence.epoch }, "partition taken");
-      await work({ fence, lastDelivered: acquired.lastDelivered, lost: lease.signal });
+      seat.take();
+      const { lastDelivered } = acquired;
+      await work({ fence, lastDelivered, lost: lease.signal, stop: AbortSignal.any([stop, seat.surplus]) });
+      return 0;
     } finally {
       done.abort();
       await keeping;

@@ -1,7 +1,7 @@
 import type { Bus, Fence, OutboxEntry } from "../bus/port.ts";
 import { backoffMs } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
-import { messageOf, RetryableError } from "../core/errors.ts";
+import { messageOf, RetryableError, TerminalError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 
 /** Frames of one look at the outbox. */
@@ -68,6 +68,8 @@ export function createRelay(
       const appended = await bus.append(to, frame);
       if (appended.kind === "gap")
         throw new RetryableError("service.unreachable", `${to.name} waits for frame ${appended.last + 1} of this outbox`);
+      if (appended.kind === "superseded")
+        throw new TerminalError("frame.undecodable", `${to.name} knows a later outbox under this name: its clock was set back`);
       await bus.relayed(partition, pipeline, [id]);
     }
   }

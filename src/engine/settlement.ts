@@ -90,7 +90,7 @@ export function createSettlement(
     const writes = [write(chunk)];
     await lateOnes(late, () => writes.push(write(chunk)));
     await Promise.all(writes);
-    const derived = packAll(chunk);
+    const derived = await packAll(chunk);
     if (inOrder) await earlier;
     if (failure !== undefined) return;
     await commit(fence, { chunk, derived, read });
@@ -129,12 +129,14 @@ export function createSettlement(
     return all;
   }
 
-  function packAll(chunk: Chunk): readonly DerivedFrame[] {
-    return [...chunk.derived.take()].flatMap(([name, { rows, events }]) => {
-      const { frames, rejected } = pack(name, rows as never, clock.now());
+  async function packAll(chunk: Chunk): Promise<readonly DerivedFrame[]> {
+    const all: DerivedFrame[] = [];
+    for (const [name, { rows, events }] of chunk.derived.take()) {
+      const { frames, rejected } = await pack(name, rows as never, clock.now());
       chunk.reject(`sink:${name}`, events, rejected);
-      return frames;
-    });
+      all.push(...frames);
+    }
+    return all;
   }
 
   /** The last entry of the reads that are settled without a gap, once this one is. */

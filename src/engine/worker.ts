@@ -1,14 +1,22 @@
+import { setMaxListeners } from "node:events";
 import { partitionsOf } from "../bus/partition.ts";
 import type { Bus } from "../bus/port.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
+import { createLimits, type LimitFor } from "../limit/limits.ts";
 import { type OwnSinkPlan, type PipelinePlan, sinksOf } from "../plan/plan.ts";
+import type { Presence } from "../registry/port.ts";
 import type { Sink } from "../sinks/port.ts";
+import { guardStages } from "../stages/guard.ts";
+import { pacedPacking } from "./derived-guard.ts";
 import { compileFill } from "./fill.ts";
 import { Gauge } from "./gauge.ts";
 import { compilePacking } from "./outbox.ts";
 import { own } from "./ownership.ts";
 import { type ReaderDeps, readPartition } from "./partition-reader.ts";
+import { Shares } from "./shares.ts";
+import { paced } from "./source-guard.ts";
+import { Trimmer } from "./trimmer.ts";
 
 export interface WorkerDeps {
   readonly bus: Bus;
@@ -16,12 +24,18 @@ export interface WorkerDeps {
   readonly logger: Logger;
   /** Makes the sink of a plan, or gives the one that it made before: pipelines that write one table share its batches. */
   readonly sinkFor: (plan: OwnSinkPlan) => Sink;
+  /** Makes the rate limits of guards. @default limits of this process alone; then a shared one is refused */
+  readonly limitFor?: LimitFor;
+  /** This process in the registry: the workers there share the partitions. Without one, a worker takes all that is free. */
+  readonly presence?: Presence;
 }
 
 export interface WorkerOptions {
   /** The name under which leases are held: unique to this process. */
   readonly instance: string;
   readonly pipelines: readonly PipelinePlan[];
+  /** The application's pipelines that run elsewhere: what they have not read is not trimmed. @default none */
+  readonly others?: readonly PipelinePlan[];
   /** How long a lease lives without renewal, milliseconds. @default 10000 */
   readonly leaseTtlMs?: number;
   /** Events read and not yet committed, over all partitions, above which nothing more is read. @default 60000 */
@@ -37,33 +51,65 @@ export interface WorkerOptions {
 export async function runWorker(options: WorkerOptions, deps: WorkerDeps, stop: AbortSignal): Promise<void> {
   const { instance, leaseTtlMs = 10_000, maxInFlightEvents = 60_000 } = options;
   const gauge = new Gauge(maxInFlightEvents);
+  const trimmer = new Trimmer(deps);
+  const all = [...options.pipelines, ...(options.others ?? [])];
   const failed = new AbortController();
   const either = AbortSignal.any([stop, failed.signal]);
-  const readers = options.pipelines.flatMap((pipeline) => {
+  // Every reader and every call that waits for its turn listens: many listeners are no leak.
+  setMaxListeners(0, either);
+  const limitFor = deps.limitFor ?? createLimits(deps);
+  // Before anything is read: a limit that cannot be made stops the worker here.
+  const guarded = options.pipelines.map((plan) => {
+    const pipeline = guardStages(plan, { ...deps, limitFor, signal: either });
+    const limit = plan.sourceGuards?.rateLimit && limitFor(plan.sourceGuards.rateLimit, `source:${plan.name}`);
+    const pack = pacedPacking(compilePacking(pipeline), { pipeline, limitFor, stop: either });
+    return { pipeline, limit, pack };
+  });
+  const readers = guarded.flatMap(({ pipeline, limit, pack }) => {
     const plans = Object.entries(sinksOf(pipeline));
     const sinks = new Map(plans.flatMap(([name, plan]) => (plan.kind === "stream" ? [] : [[name, deps.sinkFor(plan)]])));
     const derives = plans.some(([, { kind }]) => kind === "stream");
     const inOrder = derives || pipeline.stages.some(({ kind }) => kind === "fold");
-    const pack = compilePacking(pipeline);
-    return pipeline.sources.flatMap((stream) =>
-      partitionsOf(stream).map((partition) => {
-        const reader: ReaderDeps = { ...deps, gauge, sinks, pack, inOrder, fill: compileFill(pipeline, stream, partition) };
-        return own(
-          { partition, pipeline: pipeline.name },
-          ({ fence, lost, lastDelivered }) => readPartition(fence, reader, { stop: either, lost, lastDelivered }),
-          { deps, options: { owner: instance, ttlMs: leaseTtlMs }, stop: either },
-        );
-      }),
-    );
+    return pipeline.sources.flatMap((stream) => {
+      const groups = all.filter(({ sources }) => sources.includes(stream)).map(({ name }) => name);
+      return partitionsOf(stream).map((partition) => {
+        const fill = paced(compileFill(pipeline, stream, partition), limit);
+        return {
+          slot: { pipeline: pipeline.name, partition },
+          trimmed: { partition, stream, groups },
+          reader: { ...deps, gauge, sinks, pack, inOrder, fill } satisfies ReaderDeps,
+        };
+      });
+    });
   });
+  const shares = new Shares({
+    self: { instance, since: deps.presence?.facts.since ?? "" },
+    slots: readers.map(({ slot }) => slot),
+    patienceMs: leaseTtlMs,
+    clock: deps.clock,
+    stop: either,
+    onHeld: (pipelines) => deps.presence?.tell({ pipelines }),
+  });
+  const watching = watchOthers(shares, deps.presence, either);
   const settled = await Promise.allSettled(
-    readers.map((reader) =>
-      reader.catch((error) => {
+    readers.map(({ slot, trimmed, reader }) =>
+      own(slot, ({ fence, ...signals }) => trimmer.during(trimmed, () => readPartition(fence, reader, signals)), {
+        deps: { ...deps, shares },
+        options: { owner: instance, ttlMs: leaseTtlMs },
+        stop: either,
+      }).catch((error) => {
         failed.abort();
         throw error;
       }),
     ),
   );
+  await watching;
   const failure = settled.find((result) => result.status === "rejected");
   if (failure) throw failure.reason;
+}
+
+async function watchOthers(shares: Shares, presence: Presence | undefined, stop: AbortSignal): Promise<void> {
+  if (!presence) return shares.see(undefined);
+  presence.tell({ pipelines: shares.held() });
+  await presence.registry.watch((view) => shares.see(view), stop);
 }

@@ -1,8 +1,10 @@
-import { type AppPlan, type PipelinePlan, sinksOf } from "./plan.ts";
+import { describeGuards } from "./describe-guards.ts";
+import { rateOf } from "./guards.ts";
+import { type AppPlan, type PipelinePlan, rateLimitsOf, sinksOf, targetOf } from "./plan.ts";
 
 /** Something that is wrong with an application, found without running it. */
 export interface Finding {
-  readonly code: "duplicate-name" | "cycle" | "key-clash" | "no-pipelines";
+  readonly code: "duplicate-name" | "cycle" | "key-clash" | "limit-clash" | "guards-clash" | "no-pipelines";
   /** The definition, such as `pipeline 'carts'`. */
   readonly where: string;
   readonly message: string;
@@ -11,7 +13,14 @@ export interface Finding {
 
 /** Looks an application over. An empty list means that it may start. */
 export function checkApp(app: AppPlan): readonly Finding[] {
-  return [...checkPipelines(app), ...checkStreams(app), ...checkCycles(app.pipelines)];
+  const { pipelines } = app;
+  return [
+    ...checkPipelines(app),
+    ...checkStreams(app),
+    ...checkLimits(pipelines),
+    ...checkSinkGuards(pipelines),
+    ...checkCycles(pipelines),
+  ];
 }
 
 function checkPipelines({ pipelines }: AppPlan): readonly Finding[] {
@@ -47,6 +56,44 @@ function checkStreams({ streams }: AppPlan): readonly Finding[] {
     const message = `it lies on the Redis key '${layout.redisKey}', as does ${other}`;
     return [{ code: "key-clash", where: `stream '${name}'`, message, hint: "Share one definition, or adopt another key." }];
   });
+}
+
+/** One bucket cannot fill at two rates. */
+function checkLimits(pipelines: readonly PipelinePlan[]): readonly Finding[] {
+  const owners = new Map<string, { readonly place: string; readonly rate: string }>();
+  return pipelines.flatMap(rateLimitsOf).flatMap(({ place, rateLimit }): readonly Finding[] => {
+    if (typeof rateLimit.shared !== "string") return [];
+    const { perSecond, burst } = rateOf(rateLimit);
+    const rate = `${perSecond} a second and ${burst} at once`;
+    const other = owners.get(rateLimit.shared) ?? { place, rate };
+    owners.set(rateLimit.shared, other);
+    if (other.rate === rate) return [];
+    const message = `the shared limit '${rateLimit.shared}' is ${rate} here, and ${other.rate} at ${other.place}`;
+    return [{ code: "limit-clash", where: place, message, hint: "Give both the same numbers, or two names." }];
+  });
+}
+
+/** All that write to one target in a process share one sink: guards of the others would be passed over. */
+function checkSinkGuards(pipelines: readonly PipelinePlan[]): readonly Finding[] {
+  const owners = new Map<string, { readonly by: string; readonly guards: string }>();
+  return pipelines.flatMap((pipeline) =>
+    Object.values(sinksOf(pipeline)).flatMap((sink): readonly Finding[] => {
+      if (sink.kind === "stream") return [];
+      const [target, guards] = [targetOf(sink), describeGuards(sink.guards) || "none"];
+      const other = owners.get(target) ?? { by: pipeline.name, guards };
+      owners.set(target, other);
+      if (other.guards === guards) return [];
+      const message = `its guards of ${target} are ${guards}, and those in pipeline '${other.by}' are ${other.guards}`;
+      return [
+        {
+          code: "guards-clash",
+          where: `pipeline '${pipeline.name}'`,
+          message,
+          hint: "Share one sink, or give both the same guards.",
+        },
+      ];
+    }),
+  );
 }
 
 /** Pipelines that feed each other in a circle would go on for ever. Each circle is found once, and written as a path. */

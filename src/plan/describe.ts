@@ -1,3 +1,4 @@
+import { describeGuards } from "./describe-guards.ts";
 import type { PipelinePlan, SinkPlan, StreamPlan } from "./plan.ts";
 import { sinksOf } from "./plan.ts";
 
@@ -13,14 +14,19 @@ import { sinksOf } from "./plan.ts";
  * ```
  */
 export function describe(pipeline: { readonly plan: PipelinePlan }): string {
-  const { name, sources, stages, end } = pipeline.plan;
-  const line = (verb: string, what: string) => `  ${verb.padEnd(8)}${what}`;
+  const { name, sources, sourceGuards, stages, end } = pipeline.plan;
+  const line = (verb: string, what: string, guards = "") => `  ${verb.padEnd(8)}${what}${guards && ` (${guards})`}`;
   return [
     name,
     ...sources.map((stream) => line("from", describeStream(stream))),
-    ...stages.map((stage) => line(stage.kind, stage.name)),
+    ...(sourceGuards?.rateLimit ? [line("at most", describeGuards(sourceGuards))] : []),
+    ...stages.map((stage) => line(stage.kind, stage.name, "guards" in stage ? describeGuards(stage.guards) : "")),
     ...Object.entries(sinksOf(pipeline.plan)).map(([destination, sink]) =>
-      line(end.kind, end.kind === "to" ? describeSink(sink) : `${destination} → ${describeSink(sink)}`),
+      line(
+        end.kind,
+        end.kind === "to" ? describeSink(sink) : `${destination} → ${describeSink(sink)}`,
+        describeGuards(sink.guards),
+      ),
     ),
   ].join("\n");
 }

@@ -14,6 +14,7 @@
  * - ledger: the counts of every outcome; registry: who is alive.
  */
 import type { StandardSchemaV1 } from "@standard-schema/spec";
+import type { GuardsPlan, RateLimitPlan, RetryPlan, SinkGuardsPlan, SourceGuardsPlan } from "./guards.ts";
 import type { TableObjectPlan, TablePlan } from "./table.ts";
 
 /** A type of event: its name, its schema and how its partition key is found. */
@@ -31,27 +32,26 @@ export type StreamLayout =
   | { readonly kind: "partitioned"; readonly partitions: number }
   | { readonly kind: "adopted"; readonly redisKey: string };
 
+/**
+ * How much is kept of what every group has finished with, in each partition: what exceeds any of the limits goes, oldest first.
+ * What a group has not read, or not acked, is kept whatever they say.
+ */
+export interface RetentionPlan {
+  /** Kept for so long after it was stored, milliseconds; the time is that of the entry's id. */
+  readonly maxAgeMs?: number;
+  /** So many entries are kept; a frame is one. */
+  readonly maxEntries?: number;
+  /** So much memory is kept, as Redis measures it (MEMORY USAGE), roughly. */
+  readonly maxBytes?: number;
+}
+
 export interface StreamPlan {
   readonly kind: "stream";
   readonly name: string;
   readonly layout: StreamLayout;
+  /** Nothing is ever removed where there is none. */
+  readonly retention?: RetentionPlan;
   readonly events: readonly EventPlan[];
-}
-
-/** Waiting between tries: `initialMs`, then doubled up to `maxMs`, with full jitter. */
-export interface RetryPlan {
-  readonly initialMs: number;
-  readonly maxMs: number;
-}
-
-/** What protects a stage's function from the world that it asks, and that world from us. */
-export interface GuardsPlan {
-  /** Tries again what threw a RetryableError or took too long, at most `attempts` times, before the entries are given back. */
-  readonly retry?: RetryPlan & { readonly attempts: number };
-  /** When a call is given up, milliseconds. */
-  readonly timeoutMs?: number;
-  /** After so many failures in a row nothing is called for `openMs`. */
-  readonly breaker?: { readonly failures: number; readonly openMs: number };
 }
 
 /** How a ClickHouse sink cuts its batches: whichever limit is met first. */
@@ -69,6 +69,7 @@ export interface ClickHouseSinkPlan {
   readonly retry: RetryPlan;
   /** An insert that has not answered after this time is given up and repeated, milliseconds. */
   readonly timeoutMs: number;
+  readonly guards?: SinkGuardsPlan;
 }
 
 export interface WorkflowSinkPlan {
@@ -81,11 +82,14 @@ export interface WorkflowSinkPlan {
   readonly concurrency: number;
   readonly retry: RetryPlan;
   readonly timeoutMs: number;
+  readonly guards?: SinkGuardsPlan;
 }
 
 export interface StreamSinkPlan {
   readonly kind: "stream";
   readonly stream: StreamPlan;
+  /** It counts events. The stream is in the Redis that is read, so there is nothing to break. */
+  readonly guards?: Omit<SinkGuardsPlan, "breaker">;
 }
 
 export type SinkPlan = ClickHouseSinkPlan | WorkflowSinkPlan | StreamSinkPlan;
@@ -154,6 +158,7 @@ export interface PipelinePlan {
   readonly kind: "pipeline";
   readonly name: string;
   readonly sources: readonly StreamPlan[];
+  readonly sourceGuards?: SourceGuardsPlan;
   readonly stages: readonly StagePlan[];
   readonly end: EndPlan;
 }
@@ -212,4 +217,33 @@ export function partitionKey({ type, keyOf }: EventPlan, data: unknown): string 
 /** The sinks of a pipeline by the name under which outcomes name them; `to` is the name of the only one. */
 export function sinksOf(pipeline: PipelinePlan): Readonly<Record<string, SinkPlan>> {
   return pipeline.end.kind === "to" ? { to: pipeline.end.sink } : pipeline.end.destinations;
+}
+
+/** The name of what a sink writes to: sinks of one target are one in a process. */
+export function targetOf(plan: OwnSinkPlan): string {
+  switch (plan.kind) {
+    case "clickhouse":
+      return `clickhouse ${plan.table.name}`;
+    case "temporal":
+      return `temporal ${plan.taskQueue} ${plan.workflow}`;
+    default:
+      return plan satisfies never;
+  }
+}
+
+/** The rate limits of a pipeline, each with the name of its place. */
+export function rateLimitsOf(pipeline: PipelinePlan): readonly { readonly place: string; readonly rateLimit: RateLimitPlan }[] {
+  const { name, sourceGuards, stages } = pipeline;
+  const limits = [
+    { place: `pipeline '${name}'`, rateLimit: sourceGuards?.rateLimit },
+    ...stages.map((stage) => ({
+      place: `stage '${stage.name}' of pipeline '${name}'`,
+      rateLimit: "guards" in stage ? stage.guards?.rateLimit : undefined,
+    })),
+    ...Object.entries(sinksOf(pipeline)).map(([to, { guards }]) => ({
+      place: `sink '${to}' of pipeline '${name}'`,
+      rateLimit: guards?.rateLimit,
+    })),
+  ];
+  return limits.flatMap(({ place, rateLimit }) => (rateLimit ? [{ place, rateLimit }] : []));
 }

@@ -1,7 +1,7 @@
 import { backoffMs } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
 import { RetryableError } from "../core/errors.ts";
-import type { RetryPlan } from "../plan/plan.ts";
+import type { RetryPlan } from "../plan/guards.ts";
 
 export interface RetryDeps {
   readonly clock: Clock;

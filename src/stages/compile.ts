@@ -6,12 +6,16 @@ import { fold } from "./fold.ts";
 import { map } from "./map.ts";
 import type { Run } from "./run.ts";
 
-/** Makes one function out of a pipeline's stages: what takes an event from its source to its destinations. */
+/**
+ * Makes one function out of a pipeline's stages: what takes an event from its source to its destinations. Guards were put on before,
+ * once for the process (`guardStages`): here, for each partition, they would each time be others.
+ */
 export function compileStages(plan: PipelinePlan): Run {
   return plan.stages.reduceRight<Run>((next, stage) => compileStage(stage, next), end(plan.end));
 }
 
 function compileStage(stage: StagePlan, next: Run): Run {
+  if ("guards" in stage && stage.guards) throw new Error(`nobody has put on the guards of stage '${stage.name}'`);
   switch (stage.kind) {
     case "filter":
       return filter(stage, next);

@@ -1,10 +1,9 @@
 import type { StagePlan } from "../plan/plan.ts";
 import { each } from "./each.ts";
-import { guarded } from "./guard.ts";
 import type { Outcomes, Run } from "./run.ts";
 
-export function flatMap({ name, transform, guards }: Extract<StagePlan, { kind: "flatMap" }>, next: Run): Run {
-  const turn = guarded(name, transform as (value: unknown) => readonly unknown[] | Promise<readonly unknown[]>, guards);
+export function flatMap({ name, transform }: Extract<StagePlan, { kind: "flatMap" }>, next: Run): Run {
+  const turn = transform as (value: unknown) => readonly unknown[] | Promise<readonly unknown[]>;
   return (value, outcomes) => {
     const result = turn(value);
     return result instanceof Promise ? result.then((values) => goOn(values, outcomes)) : goOn(result, outcomes);

@@ -14,6 +14,8 @@ import type { Stream } from "../dsl/stream.ts";
 import { type Audit, audit } from "../engine/audit.ts";
 import { openEntry } from "../engine/open-entry.ts";
 import { runWorker } from "../engine/worker.ts";
+import { createLimits } from "../limit/limits.ts";
+import { createMemoryBuckets } from "../limit/memory.ts";
 import { type OwnSinkPlan, type SinkPlan, type StreamPlan, sinksOf } from "../plan/plan.ts";
 import { createMemorySink, type MemorySink } from "../sinks/memory.ts";
 
@@ -54,6 +56,7 @@ export function testPipeline({ plan: pipeline }: Pipeline, { now }: TestOptions 
   const bus = new MemoryBus(clock);
   const sinks = new Map<OwnSinkPlan, MemorySink>();
   const producers = new Map<string, Producer>();
+  const limitFor = createLimits({ clock, logger: silentLogger, buckets: createMemoryBuckets(clock) });
   let sent = 0;
 
   const sinkFor = (plan: OwnSinkPlan): MemorySink => {
@@ -119,7 +122,7 @@ export function testPipeline({ plan: pipeline }: Pipeline, { now }: TestOptions 
       const stop = new AbortController();
       const running = runWorker(
         { instance: "test", pipelines: [pipeline] },
-        { bus, clock, logger: silentLogger, sinkFor },
+        { bus, clock, logger: silentLogger, sinkFor, limitFor },
         stop.signal,
       );
       let failed = false;

@@ -1,77 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { encodeFrame } from "../../src/bus/frame.ts";
-import { MemoryBus } from "../../src/bus/memory.ts";
-import { type Partition, partitionsOf, replayOf } from "../../src/bus/partition.ts";
-import type { Bus, Commit, Fence, Frame } from "../../src/bus/port.ts";
-import { openRedisBus } from "../../src/bus/redis/bus.ts";
-import { systemClock } from "../../src/core/clock.ts";
-import { silentLogger } from "../../src/core/log.ts";
+import { type Partition, replayOf } from "../../src/bus/partition.ts";
+import type { Bus, Commit, Fence } from "../../src/bus/port.ts";
+import { envelope, frame, freshAdopted, freshPartition, nothing, type Twin, twins } from "../support/bus-twins.ts";
 import { collect } from "../support/collect.ts";
-import { redisClient } from "../support/redis.ts";
-import { redisUrl } from "../support/services.ts";
-
-interface Twin {
-  readonly bus: Bus;
-  /** What another program's XADD does. */
-  plain(partition: Partition, fields: Record<string, string>): Promise<string>;
-  /** What an operator's XDEL does. */
-  remove(partition: Partition, ids: readonly string[]): Promise<void>;
-  /** What an operator's XGROUP DESTROY does. */
-  removeGroup(partition: Partition): Promise<void>;
-  close(): Promise<void>;
-}
-
-const twins: Record<string, () => Promise<Twin>> = {
-  "in memory": async () => {
-    const bus = new MemoryBus(systemClock);
-    return {
-      bus,
-      plain: async (partition, fields) => bus.appendPlain(partition, fields),
-      remove: async (partition, ids) => bus.removeEntries(partition, ids),
-      removeGroup: async (partition) => bus.removeGroup(partition, "pipe"),
-      close: () => bus.close(),
-    };
-  },
-  "on Redis Streams": async () => {
-    const url = await redisUrl();
-    const bus = await openRedisBus({ url, logger: silentLogger });
-    const redis = await redisClient(url);
-    return {
-      bus,
-      plain: (partition, fields) => redis.xAdd(partition.log, "*", fields),
-      remove: async (partition, ids) => void (await redis.xDel(partition.log, [...ids])),
-      removeGroup: async (partition) => void (await redis.xGroupDestroy(partition.log, "pipe")),
-      close: async () => {
-        await bus.close();
-        redis.destroy();
-      },
-    };
-  },
-};
-
-let streams = 0;
-const freshPartition = (): Partition => {
-  const layout = { kind: "partitioned", partitions: 1 } as const;
-  return partitionsOf({ kind: "stream", name: `contract-${++streams}`, events: [], layout })[0] as Partition;
-};
-
-const envelope = (n: number) => ({
-  id: `00000000-0000-4000-8000-${String(n).padStart(12, "0")}`,
-  type: "thing.happened",
-  time: 1_700_000_000_000 + n,
-  source: undefined,
-  traceparent: undefined,
-  data: { n },
-});
-
-const frame = (sequence: number, events = 3, producer = "p", incarnation = 1): Frame => ({
-  producer,
-  incarnation,
-  sequence,
-  ...encodeFrame(Array.from({ length: events }, (_, i) => envelope(i))),
-});
-
-const nothing: Commit = { entries: [], counts: {}, deadLetters: [], states: new Map(), derived: [], floor: undefined };
 
 describe.each(Object.entries(twins))("the bus %s", (_, open) => {
   let twin: Twin;
@@ -250,7 +182,8 @@ describe.each(Object.entries(twins))("the bus %s", (_, open) => {
     expect(await bus.append(partition, frame(0))).toEqual({ kind: "duplicate" });
     expect(await bus.append(partition, frame(4))).toEqual({ kind: "gap", last: 1 });
     expect(await bus.append(partition, frame(0, 3, "p", 2))).toMatchObject({ kind: "stored" });
-    expect(await bus.append(partition, frame(2, 3, "p", 1))).toEqual({ kind: "duplicate" });
+    expect(await bus.append(partition, frame(1, 3, "p", 1))).toEqual({ kind: "superseded", incarnation: 2 });
+    expect(await bus.append(partition, frame(2, 3, "p", 1))).toEqual({ kind: "superseded", incarnation: 2 });
     expect(await readNew(await own(partition))).toHaveLength(3);
   });
 
@@ -372,12 +305,7 @@ describe.each(Object.entries(twins))("the bus %s", (_, open) => {
   });
 
   it("counts an entry of an adopted stream as one event, also where it is a frame", async () => {
-    const [partition] = partitionsOf({
-      kind: "stream",
-      name: "adopted",
-      events: [],
-      layout: { kind: "adopted", redisKey: `adopted-${++streams}` },
-    }) as [Partition];
+    const partition = freshAdopted();
     const fence = await own(partition);
     await twin.plain(partition, { data: "{}" });
     await bus.append(partition, frame(0, 3));
@@ -393,8 +321,7 @@ describe.each(Object.entries(twins))("the bus %s", (_, open) => {
   });
 
   it("lets nobody who lost the lease take entries of an adopted stream away from its present owner", async () => {
-    const layout = { kind: "adopted", redisKey: `adopted-${++streams}` } as const;
-    const [partition] = partitionsOf({ kind: "stream", name: "adopted", events: [], layout }) as [Partition];
+    const partition = freshAdopted();
     const first = await own(partition, "w1");
     await bus.release(first);
     const second = await own(partition, "w2");

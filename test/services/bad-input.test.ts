@@ -36,9 +36,13 @@ const verbs: readonly (readonly string[])[] = [
   ["check"],
   ["audit"],
   ["lag"],
+  ["doctor"],
   ["dlq", "ls"],
   ["dlq", "show"],
   ["dlq", "stats"],
+  ["dlq", "replay"],
+  ["dlq", "discard"],
+  ["replay", "--pipeline", "carts", "--from", "0"],
 ];
 
 describe("the command line", () => {
@@ -129,6 +133,43 @@ describe("the command line", () => {
         ["dlq", "stats", "--since", "2026-02-99"],
         { code: 2, says: /--since '2026-02-99' is not a time/, wayOut: /2h/ },
       ],
+      ["dlq replay an id", ["dlq", "replay", "1-1"], { code: 2, says: /no dead letter '1-1'/, wayOut: /dlq ls/ }],
+      [
+        "dlq replay --rate",
+        ["dlq", "replay", "--rate", "0"],
+        { code: 2, says: /--rate '0' is not a whole number above 0/, wayOut: /digits/ },
+      ],
+      ["dlq discard everything", ["dlq", "discard"], { code: 2, says: /would discard every dead letter/, wayOut: /--all/ }],
+      [
+        "replay no pipeline",
+        ["replay", "--from", "0"],
+        { code: 2, says: /required option '--pipeline <name>' not specified/, wayOut: /headrace <verb> --help/ },
+      ],
+      [
+        "replay from nowhere",
+        ["replay", "--pipeline", "orders"],
+        { code: 2, says: /required option '--from <position>' not specified/, wayOut: /headrace <verb> --help/ },
+      ],
+      [
+        "replay --pipeline",
+        ["replay", "--pipeline", "cats", "--from", "0"],
+        { code: 2, says: /no pipeline 'cats'/, wayOut: pipelines },
+      ],
+      [
+        "replay --from a word",
+        ["replay", "--pipeline", "login-analytics", "--from", "yesterday"],
+        { code: 2, says: /--from 'yesterday' is neither a time nor a position/, wayOut: /logins\/07:1795600000000-0/ },
+      ],
+      [
+        "replay --from a partition of another stream",
+        ["replay", "--pipeline", "login-analytics", "--from", "carts/00:0"],
+        { code: 2, says: /'login-analytics' reads no partition 'carts\/00'/, wayOut: /logins\/00, .*app-logins/ },
+      ],
+      [
+        "replay --give-up-after",
+        ["replay", "--pipeline", "login-analytics", "--from", "0", "--give-up-after", "soon"],
+        { code: 2, says: /'soon' is not a duration/, wayOut: /such as 250ms/ },
+      ],
       ["dlq show an id", ["dlq", "show", "1-1"], { code: 2, says: /no dead letter '1-1'/, wayOut: /dlq ls/ }],
       [
         "up --ports",
@@ -216,7 +257,8 @@ describe("standard output", () => {
       ["audit"],
       ["lag"],
       ["dlq", "ls"],
-      ["dlq", "stats"],
+      ["dlq", "replay"],
+      ["replay", "--pipeline", "login-analytics", "--from", "0"],
       ["sql", "SELECT 1 AS one"],
     ]) {
       expect(() => linesOf(args.join(" ")), "the check would see other text").toThrow();

@@ -11,6 +11,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Text for standard input. */
   readonly input?: string;
+  /** The folder of the application. @default the repository */
+  readonly cwd?: string;
 }
 
 export interface Ran {
@@ -27,9 +29,9 @@ export async function headrace(args: readonly string[], options: RunOptions = {}
 }
 
 /** The same, whatever its exit code. */
-export async function tryHeadrace(args: readonly string[], { env, input }: RunOptions = {}): Promise<Ran> {
+export async function tryHeadrace(args: readonly string[], { env, input, cwd = root }: RunOptions = {}): Promise<Ran> {
   const running = promisify(execFile)(process.execPath, [bin, ...args], {
-    cwd: root,
+    cwd,
     env: { ...process.env, ...env },
     maxBuffer: 256 * 1024 * 1024,
   });
@@ -60,9 +62,9 @@ export interface Headrace {
 }
 
 /** Starts a verb that stays, such as `up` or `start`, and resolves with its ready line. It needs `--json` among its arguments. */
-export async function startHeadrace(args: readonly string[], { env }: RunOptions = {}): Promise<Headrace> {
+export async function startHeadrace(args: readonly string[], { env, cwd = root }: RunOptions = {}): Promise<Headrace> {
   const child = spawn(process.execPath, [bin, ...args], {
-    cwd: root,
+    cwd,
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -54,7 +54,7 @@ export interface Operator {
   /** The same, whatever its exit code. */
   tryRun(args: readonly string[], options?: RunOptions): Promise<Ran>;
   /** Starts a verb that stays, with `--json` among its arguments. `stopAll` ends it. */
-  start(args: readonly string[]): Promise<Headrace>;
+  start(args: readonly string[], options?: Pick<RunOptions, "env">): Promise<Headrace>;
   /** `headrace sql --json`. */
   sql<Row = Record<string, unknown>>(statement: string): Promise<readonly Row[]>;
   lag(pipeline: string): Promise<readonly LagLine[]>;
@@ -83,8 +83,8 @@ export async function openOperator(): Promise<Operator> {
     env,
     run,
     tryRun: (args, options = {}) => tryHeadrace(args, { ...options, env: { ...env, ...options.env } }),
-    async start(args) {
-      const started = await startHeadrace(args, { env });
+    async start(args, options = {}) {
+      const started = await startHeadrace(args, { env: { ...env, ...options.env } });
       running.push(started);
       return started;
     },

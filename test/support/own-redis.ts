@@ -10,20 +10,24 @@ import { redisProgram } from "../../src/stack/binaries/programs.ts";
 import { redisPlan } from "../../src/stack/services/redis-plan.ts";
 import { freePort } from "./free-port.ts";
 
-/** A Redis of one test alone, which may do to it what it likes. It writes to disk before it answers (`appendfsync always`). */
+/** A Redis of one test alone, which may do to it what it likes. It writes to disk before it answers, if not told otherwise. */
 export interface OwnRedis {
   readonly url: string;
+  readonly port: number;
   /** kill -9: what it answered is on disk. */
   kill(): Promise<void>;
   /** Starts it again, on the same port and data. */
   restart(): Promise<void>;
-  /** It keeps its connections and answers nothing (SIGSTOP), as when its host has vanished, until it is killed. */
+  /** It keeps its connections and answers nothing (SIGSTOP), as when its host has vanished, until it is killed or goes on. */
   freeze(): void;
+  /** It goes on where it was stopped (SIGCONT), with all that has come in meanwhile. */
+  thaw(): void;
   /** Ends it and removes its data. */
   close(): Promise<void>;
 }
 
-export async function startOwnRedis(): Promise<OwnRedis> {
+/** `settings`: of redis.conf, over those of the embedded stack. */
+export async function startOwnRedis(settings: Readonly<Record<string, string>> = {}): Promise<OwnRedis> {
   const { path: binary } = await findProgram(redisProgram, { env: process.env, log: silentLogger });
   const dir = await mkdtemp(join(tmpdir(), "headrace-redis-"));
   await mkdir(join(dir, "redis"));
@@ -31,7 +35,8 @@ export async function startOwnRedis(): Promise<OwnRedis> {
   const plan = redisPlan({ binary, dir, port, appendFsync: "always" });
   let child: ChildProcess;
   const start = async () => {
-    child = spawn(plan.command, plan.args, { stdio: "ignore" });
+    const more = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, ...value.split(" ")]);
+    child = spawn(plan.command, [...plan.args, ...more], { stdio: "ignore" });
     await vi.waitFor(() => plan.check(), { timeout: 30_000, interval: 20 });
   };
   const kill = async () => {
@@ -43,9 +48,11 @@ export async function startOwnRedis(): Promise<OwnRedis> {
   await start();
   return {
     url: `redis://127.0.0.1:${port}`,
+    port,
     kill,
     restart: start,
     freeze: () => void child.kill("SIGSTOP"),
+    thaw: () => void child.kill("SIGCONT"),
     close: async () => {
       await kill();
       await rm(dir, { recursive: true, force: true });

@@ -166,6 +166,49 @@ describe("each verb", () => {
   });
 });
 
+describe("guards", () => {
+  const all = {
+    retry: { attempts: 3, initialMs: 50, maxMs: 1_000 },
+    timeoutMs: 500,
+    concurrency: 8,
+    rateLimit: { perSecond: 50, burst: 10, shared: "geo-api" },
+    breaker: { failures: 10, openMs: 5_000 },
+  };
+
+  test("stand behind a stage's function, and change no type", () => {
+    expect(source.map("user", async (event) => event.data.userId, all)).type.toBe<PipelineBuilder<string>>();
+    expect(source.flatMap("users", (event) => [event.data.userId], all)).type.toBe<PipelineBuilder<string>>();
+    // @ts-expect-error 'timeout' does not exist in type 'GuardsPlan'
+    source.map("user", (event) => event, { timeout: 500 });
+  });
+
+  test("stand behind the streams of a source, and change no type", () => {
+    const { rateLimit } = all;
+    expect(pipeline("p").from(logins, { rateLimit })).type.toBe<PipelineBuilder<Login>>();
+    expect(pipeline("p").from(logins, logins, { rateLimit: { perSecond: 5, shared: true } })).type.toBe<PipelineBuilder<Login>>();
+    // @ts-expect-error A source has no breaker: while Redis is away nothing can be read anyway
+    pipeline("p").from(logins, { breaker: all.breaker });
+    // @ts-expect-error A source has no retry: reading goes on by itself when Redis is back
+    pipeline("p").from(logins, { retry: all.retry });
+    // @ts-expect-error 'rateLimit' does not exist in type 'Stream<unknown>'
+    pipeline("p").from({ rateLimit });
+  });
+
+  test("stand among a sink's options", () => {
+    const { rateLimit, breaker } = all;
+    clickhouse(table, { rateLimit, breaker, profile: "low-latency", maxRows: 500 });
+    clickhouse(table, { rateLimit, profile: "default", minIntervalMs: 500 });
+    startWorkflow(checkout, { taskQueue: "q", workflowId: (input) => input.id, rateLimit, breaker, concurrency: 4 });
+    expect(toStream(alerts, { rateLimit })).type.toBe(toStream(alerts));
+    // @ts-expect-error The low-latency profile has no minIntervalMs: it inserts as soon as no insert is under way
+    clickhouse(table, { profile: "low-latency", minIntervalMs: 50 });
+    // @ts-expect-error A stream sink has no breaker: its stream is in the Redis that is read
+    toStream(alerts, { breaker });
+    // @ts-expect-error A ClickHouse sink has no concurrency: one insert of a table is under way at a time
+    clickhouse(table, { concurrency: 4 });
+  });
+});
+
 describe("a row", () => {
   const row = (event: Login) => ({ event_id: event.id, at: event.time, outcome: "success" as const });
 

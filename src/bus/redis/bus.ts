@@ -1,6 +1,6 @@
 import { messageOf, RetryableError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
-import { keys, type Partition } from "../partition.ts";
+import { keys, outboxPrefix, type Partition, replayOf } from "../partition.ts";
 import {
   type Acquired,
   type Appended,
@@ -10,6 +10,7 @@ import {
   type DeadLetter,
   type DeadLetterDraft,
   type DerivedFrame,
+  type Durability,
   deliveryLimits,
   type Entry,
   type Fence,
@@ -18,14 +19,19 @@ import {
   type OutboxEntry,
   type ReadRequest,
   type ReadResult,
+  type Trimmed,
+  type TrimRequest,
   type Watch,
 } from "../port.ts";
-import { type Connection, connect } from "./connection.ts";
+import type { LetterKey, LetterMoved, Reread, RereadRequest } from "../replays.ts";
+import { Appenders } from "./appenders.ts";
 import { readDeadLetters } from "./dead-letters.ts";
-import { Doorbell } from "./doorbell.ts";
+import { Doorbells } from "./doorbells.ts";
 import { groupState } from "./group-state.ts";
+import { openRedis } from "./open-redis.ts";
 import { readOutbox } from "./outbox.ts";
 import { readPlain } from "./read-plain.ts";
+import type { Redis } from "./redis.ts";
 import { runScript, type ScriptName } from "./scripts.ts";
 
 export interface RedisBusOptions {
@@ -33,20 +39,23 @@ export interface RedisBusOptions {
   readonly logger: Logger;
 }
 
-/** Opens the bus on Redis Streams: one connection for commands, one for waiting. */
+/**
+ * Opens the bus on Redis Streams, on one server or a cluster: to each server one connection for commands, one for each level that
+ * frames are appended at, and others for waiting.
+ */
 export async function openRedisBus({ url, logger }: RedisBusOptions): Promise<Bus> {
-  const commands = await connect({ url, logger, name: "headrace" });
-  const doorbell = new Doorbell(commands, () => connect({ url, logger, name: "headrace-doorbell" }));
-  return new RedisBus(commands, doorbell);
+  return new RedisBus(await openRedis({ url, logger, name: "headrace" }));
 }
 
 class RedisBus implements Bus {
-  readonly #redis: Connection;
-  readonly #doorbell: Doorbell;
+  readonly #redis: Redis;
+  readonly #doorbells: Doorbells;
+  readonly #appenders: Appenders;
 
-  constructor(redis: Connection, doorbell: Doorbell) {
+  constructor(redis: Redis) {
     this.#redis = redis;
-    this.#doorbell = doorbell;
+    this.#doorbells = new Doorbells(redis);
+    this.#appenders = new Appenders(redis);
   }
 
   async acquire(
@@ -99,9 +108,8 @@ class RedisBus implements Bus {
 
   async states(partition: Partition, pipeline: string, names: readonly string[]): Promise<readonly (string | null)[]> {
     if (names.length === 0) return [];
-    const reply = await retryable(
-      this.#redis.sendCommand(["HMGET", keys.states(partition, pipeline), ...names]) as Promise<unknown>,
-    );
+    const key = keys.states(partition, pipeline);
+    const reply = await retryable(this.#redis.send(key, ["HMGET", key, ...names]));
     return (reply as (Buffer | null)[]).map((value) => (value === null ? null : String(value)));
   }
 
@@ -137,22 +145,58 @@ class RedisBus implements Bus {
     return reply === 1 ? "committed" : "fenced";
   }
 
-  async append(partition: Partition, frame: Frame): Promise<Appended> {
+  async append(partition: Partition, frame: Frame, durability: Durability = { kind: "memory" }): Promise<Appended> {
     const { producer, incarnation, sequence, count, codec, minTime, maxTime, checksum, body } = frame;
-    const reply = await this.#run(
-      "append",
-      [partition.log, keys.producers(partition), keys.meta(partition)],
-      [producer, incarnation, sequence, count, codec, minTime, maxTime, checksum, body],
-    );
+    const reply = await this.#appenders.append(durability, {
+      keys: [partition.log, keys.producers(partition), keys.meta(partition)],
+      args: [producer, incarnation, sequence, count, codec, minTime, maxTime, checksum, body],
+    });
     const [kind, detail] = reply as [Buffer, Buffer | number | undefined];
     switch (String(kind)) {
       case "stored":
         return { kind: "stored", entry: String(detail) };
       case "gap":
         return { kind: "gap", last: Number(detail) };
+      case "superseded":
+        return { kind: "superseded", incarnation: Number(detail) };
       default:
         return { kind: "duplicate" };
     }
+  }
+
+  checkDurability(durability: Durability): Promise<void> {
+    return this.#appenders.check(durability);
+  }
+
+  async trim(partition: Partition, { retention, groups }: TrimRequest): Promise<Trimmed> {
+    const { maxAgeMs = "", maxEntries = "", maxBytes = "" } = retention;
+    const reply = await this.#run("trim", [partition.log], [maxAgeMs, maxEntries, maxBytes, ...groups]);
+    const [removed, more, group, entry, ageMs, pendingEntries, lag, missing] = reply as [
+      number,
+      number,
+      ...(Buffer | number | null)[],
+    ];
+    const held = group && {
+      group: String(group),
+      entry: String(entry),
+      ageMs: Number(ageMs),
+      pendingEntries: Number(pendingEntries),
+      lagEntries: lag === null ? undefined : Number(lag),
+      missing: missing === 1,
+    };
+    return { removed, more: more === 1, held: held || undefined };
+  }
+
+  async forgetProducers(partition: Partition, silentMs: number): Promise<number> {
+    let forgotten = 0;
+    let cursor = "0";
+    do {
+      const reply = await this.#run("forget", [keys.producers(partition)], [silentMs, cursor, outboxPrefix]);
+      const [next, count] = reply as [Buffer, number];
+      cursor = String(next);
+      forgotten += count;
+    } while (cursor !== "0");
+    return forgotten;
   }
 
   outbox(partition: Partition, pipeline: string, count: number): Promise<readonly OutboxEntry[]> {
@@ -161,11 +205,12 @@ class RedisBus implements Bus {
 
   async relayed(partition: Partition, pipeline: string, ids: readonly string[]): Promise<void> {
     if (ids.length === 0) return;
-    await retryable(this.#redis.sendCommand(["XDEL", keys.outbox(partition, pipeline), ...ids]));
+    const key = keys.outbox(partition, pipeline);
+    await retryable(this.#redis.send(key, ["XDEL", key, ...ids]));
   }
 
   wait(watches: readonly Watch[], timeoutMs: number, signal: AbortSignal): Promise<void> {
-    return this.#doorbell.wait(watches, timeoutMs, signal);
+    return this.#doorbells.wait(watches, timeoutMs, signal);
   }
 
   state(partition: Partition, pipeline: string): Promise<GroupState> {
@@ -176,9 +221,40 @@ class RedisBus implements Bus {
     return readDeadLetters(this.#redis, partition);
   }
 
+  async replayDeadLetter(partition: Partition, { id, pipeline }: LetterKey): Promise<LetterMoved> {
+    const reply = await this.#run(
+      "replay-letter",
+      [keys.deadLetters(partition), replayOf(partition, pipeline).log, keys.ledger(partition, pipeline)],
+      [id, partition.log],
+    );
+    if (typeof reply === "number") return { kind: "moved", events: reply };
+    return { kind: String(reply) === "gone" ? "gone" : "empty" };
+  }
+
+  async discardDeadLetter(partition: Partition, { id, pipeline }: LetterKey): Promise<"discarded" | "gone"> {
+    const scriptKeys = [keys.deadLetters(partition), keys.ledger(partition, pipeline)];
+    return (await this.#run("discard-letter", scriptKeys, [id])) === 1 ? "discarded" : "gone";
+  }
+
+  async reread(partition: Partition, pipeline: string, { from, until, count, dryRun }: RereadRequest): Promise<Reread> {
+    const reply = await this.#run(
+      "reread",
+      [partition.log, replayOf(partition, pipeline).log, keys.ledger(partition, pipeline)],
+      [from.inclusive ? from.id : `(${from.id}`, until, count, dryRun ? 1 : 0],
+    );
+    const [entries, events, last] = reply as [number, number, Buffer];
+    return { entries, events, last: last.length === 0 ? undefined : String(last) };
+  }
+
+  async replayBacklog(partition: Partition, pipeline: string): Promise<number> {
+    const { log } = replayOf(partition, pipeline);
+    return Number(await retryable(this.#redis.send(log, ["XLEN", log])));
+  }
+
   async close(): Promise<void> {
-    await this.#doorbell.close();
-    if (this.#redis.isOpen) await this.#redis.close().catch(() => this.#redis.destroy());
+    await this.#doorbells.close();
+    await this.#appenders.close();
+    await this.#redis.close();
   }
 
   #run(name: ScriptName, scriptKeys: readonly string[], args: readonly (string | number | Buffer)[]) {
@@ -217,6 +293,7 @@ async function retryable<T>(call: Promise<T>): Promise<T> {
   try {
     return await call;
   } catch (error) {
+    if (error instanceof RetryableError) throw error;
     throw new RetryableError("service.unreachable", `Redis: ${messageOf(error)}`, { cause: error });
   }
 }

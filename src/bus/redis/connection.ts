@@ -10,6 +10,10 @@ export interface ConnectOptions {
   readonly logger: Logger;
   /** Told by `CLIENT LIST`. */
   readonly name: string;
+  /** How long the first connection may take, greeting included, milliseconds. @default 10000 */
+  readonly timeoutMs?: number;
+  /** Whether it opens itself again when it is lost. @default true */
+  readonly reconnect?: boolean;
 }
 
 /**
@@ -18,7 +22,7 @@ export interface ConnectOptions {
  *
  * @throws ConfigError when the address does not parse or Redis refuses us, RetryableError when nothing answers there
  */
-export async function connect({ url, logger, name }: ConnectOptions) {
+export async function connect({ url, logger, name, timeoutMs = 10_000, reconnect = true }: ConnectOptions) {
   const client = createClient({
     url: parseUrl(url),
     name,
@@ -26,7 +30,10 @@ export async function connect({ url, logger, name }: ConnectOptions) {
     RESP: 2,
     disableOfflineQueue: true,
     commandOptions: { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } },
-    socket: { connectTimeout: 5_000, reconnectStrategy: (tries) => Math.min(50 * 2 ** Math.min(tries, 6), 2_000) },
+    socket: {
+      connectTimeout: Math.min(timeoutMs, 5_000),
+      reconnectStrategy: reconnect && ((tries) => Math.min(50 * 2 ** Math.min(tries, 6), 2_000)),
+    },
   });
   let failing = false;
   let connected = false;
@@ -40,31 +47,36 @@ export async function connect({ url, logger, name }: ConnectOptions) {
     if (failing) logger.info({}, `Redis (${name}): connected again`);
     failing = false;
   });
+  let timer: ReturnType<typeof setTimeout> | undefined;
   // The first connection is tried once: whoever starts wants to hear at once that nothing is there.
   await new Promise<void>((resolve, reject) => {
+    // A server that is stopped, or whose host has vanished, may accept a connection and never speak.
+    timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
     client.once("error", reject);
     client.connect().then(() => {
       client.off("error", reject);
       resolve();
     }, reject);
-  }).catch((error) => {
-    client.destroy();
-    // Redis answered, and waiting changes nothing; a server that is loading its data says so with another word.
-    if (error instanceof ErrorReply && /^(WRONGPASS|NOAUTH|NOPERM|ERR) /.test(error.message)) {
-      throw new ConfigError(
-        "config.environment",
-        `Redis refuses the connection to ${withoutPassword(url)}: ${messageOf(error)}`,
-        {
-          cause: error,
-          hint: "Correct the user, the password or the database in REDIS_URL.",
-        },
-      );
-    }
-    throw new RetryableError("service.unreachable", `Redis does not answer at ${withoutPassword(url)}: ${messageOf(error)}`, {
-      cause: error,
-      hint: "Start it with 'headrace up', or set REDIS_URL.",
+  })
+    .finally(() => clearTimeout(timer))
+    .catch((error) => {
+      client.destroy();
+      // Redis answered, and waiting changes nothing; a server that is loading its data says so with another word.
+      if (error instanceof ErrorReply && /^(WRONGPASS|NOAUTH|NOPERM|ERR) /.test(error.message)) {
+        throw new ConfigError(
+          "config.environment",
+          `Redis refuses the connection to ${withoutPassword(url)}: ${messageOf(error)}`,
+          {
+            cause: error,
+            hint: "Correct the user, the password or the database in REDIS_URL.",
+          },
+        );
+      }
+      throw new RetryableError("service.unreachable", `Redis does not answer at ${withoutPassword(url)}: ${messageOf(error)}`, {
+        cause: error,
+        hint: "Start it with 'headrace up', or set REDIS_URL.",
+      });
     });
-  });
   return client;
 }
 

@@ -1,16 +1,19 @@
 import { keys, type Partition } from "../partition.ts";
 import type { DeadLetter } from "../port.ts";
-import type { Connection } from "./connection.ts";
+import type { Commands } from "./redis.ts";
 
 const pageSize = 200;
 
-/** Dead letters of a partition, oldest first, page by page. */
-export async function* readDeadLetters(redis: Connection, partition: Partition): AsyncIterable<DeadLetter> {
+type StoredLetter = [id: Buffer, fields: Buffer[]];
+
+/** Dead letters of a partition, oldest first, page by page, up to the newest of now. */
+export async function* readDeadLetters(redis: Commands, partition: Partition): AsyncIterable<DeadLetter> {
+  const log = keys.deadLetters(partition);
+  const [newest] = (await redis.send(log, ["XREVRANGE", log, "+", "-", "COUNT", "1"])) as StoredLetter[];
+  if (!newest) return;
   for (let after = "-"; ; ) {
-    const page = (await redis.sendCommand(["XRANGE", keys.deadLetters(partition), after, "+", "COUNT", String(pageSize)])) as [
-      Buffer,
-      Buffer[],
-    ][];
+    const range = ["XRANGE", log, after, String(newest[0]), "COUNT", String(pageSize)];
+    const page = (await redis.send(log, range)) as StoredLetter[];
     for (const [id, fields] of page) yield toDeadLetter(String(id), fields);
     const last = page.at(-1);
     if (page.length < pageSize || !last) return;

@@ -1,11 +1,14 @@
 import { isBefore } from "../entry-id.ts";
 import type { Watch } from "../port.ts";
 import type { Connection } from "./connection.ts";
+import type { Server } from "./redis.ts";
 
 /** How long one blocking read lasts before it is made anew, milliseconds. */
 const blockMs = 1_000;
 /** A blocking read that has not come back this much after its time is dead: the socket is half open. */
 const graceMs = 2_000;
+/** How long the connection is kept for a reader that may come back, milliseconds. */
+const restAfterMs = 60_000;
 
 interface Waiter {
   readonly watches: readonly Watch[];
@@ -13,23 +16,26 @@ interface Waiter {
 }
 
 /**
- * Waits for new entries on a connection of its own, for any number of readers at once. It only listens (XREAD): nothing
- * is given to a group, so a ring that nobody hears loses nothing. A reader that comes while another read is blocking
- * makes that read return (CLIENT UNBLOCK) and joins the next one.
+ * Waits for new entries of logs that share a slot, on a connection of its own, for any number of readers at once. It only
+ * listens (XREAD): nothing is given to a group, so a ring that nobody hears loses nothing. A reader that comes while another
+ * read is blocking makes that read return (CLIENT UNBLOCK) and joins the next one.
+ *
+ * A read that fails wakes everyone: the server is away, or the slot has moved, and whoever looks for himself finds out.
  */
 export class Doorbell {
-  readonly #commands: Connection;
-  readonly #open: () => Promise<Connection>;
+  readonly #find: () => Promise<Server>;
   readonly #waiters = new Set<Waiter>();
+  #server: Server | undefined;
   #connection: Connection | undefined;
+  #resting: ReturnType<typeof setTimeout> | undefined;
   #clientId = 0;
   #blocking = false;
   #running: Promise<void> | undefined;
   #closed = false;
 
-  constructor(commands: Connection, open: () => Promise<Connection>) {
-    this.#commands = commands;
-    this.#open = open;
+  /** `find`: the server that has the slot now. */
+  constructor(find: () => Promise<Server>) {
+    this.#find = find;
   }
 
   wait(watches: readonly Watch[], timeoutMs: number, signal: AbortSignal): Promise<void> {
@@ -52,20 +58,23 @@ export class Doorbell {
   async close(): Promise<void> {
     this.#closed = true;
     for (const waiter of this.#waiters) waiter.wake();
-    this.#connection?.destroy();
+    this.#hangUp();
     await this.#running;
   }
 
   #ring(): void {
-    if (this.#blocking) this.#commands.sendCommand(["CLIENT", "UNBLOCK", String(this.#clientId)]).catch(() => {});
+    if (this.#blocking) this.#server?.send(["CLIENT", "UNBLOCK", String(this.#clientId)]).catch(() => {});
     this.#running ??= this.#listen().finally(() => {
       this.#running = undefined;
       // Whoever came between the last look and here must not wait for their time-out.
-      if (this.#waiters.size > 0 && !this.#closed) this.#ring();
+      if (this.#waiters.size > 0 && !this.#closed) return this.#ring();
+      this.#resting = setTimeout(() => this.#hangUp(), restAfterMs);
+      this.#resting.unref();
     });
   }
 
   async #listen(): Promise<void> {
+    clearTimeout(this.#resting);
     while (this.#waiters.size > 0 && !this.#closed) {
       const positions = new Map<string, string>();
       for (const { watches } of this.#waiters) {
@@ -76,19 +85,20 @@ export class Doorbell {
       }
       const rung = await this.#block(positions);
       for (const waiter of this.#waiters) {
-        if (waiter.watches.some(({ partition, after }) => isBefore(after, rung.get(partition.log) ?? "0-0"))) waiter.wake();
+        if (!rung || waiter.watches.some(({ partition, after }) => isBefore(after, rung.get(partition.log) ?? "0-0")))
+          waiter.wake();
       }
     }
   }
 
-  /** The newest id that each stream was heard to hold, for those that rang. */
-  async #block(positions: ReadonlyMap<string, string>): Promise<ReadonlyMap<string, string>> {
+  /** The newest id that each stream was heard to hold, for those that rang; `undefined` where nothing can be heard. */
+  async #block(positions: ReadonlyMap<string, string>): Promise<ReadonlyMap<string, string> | undefined> {
     let watchdog: ReturnType<typeof setTimeout> | undefined;
     try {
       if (!this.#connection?.isReady) {
-        this.#connection?.destroy();
-        this.#connection = undefined;
-        const connection = await this.#open();
+        this.#hangUp();
+        this.#server = await this.#find();
+        const connection = await this.#server.open("headrace-doorbell");
         this.#connection = connection;
         if (this.#closed) connection.destroy();
         this.#clientId = Number(await connection.sendCommand(["CLIENT", "ID"]));
@@ -113,12 +123,18 @@ export class Doorbell {
         ]),
       );
     } catch {
-      // Away, or the stream was removed while we listened: the readers look for themselves, and the next read opens anew.
+      // The next read finds the server anew, and not at once.
+      this.#hangUp();
       await new Promise((resolve) => setTimeout(resolve, this.#closed ? 0 : 200));
-      return new Map();
+      return undefined;
     } finally {
       this.#blocking = false;
       clearTimeout(watchdog);
     }
+  }
+
+  #hangUp(): void {
+    this.#connection?.destroy();
+    this.#connection = undefined;
   }
 }

@@ -1,6 +1,6 @@
 import { keys, type Partition, replayOf } from "../partition.ts";
 import type { GroupState } from "../port.ts";
-import type { Connection } from "./connection.ts";
+import type { Commands } from "./redis.ts";
 import { runScript } from "./scripts.ts";
 
 const pageSize = 1_000;
@@ -22,7 +22,7 @@ type TotalsReply = readonly [
 ];
 
 /** Looks at a group without touching it. All counts are of one moment, but for a lag that the server does not know. */
-export async function groupState(redis: Connection, partition: Partition, pipeline: string): Promise<GroupState> {
+export async function groupState(redis: Commands, partition: Partition, pipeline: string): Promise<GroupState> {
   const replay = replayOf(partition, pipeline);
   const [owner, epoch, ledger, main, replayed, totals] = (await runScript(redis, "inspect", {
     keys: [
@@ -55,6 +55,7 @@ export async function groupState(redis: Connection, partition: Partition, pipeli
     pendingEvents: sum("pendingEvents"),
     lagEntries: sum("lagEntries"),
     oldest: times.length > 0 ? Math.min(...times) : undefined,
+    lastDelivered: String(main[4]),
     counts: Object.fromEntries([...toMap(ledger)].map(([name, count]) => [name, Number(count)])),
     lost: lostOf(totals, logs[0]?.lagEntries ?? 0),
   };
@@ -70,16 +71,16 @@ function lostOf([added, seen, frames, framed, seenEvents]: TotalsReply, lag: num
   return { entries, events: Math.max(0, stored - Number(seenEvents)) };
 }
 
-async function firstAfter(redis: Connection, log: string, id: string): Promise<string | undefined> {
-  const reply = (await redis.sendCommand(["XRANGE", log, `(${id}`, "+", "COUNT", "1"])) as unknown as [Buffer][];
+export async function firstAfter(redis: Commands, log: string, id: string): Promise<string | undefined> {
+  const reply = (await redis.send(log, ["XRANGE", log, `(${id}`, "+", "COUNT", "1"])) as [Buffer][];
   return reply[0] ? String(reply[0][0]) : undefined;
 }
 
 /** Counted by hand where the server does not say: its own lag is nil after deletions in the middle, and for no group. */
-async function countAfter(redis: Connection, log: string, id: string): Promise<number> {
+async function countAfter(redis: Commands, log: string, id: string): Promise<number> {
   let count = 0;
   for (let after = id; ; ) {
-    const page = (await redis.sendCommand(["XRANGE", log, `(${after}`, "+", "COUNT", String(pageSize)])) as unknown as [Buffer][];
+    const page = (await redis.send(log, ["XRANGE", log, `(${after}`, "+", "COUNT", String(pageSize)])) as [Buffer][];
     count += page.length;
     const last = page.at(-1);
     if (page.length < pageSize || !last) return count;
@@ -87,7 +88,7 @@ async function countAfter(redis: Connection, log: string, id: string): Promise<n
   }
 }
 
-function toMap(flat: readonly (Buffer | number | null)[]): ReadonlyMap<string, string> {
+export function toMap(flat: readonly (Buffer | number | null)[]): ReadonlyMap<string, string> {
   const map = new Map<string, string>();
   for (let i = 0; i + 1 < flat.length; i += 2) map.set(String(flat[i]), String(flat[i + 1]));
   return map;

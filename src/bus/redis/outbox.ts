@@ -1,20 +1,14 @@
 import { keys, outboxProducer, type Partition } from "../partition.ts";
 import type { Frame, OutboxEntry } from "../port.ts";
-import type { Connection } from "./connection.ts";
+import type { Commands } from "./redis.ts";
 
 /** Reads the oldest frames of an outbox, as the commit numbered them. */
 export async function readOutbox(
-  redis: Connection,
+  redis: Commands,
   { partition, pipeline, count }: { readonly partition: Partition; readonly pipeline: string; readonly count: number },
 ): Promise<readonly OutboxEntry[]> {
-  const page = (await redis.sendCommand([
-    "XRANGE",
-    keys.outbox(partition, pipeline),
-    "-",
-    "+",
-    "COUNT",
-    String(count),
-  ])) as unknown as [Buffer, Buffer[]][];
+  const log = keys.outbox(partition, pipeline);
+  const page = (await redis.send(log, ["XRANGE", log, "-", "+", "COUNT", String(count)])) as [Buffer, Buffer[]][];
   return page.map(([id, flat]) => {
     const fields = new Map(Array.from({ length: flat.length / 2 }, (_, i) => [String(flat[2 * i]), flat[2 * i + 1] as Buffer]));
     const text = (name: string) => String(fields.get(name) ?? "");

@@ -1,6 +1,6 @@
 import { keys } from "../partition.ts";
 import { consumerName, type Entry, type Fence, type ReadResult } from "../port.ts";
-import type { Connection } from "./connection.ts";
+import type { Commands } from "./redis.ts";
 import { scriptSource } from "./scripts.ts";
 
 type PlainReply = readonly [log: Buffer, entries: readonly (readonly [id: Buffer, fields: Buffer[]])[]];
@@ -11,17 +11,17 @@ type PlainReply = readonly [log: Buffer, entries: readonly (readonly [id: Buffer
  *
  * `undefined` when there is no group: then read.lua makes it.
  */
-export async function readPlain(redis: Connection, fence: Fence, count: number): Promise<ReadResult | undefined> {
+export async function readPlain(redis: Commands, fence: Fence, count: number): Promise<ReadResult | undefined> {
   const { partition, pipeline, owner, epoch } = fence;
   const scriptKeys = [keys.lease(partition, pipeline), partition.log, keys.ledger(partition, pipeline)];
   // By hand, since the client's own multi() cannot give Buffers. The four are written in one go. Torn apart by a lost connection they
   // do no harm: the script counts whatever was given out since it last looked.
-  const [, , , replies] = (await Promise.all([
-    redis.sendCommand(["MULTI"]),
-    redis.sendCommand(["XREADGROUP", "GROUP", pipeline, consumerName, "COUNT", String(count), "STREAMS", partition.log, ">"]),
-    redis.sendCommand(["EVAL", scriptSource("given"), String(scriptKeys.length), ...scriptKeys, owner, String(epoch), pipeline]),
-    redis.sendCommand(["EXEC"]),
-  ])) as unknown as readonly [unknown, unknown, unknown, readonly [readonly PlainReply[] | null | Error, number | Error]];
+  const [, , , replies] = (await redis.sendAll(partition.log, [
+    ["MULTI"],
+    ["XREADGROUP", "GROUP", pipeline, consumerName, "COUNT", String(count), "STREAMS", partition.log, ">"],
+    ["EVAL", scriptSource("given"), String(scriptKeys.length), ...scriptKeys, owner, String(epoch), pipeline],
+    ["EXEC"],
+  ])) as readonly [unknown, unknown, unknown, readonly [readonly PlainReply[] | null | Error, number | Error]];
   const [read, given] = replies;
   if (read instanceof Error || given instanceof Error) {
     const error = read instanceof Error ? read : (given as Error);

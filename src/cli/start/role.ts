@@ -1,10 +1,13 @@
 import type { Logger } from "../../core/log.ts";
-import type { AppPlan } from "../../plan/plan.ts";
+import type { AppPlan, PipelinePlan } from "../../plan/plan.ts";
+import type { Presence } from "../../registry/port.ts";
 import type { Whereabouts } from "../services.ts";
 
 export interface RoleContext {
   /** With only the pipelines that were asked for. */
   readonly app: AppPlan;
+  /** The pipelines that were not asked for: they run elsewhere. */
+  readonly others: readonly PipelinePlan[];
   /** Names this process, uniquely. */
   readonly instance: string;
   readonly logger: Logger;
@@ -13,7 +16,7 @@ export interface RoleContext {
 
 /** A role that is connected and ready; `run` resolves after `stop` has aborted and its work is settled. */
 export interface ReadyRole {
-  run(stop: AbortSignal): Promise<void>;
+  run(stop: AbortSignal, presence: Presence): Promise<void>;
 }
 
 export type Role = (context: RoleContext) => Promise<ReadyRole>;

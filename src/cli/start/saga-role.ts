@@ -1,11 +1,11 @@
-import { createClient } from "redis";
 import { Producer } from "../../bus/producer.ts";
 import { systemClock } from "../../core/clock.ts";
 import { ConfigError, TerminalError } from "../../core/errors.ts";
 import { eventId } from "../../core/hash.ts";
 import { sinksOf } from "../../plan/plan.ts";
 import { findModule, loadModule } from "../load-app.ts";
-import { addressOf, openBus, temporalAway, temporalConfig } from "../services.ts";
+import { openBus, openRedis, temporalAway, temporalConfig } from "../services.ts";
+import { activityStore } from "./activity-store.ts";
 import type { Role, RoleContext } from "./role.ts";
 
 type Activities = Record<string, (...args: never[]) => Promise<unknown>>;
@@ -95,9 +95,7 @@ function moduleOf({ where }: RoleContext, module: string): string {
 /** What activities get of the world: Redis for the participants' stores, and the streams. */
 async function openDeps({ app, instance, logger, where }: RoleContext) {
   const bus = await openBus(where, logger);
-  const redis = createClient({ url: addressOf("redis", where), disableOfflineQueue: true });
-  redis.on("error", () => {}); // an activity that meets it fails, and is tried again
-  await redis.connect();
+  const redis = await openRedis(where, logger, "headrace-activities");
   const producers = new Map<string, Producer>();
   const producerOf = (name: string): Producer => {
     const stream = app.streams.find((one) => one.name === name);
@@ -112,7 +110,8 @@ async function openDeps({ app, instance, logger, where }: RoleContext) {
     return producer;
   };
   return {
-    redis,
+    // An activity that meets a Redis that is away fails, and is tried again.
+    redis: activityStore(redis),
     announce: async (stream: string, { id, type, time, data }: { id: string; type: string; time: Date; data: object }) => {
       const { stored } = await producerOf(stream).send({
         id: eventId(id),
@@ -126,7 +125,7 @@ async function openDeps({ app, instance, logger, where }: RoleContext) {
     },
     close: async () => {
       await Promise.all([...producers.values()].map((producer) => producer.flush().catch(() => {})));
-      await redis.close().catch(() => redis.destroy());
+      await redis.close();
       await bus.close();
     },
   };

@@ -1,7 +1,8 @@
 import type { Client } from "@temporalio/client";
 import type { Clock } from "../../core/clock.ts";
 import type { Logger } from "../../core/log.ts";
-import type { OwnSinkPlan } from "../../plan/plan.ts";
+import type { LimitFor } from "../../limit/limits.ts";
+import { type OwnSinkPlan, targetOf } from "../../plan/plan.ts";
 import type { ClickHouse } from "../../sinks/clickhouse/client.ts";
 import { createClickHouseSink } from "../../sinks/clickhouse/sink.ts";
 import type { Sink } from "../../sinks/port.ts";
@@ -14,6 +15,7 @@ export interface SinkDeps {
   readonly logger: Logger;
   /** Gives up what is still under way. */
   readonly signal: AbortSignal;
+  readonly limitFor: LimitFor;
 }
 
 /** Joins descriptors with drivers: one sink for each target, shared by all that write to it. */
@@ -31,23 +33,14 @@ export function createSinks(deps: SinkDeps): {
   return { sinkFor, close: async () => void (await Promise.all([...sinks.values()].map((sink) => sink.close()))) };
 }
 
-function targetOf(plan: OwnSinkPlan): string {
+function createSink(plan: OwnSinkPlan, { clickhouse, temporal, clock, logger, signal, limitFor }: SinkDeps): Sink {
+  const rateLimit = plan.guards?.rateLimit;
+  const limit = rateLimit && limitFor(rateLimit, `sink:${targetOf(plan)}`);
   switch (plan.kind) {
     case "clickhouse":
-      return `clickhouse ${plan.table.name}`;
+      return createClickHouseSink(plan, { client: clickhouse, signal, clock, logger, limit });
     case "temporal":
-      return `temporal ${plan.taskQueue} ${plan.workflow}`;
-    default:
-      return plan satisfies never;
-  }
-}
-
-function createSink(plan: OwnSinkPlan, { clickhouse, temporal, clock, logger, signal }: SinkDeps): Sink {
-  switch (plan.kind) {
-    case "clickhouse":
-      return createClickHouseSink(plan, { client: clickhouse, signal, clock, logger });
-    case "temporal":
-      return new TemporalSink(plan, { client: temporal, clock, logger, signal });
+      return new TemporalSink(plan, { client: temporal, clock, logger, signal, limit });
     default:
       return plan satisfies never;
   }

@@ -1,45 +1,56 @@
+import { setMaxListeners } from "node:events";
+import { readServer, refusalOf } from "../../bus/redis/server.ts";
 import { systemClock } from "../../core/clock.ts";
-import { ConfigError } from "../../core/errors.ts";
+import { ConfigError, messageOf } from "../../core/errors.ts";
 import { runWorker } from "../../engine/worker.ts";
-import { type AppPlan, sinksOf } from "../../plan/plan.ts";
+import { createLimits } from "../../limit/limits.ts";
+import { openRedisBuckets } from "../../limit/redis/buckets.ts";
+import { type AppPlan, rateLimitsOf, sinksOf } from "../../plan/plan.ts";
 import type { ClickHouse } from "../../sinks/clickhouse/client.ts";
 import { planMigration } from "../../sinks/clickhouse/migrate.ts";
-import { openBus, openClickHouse, openTemporal } from "../services.ts";
-import type { Role } from "./role.ts";
+import { addressOf, openBus, openClickHouse, openRedis, openTemporal } from "../services.ts";
+import type { Role, RoleContext } from "./role.ts";
 import { createSinks } from "./sinks.ts";
 
 /** How long what was read may take to settle after a stop was asked for, milliseconds. What is left is read again by the next owner. */
 const drainMs = 20_000;
 
 /** Runs pipelines. */
-export const workerRole: Role = async ({ app, instance, logger, where }) => {
+export const workerRole: Role = async ({ app, others, instance, logger, where }) => {
   const needsTemporal = app.pipelines.some((pipeline) =>
     Object.values(sinksOf(pipeline)).some((sink) => sink.kind === "temporal"),
   );
+  const sharesLimits = app.pipelines.flatMap(rateLimitsOf).some(({ rateLimit }) => rateLimit.shared);
+  await checkRedis(where, logger);
   const bus = await openBus(where, logger);
+  const buckets = sharesLimits ? await openRedisBuckets({ url: addressOf("redis", where), logger }) : undefined;
+  const limitFor = createLimits({ clock: systemClock, logger, buckets });
   const clickhouse = await openClickHouse(where);
   await checkTables(app, clickhouse);
   const temporal = needsTemporal ? await openTemporal(where) : undefined;
   const giveUp = new AbortController();
+  // Every row that waits for its turn listens.
+  setMaxListeners(0, giveUp.signal);
   const client = temporal?.client as NonNullable<typeof temporal>["client"];
-  const sinks = createSinks({ clickhouse, temporal: client, clock: systemClock, logger, signal: giveUp.signal });
+  const sinks = createSinks({ clickhouse, temporal: client, clock: systemClock, logger, signal: giveUp.signal, limitFor });
 
   return {
-    async run(stop) {
+    async run(stop, presence) {
       let timer: ReturnType<typeof setTimeout> | undefined;
       stop.addEventListener("abort", () => {
         timer = setTimeout(() => giveUp.abort(new Error(`sinks did not settle within ${drainMs / 1000} s`)), drainMs);
       });
       try {
         await runWorker(
-          { instance, pipelines: app.pipelines },
-          { bus, clock: systemClock, logger, sinkFor: sinks.sinkFor },
+          { instance, pipelines: app.pipelines, others },
+          { bus, clock: systemClock, logger, sinkFor: sinks.sinkFor, limitFor, presence },
           stop,
         );
       } finally {
         clearTimeout(timer);
         giveUp.abort();
         await sinks.close().catch(() => {});
+        await buckets?.close();
         await bus.close();
         await clickhouse.close();
         await temporal?.connection.close();
@@ -47,6 +58,25 @@ export const workerRole: Role = async ({ app, instance, logger, where }) => {
     },
   };
 };
+
+/** A server that evicts would lose streams, unread entries and all, without a word. */
+async function checkRedis(where: RoleContext["where"], logger: RoleContext["logger"]): Promise<void> {
+  const redis = await openRedis(where, logger, "headrace-check");
+  try {
+    for (const one of redis.servers()) {
+      const server = await readServer(one).catch((error) => {
+        logger.warn(
+          { error: messageOf(error) },
+          "Redis does not tell how it is set up (INFO): that it evicts nothing is not checked",
+        );
+      });
+      const refusal = server && refusalOf(server);
+      if (refusal) throw new ConfigError("bus.unsupported", refusal.what, { hint: refusal.hint });
+    }
+  } finally {
+    await redis.close();
+  }
+}
 
 /** Without its tables a worker would stop at the first row; and whoever started it would have gone by then. */
 async function checkTables({ pipelines }: AppPlan, clickhouse: ClickHouse): Promise<void> {

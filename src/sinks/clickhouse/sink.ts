@@ -1,7 +1,9 @@
 import { type Clock, systemClock } from "../../core/clock.ts";
 import { type Logger, silentLogger } from "../../core/log.ts";
+import type { RateLimit } from "../../core/rate-limit.ts";
 import type { ClickHouseSinkPlan } from "../../plan/plan.ts";
 import { createBatcher } from "../batcher.ts";
+import { createSinkGuards, guardedCall } from "../guarded-call.ts";
 import type { Sink } from "../port.ts";
 import { retrying } from "../retrying.ts";
 import type { ClickHouse } from "./client.ts";
@@ -16,6 +18,8 @@ export interface ClickHouseSinkDeps {
   readonly clock?: Clock;
   readonly random?: () => number;
   readonly logger?: Logger;
+  /** The limit of the plan's guards. */
+  readonly limit?: RateLimit | undefined;
 }
 
 /**
@@ -25,10 +29,11 @@ export interface ClickHouseSinkDeps {
  *
  * - A row that does not fit its columns, or that ClickHouse refuses for its values, is rejected by itself.
  * - While ClickHouse is away or overloaded the same rows are tried again, until they are in or `signal` aborts.
+ * - Where the plan has guards, inserts wait for them too; verifying a table does not.
  * - When the table, a view behind it or the rights are wrong, the writes reject with ConfigError `clickhouse.schema`.
  */
 export function createClickHouseSink(plan: ClickHouseSinkPlan, deps: ClickHouseSinkDeps): Sink {
-  const { client, signal, clock = systemClock, random = Math.random, logger = silentLogger } = deps;
+  const { client, signal, clock = systemClock, random = Math.random, logger = silentLogger, limit } = deps;
   const { table, timeoutMs } = plan;
   const encode = compileEncoder(table);
 
@@ -38,7 +43,9 @@ export function createClickHouseSink(plan: ClickHouseSinkPlan, deps: ClickHouseS
       "ClickHouse insert failed; it is repeated with the same rows",
     );
   const repeat = <Result>(call: () => Promise<Result>) => retrying(plan.retry, { clock, random, signal, onRetry }, call);
-  const send = (block: Buffer) => repeat(() => client.insertNative(table, block, { signal, timeoutMs }));
+  const guards = createSinkGuards(plan.guards, { name: `ClickHouse table '${table.name}'`, clock, logger, limit });
+  const insert = (block: Buffer) => client.insertNative(table, block, { signal, timeoutMs });
+  const send = (block: Buffer) => repeat(() => guardedCall(() => insert(block), { guards, signal }));
   const verify = () => repeat(() => verifyColumns(table, client, { signal, timeoutMs }));
 
   return createBatcher(

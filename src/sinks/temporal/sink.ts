@@ -3,7 +3,9 @@ import { backoffMs } from "../../core/backoff.ts";
 import type { Clock } from "../../core/clock.ts";
 import { ConfigError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
+import type { RateLimit } from "../../core/rate-limit.ts";
 import type { WorkflowSinkPlan } from "../../plan/plan.ts";
+import { createSinkGuards, guardedCall, type SinkGuards } from "../guarded-call.ts";
 import type { Rejected, Sink, WriteResult } from "../port.ts";
 import { sortStartError } from "./errors.ts";
 
@@ -13,6 +15,8 @@ export interface TemporalSinkDeps {
   readonly logger: Logger;
   /** Ends all waiting: writes under way reject. */
   readonly signal: AbortSignal;
+  /** The limit of the plan's guards. */
+  readonly limit?: RateLimit | undefined;
 }
 
 /** How one row ended: a new run, a run that was under way, or one that had finished before. Each is confirmed. */
@@ -25,12 +29,15 @@ type Started = "started" | "joined" | "alreadyDone";
 export class TemporalSink implements Sink {
   readonly #plan: WorkflowSinkPlan;
   readonly #deps: TemporalSinkDeps;
+  readonly #guards: SinkGuards;
   #inFlight = 0;
   #failing = false;
 
   constructor(plan: WorkflowSinkPlan, deps: TemporalSinkDeps) {
     this.#plan = plan;
     this.#deps = deps;
+    const { clock, logger, limit } = deps;
+    this.#guards = createSinkGuards(plan.guards, { name: `workflow '${plan.workflow}'`, clock, logger, limit });
   }
 
   get inFlightRows(): number {
@@ -63,19 +70,19 @@ export class TemporalSink implements Sink {
     const { workflow, taskQueue, timeoutMs, retry } = this.#plan;
     const { client, clock, logger, signal } = this.#deps;
     const workflowId = (this.#plan.workflowId as (input: unknown) => string)(input);
+    const start = () =>
+      client.workflow.start(workflow, {
+        taskQueue,
+        workflowId,
+        args: [input],
+        // One run an id, running or closed: what comes again must not run again.
+        workflowIdReusePolicy: "REJECT_DUPLICATE",
+        workflowIdConflictPolicy: "FAIL",
+      });
     for (let attempt = 0; ; attempt++) {
       signal.throwIfAborted();
       try {
-        await client.withDeadline(Date.now() + timeoutMs, () =>
-          client.workflow.start(workflow, {
-            taskQueue,
-            workflowId,
-            args: [input],
-            // One run an id, running or closed: what comes again must not run again.
-            workflowIdReusePolicy: "REJECT_DUPLICATE",
-            workflowIdConflictPolicy: "FAIL",
-          }),
-        );
+        await guardedCall(() => client.withDeadline(Date.now() + timeoutMs, start), { guards: this.#guards, signal, isFailure });
         this.#recovered();
         return "started";
       } catch (error) {
@@ -109,3 +116,5 @@ export class TemporalSink implements Sink {
     this.#failing = false;
   }
 }
+
+const isFailure = (error: unknown): boolean => sortStartError(error).kind === "retry";

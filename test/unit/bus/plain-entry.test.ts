@@ -53,6 +53,29 @@ describe("a plain entry", () => {
     });
   });
 
+  it("that is a copy has the id and the time of the entry it is a copy of, also where it is refused", () => {
+    const origin = `${log}\n1767225600000-9`;
+    expect(decoded({ data: json(), "hr:origin": origin })).toMatchObject({
+      id: uuidOf(origin),
+      time: 1767225600000,
+    });
+    expect(decoded({ data: json({ id: "own", time: "2026-01-01T00:00:01Z" }), "hr:origin": origin })).toMatchObject({
+      id: uuidOf("own"),
+      time: 1767225601000,
+    });
+    expect(decode({ data: "{", "hr:origin": origin })).toMatchObject({ reason: "not-json", id: uuidOf(origin) });
+  });
+
+  it("that came out of a frame may be as deep and large as it was there", () => {
+    const deep = json({ id: "own", data: JSON.parse("[".repeat(200) + "]".repeat(200)) });
+    const large = json({ id: "own", data: "x".repeat(300_000) });
+    for (const data of [deep, large]) {
+      expect(decode({ data }).kind).toBe("refused");
+      expect(decode({ data, "hr:origin": `${log}\n1-0` }).kind).toBe("refused");
+      expect(decode({ data, "hr:origin": `${log}\n1-0\n3` }).kind).toBe("event");
+    }
+  });
+
   it("without an id has one of its stream and entry: the same at each reading, another for each entry", () => {
     expect(decoded({ data: json() }).id).toBe(uuidOf(`${log}\n${entry}`));
     expect(decoded({ data: json() }).id).toBe(decoded({ data: json() }).id);

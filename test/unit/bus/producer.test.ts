@@ -5,14 +5,15 @@ import type { Envelope } from "../../../src/bus/envelope.ts";
 import { frameLimits } from "../../../src/bus/frame.ts";
 import { MemoryBus } from "../../../src/bus/memory.ts";
 import { type Partition, partitionIndex, partitionsOf } from "../../../src/bus/partition.ts";
-import type { Bus, Fence } from "../../../src/bus/port.ts";
+import type { Bus } from "../../../src/bus/port.ts";
 import { Producer, type ProducerOptions } from "../../../src/bus/producer.ts";
 import { systemClock } from "../../../src/core/clock.ts";
+import { days } from "../../../src/core/duration.ts";
 import { RetryableError, TerminalError } from "../../../src/core/errors.ts";
 import { type Logger, silentLogger } from "../../../src/core/log.ts";
 import { defineEvent } from "../../../src/dsl/event.ts";
 import { defineStream } from "../../../src/dsl/stream.ts";
-import { decodeAll } from "../../support/decode-all.ts";
+import { framesOf } from "../../support/frames-of.ts";
 import { interpose } from "../../support/interpose.ts";
 import { thingHappened, things } from "../../support/things.ts";
 import { VirtualClock } from "../../support/virtual-clock.ts";
@@ -20,18 +21,6 @@ import { envelopeOf } from "../../support/workbench.ts";
 
 const thing = (n: number, key = "k", more: object = {}): Envelope => envelopeOf(n, "thing.happened", { key, n, ...more });
 const away = () => new RetryableError("service.unreachable", "away");
-
-/** Every frame of a partition, decoded, in the order in which they were stored. */
-async function framesOf(bus: Bus, partition: Partition): Promise<readonly (readonly Envelope[])[]> {
-  const acquired = await bus.acquire(partition, "reader", { owner: "test", ttlMs: 60_000 });
-  if (acquired.kind !== "owned") throw new Error("taken");
-  const fence: Fence = { partition, pipeline: "reader", owner: "test", epoch: acquired.epoch };
-  const result = await bus.read(fence, { from: "new", after: "0-0", count: 10_000 });
-  if (result.kind === "fenced") throw new Error("fenced");
-  return result.entries.map(({ fields = [] }) =>
-    decodeAll(new Map(fields.flatMap((name, i) => (i % 2 ? [] : [[String(name), fields[i + 1] as Buffer] as const])))),
-  );
-}
 
 function setUp(options: Partial<ProducerOptions> = {}, through: (bus: Bus) => Bus = (bus) => bus, logger: Logger = silentLogger) {
   const clock = new VirtualClock();
@@ -150,26 +139,6 @@ describe("a producer", () => {
     expect(warnings).toEqual(["cannot store events, trying again"]);
   });
 
-  it("fails where frames that were acknowledged are gone, and tells every caller", async () => {
-    const { producer, bus } = setUp();
-    await producer.send(thing(0));
-    await producer.flush();
-    // What an emptied Redis knows of the producer: nothing.
-    const empty = new MemoryBus(systemClock);
-    bus.append = empty.append.bind(empty);
-    const [first, second] = [await producer.send(thing(1)), await producer.send(thing(2))];
-    const gone = {
-      name: "TerminalError",
-      code: "frame.undecodable",
-      message: expect.stringContaining("Redis knows frame -1 of this producer, and was sent 1"),
-    };
-    await expect(producer.flush()).rejects.toMatchObject(gone);
-    await expect(first.stored).rejects.toMatchObject(gone);
-    await expect(second.stored).rejects.toMatchObject(gone);
-    await expect(producer.send(thing(3))).rejects.toMatchObject(gone);
-    await expect(producer.flush()).rejects.toMatchObject(gone);
-  });
-
   it("gives up after the time that it is given", async () => {
     const { clock, producer } = setUp({ giveUpAfterMs: 10_000 }, (bus) => interpose(bus, () => Promise.reject(away())));
     const { stored } = await producer.send(thing(0));
@@ -249,5 +218,32 @@ describe("a producer", () => {
       await producer.flush();
       expect((await framesOf(bus, partitions[0] as Partition)).flat()).toEqual([thing(2)]);
     });
+  });
+
+  it("begins a new incarnation after a day of silence, so that its numbers never outlive what Redis knows of it", async () => {
+    const clock = new VirtualClock();
+    const bus = new MemoryBus(clock);
+    const producer = new Producer(
+      { stream: things(1).plan, producer: "p", incarnation: 1, lingerMs: 1 },
+      { bus, clock, logger: silentLogger },
+    );
+    const [partition] = partitionsOf(things(1).plan) as [Partition];
+    await producer.send(thing(0));
+    await producer.flush();
+    await clock.advance(days(1) - 1);
+    await producer.send(thing(1));
+    await producer.flush();
+    await clock.advance(days(8));
+    expect(await bus.forgetProducers(partition, days(7))).toBe(1);
+    await producer.send(thing(2));
+    await producer.send(thing(3));
+    await producer.flush();
+    const fields = bus.entriesOf(partition).map((entry) => (entry.fields ?? []).slice(4, 8).map(String));
+    expect(fields).toEqual([
+      ["inc", "1", "fs", "0"],
+      ["inc", "1", "fs", "1"],
+      ["inc", String(clock.now()), "fs", "0"],
+    ]);
+    expect((await framesOf(bus, partition)).flat().map(({ id }) => id)).toEqual([0, 1, 2, 3].map((n) => thing(n).id));
   });
 });

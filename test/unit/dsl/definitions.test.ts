@@ -55,6 +55,23 @@ describe("a definition", () => {
     );
   });
 
+  it("keeps what is finished for a day where a stream says nothing else, and an adopted one for ever", () => {
+    const of = (options: object) => defineStream("logins", { events, ...options }).plan.retention;
+    expect(of({})).toEqual({ maxAgeMs: 86_400_000 });
+    expect(of({ retention: { maxEntries: 10 } })).toEqual({ maxEntries: 10 });
+    expect(of({ retention: "forever" })).toBeUndefined();
+    expect(of({ adopt: "app:logins" })).toBeUndefined();
+    expect(of({ adopt: "app:logins", retention: { maxAgeMs: 0 } })).toEqual({ maxAgeMs: 0 });
+  });
+
+  it.each([{}, { maxAgeMs: -1 }, { maxAgeMs: 0.5 }, { maxEntries: 0 }, { maxBytes: Number.NaN }, { maxDays: 3 }])(
+    "refuses the retention %j, of an own stream and of an adopted one",
+    (retention) => {
+      expect(refusal(() => defineStream("logins", { events, retention })).message).toContain("retention");
+      expect(refusal(() => defineStream("logins", { events, adopt: "x", retention })).message).toContain("retention");
+    },
+  );
+
   it.each([1, 8, 1_024])("takes %d partitions", (partitions) => {
     expect(defineStream("logins", { events, partitions }).plan.layout).toEqual({ kind: "partitioned", partitions });
   });

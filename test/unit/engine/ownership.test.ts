@@ -5,6 +5,7 @@ import type { Bus, Commit } from "../../../src/bus/port.ts";
 import { RetryableError } from "../../../src/core/errors.ts";
 import { silentLogger } from "../../../src/core/log.ts";
 import { type Owned, own } from "../../../src/engine/ownership.ts";
+import { Shares } from "../../../src/engine/shares.ts";
 import { interpose } from "../../support/interpose.ts";
 import { things } from "../../support/things.ts";
 import { idle, VirtualClock } from "../../support/virtual-clock.ts";
@@ -28,21 +29,25 @@ describe("ownership", () => {
     bus = new MemoryBus(clock);
   });
 
-  /** A worker whose work lasts until its lease is lost or it is asked to end. */
+  /** A worker whose work lasts until its lease is lost or it is asked to end. It knows of no others. */
   function worker(owner: string, through: Bus = bus) {
     const stop = new AbortController();
+    const slot = { partition, pipeline: "pipe" };
+    const self = { instance: owner, since: "" };
+    const shares = new Shares({ self, slots: [slot], patienceMs: ttlMs, clock, stop: stop.signal, onHeld: () => {} });
+    shares.see(undefined);
     const held: { readonly owned: Owned; readonly sinceMs: number; lostAtMs?: number }[] = [];
     const done = own(
-      { partition, pipeline: "pipe" },
+      slot,
       async (owned) => {
         const one: (typeof held)[number] = { owned, sinceMs: clock.monotonic() };
         held.push(one);
         owned.lost.addEventListener("abort", () => {
           one.lostAtMs = clock.monotonic();
         });
-        await clock.sleep(Number.MAX_SAFE_INTEGER, AbortSignal.any([owned.lost, stop.signal]));
+        await clock.sleep(Number.MAX_SAFE_INTEGER, AbortSignal.any([owned.lost, owned.stop]));
       },
-      { deps: { bus: through, clock, logger: silentLogger }, options: { owner, ttlMs }, stop: stop.signal },
+      { deps: { bus: through, clock, logger: silentLogger, shares }, options: { owner, ttlMs }, stop: stop.signal },
     );
     return { held, done, stop: () => stop.abort() };
   }

@@ -22,6 +22,11 @@ const copy = (name: string, from: typeof a, to: typeof a): Pipeline =>
     .from(from)
     .emit(to, ({ data }) => thingHappened(data));
 const store = (name: string, from = a): Pipeline => pipeline(name).from(from).to(clickhouse(table), thingRow);
+const limited = (name: string, perSecond: number, shared: string | boolean): Pipeline =>
+  pipeline(name)
+    .from(a)
+    .map("ask", (event) => event, { rateLimit: { perSecond, shared } })
+    .to(clickhouse(table), thingRow);
 const check = (...pipelines: readonly Pipeline[]) => checkApp(defineApp({ pipelines }).plan);
 
 describe("the check of an application", () => {
@@ -95,6 +100,34 @@ describe("the check of an application", () => {
   it("takes two ways to one stream for no circle", () => {
     expect(check(copy("a-to-b", a, b), copy("a-to-c", a, c), copy("b-to-d", b, d), copy("c-to-d", c, d))).toEqual([]);
   });
+
+  it("finds one shared limit with two rates; where nothing is shared, each place has its own", () => {
+    const [one, two] = [limited("one", 5, "api"), limited("two", 10, "api")];
+    expect(check(one, two)).toEqual([
+      {
+        code: "limit-clash",
+        where: "stage 'ask' of pipeline 'two'",
+        message:
+          "the shared limit 'api' is 10 a second and 1 at once here, and 5 a second and 1 at once at stage 'ask' of pipeline 'one'",
+        hint: "Give both the same numbers, or two names.",
+      },
+    ]);
+    expect(check(one, limited("two", 5, "api"))).toEqual([]);
+    expect(check(limited("one", 5, true), limited("two", 10, true), limited("three", 20, false))).toEqual([]);
+  });
+
+  it("finds two writers of one target whose guards differ: they share one sink", () => {
+    const guards = { breaker: { failures: 5, openMs: 1_000 } };
+    const guarded = (name: string): Pipeline => pipeline(name).from(a).to(clickhouse(table, guards), thingRow);
+    expect(check(store("plain"), guarded("guarded"))).toMatchObject([
+      {
+        code: "guards-clash",
+        where: "pipeline 'guarded'",
+        message: "its guards of clickhouse rows are breaker after 5 failures for 1000 ms, and those in pipeline 'plain' are none",
+      },
+    ]);
+    expect(check(guarded("one"), guarded("two"))).toEqual([]);
+  });
 });
 
 describe("a pipeline in words", () => {
@@ -132,5 +165,28 @@ describe("a pipeline in words", () => {
       ].join("\n"),
     );
     expect(describePipeline(store("store"))).toBe("store\n  from    a (2 partitions)\n  to      clickhouse rows");
+  });
+
+  it("tells the guards of its source, its stages and its sinks", () => {
+    const guarded = pipeline("guarded")
+      .from(a, b, { rateLimit: { perSecond: 1_000, shared: true } })
+      .map("ask", (event) => event, {
+        retry: { attempts: 3, initialMs: 50, maxMs: 1_000 },
+        timeoutMs: 500,
+        concurrency: 8,
+        rateLimit: { perSecond: 50, burst: 10, shared: "geo-api" },
+        breaker: { failures: 10, openMs: 5_000 },
+      })
+      .to(clickhouse(table, { rateLimit: { perSecond: 2 }, breaker: { failures: 5, openMs: 1_000 } }), thingRow);
+    expect(describePipeline(guarded)).toBe(
+      [
+        "guarded",
+        "  from    a (2 partitions)",
+        "  from    b (2 partitions)",
+        "  at most 1000 a second of all workers, 100 at once after a rest",
+        "  map     ask (retry 3 times, 8 at once, breaker after 10 failures for 5000 ms, 50 a second shared as 'geo-api', 10 at once after a rest, time-out 500 ms)",
+        "  to      clickhouse rows (breaker after 5 failures for 1000 ms, 2 a second, 1 at once after a rest)",
+      ].join("\n"),
+    );
   });
 });

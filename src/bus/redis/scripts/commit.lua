@@ -26,7 +26,7 @@ end
 at = at + acks
 -- All acked before: this commit was made, and only its answer was lost. Counting it again would be wrong.
 if acks > 0 and acked == 0 then return 1 end
-redis.call('HINCRBY', KEYS[1], 'flight:' .. KEYS[2], -settled)
+redis.call('HINCRBY', KEYS[1], 'flight:' .. KEYS[2], 0 - settled)
 if ARGV[8] ~= '' then redis.call('HSET', KEYS[1], 'floor', ARGV[8]) end
 for _ = 1, tonumber(take()) do
   local counter = take()

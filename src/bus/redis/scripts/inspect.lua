@@ -11,7 +11,10 @@ local function look(log, open)
   local pending = redis.call('XPENDING', log, ARGV[1])
   local events = pending[1]
   for _, held in ipairs(redis.call('HVALS', open)) do events = events + held - 1 end
-  return { pending[1], events, pending[2], group['lag'] or false, group['last-delivered-id'] }
+  local lag = group['lag'] or false
+  -- Redis 7.0 goes on counting as unread what was removed unread.
+  if group['last-delivered-id'] == named(redis.call('XINFO', 'STREAM', log))['last-generated-id'] then lag = 0 end
+  return { pending[1], events, pending[2], lag, group['last-delivered-id'] }
 end
 
 -- What the log was ever given, and what the group was: the difference, but for what is still unread, is lost.

@@ -35,6 +35,17 @@ local function group_of(log, name)
   end
 end
 
+-- Counted by hand: the server cannot tell the lag of a group that was just made in the middle of a log.
+local function entries_after(log, id)
+  local count = 0
+  while true do
+    local page = redis.call('XRANGE', log, '(' .. id, '+', 'COUNT', 100)
+    count = count + #page
+    if #page < 100 then return count end
+    id = page[#page][1]
+  end
+end
+
 -- Makes the group, unless it is there. A new one begins at the first entry, never at '$': what was sent before the pipeline's
 -- first start is read too. One that somebody removed begins again behind what is settled, and what it was given counts as unread.
 local function begin(lease, log, open, ledger, group, is_main)
@@ -42,15 +53,16 @@ local function begin(lease, log, open, ledger, group, is_main)
   local made = redis.pcall('XGROUP', 'CREATE', log, group, floor or '0-0', 'MKSTREAM')
   if made.err then return made end
   local flight = tonumber(redis.call('HGET', lease, 'flight:' .. log) or '0')
-  if flight > 0 then redis.call('HINCRBY', ledger, 'read', -flight) end
+  -- 0 - n, here and in commit.lua: -n may be -0, which Redis 7.0 takes for no integer.
+  if flight > 0 then redis.call('HINCRBY', ledger, 'read', 0 - flight) end
   redis.call('HDEL', lease, 'flight:' .. log)
   redis.call('DEL', open)
   if is_main then
-    local behind = group_of(log, group)['lag'] or redis.call('XLEN', log)
+    local behind = group_of(log, group)['lag'] or entries_after(log, floor or '0-0')
     local added = named(redis.call('XINFO', 'STREAM', log))['entries-added']
     redis.call('HSET', lease, 'floor', floor or '0-0', 'seen', added - behind)
     if not floor and added == behind then redis.call('HSET', lease, 'events', 0) end
-    if redis.call('HEXISTS', lease, 'events') == 1 then redis.call('HINCRBY', lease, 'events', -flight) end
+    if redis.call('HEXISTS', lease, 'events') == 1 then redis.call('HINCRBY', lease, 'events', 0 - flight) end
   end
   return made
 end

@@ -1,0 +1,203 @@
+import { messageOf, RetryableError, TerminalError } from "../core/errors.ts";
+import type { Envelope } from "./envelope.ts";
+import { encodeFrame, frameLimits } from "./frame.ts";
+import type { UnnumberedFrame } from "./port.ts";
+import type { Room } from "./room.ts";
+import type { Sender } from "./sender.ts";
+
+export interface LaneOptions {
+  readonly lingerMs: number;
+  readonly codec: "j" | "jz";
+  /** How long an event waits to be accepted; undefined: without end. */
+  readonly maxWaitMs: number | undefined;
+  /** What its caller is told when that has passed. */
+  readonly retryAfterMs: number;
+}
+
+export interface LaneDeps {
+  readonly sender: Sender;
+  readonly room: Room;
+  /** Told when bytes were freed. */
+  readonly onFreed: () => void;
+  /** Told when an event waits for bytes. */
+  readonly onShort: () => void;
+}
+
+export interface Accepted {
+  readonly stored: Promise<void>;
+}
+
+interface OpenFrame extends Settling<void> {
+  readonly envelopes: Envelope[];
+  bytes: number;
+}
+
+interface Waiter extends Settling<Accepted> {
+  readonly envelope: Envelope;
+  readonly bytes: number;
+  readonly timer: ReturnType<typeof setTimeout> | undefined;
+}
+
+/** Frames of one partition that wait or are under way, above which events wait to be accepted. */
+const maxFrames = 8;
+
+/**
+ * The events of one partition, in order: those that wait to be accepted, the frame that is being filled, the frames that are
+ * encoded and wait, and the one that is under way.
+ */
+export class Lane {
+  readonly #options: LaneOptions;
+  readonly #deps: LaneDeps;
+  readonly #waiters: Waiter[] = [];
+  #open: OpenFrame | undefined;
+  #linger: ReturnType<typeof setTimeout> | undefined;
+  /** The open frame has waited long enough. */
+  #isDue = false;
+  #frames = 0;
+  #sending: Promise<void> = Promise.resolve();
+  #failure: unknown;
+
+  constructor(options: LaneOptions, deps: LaneDeps) {
+    this.#options = options;
+    this.#deps = deps;
+  }
+
+  /** `bytes`: of the event as JSON; in the columns of a frame it is no longer. */
+  offer(envelope: Envelope, bytes: number): Promise<Accepted> {
+    if (this.#failure) return Promise.reject(this.#failure);
+    // Nobody overtakes an event that waits: order is kept also for callers that do not await.
+    if (this.#waiters.length === 0 && this.#hasRoom(bytes)) return Promise.resolve({ stored: this.#add(envelope, bytes) });
+    const { maxWaitMs } = this.#options;
+    if (maxWaitMs !== undefined && !this.#deps.room.mayWait(bytes)) return Promise.reject(this.#overloaded("as much waits"));
+    return this.#wait(envelope, bytes);
+  }
+
+  /** Accepts what has waited and fits now. True where bytes are lacking. */
+  admit(): boolean {
+    for (let first = this.#waiters[0]; first; first = this.#waiters[0]) {
+      if (!this.#failure && !this.#hasRoom(first.bytes)) return !this.#deps.room.fits(first.bytes);
+      this.#waiters.shift();
+      this.#deps.room.wait(-first.bytes);
+      clearTimeout(first.timer);
+      if (this.#failure) first.reject(this.#failure);
+      else first.resolve({ stored: this.#add(first.envelope, first.bytes) });
+    }
+    return false;
+  }
+
+  async flush(): Promise<void> {
+    this.#seal();
+    const last = this.#waiters.at(-1);
+    if (last) {
+      await last.promise.catch(() => {});
+      this.#seal();
+    }
+    await this.#sending;
+    if (this.#failure) throw this.#failure;
+  }
+
+  /** Sends the frame that is being filled as soon as it can be: until those before it are stored it goes on filling. */
+  hasten(): void {
+    if (this.#frames === 0) this.#seal();
+    else this.#isDue = true;
+  }
+
+  /** Closes the frame that is being filled, and sends it after those before it. */
+  #seal(): void {
+    const open = this.#open;
+    if (!open) return;
+    this.#open = undefined;
+    this.#isDue = false;
+    clearTimeout(this.#linger);
+    let frame: UnnumberedFrame;
+    try {
+      // Here, and not when it is its turn: as bytes, what waits takes the least memory.
+      frame = encodeFrame(open.envelopes, this.#options.codec);
+    } catch (error) {
+      this.#deps.room.free(open.bytes);
+      this.#deps.onFreed();
+      open.reject(new TerminalError("event.invalid", `an event was changed after it was sent: ${messageOf(error)}`));
+      return;
+    }
+    const { bytes, resolve, reject } = open;
+    this.#frames++;
+    this.#sending = this.#sending.then(async () => {
+      try {
+        if (this.#failure) throw this.#failure;
+        await this.#deps.sender.store(frame);
+        resolve();
+      } catch (error) {
+        this.#failure ??= error;
+        reject(error);
+      } finally {
+        if (--this.#frames === 0 && this.#isDue) this.#seal();
+        this.#deps.room.free(bytes);
+        this.#deps.onFreed();
+      }
+    });
+  }
+
+  #hasRoom(bytes: number): boolean {
+    return this.#frames < maxFrames && this.#deps.room.fits(bytes);
+  }
+
+  #add(envelope: Envelope, bytes: number): Promise<void> {
+    if (this.#open && this.#open.bytes + bytes > frameLimits.maxBytes) this.#seal();
+    const open = this.#open ?? this.#openFrame();
+    this.#deps.room.hold(bytes);
+    open.envelopes.push(envelope);
+    open.bytes += bytes;
+    if (open.envelopes.length >= frameLimits.maxEvents || open.bytes >= frameLimits.maxBytes) this.#seal();
+    return open.promise;
+  }
+
+  #openFrame(): OpenFrame {
+    const open = { envelopes: [], bytes: 0, ...settling<void>() };
+    open.promise.catch(() => {}); // also told by flush() and the next send()
+    this.#open = open;
+    this.#linger = setTimeout(() => this.hasten(), this.#options.lingerMs);
+    return open;
+  }
+
+  #wait(envelope: Envelope, bytes: number): Promise<Accepted> {
+    const { maxWaitMs } = this.#options;
+    const { room, onShort } = this.#deps;
+    const timer = maxWaitMs === undefined ? undefined : setTimeout(() => this.#refuse(waiter), maxWaitMs);
+    const waiter: Waiter = { envelope, bytes, timer, ...settling<Accepted>() };
+    this.#waiters.push(waiter);
+    room.wait(bytes);
+    if (!room.fits(bytes)) onShort();
+    return waiter.promise;
+  }
+
+  #refuse(waiter: Waiter): void {
+    this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
+    this.#deps.room.wait(-waiter.bytes);
+    waiter.reject(this.#overloaded(`the event has waited for ${this.#options.maxWaitMs} ms`));
+    // A smaller one behind it may fit.
+    this.admit();
+  }
+
+  #overloaded(why: string): RetryableError {
+    return new RetryableError("producer.overloaded", `events come faster than Redis stores them: ${why}, and was not accepted`, {
+      retryAfterMs: this.#options.retryAfterMs,
+      hint: "Send it again after the time in retryAfterMs.",
+    });
+  }
+}
+
+interface Settling<Value> {
+  readonly promise: Promise<Value>;
+  readonly resolve: (value: Value) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+function settling<Value>(): Settling<Value> {
+  let resolve!: (value: Value) => void;
+  let reject!: (error: unknown) => void;
+  const promise = new Promise<Value>((yes, no) => {
+    resolve = yes;
+    reject = no;
+  });
+  return { promise, resolve, reject };
+}

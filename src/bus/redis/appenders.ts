@@ -1,0 +1,51 @@
+import { ErrorReply } from "redis";
+import { silentLogger } from "../../core/log.ts";
+import type { Durability } from "../port.ts";
+import { Appender } from "./appender.ts";
+import type { Redis, Server } from "./redis.ts";
+import type { Reply, ScriptCall } from "./scripts.ts";
+
+/** The connections that frames are appended over: one for each level, to each server that is appended to. */
+export class Appenders {
+  readonly #redis: Redis;
+  readonly #open = new Map<string, Appender>();
+
+  constructor(redis: Redis) {
+    this.#redis = redis;
+  }
+
+  /** Runs the script where its keys are; resolves with its reply when that is confirmed. */
+  async append(durability: Durability, call: ScriptCall): Promise<Reply> {
+    const log = call.keys[0] as string;
+    try {
+      return await this.#at(this.#redis.serverOf(log), durability).append(call);
+    } catch (error) {
+      // The slot is elsewhere by now. A command that follows it there lets the next append know.
+      if (isRedirected(error)) await this.#redis.send(log, ["EXISTS", log]).catch(() => {});
+      throw error;
+    }
+  }
+
+  /** Asks every server for a confirmation of nothing. */
+  async check(durability: Durability): Promise<void> {
+    await Promise.all(this.#redis.servers().map((server) => this.#at(server, durability).check()));
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#open.values()].map((appender) => appender.close()));
+  }
+
+  #at(server: Server, durability: Durability): Appender {
+    const name = `${server.address} ${JSON.stringify(durability)}`;
+    // It is opened anew by the append that finds it lost; whoever appends tells of it.
+    const options = { logger: silentLogger, reconnect: false };
+    const appender =
+      this.#open.get(name) ??
+      new Appender(durability, (timeoutMs) => server.open("headrace-append", { ...options, timeoutMs }));
+    this.#open.set(name, appender);
+    return appender;
+  }
+}
+
+const isRedirected = (error: unknown): boolean =>
+  error instanceof Error && error.cause instanceof ErrorReply && /^(MOVED|ASK) /.test(error.cause.message);

@@ -1,0 +1,127 @@
+import { backoffMs } from "../core/backoff.ts";
+import type { Clock } from "../core/clock.ts";
+import { days } from "../core/duration.ts";
+import { ConfigError, RetryableError } from "../core/errors.ts";
+import type { Logger } from "../core/log.ts";
+import type { Breaker } from "./breaker.ts";
+import type { Outage } from "./outage.ts";
+import type { Partition } from "./partition.ts";
+import type { Bus, Durability, UnnumberedFrame } from "./port.ts";
+
+export interface SenderOptions {
+  readonly producer: string;
+  readonly incarnation: number;
+  readonly durability: Durability;
+  readonly giveUpAfterMs: number;
+}
+
+export interface SenderDeps {
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly breaker: Breaker;
+  readonly outage: Outage;
+  readonly signal?: AbortSignal;
+}
+
+/** A producer that is silent for a week is forgotten (see engine/trimmer.ts): well before that it begins a new incarnation. */
+const renewAfterMs = days(1);
+const retryLimits = { initialMs: 50, maxMs: 2_000 } as const;
+
+/** Stores frames in one partition, one after another, each until it is there: numbers them, and sends again what was not answered. */
+export class Sender {
+  readonly #partition: Partition;
+  readonly #options: SenderOptions;
+  readonly #deps: SenderDeps;
+  #incarnation: number;
+  /** The number of the next frame: so many were acknowledged under this incarnation. */
+  #sequence = 0;
+  /** Events in those. */
+  #events = 0;
+  #storedAt: number;
+
+  constructor(partition: Partition, options: SenderOptions, deps: SenderDeps) {
+    this.#partition = partition;
+    this.#options = options;
+    this.#deps = deps;
+    this.#incarnation = options.incarnation;
+    this.#storedAt = deps.clock.now();
+  }
+
+  /** Resolves when the frame is stored. One call at a time. */
+  async store(frame: UnnumberedFrame): Promise<void> {
+    const { clock, outage, signal } = this.#deps;
+    // All earlier frames were acknowledged, so the new numbers can hide none of them.
+    if (this.#sequence > 0 && clock.now() - this.#storedAt > renewAfterMs)
+      this.#number(Math.max(this.#incarnation + 1, clock.now()));
+    const since = clock.monotonic();
+    for (let attempt = 0; ; attempt++) {
+      try {
+        while (!(await this.#append(frame, attempt)));
+        outage.over();
+        return;
+      } catch (error) {
+        const waited = clock.monotonic() - since;
+        if (!(error instanceof RetryableError) || waited > this.#options.giveUpAfterMs || signal?.aborted) throw error;
+        outage.failed(this.#partition.name, error);
+        await clock.sleep(backoffMs(attempt, retryLimits), signal);
+      }
+    }
+  }
+
+  /** False where the frame has to be sent anew under another number. */
+  async #append(frame: UnnumberedFrame, attempt: number): Promise<boolean> {
+    const { bus, breaker, signal } = this.#deps;
+    const { producer, durability } = this.#options;
+    const numbered = { producer, incarnation: this.#incarnation, sequence: this.#sequence, ...frame };
+    const appended = await breaker.run(() => bus.append(this.#partition, numbered, durability), signal);
+    // A duplicate at the first try cannot be our own frame: somebody has our name, and even began in the same millisecond.
+    const isForeign = appended.kind === "superseded" || (appended.kind === "duplicate" && attempt === 0);
+    if (appended.kind === "gap") this.#beginAnew(appended.last);
+    else if (isForeign) this.#takeOver(appended.kind === "superseded" ? appended.incarnation : this.#incarnation);
+    else {
+      this.#sequence++;
+      this.#events += frame.count;
+      this.#storedAt = this.#deps.clock.now();
+      return true;
+    }
+    return false;
+  }
+
+  /**
+   * Redis knows less than it has acknowledged: it was flushed, or restored from a copy, or a replica that lagged behind has
+   * taken over. Those frames are gone from here too, and saying so is all that can be done about them. It is no reason to lose
+   * what is still held: nobody was told that it is stored, and under a new incarnation it is, once, at the numbers from 0.
+   */
+  #beginAnew(last: number): void {
+    const { clock, logger } = this.#deps;
+    const lost = { frames: this.#sequence - 1 - last, ...(last < 0 && { events: this.#events }) };
+    this.#number(Math.max(clock.now(), this.#incarnation + 1));
+    logger.error(
+      { partition: this.#partition.name, lost, incarnation: this.#incarnation },
+      "events that were acknowledged are gone: Redis was flushed, restored, or replaced by a replica that lacked them; what was not acknowledged yet is stored now",
+    );
+  }
+
+  /**
+   * A larger incarnation has our name. Before our first acknowledgement here it is an earlier start, by a clock that was
+   * ahead: we come after it. Later it is a program that runs beside us, and what it stores and what we store cannot be told apart.
+   */
+  #takeOver(known: number): void {
+    const { producer } = this.#options;
+    if (this.#sequence > 0) {
+      throw new ConfigError(
+        "producer.superseded",
+        `${this.#partition.name}: another program sends under the name '${producer}'`,
+        { hint: "Give each its own name: this one has stopped." },
+      );
+    }
+    this.#number(Math.max(this.#deps.clock.now(), known + 1));
+  }
+
+  #number(incarnation: number): void {
+    this.#incarnation = incarnation;
+    this.#sequence = 0;
+    this.#events = 0;
+  }
+}

@@ -1,0 +1,35 @@
+import { isFrame } from "../../bus/frame.ts";
+import { firstKeyedStage, statefulReader } from "../../plan/keyed-state.ts";
+import type { AppPlan, PipelinePlan, StreamPlan } from "../../plan/plan.ts";
+import type { Found } from "./letters.ts";
+
+export const nothingKept = "nothing was kept of it that could be read again";
+
+/** Where entries are set aside before any of their events is looked at. */
+const wholeEntries: readonly string[] = ["decode", "delivery"];
+
+/**
+ * Why a dead letter should not be replayed, as a sentence; `undefined` where nothing stands against it.
+ * `stateAgain`: keyed state may take an event twice.
+ */
+export function obstacle(app: AppPlan, { partition, letter }: Found, stateAgain: boolean): string | undefined {
+  const reads = ({ name }: StreamPlan) => name === partition.stream;
+  const pipeline = app.pipelines.find(({ name, sources }) => name === letter.pipeline && sources.some(reads));
+  if (!pipeline) return `no pipeline '${letter.pipeline}' reads '${partition.stream}' any more`;
+  if (letter.original === undefined && letter.fields.length === 0) return nothingKept;
+  const kept = letter.fields.flatMap(([name, value]) => [Buffer.from(name), value]);
+  if (letter.original === undefined && isFrame(kept) && !wholeEntries.includes(letter.stage))
+    return "its event nests too deeply to be kept alone: its frame would be read again as a whole";
+  const mover = stateAgain ? undefined : mayHaveMoved(app, pipeline, letter.stage);
+  if (mover !== undefined)
+    return `it was set aside at '${letter.stage}', when the state of '${mover}' may have taken it already: add --state-again to let it take it twice`;
+  return undefined;
+}
+
+/** The pipeline whose keyed state may have taken an event before it was set aside at `stage`. */
+function mayHaveMoved(app: AppPlan, pipeline: PipelinePlan, stage: string): string | undefined {
+  const keyed = firstKeyedStage(pipeline);
+  if (keyed) return [...wholeEntries, "admit", keyed.name].includes(stage) ? undefined : pipeline.name;
+  // What one destination refused may be with another: events that were derived from it, and counted there.
+  return stage === "route" || stage.startsWith("sink:") ? statefulReader(app, pipeline)?.name : undefined;
+}

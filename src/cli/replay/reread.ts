@@ -1,0 +1,55 @@
+import type { Partition } from "../../bus/partition.ts";
+import type { Bus } from "../../bus/port.ts";
+import type { Feeder } from "./feeder.ts";
+
+/** Entries that may wait in a replay log. An owner may take all of them at once, and a frame holds up to 500 events. */
+const maxWaiting = { frames: 40, plain: 5_000 } as const;
+const eventsOfFrame = 500;
+
+/** What a partition has to be read again, or was so far. */
+export interface Part {
+  readonly partition: string;
+  /** The entry that it begins with, or would begin with. */
+  readonly from: string;
+  /** The last entry that was copied. */
+  until: string | null;
+  entries: number;
+  events: number;
+}
+
+export interface RereadOptions {
+  readonly pipeline: string;
+  readonly rate: number;
+  readonly dryRun: boolean;
+  readonly feeder: Feeder;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Copies what the pipeline was given of the partition, from `part.from` on, to its replay log; what it has not been given yet
+ * it reads anyway. `part` grows page by page, so that after a failure it says how far this came.
+ */
+export async function rereadPartition(
+  bus: Bus,
+  { partition, part }: { partition: Partition; part: Part },
+  options: RereadOptions,
+) {
+  const { pipeline, rate, dryRun, feeder, signal } = options;
+  const { lastDelivered } = await bus.state(partition, pipeline);
+  const limit = partition.adopted ? maxWaiting.plain : maxWaiting.frames;
+  // A tenth of a second's worth, since larger pages would come in bursts; and a page is read at one go, when nobody else is served.
+  const count = Math.min(Math.ceil(rate / 10 / (partition.adopted ? 1 : eventsOfFrame)), limit / 4);
+  let from = { id: part.from, inclusive: true };
+  while (!signal.aborted) {
+    if (!dryRun) await feeder.room(partition, pipeline, { entries: count, limit });
+    if (signal.aborted) return;
+    const page = await bus.reread(partition, pipeline, { from, until: lastDelivered, count, dryRun });
+    if (page.last === undefined) return;
+    part.entries += page.entries;
+    part.events += page.events;
+    part.until = page.last;
+    if (!dryRun) await feeder.pace(page.events);
+    if (page.entries < count || page.last === lastDelivered) return;
+    from = { id: page.last, inclusive: false };
+  }
+}

@@ -1,0 +1,17 @@
+import type { Redis } from "../../bus/redis/redis.ts";
+
+/** What activities get of Redis: scripts, whose keys share a hash tag so that they run on a cluster too. */
+export interface ActivityStore {
+  eval(script: string, call: { readonly keys: readonly string[]; readonly arguments: readonly string[] }): Promise<unknown>;
+}
+
+/** Answers are given as text. */
+export const activityStore = (redis: Redis): ActivityStore => ({
+  eval: async (script, { keys, arguments: args }) =>
+    asText(await redis.send(keys[0] ?? "", ["EVAL", script, String(keys.length), ...keys, ...args])),
+});
+
+function asText(reply: unknown): unknown {
+  if (Buffer.isBuffer(reply)) return String(reply);
+  return Array.isArray(reply) ? reply.map(asText) : reply;
+}

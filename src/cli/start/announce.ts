@@ -1,0 +1,53 @@
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { systemClock } from "../../core/clock.ts";
+import type { Logger } from "../../core/log.ts";
+import { loadMeter } from "../../registry/load.ts";
+import type { Presence } from "../../registry/port.ts";
+import { appear } from "../../registry/presence.ts";
+import { openRegistry, type Whereabouts } from "../services.ts";
+
+/** A name that no other process has, now or later. */
+export const newInstance = (): string => `${hostname()}-${process.pid}-${randomBytes(3).toString("hex")}`;
+
+export interface Announced {
+  readonly presence: Presence;
+  close(): Promise<void>;
+}
+
+/** Enters this process into the registry; from `stop` on it is there as one that ends. */
+export async function announce(
+  { instance, roles, logger, where }: { instance: string; roles: readonly string[]; logger: Logger; where: Whereabouts },
+  stop: AbortSignal,
+): Promise<Announced> {
+  const registry = await openRegistry(where, logger);
+  const presence = await appear(
+    {
+      instance,
+      roles,
+      host: hostname(),
+      pid: process.pid,
+      version: readVersion(),
+      since: new Date(Date.now() - performance.now()).toISOString(),
+      addresses: {},
+      pipelines: {},
+      state: "running",
+    },
+    { registry, clock: systemClock, logger, load: loadMeter() },
+  );
+  const sayWeEnd = () => presence.tell({ state: "draining" });
+  if (stop.aborted) sayWeEnd();
+  else stop.addEventListener("abort", sayWeEnd, { once: true });
+  return {
+    presence,
+    async close() {
+      await presence.close();
+      await registry.close();
+    },
+  };
+}
+
+/** The version of this package: its package.json lies at the same distance from src/ and from dist/. */
+const readVersion = (): string =>
+  (JSON.parse(readFileSync(new URL("../../../package.json", import.meta.url), "utf8")) as { version: string }).version;

@@ -1,0 +1,45 @@
+import type { RateLimitPlan, SinkGuardsPlan } from "../plan/guards.ts";
+import { count, duration, optional, positive, type Shape, sharing } from "./check-options.ts";
+import type { TypeHint } from "./hints.ts";
+
+/** Guards of a source. The others have no meaning there, and say why. */
+export interface SourceGuards {
+  /**
+   * Events read a second by this pipeline, in each worker or, where it is shared, in all together. Reading waits, and Redis keeps
+   * the rest.
+   */
+  readonly rateLimit?: RateLimitPlan;
+  readonly retry?: TypeHint<"A source has no retry: reading goes on by itself when Redis is back">;
+  readonly timeoutMs?: TypeHint<"A source has no time-out: put timeoutMs on the stage that waits">;
+  readonly concurrency?: TypeHint<"A source has no concurrency: its partitions are read side by side">;
+  readonly breaker?: TypeHint<"A source has no breaker: while Redis is away nothing can be read anyway">;
+}
+
+/** Guards of a ClickHouse sink. */
+export interface ClickHouseGuards extends SinkGuardsPlan {
+  readonly concurrency?: TypeHint<"A ClickHouse sink has no concurrency: one insert of a table is under way at a time">;
+}
+
+/** Guards of a sink that writes a stream. */
+export interface StreamGuards {
+  /** Events written a second. */
+  readonly rateLimit?: RateLimitPlan;
+  readonly retry?: TypeHint<"A stream sink has no retry: writing goes on by itself when Redis is back">;
+  readonly timeoutMs?: TypeHint<"A stream sink has no time-out: a write is repeated until it is stored">;
+  readonly concurrency?: TypeHint<"A stream sink has no concurrency: its partitions are written side by side">;
+  readonly breaker?: TypeHint<"A stream sink has no breaker: its stream is in the Redis that is read">;
+}
+
+const rateLimit: Shape = { perSecond: positive, burst: optional(count), shared: optional(sharing) };
+const breaker: Shape = { failures: count, openMs: duration };
+export const sinkRetry: Shape = { initialMs: duration, maxMs: duration };
+
+/** Also those of a sink that writes a stream. */
+export const sourceGuards: Shape = { rateLimit: { of: rateLimit } };
+export const sinkGuards: Shape = { rateLimit: { of: rateLimit }, breaker: { of: breaker } };
+export const stageGuards: Shape = {
+  retry: { of: { attempts: count, ...sinkRetry } },
+  timeoutMs: duration,
+  concurrency: count,
+  ...sinkGuards,
+};

@@ -1,0 +1,195 @@
+import type { Partition } from "../bus/partition.ts";
+import type { Clock } from "../core/clock.ts";
+import { type Facts, type View, withRole } from "../registry/port.ts";
+import { fairShare, type Runner } from "./fair-share.ts";
+
+/** What a lease is of. */
+export interface Slot {
+  readonly pipeline: string;
+  readonly partition: Partition;
+}
+
+/** The right to try for one lease, and to keep it. */
+export interface Seat {
+  /** Aborts when the lease is to be given back, in order. */
+  readonly surplus: AbortSignal;
+  /** The lease is ours. */
+  take(): void;
+  /** There is no lease, or no more: the seat is free again. */
+  leave(): void;
+}
+
+interface Sitting {
+  readonly slot: Slot;
+  readonly surplus: AbortController;
+  taken: boolean;
+  /** Not counted, since nobody else took it. */
+  beyond: boolean;
+}
+
+interface Sleeper {
+  readonly slot: Slot;
+  readonly nudge: AbortController;
+}
+
+export interface SharesOptions {
+  /** This worker, as the registry knows it. */
+  readonly self: Pick<Facts, "instance" | "since">;
+  /** All that it stands by for. */
+  readonly slots: readonly Slot[];
+  /** How long workers that do not change may leave a lease to nobody before one takes it beyond its share, milliseconds. */
+  readonly patienceMs: number;
+  readonly clock: Clock;
+  /** Ends all waiting. */
+  readonly stop: AbortSignal;
+  /** Hears what this worker holds, at each change. */
+  readonly onHeld: (pipelines: Facts["pipelines"]) => void;
+}
+
+/**
+ * Who may hold how many leases. Every worker sees the same others in the registry and computes the same shares
+ * (fair-share.ts); the leases say which. There is no leader, and no two workers have to agree on anything.
+ *
+ * Why it comes to rest: while the workers do not change, one gives back only what it holds over its share, and takes only
+ * while it holds less. So it gives back nothing that it took since the change: a lease moves at most once. And shares add up
+ * to all partitions: while a lease is free, somebody holds less than a share and takes it.
+ *
+ * Liveness goes before fairness. While the registry cannot be read, what is held is kept and what is free may be taken. And
+ * where a worker does not take its share (it is sick, or of a version with other partitions), another takes it when its
+ * patience is at an end, and keeps it until the workers change.
+ */
+export class Shares {
+  readonly #options: SharesOptions;
+  readonly #sittings = new Set<Sitting>();
+  /** Those who wait for a seat, and those who rest between two tries. */
+  readonly #waiting = new Set<Sleeper>();
+  readonly #resting = new Set<Sleeper>();
+  #view: View;
+  #runners: string | undefined;
+  /** `undefined`: as many as there are. None before the first view. */
+  #share: ReadonlyMap<string, number> | undefined = new Map();
+  #changedAt = 0;
+
+  constructor(options: SharesOptions) {
+    this.#options = options;
+    options.stop.addEventListener("abort", () => this.#wakeAll(), { once: true });
+  }
+
+  /** The pipelines of this worker, and what it holds of each. */
+  held(): Facts["pipelines"] {
+    const { slots } = this.#options;
+    const taken = [...this.#sittings].filter((sitting) => sitting.taken).map(({ slot }) => slot);
+    const of = (all: readonly Slot[], name: string) => all.filter(({ pipeline }) => pipeline === name);
+    const names = new Set(slots.map(({ pipeline }) => pipeline));
+    return Object.fromEntries(
+      [...names].map((name) => [
+        name,
+        {
+          partitions: of(slots, name).length,
+          held: of(taken, name)
+            .map(({ partition }) => partition.name)
+            .sort(),
+        },
+      ]),
+    );
+  }
+
+  /** The registry shows this now. */
+  see(view: View): void {
+    const { self, clock } = this.#options;
+    this.#view = view;
+    this.#changedAt = clock.monotonic();
+    // Ourselves as we are: our entry may have run out, or not have come in yet.
+    const others = withRole(view ?? [], "worker").filter(({ instance }) => instance !== self.instance);
+    const runners = [{ ...self, pipelines: this.held() }, ...others].map(toRunner);
+    const seen = view && JSON.stringify(runners);
+    if (seen === undefined || seen !== this.#runners) {
+      this.#runners = seen;
+      this.#share = view && fairShare(self.instance, runners);
+      for (const sitting of this.#sittings) sitting.beyond = false;
+      for (const name of Object.keys(this.held())) this.#giveBack(name);
+    }
+    this.#wakeAll();
+  }
+
+  /** Waits for a seat. `undefined` once it is time to stop. */
+  async seat(slot: Slot): Promise<Seat | undefined> {
+    while (!this.#options.stop.aborted) {
+      if (this.#hasRoom(slot.pipeline)) return this.#sit(slot, false);
+      const patienceMs = this.#patienceLeft(slot);
+      if (patienceMs <= 0) return this.#sit(slot, true);
+      await this.#sleep(this.#waiting, slot, patienceMs);
+    }
+    return undefined;
+  }
+
+  /** Rests for `ms`; less where the doings of others are a reason to try again. */
+  rest(slot: Slot, ms: number): Promise<void> {
+    return this.#sleep(this.#resting, slot, ms);
+  }
+
+  #sit(slot: Slot, beyond: boolean): Seat {
+    const sitting: Sitting = { slot, surplus: new AbortController(), taken: false, beyond };
+    this.#sittings.add(sitting);
+    const { onHeld } = this.#options;
+    return {
+      surplus: sitting.surplus.signal,
+      take: () => {
+        sitting.taken = true;
+        onHeld(this.held());
+        this.#giveBack(slot.pipeline); // the share may have shrunk since we sat down
+      },
+      leave: () => {
+        this.#sittings.delete(sitting);
+        if (sitting.taken) onHeld(this.held());
+        // One seat, one of those who wait: were all woken, many partitions would be busy waking each other.
+        for (const { slot: waiting, nudge } of this.#waiting) {
+          if (waiting.pipeline !== slot.pipeline || nudge.signal.aborted) continue;
+          nudge.abort();
+          break;
+        }
+      },
+    };
+  }
+
+  #hasRoom(pipeline: string): boolean {
+    return this.#share === undefined || this.#counted(pipeline).length < (this.#share.get(pipeline) ?? 0);
+  }
+
+  #giveBack(pipeline: string): void {
+    if (this.#share === undefined) return;
+    const kept = this.#counted(pipeline).filter(({ taken, surplus }) => taken && !surplus.signal.aborted);
+    // The newest first: they have the least in their caches.
+    for (const { surplus } of kept.slice(this.#share.get(pipeline) ?? 0)) surplus.abort();
+  }
+
+  /** Also those that are on their way back: what is taken in their place would have to be given back too. */
+  #counted(pipeline: string): readonly Sitting[] {
+    return [...this.#sittings].filter(({ slot, beyond }) => slot.pipeline === pipeline && !beyond);
+  }
+
+  #patienceLeft({ pipeline, partition }: Slot): number {
+    const { patienceMs, clock } = this.#options;
+    const isHeld = this.#view?.some(({ pipelines }) => pipelines[pipeline]?.held.includes(partition.name)) ?? true;
+    return isHeld ? patienceMs : this.#changedAt + patienceMs - clock.monotonic();
+  }
+
+  async #sleep(sleepers: Set<Sleeper>, slot: Slot, ms: number): Promise<void> {
+    const { clock, stop } = this.#options;
+    if (stop.aborted) return;
+    const sleeper = { slot, nudge: new AbortController() };
+    sleepers.add(sleeper);
+    await clock.sleep(ms, sleeper.nudge.signal);
+    sleepers.delete(sleeper);
+  }
+
+  #wakeAll(): void {
+    for (const { nudge } of [...this.#waiting, ...this.#resting]) nudge.abort();
+  }
+}
+
+const toRunner = ({ instance, since, pipelines }: Pick<Facts, "instance" | "since" | "pipelines">): Runner => ({
+  instance,
+  since,
+  partitions: Object.fromEntries(Object.entries(pipelines).map(([name, { partitions }]) => [name, partitions])),
+});

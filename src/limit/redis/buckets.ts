@@ -1,0 +1,21 @@
+import { openRedis } from "../../bus/redis/open-redis.ts";
+import { runScript } from "../../bus/redis/scripts.ts";
+import { messageOf, RetryableError } from "../../core/errors.ts";
+import type { Logger } from "../../core/log.ts";
+import type { Buckets } from "../port.ts";
+
+/** Opens buckets that all processes on one Redis share. The server's clock fills them. */
+export async function openRedisBuckets({ url, logger }: { readonly url: string; readonly logger: Logger }): Promise<Buckets> {
+  const redis = await openRedis({ url, logger, name: "headrace-limits" });
+  return {
+    async take(name, { perSecond, burst }, want) {
+      const call = { keys: [`hr:{limit:${name}}`], args: [perSecond, burst, want] };
+      const reply = await runScript(redis, "grant", call).catch((error) => {
+        throw new RetryableError("service.unreachable", `Redis: ${messageOf(error)}`, { cause: error });
+      });
+      const [granted, waitMs] = reply as [number, number];
+      return { granted, waitMs };
+    },
+    close: () => redis.close(),
+  };
+}

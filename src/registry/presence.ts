@@ -1,0 +1,77 @@
+import type { Clock } from "../core/clock.ts";
+import { messageOf } from "../core/errors.ts";
+import type { Logger } from "../core/log.ts";
+import type { Facts, Load, Presence, Registry } from "./port.ts";
+
+export interface PresenceOptions {
+  /** How long the entry lives without a beat, milliseconds. @default 10000 */
+  readonly ttlMs?: number;
+  /** Time between beats, milliseconds. @default 3000 */
+  readonly beatMs?: number;
+}
+
+export interface PresenceDeps {
+  readonly registry: Registry;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** How busy the process is, since it was last asked. */
+  readonly load: () => Load;
+}
+
+const retryMs = 1_000;
+/** What is told within this time goes out together: a worker takes its leases one by one, milliseconds. */
+const togetherMs = 30;
+
+/**
+ * Enters a process into the registry and keeps it there. Resolves once it was tried: a registry that is away at that moment
+ * hears of us when it is back.
+ */
+export async function appear(
+  facts: Facts,
+  { registry, clock, logger, load }: PresenceDeps,
+  { ttlMs = 10_000, beatMs = 3_000 }: PresenceOptions = {},
+): Promise<Presence> {
+  const stop = new AbortController();
+  let current = facts;
+  let told = new AbortController();
+  let isAway = false;
+
+  const beat = async (): Promise<void> => {
+    told = new AbortController();
+    try {
+      await registry.announce({ ...current, ...load() }, ttlMs);
+      isAway = false;
+    } catch (error) {
+      if (!isAway) logger.warn({ error: messageOf(error) }, "the registry does not hear of us, trying again");
+      isAway = true;
+    }
+  };
+  const live = async (): Promise<void> => {
+    while (!stop.signal.aborted) {
+      await clock.sleep(isAway ? retryMs : beatMs, told.signal);
+      await clock.sleep(togetherMs, stop.signal);
+      if (!stop.signal.aborted) await beat();
+    }
+  };
+  await beat();
+  const living = live();
+  let closing: Promise<void> | undefined;
+
+  return {
+    registry,
+    get facts() {
+      return current;
+    },
+    tell(change) {
+      current = { ...current, ...change };
+      told.abort();
+    },
+    close() {
+      stop.abort();
+      told.abort();
+      // After the last beat, which would enter us again. An entry that cannot be taken out runs out.
+      closing ??= living.then(() => registry.withdraw(current.instance)).catch(() => {});
+      return closing;
+    },
+  };
+}

@@ -1,0 +1,13 @@
+#!lua flags=no-writes
+-- Everyone whose entry has not run out.
+-- KEYS until, facts, load   → {facts, load, leftMs, facts, load, leftMs, …}
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local live = redis.call('ZRANGE', KEYS[1], '(' .. string.format('%.0f', now), '+inf', 'BYSCORE', 'WITHSCORES')
+local answer = {}
+for i = 1, #live, 2 do
+  answer[#answer + 1] = redis.call('HGET', KEYS[2], live[i])
+  answer[#answer + 1] = redis.call('HGET', KEYS[3], live[i])
+  answer[#answer + 1] = tonumber(live[i + 1]) - now
+end
+return answer

@@ -1,0 +1,235 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { freePort } from "../support/free-port.ts";
+import { linesOf, type Operator, openOperator } from "../support/operator.ts";
+import { type OwnRedis, startOwnRedis } from "../support/own-redis.ts";
+import { redisClient } from "../support/redis.ts";
+import { refuseAll } from "../support/refusal.ts";
+
+interface Finding {
+  readonly severity: "error" | "warning" | "note";
+  readonly what: string;
+  readonly where: string;
+  readonly hint: string;
+}
+
+interface Verdict {
+  readonly code: number;
+  readonly ok: unknown;
+  readonly findings: readonly Finding[];
+}
+
+let operator: Operator;
+let own: OwnRedis;
+let redis: Awaited<ReturnType<typeof redisClient>>;
+let env: { readonly REDIS_URL: string };
+
+beforeAll(async () => {
+  operator = await openOperator();
+  await operator.run(["migrate", "--apply"]);
+  own = await startOwnRedis();
+  env = { REDIS_URL: own.url };
+  redis = await redisClient(own.url);
+}, 120_000);
+
+afterAll(async () => {
+  await operator.stopAll();
+  redis.destroy();
+  await own.close();
+});
+
+async function doctor(more: Readonly<Record<string, string>> = {}): Promise<Verdict> {
+  const { code, stdout } = await operator.tryRun(["doctor", "--json"], { env: { ...env, ...more } });
+  const lines = linesOf<Finding & { readonly ok?: boolean }>(stdout);
+  return { code, ok: lines.at(-1)?.ok, findings: lines.slice(0, -1) };
+}
+
+const isBad = ({ severity }: Finding) => severity !== "note";
+const hourAgo = (n: number) => `${Date.now() - 3_600_000}-${n}`;
+const plain = (n: number) => ({ data: JSON.stringify({ type: "login.failed", data: { userId: `u${n}`, ip: "203.0.113.7" } }) });
+
+describe("headrace doctor", () => {
+  beforeEach(async () => {
+    await redis.flushAll();
+    for (const [name, value] of [
+      ["appendonly", "yes"],
+      ["appendfsync", "always"],
+      ["maxmemory-policy", "noeviction"],
+      ["maxmemory", "0"],
+    ] as const) {
+      await redis.configSet(name, value);
+    }
+  });
+
+  it("is content with services that lose nothing, and says for people that all is well", async () => {
+    const { code, ok, findings } = await doctor();
+    expect({ code, ok, bad: findings.filter(isBad) }).toEqual({ code: 0, ok: true, bad: [] });
+    const { stdout } = await operator.run(["doctor"], { env });
+    expect(stdout).toMatch(/^ok: 0 errors, 0 warnings, \d+ notes$/m);
+  });
+
+  it.each([
+    {
+      name: "an eviction policy",
+      setting: ["maxmemory-policy", "allkeys-lru"],
+      severity: "error",
+      what: /evicts keys .*allkeys-lru/,
+      hint: /CONFIG SET maxmemory-policy noeviction/,
+    },
+    {
+      name: "no append-only file",
+      setting: ["appendonly", "no"],
+      severity: "error",
+      what: /since the last snapshot are gone/,
+      hint: /CONFIG SET appendonly yes/,
+    },
+    {
+      name: "appendfsync everysec",
+      setting: ["appendfsync", "everysec"],
+      severity: "warning",
+      what: /loses acknowledged events of the last second/,
+      hint: /appendfsync always/,
+    },
+    {
+      name: "appendfsync no",
+      setting: ["appendfsync", "no"],
+      severity: "warning",
+      what: /half a minute/,
+      hint: /appendfsync always/,
+    },
+    {
+      name: "a memory that is full",
+      setting: ["maxmemory", "what is used"],
+      severity: "error",
+      what: /\d\d % of it is used/,
+      hint: /raise maxmemory/,
+    },
+  ] as const)("finds $name", async ({ setting: [name, value], severity, what, hint }) => {
+    const used = /used_memory:(\d+)/.exec(await redis.info("memory"))?.[1];
+    await redis.configSet(name, value === "what is used" ? String(used) : value);
+    const { code, ok, findings } = await doctor();
+    expect({ code, ok }).toEqual({ code: 1, ok: false });
+    expect(findings.filter(isBad)).toEqual([
+      { severity, what: expect.stringMatching(what), where: expect.stringContaining("redis"), hint: expect.stringMatching(hint) },
+    ]);
+  });
+
+  it("finds services that do not answer, a database without tables, and a namespace that is not there", async () => {
+    const nowhere = `127.0.0.1:${await freePort()}`;
+    const away = await doctor({
+      REDIS_URL: `redis://${nowhere}`,
+      CLICKHOUSE_URL: `http://${nowhere}`,
+      TEMPORAL_ADDRESS: nowhere,
+    });
+    expect(away).toMatchObject({ code: 1, ok: false });
+    expect(away.findings.map(({ severity, where }) => `${severity} ${where}`)).toEqual([
+      "error redis",
+      "error clickhouse",
+      "error temporal",
+    ]);
+    expect(away.findings.every(({ hint }) => hint.includes("headrace up"))).toBe(true);
+
+    const { findings } = await doctor({ CLICKHOUSE_DATABASE: "not_there", TEMPORAL_NAMESPACE: "nor-this" });
+    expect(findings).toContainEqual({
+      severity: "error",
+      what: "it is not there",
+      where: "clickhouse login_events",
+      hint: "Run 'headrace migrate --apply'.",
+    });
+    expect(findings.find(({ where }) => where === "temporal")?.what).toContain("no namespace 'nor-this'");
+  }, 120_000);
+
+  it("finds a table that differs from its definition", async () => {
+    const { CLICKHOUSE_URL: url, CLICKHOUSE_DATABASE: database } = operator.env as Record<string, string>;
+    const run = (query: string) => fetch(`${url}/?database=${database}`, { method: "POST", body: query });
+    await run("ALTER TABLE cart_events DROP COLUMN reason");
+    const { code, findings } = await doctor();
+    expect(code).toBe(1);
+    expect(findings.filter(isBad)).toMatchObject([{ severity: "warning", where: "clickhouse cart_events" }]);
+    await operator.run(["migrate", "--apply"]);
+    expect((await doctor()).findings.filter(isBad)).toEqual([]);
+  }, 120_000);
+
+  it("finds pipelines without a worker and groups that nobody reads with, and names the command that removes those", async () => {
+    for (const partition of ["00", "03"]) {
+      const log = `hr:{logins:${partition}}:s`;
+      for (let n = 0; n < 3; n++) await redis.xAdd(log, hourAgo(n), plain(n));
+      await redis.xGroupCreate(log, "retired", "0");
+    }
+    const { code, findings } = await doctor();
+    expect(code).toBe(1);
+    expect(findings.filter(isBad)).toEqual([
+      {
+        severity: "warning",
+        where: "stream 'logins', group 'retired'",
+        what: expect.stringMatching(
+          /no pipeline of this application: 6 entries wait for it in 2 partitions, the oldest for 1 hour/,
+        ),
+        hint: expect.stringContaining(
+          "redis-cli XGROUP DESTROY 'hr:{logins:00}:s' 'retired'; redis-cli XGROUP DESTROY 'hr:{logins:03}:s' 'retired'",
+        ),
+      },
+      {
+        severity: "warning",
+        where: "stream 'logins', group 'login-analytics'",
+        what: expect.stringMatching(/no worker runs the pipeline: 6 entries wait for it in 2 partitions/),
+        hint: "Run 'headrace start --role worker --pipelines login-analytics'.",
+      },
+    ]);
+  });
+
+  it("finds entries that somebody removed before they were read or acked", async () => {
+    const log = "hr:{carts:05}:s";
+    await redis.xGroupCreate(log, "carts", "0", { MKSTREAM: true });
+    for (let n = 0; n < 10; n++) await redis.xAdd(log, "*", plain(n));
+    await redis.xReadGroup("carts", "owner", { key: log, id: ">" }, { COUNT: 4 });
+    expect((await doctor()).findings.filter(isBad)).toEqual([]);
+    await redis.xTrim(log, "MAXLEN", 3);
+    const { code, findings } = await doctor();
+    expect(code).toBe(1);
+    const hint = expect.stringContaining(`XADD with MAXLEN) from '${log}'`);
+    const where = `stream '${log}', group 'carts'`;
+    expect(findings.filter(isBad)).toEqual([
+      { severity: "error", where, what: "at least 3 entries went before it was given them", hint },
+      { severity: "error", where, what: "at least 4 entries went after it was given them, and before it acked them", hint },
+    ]);
+  }, 120_000);
+});
+
+describe("a worker", () => {
+  const worker = ["start", "--role", "worker", "--pipelines", "login-analytics", "--json"];
+
+  it("refuses to start on a Redis that evicts", async () => {
+    await redis.configSet("maxmemory-policy", "volatile-ttl");
+    const refusal = { code: 1, says: /evicts keys .*volatile-ttl/, wayOut: /CONFIG SET maxmemory-policy noeviction/ } as const;
+    await refuseAll(operator, [["eviction", worker, refusal, env]]);
+    await redis.configSet("maxmemory-policy", "noeviction");
+  });
+
+  it("starts where its user may not ask, and says that nothing was checked", async () => {
+    await redis.sendCommand(["ACL", "SETUSER", "modest", "on", ">secret", "~*", "&*", "+@all", "-info", "-config"]);
+    const started = await operator.start(worker, { env: { REDIS_URL: own.url.replace("//", "//modest:secret@") } });
+    await started.stop();
+    expect(started.said()).toMatch(/evicts nothing is not checked/);
+  });
+
+  it("says which dead group keeps a stream from being trimmed, removes nothing of it, and trims once the group is gone", async () => {
+    await redis.flushAll();
+    const log = "hr:{logins:00}:s";
+    const old = Date.now() - 2 * 86_400_000;
+    for (let n = 0; n < 1_500; n++) await redis.xAdd(log, `${old}-${n + 1}`, plain(n));
+    await redis.xGroupCreate(log, "retired", "0");
+    const fresh = await redis.xAdd(log, "*", plain(9_999));
+    const started = await operator.start(worker, { env });
+    await vi.waitFor(() => expect(started.said()).toContain("'retired' keeps 'logins' from being trimmed"), {
+      timeout: 40_000,
+      interval: 100,
+    });
+    expect(started.said()).toContain(`redis-cli XGROUP DESTROY '${log}' 'retired'`);
+    expect(await redis.xLen(log)).toBe(1_501);
+
+    await redis.xGroupDestroy(log, "retired");
+    await vi.waitFor(async () => expect(await redis.xLen(log)).toBe(1), { timeout: 40_000, interval: 100 });
+    expect((await redis.xRange(log, "-", "+"))?.map((entry) => entry?.id)).toEqual([fresh]);
+    await started.stop();
+  }, 120_000);
+});

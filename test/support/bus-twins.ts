@@ -1,0 +1,98 @@
+import { encodeFrame } from "../../src/bus/frame.ts";
+import { MemoryBus } from "../../src/bus/memory.ts";
+import { type Partition, partitionsOf } from "../../src/bus/partition.ts";
+import type { Bus, Commit, Frame } from "../../src/bus/port.ts";
+import { openRedisBus } from "../../src/bus/redis/bus.ts";
+import { systemClock } from "../../src/core/clock.ts";
+import { silentLogger } from "../../src/core/log.ts";
+import { redisClient } from "./redis.ts";
+import { startCluster } from "./redis-cluster.ts";
+import { redisUrl } from "./services.ts";
+
+/** A bus under the contract, and what others do to it. */
+export interface Twin {
+  readonly bus: Bus;
+  /** What another program's XADD does. */
+  plain(partition: Partition, fields: Record<string, string>): Promise<string>;
+  /** What an operator's XDEL does. */
+  remove(partition: Partition, ids: readonly string[]): Promise<void>;
+  /** What an operator's XGROUP DESTROY does. */
+  removeGroup(partition: Partition): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** All drivers: each passes the same suites. */
+export const twins: Record<string, () => Promise<Twin>> = {
+  "in memory": async () => {
+    const bus = new MemoryBus(systemClock);
+    return {
+      bus,
+      plain: async (partition, fields) => bus.appendPlain(partition, fields),
+      remove: async (partition, ids) => bus.removeEntries(partition, ids),
+      removeGroup: async (partition) => bus.removeGroup(partition, "pipe"),
+      close: () => bus.close(),
+    };
+  },
+  "on Redis Streams": async () => {
+    const url = await redisUrl();
+    const bus = await openRedisBus({ url, logger: silentLogger });
+    const redis = await redisClient(url);
+    return {
+      bus,
+      plain: (partition, fields) => redis.xAdd(partition.log, "*", fields),
+      remove: async (partition, ids) => void (await redis.xDel(partition.log, [...ids])),
+      removeGroup: async (partition) => void (await redis.xGroupDestroy(partition.log, "pipe")),
+      close: async () => {
+        await bus.close();
+        redis.destroy();
+      },
+    };
+  },
+  "on a Redis Cluster": async () => {
+    const cluster = await startCluster();
+    const bus = await openRedisBus({ url: cluster.masters[0].url, logger: silentLogger });
+    const clientOf = async ({ log }: Partition) => (await cluster.ownerOf(log)).client;
+    return {
+      bus,
+      plain: async (partition, fields) => (await clientOf(partition)).xAdd(partition.log, "*", fields),
+      remove: async (partition, ids) => void (await (await clientOf(partition)).xDel(partition.log, [...ids])),
+      removeGroup: async (partition) => void (await (await clientOf(partition)).xGroupDestroy(partition.log, "pipe")),
+      close: async () => {
+        await bus.close();
+        await cluster.close();
+      },
+    };
+  },
+};
+
+let streams = 0;
+/** A partition that no other test uses. */
+export const freshPartition = (): Partition => {
+  const layout = { kind: "partitioned", partitions: 1 } as const;
+  return partitionsOf({ kind: "stream", name: `contract-${++streams}`, events: [], layout })[0] as Partition;
+};
+
+/** The one partition of an adopted stream that no other test uses. */
+export const freshAdopted = (): Partition => {
+  const layout = { kind: "adopted", redisKey: `adopted-${++streams}` } as const;
+  return partitionsOf({ kind: "stream", name: "adopted", events: [], layout })[0] as Partition;
+};
+
+export const envelope = (n: number) => ({
+  id: `00000000-0000-4000-8000-${String(n).padStart(12, "0")}`,
+  type: "thing.happened",
+  time: 1_700_000_000_000 + n,
+  source: undefined,
+  traceparent: undefined,
+  data: { n },
+});
+
+export const frame = (sequence: number, events = 3, producer = "p", incarnation = 1): Frame => ({
+  producer,
+  incarnation,
+  sequence,
+  ...encodeFrame(Array.from({ length: events }, (_, i) => envelope(i))),
+});
+
+/** A commit of nothing, to be filled in. */
+export const nothing: Commit = { entries: [], counts: {}, deadLetters: [], states: new Map(), derived: [], floor: undefined };

@@ -1,0 +1,18 @@
+import { randomUUID } from "node:crypto";
+import type { Envelope } from "../../src/bus/envelope.ts";
+import type { Partition } from "../../src/bus/partition.ts";
+import type { Bus, Fence } from "../../src/bus/port.ts";
+import { decodeAll } from "./decode-all.ts";
+
+/** Every frame of a partition, decoded, in the order in which they were stored. */
+export async function framesOf(bus: Bus, partition: Partition): Promise<readonly (readonly Envelope[])[]> {
+  const pipeline = `reader-${randomUUID()}`;
+  const acquired = await bus.acquire(partition, pipeline, { owner: "test", ttlMs: 60_000 });
+  if (acquired.kind !== "owned") throw new Error("taken");
+  const fence: Fence = { partition, pipeline, owner: "test", epoch: acquired.epoch };
+  const result = await bus.read(fence, { from: "new", after: "0-0", count: 1_000_000 });
+  if (result.kind === "fenced") throw new Error("fenced");
+  return result.entries.map(({ fields = [] }) =>
+    decodeAll(new Map(fields.flatMap((name, i) => (i % 2 ? [] : [[String(name), fields[i + 1] as Buffer] as const])))),
+  );
+}
