@@ -23,6 +23,16 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          // Services of its own, which it kills.
+          name: "chaos",
+          include: ["test/chaos/*.test.ts"],
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
           name: "unit",
           include: ["test/unit/**/*.test.ts", "test/types/**/*.test.ts"],
           testTimeout: 30_000,
@@ -34,7 +44,7 @@ export default defineConfig({
         test: {
           name: "services",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/unit/**", "test/types/**"],
+          exclude: ["test/unit/**", "test/types/**", "test/chaos/**"],
           // Starts the embedded Redis, ClickHouse and Temporal once, and only when a file of this project runs.
           globalSetup: ["test/support/stack.ts"],
           testTimeout: 60_000,

@@ -20,8 +20,9 @@ export class Appenders {
     try {
       return await this.#at(this.#redis.serverOf(log), durability).append(call);
     } catch (error) {
-      // The slot is elsewhere by now. A command that follows it there lets the next append know.
-      if (isRedirected(error)) await this.#redis.send(log, ["EXISTS", log]).catch(() => {});
+      // The slot may be elsewhere by now, or another server has taken over: a command that goes there lets the next append know.
+      const looking = this.#redis.send(log, ["EXISTS", log]).catch(() => {});
+      if (isRedirected(error)) await looking;
       throw error;
     }
   }
@@ -40,7 +41,8 @@ export class Appenders {
     // It is opened anew by the append that finds it lost; whoever appends tells of it.
     const options = { logger: silentLogger, reconnect: false };
     const appender =
-      this.#open.get(name) ?? new Appender(durability, (timeoutMs) => server.open({ ...options, name: "headrace-append", timeoutMs }));
+      this.#open.get(name) ??
+      new Appender(durability, (timeoutMs) => server.open({ ...options, name: "headrace-append", timeoutMs }));
     this.#open.set(name, appender);
     return appender;
   }

@@ -96,7 +96,7 @@ export class Doorbell {
       if (!this.#connection?.isReady) {
         this.#hangUp();
         this.#server = await this.#find();
-        const connection = await this.#server.open("headrace-doorbell");
+        const connection = await this.#server.open({ name: "headrace-doorbell" });
         this.#connection = connection;
         if (this.#closed) connection.destroy();
         this.#clientId = Number(await connection.sendCommand(["CLIENT", "ID"]));

@@ -27,5 +27,5 @@ export interface Server {
   readonly address: string;
   send(args: Args): Promise<unknown>;
   /** Opens another connection to it, for what keeps a connection waiting. It is the caller's to close. */
-  open(name: string, options?: Partial<ConnectOptions>): Promise<Connection>;
+  open(options: Omit<ConnectOptions, "url" | "logger"> & Partial<Pick<ConnectOptions, "logger">>): Promise<Connection>;
 }

@@ -1,0 +1,28 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { toTable } from "./report.ts";
+import { faults, type Result, type Suite, startSuite } from "./run.ts";
+
+/** The short form. `CHAOS_SEED` repeats one that failed; `npm run chaos` is the whole suite. */
+const seed = process.env["CHAOS_SEED"] ?? "1";
+const done: Result[] = [];
+let suite: Suite;
+
+beforeAll(async () => {
+  suite = await startSuite({ wanted: faults, seed, whole: false, lanes: 4 });
+});
+
+afterAll(async () => {
+  await suite?.close();
+  if (done.length > 0) process.stderr.write(`${toTable(done, seed, suite.versions)}\n`);
+});
+
+describe(`the short chaos suite (seed ${seed})`, () => {
+  // They run side by side, in the suite's own order; each test waits for what came of its fault.
+  for (const { name, does, expects } of faults) {
+    it(`${name}: ${does} → ${expects}`, async () => {
+      const result = (await suite.results.get(name)) as Result;
+      done.push(result);
+      expect(result.faults).toEqual([]);
+    });
+  }
+});

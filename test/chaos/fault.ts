@@ -1,0 +1,17 @@
+import type { Rig } from "./rig.ts";
+import type { Expectation } from "./verify.ts";
+
+/** One thing that goes wrong, and what must come of it. */
+export interface Fault {
+  readonly name: string;
+  readonly does: string;
+  readonly expects: string;
+  /** It kills ClickHouse, and so has one of its own. */
+  readonly ownClickHouse?: boolean;
+  /** Makes it happen, and says what is expected where it is not the rule. What is in the streams is settled afterwards. */
+  readonly run: (rig: Rig) => Promise<Expectation | undefined>;
+}
+
+/** Numbers of rounds, kills and events: as many as the suite is whole or short. */
+export const sized = <T>({ whole }: Rig, sizes: { readonly short: T; readonly whole: T }): T =>
+  whole ? sizes.whole : sizes.short;

@@ -1,0 +1,277 @@
+import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { createClient as createClickHouse } from "@clickhouse/client";
+import { createClient as createRedis } from "redis";
+import { createRandom, type Random } from "../demo/random.ts";
+import { type Headrace, headrace, startHeadrace, tryHeadrace } from "../support/headrace.ts";
+import { FaultProxy } from "./proxy.ts";
+import { type BreakableService, startClickHouse, startRedis } from "./services.ts";
+import { openWorkload, type Workload } from "./workload.ts";
+
+export const pipelineName = "chaos";
+export const partitions = ["00", "01", "02", "03"] as const;
+export const logOf = (partition: string): string => `hr:{logins:${partition}}:s`;
+/** A stream of somebody else, which the pipeline reads as well. */
+const adoptedLog = "app:logins";
+
+interface Lane {
+  readonly log: string;
+  readonly lease: string;
+}
+
+/** Everything that has an owner. */
+export const lanes: readonly Lane[] = [
+  ...partitions.map((partition) => ({ log: logOf(partition), lease: `hr:{logins:${partition}}:lease:${pipelineName}` })),
+  { log: adoptedLog, lease: `hr:{${adoptedLog}}:lease:${pipelineName}` },
+];
+const appDirectory = fileURLToPath(new URL("./app", import.meta.url));
+/** Longer than the lease of a killed worker (10 s) and all that it left behind take. */
+const settleWithinMs = 45_000;
+/** Of what each worker said, in a report of a failure. */
+const linesShown = 12;
+
+/** A worker in a process of its own, whose ways to Redis and ClickHouse lead through proxies of its own. */
+export interface RigWorker extends Headrace {
+  readonly instance: string;
+  readonly redis: FaultProxy;
+  readonly clickhouse: FaultProxy;
+  readonly hasEnded: () => boolean;
+}
+
+/** What one fault has to itself: a Redis, a database of ClickHouse, workers, a producer, and the seed. */
+export interface Rig {
+  readonly seed: string;
+  readonly random: Random;
+  /** The whole suite, as opposed to its short form. */
+  readonly whole: boolean;
+  readonly redisServer: BreakableService;
+  readonly clickhouseServer: BreakableService;
+  readonly redis: RedisClient;
+  /** Where the producer goes through. */
+  readonly producerProxy: FaultProxy;
+  readonly workload: Workload;
+  readonly env: Readonly<Record<string, string>>;
+  readonly takeoversMs: number[];
+  readonly directory: string;
+  note(text: string): void;
+  startWorker(env?: Readonly<Record<string, string>>): Promise<RigWorker>;
+  /** Counts, from now on, until living workers own every partition. */
+  takeover(since: number): Promise<void>;
+  /** Sends at this rate until `stop`, which resolves when all of it is acknowledged. */
+  flow(perSecond: number): { stop(): Promise<void> };
+  /** Runs a verb of headrace; its exit code is left to the caller. */
+  verb(...args: readonly string[]): ReturnType<typeof tryHeadrace>;
+  migrate(env?: Readonly<Record<string, string>>): Promise<void>;
+  query<Row = Readonly<Record<string, unknown>>>(sql: string): Promise<readonly Row[]>;
+  command(sql: string): Promise<void>;
+  owners(): Promise<readonly (string | null)[]>;
+  /** Whether every log has entries that were given out and are not settled. */
+  isPendingEverywhere(): Promise<boolean>;
+  /** Resolves with undefined when all that is in the streams is read and settled, else with what is not. */
+  drained(withinMs?: number): Promise<string | undefined>;
+  /** Resolves when it comes true; rejects, with these words, when it does not. */
+  until(what: string, holds: () => Promise<boolean> | boolean, withinMs?: number): Promise<void>;
+  stopWorkers(): Promise<void>;
+  /** The last that each worker has said, and events that did not come in their turn: what one wants to see of a failure. */
+  evidence(): Promise<readonly string[]>;
+  close(): Promise<void>;
+}
+
+export type RedisClient = Awaited<ReturnType<typeof connectRedis>>;
+
+export interface RigOptions {
+  readonly seed: string;
+  readonly whole: boolean;
+  readonly directory: string;
+  /** The ClickHouse that faults share which do not hurt it; a fault that does has one of its own. */
+  readonly clickhouse: BreakableService | "own";
+  readonly note: (text: string) => void;
+}
+
+let databases = 0;
+
+export async function openRig(options: RigOptions): Promise<Rig> {
+  const closing: (() => unknown)[] = [];
+  const close = async () => {
+    for (const one of closing.splice(0).reverse()) await one();
+  };
+  try {
+    return await assemble(options, closing, close);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function assemble(
+  { seed, whole, directory, clickhouse, note }: RigOptions,
+  closing: (() => unknown)[],
+  close: () => Promise<void>,
+): Promise<Rig> {
+  const redisServer = await startRedis(directory);
+  closing.push(redisServer.close);
+  const clickhouseServer = clickhouse === "own" ? await startClickHouse(directory) : clickhouse;
+  if (clickhouse === "own") closing.push(clickhouseServer.close);
+  const producerProxy = await FaultProxy.listen(redisServer.port);
+  closing.push(() => producerProxy.close());
+  const redis = await connectRedis(`redis://127.0.0.1:${redisServer.port}`);
+  closing.push(() => redis.destroy());
+  const database = `chaos_${++databases}`;
+  const url = `http://127.0.0.1:${clickhouseServer.port}`;
+  const sql = createClickHouse({ url, database });
+  closing.push(() => sql.close());
+  const workload = openWorkload(seed, {
+    redisUrl: () => `redis://127.0.0.1:${producerProxy.port}`,
+    addPlain: (event) => redis.xAdd(adoptedLog, "*", { data: JSON.stringify(event) }),
+  });
+  closing.push(workload.close);
+
+  const env = {
+    REDIS_URL: `redis://127.0.0.1:${redisServer.port}`,
+    CLICKHOUSE_URL: url,
+    CLICKHOUSE_DATABASE: database,
+    LOG_LEVEL: "info",
+  };
+  const workers: RigWorker[] = [];
+  const takeoversMs: number[] = [];
+  const kill = () => {
+    for (const { process: child, hasEnded } of workers) if (!hasEnded()) child.kill("SIGKILL");
+  };
+  // A suite that is interrupted leaves nobody behind.
+  process.once("exit", kill);
+  closing.push(async () => {
+    process.removeListener("exit", kill);
+    await Promise.all(workers.map(endFor));
+  });
+
+  const until: Rig["until"] = async (what, holds, withinMs = 30_000) => {
+    for (const since = Date.now(); Date.now() - since < withinMs; await sleep(15)) if (await holds()) return;
+    throw new Error(`in ${withinMs / 1_000} s it did not come true that ${what}`);
+  };
+  const owners = () => Promise.all(lanes.map(({ lease }) => ownerOf(redis, lease)));
+  const rig: Rig = {
+    ...{ seed, random: createRandom(`${seed}/choices`), whole, redisServer, clickhouseServer, redis, producerProxy, workload },
+    ...{ env, takeoversMs, directory, note, until, owners, close },
+    startWorker: async (more = {}) => {
+      const [toRedis, toClickHouse] = await Promise.all([
+        FaultProxy.listen(redisServer.port),
+        FaultProxy.listen(clickhouseServer.port),
+      ]);
+      closing.push(() => toRedis.close());
+      closing.push(() => toClickHouse.close());
+      const started = await startHeadrace(["--cwd", appDirectory, "start", "--role", "worker", "--json"], {
+        env: {
+          ...env,
+          REDIS_URL: `redis://127.0.0.1:${toRedis.port}`,
+          CLICKHOUSE_URL: `http://127.0.0.1:${toClickHouse.port}`,
+          ...more,
+        },
+      });
+      const { process: child } = started;
+      const worker: RigWorker = {
+        ...started,
+        ...{ instance: String(started.ready["instance"]), redis: toRedis, clickhouse: toClickHouse },
+        hasEnded: () => child.exitCode !== null || child.signalCode !== null,
+      };
+      workers.push(worker);
+      return worker;
+    },
+    takeover: async (since) => {
+      const alive = () => new Set(workers.filter(({ hasEnded }) => !hasEnded()).map(({ instance }) => instance));
+      await until("living workers own every partition", async () => {
+        const living = alive();
+        return (await owners()).every((owner) => owner !== null && living.has(owner));
+      });
+      takeoversMs.push(Math.round(performance.now() - since));
+    },
+    flow: (perSecond) => {
+      let isOver = false;
+      const flowing = (async () => {
+        while (!isOver) await workload.sendMixed(perSecond / 10, perSecond);
+      })();
+      return {
+        stop: () => {
+          isOver = true;
+          return flowing;
+        },
+      };
+    },
+    isPendingEverywhere: async () => {
+      const groups = await Promise.all(lanes.map(({ log }) => redis.xInfoGroups(log).catch(() => [])));
+      return groups.every((found) => found.some(({ name, pending }) => name === pipelineName && Number(pending) > 0));
+    },
+    verb: (...args) => tryHeadrace(["--cwd", appDirectory, ...args], { env }),
+    migrate: async (more = {}) => {
+      await headrace(["--cwd", appDirectory, "migrate", "--apply"], { env: { ...env, ...more } });
+    },
+    query: async <Row>(statement: string) => (await sql.query({ query: statement, format: "JSONEachRow" })).json<Row>(),
+    command: async (statement) => void (await sql.command({ query: statement })),
+    drained: async (withinMs = settleWithinMs) => {
+      let left = "nothing was looked at";
+      for (const since = Date.now(); Date.now() - since < withinMs; await sleep(40)) {
+        left = (await Promise.all(lanes.map(({ log }) => unsettled(redis, log)))).filter(Boolean).join("; ");
+        if (left === "") return undefined;
+      }
+      return left;
+    },
+    evidence: async () => [
+      ...(
+        await rig.query(
+          "SELECT user_id, n, place, pid, count() AS times FROM writings WHERE place != 'next' GROUP BY ALL ORDER BY user_id, n LIMIT 12",
+        )
+      ).map((row) => JSON.stringify(row)),
+      ...workers.flatMap(({ process: { pid }, said }) =>
+        said()
+          .trim()
+          .split("\n")
+          .slice(-linesShown)
+          .map((line) => `${pid}: ${line}`),
+      ),
+    ],
+    stopWorkers: async () => void (await Promise.all(workers.map((worker) => worker.stop()))),
+  };
+  const bare = createClickHouse({ url });
+  await bare.command({ query: `CREATE DATABASE ${database}` });
+  await bare.close();
+  await rig.migrate();
+  return rig;
+}
+
+/** Who holds a partition; null when its lease has run out. */
+async function ownerOf(redis: RedisClient, lease: string): Promise<string | null> {
+  const [owner = null, expires] = await redis.hmGet(lease, ["owner", "until"]);
+  return Number(expires) > Date.now() ? owner : null;
+}
+
+/** What the group has not settled of a log, in words; empty when there is nothing. */
+async function unsettled(redis: RedisClient, log: string): Promise<string> {
+  try {
+    if ((await redis.exists(log)) === 0) return "";
+    const group = (await redis.xInfoGroups(log)).find(({ name }) => name === pipelineName);
+    if (!group) return `${log} has no group`;
+    const next = (await redis.xRange(log, `(${group["last-delivered-id"]}`, "+", { COUNT: 1 }))?.[0];
+    const faults = [Number(group.pending) > 0 && `${group.pending} pending`, next && `unread from ${next.id} on`];
+    return faults.some(Boolean) ? `${log}: ${faults.filter(Boolean).join(", ")}` : "";
+  } catch (error) {
+    return `${log}: ${error instanceof Error ? error.message : error}`;
+  }
+}
+
+/** Ends a worker in order; kills it when it does not end, or cannot since it is stopped. */
+async function endFor(worker: RigWorker): Promise<void> {
+  if (worker.hasEnded()) return;
+  const exit = once(worker.process, "exit");
+  worker.process.kill("SIGTERM");
+  worker.process.kill("SIGCONT");
+  const timer = setTimeout(() => worker.process.kill("SIGKILL"), 5_000);
+  await exit;
+  clearTimeout(timer);
+}
+
+async function connectRedis(url: string) {
+  const client = createRedis({ url, RESP: 2, socket: { reconnectStrategy: 50 } });
+  client.on("error", () => {}); // the command that meets it fails
+  await client.connect();
+  return client;
+}

@@ -1,0 +1,164 @@
+import { readFileSync, rmSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { messageOf } from "../../src/core/errors.ts";
+import { silentLogger } from "../../src/core/log.ts";
+import { findProgram } from "../../src/stack/binaries/find-program.ts";
+import { redisProgram } from "../../src/stack/binaries/programs.ts";
+import { runProgram } from "../../src/stack/binaries/run-program.ts";
+import type { Fault } from "./fault.ts";
+import { clickhouseFaults } from "./faults/clickhouse.ts";
+import { eventFaults } from "./faults/events.ts";
+import { naiveFaults } from "./faults/naive.ts";
+import { producerFaults } from "./faults/producers.ts";
+import { redisFaults } from "./faults/redis.ts";
+import { workerFaults } from "./faults/workers.ts";
+import { openRig } from "./rig.ts";
+import { type BreakableService, startClickHouse } from "./services.ts";
+import { type Expectation, judge, type Outputs, readOutputs } from "./verify.ts";
+
+/** The longest first: they wait for leases, while others work. */
+export const faults: readonly Fault[] = [
+  ...[...eventFaults].reverse(),
+  ...workerFaults,
+  ...redisFaults,
+  ...clickhouseFaults,
+  ...producerFaults,
+  ...naiveFaults,
+];
+
+/** How long one fault may take before what it left is looked at: something waits for what never happens. */
+const limitsMs = { short: 240_000, whole: 1_500_000 } as const;
+
+/** What came of one fault. */
+export interface Result {
+  readonly name: string;
+  readonly seed: string;
+  readonly passed: boolean;
+  /** What does not hold, in sentences. */
+  readonly faults: readonly string[];
+  readonly outputs: Outputs | undefined;
+  /** From the kill of an owner until living workers own every partition. */
+  readonly takeoversMs: readonly number[];
+  readonly notes: readonly string[];
+  /** Of a failure: what workers said last, and events out of their turn. */
+  readonly evidence: readonly string[];
+  readonly seconds: number;
+}
+
+export interface Suite {
+  readonly versions: Versions;
+  /** The result of each fault, in the order in which they were asked for. */
+  readonly results: ReadonlyMap<string, Promise<Result>>;
+  close(): Promise<void>;
+}
+
+export interface Versions {
+  readonly node: string;
+  readonly redis: string;
+  readonly clickhouse: string;
+  readonly headrace: string;
+  readonly appendFsync: string;
+}
+
+export interface SuiteOptions {
+  readonly wanted: readonly Fault[];
+  readonly seed: string;
+  readonly whole: boolean;
+  /** Faults at a time: they spend most of their time waiting for leases. */
+  readonly lanes: number;
+}
+
+/** Starts what the faults share, and the faults. */
+export async function startSuite({ wanted, seed, whole, lanes }: SuiteOptions): Promise<Suite> {
+  const directory = await mkdtemp(join(tmpdir(), "headrace-chaos-"));
+  const remove = () => rmSync(directory, { recursive: true, force: true });
+  process.once("exit", remove);
+  const clickhouse = await startClickHouse(directory);
+  const waiting = [...wanted];
+  const results = new Map<string, Promise<Result>>();
+  const settle = new Map<string, (result: Result) => void>();
+  for (const { name } of wanted) results.set(name, new Promise((resolve) => settle.set(name, resolve)));
+  const lane = async () => {
+    for (let fault = waiting.shift(); fault; fault = waiting.shift()) {
+      settle.get(fault.name)?.(await inject(fault, { seed: `${seed}/${fault.name}`, whole, clickhouse, directory }));
+    }
+  };
+  const running = Promise.all(Array.from({ length: lanes }, lane));
+  return {
+    versions: await versionsOf(clickhouse),
+    results,
+    close: async () => {
+      waiting.length = 0;
+      await running;
+      await clickhouse.close();
+      process.removeListener("exit", remove);
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+async function inject(
+  fault: Fault,
+  { seed, whole, clickhouse, directory }: { seed: string; whole: boolean; clickhouse: BreakableService; directory: string },
+): Promise<Result> {
+  const since = performance.now();
+  const notes: string[] = [];
+  const failures: string[] = [];
+  let outputs: Outputs | undefined;
+  let evidence: readonly string[] = [];
+  let takeoversMs: readonly number[] = [];
+  try {
+    const rig = await openRig({
+      ...{ seed, whole, directory: join(directory, fault.name), note: (text) => void notes.push(text) },
+      clickhouse: fault.ownClickHouse ? "own" : clickhouse,
+    });
+    takeoversMs = rig.takeoversMs;
+    try {
+      const expectation = await Promise.race([fault.run(rig), endless(fault, whole)]).catch(
+        (error): Expectation => ({ faults: [messageOf(error)] }),
+      );
+      outputs = await readOutputs(rig, expectation?.unsettled ?? (await rig.drained()));
+      failures.push(...judge(outputs, expectation ?? {}));
+      if (failures.length > 0) evidence = await rig.evidence();
+    } finally {
+      await rig.close();
+    }
+  } catch (error) {
+    failures.push(messageOf(error));
+  }
+  const seconds = Math.round((performance.now() - since) / 100) / 10;
+  return {
+    name: fault.name,
+    seed,
+    passed: failures.length === 0,
+    faults: failures,
+    outputs,
+    takeoversMs,
+    notes,
+    evidence,
+    seconds,
+  };
+}
+
+async function endless({ name }: Fault, whole: boolean): Promise<never> {
+  const limitMs = whole ? limitsMs.whole : limitsMs.short;
+  await sleep(limitMs, undefined, { ref: false });
+  throw new Error(`${name} did not come to its end within ${limitMs / 1_000} s`);
+}
+
+async function versionsOf(clickhouse: BreakableService): Promise<Versions> {
+  const { path } = await findProgram(redisProgram, { env: process.env, log: silentLogger });
+  const { output } = await runProgram(path, ["--version"], { timeoutMs: 20_000 });
+  const answer = await fetch(`http://127.0.0.1:${clickhouse.port}/?query=SELECT+version()`);
+  const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string };
+  return {
+    node: process.versions.node,
+    redis: /v=(\S+)/.exec(output)?.[1] ?? output.trim(),
+    clickhouse: (await answer.text()).trim(),
+    headrace: version,
+    appendFsync: "always",
+  };
+}

@@ -1,0 +1,66 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { silentLogger } from "../../src/core/log.ts";
+import { findProgram } from "../../src/stack/binaries/find-program.ts";
+import { redisProgram } from "../../src/stack/binaries/programs.ts";
+import { type GuardedProcess, startGuarded } from "../../src/stack/guard.ts";
+import type { ServicePlan } from "../../src/stack/service.ts";
+import { clickhousePlan } from "../../src/stack/services/clickhouse-plan.ts";
+import { redisPlan } from "../../src/stack/services/redis-plan.ts";
+import { freePort } from "../support/free-port.ts";
+
+const readyWithinMs = 60_000;
+
+/** A service that may be killed and started again, on the same port and data. It does not outlive this process. */
+export interface BreakableService {
+  readonly port: number;
+  /** kill -9. */
+  kill(): Promise<void>;
+  /** Starts it again, and resolves when it answers. */
+  restart(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Redis that writes to disk before it answers: what it acknowledged survives its own death. */
+export async function startRedis(dir: string): Promise<BreakableService> {
+  const { path: binary } = await findProgram(redisProgram, { env: process.env, log: silentLogger });
+  await mkdir(join(dir, "redis"), { recursive: true });
+  return start(redisPlan({ binary, dir, port: await freePort(), appendFsync: "always" }), dir);
+}
+
+export async function startClickHouse(dir: string): Promise<BreakableService> {
+  return start(clickhousePlan({ dir, port: await freePort(), env: process.env }), dir);
+}
+
+async function start(plan: ServicePlan, dir: string): Promise<BreakableService> {
+  await mkdir(join(dir, "logs"), { recursive: true });
+  let running: GuardedProcess;
+  const restart = async () => {
+    running = startGuarded({ ...plan, graceSeconds: 10 });
+    let end: string | undefined;
+    void running.exited.then(({ text }) => {
+      end = text;
+    });
+    for (const since = Date.now(); ; await sleep(20)) {
+      const fault = await plan.check().then(
+        () => undefined,
+        (error) => error,
+      );
+      if (end === undefined && fault === undefined) return;
+      if (end !== undefined) throw new Error(`${plan.title} ended at its start (${end}): see ${plan.logFile}`);
+      if (Date.now() - since > readyWithinMs) throw new Error(`${plan.title} does not answer: ${fault}`);
+    }
+  };
+  await restart();
+  return {
+    port: plan.port,
+    kill: async () => {
+      const { pid, exited } = running;
+      process.kill(await pid, "SIGKILL");
+      await exited;
+    },
+    restart,
+    close: async () => void (await running.stop()),
+  };
+}
