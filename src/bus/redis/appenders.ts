@@ -40,7 +40,8 @@ export class Appenders {
     // It is opened anew by the append that finds it lost; whoever appends tells of it.
     const options = { logger: silentLogger, reconnect: false };
     const appender =
-      this.#open.get(name) ?? new Appender(durability, (timeoutMs) => server.open({ ...options, name: "headrace-append", timeoutMs }));
+      this.#open.get(name) ??
+      new Appender(durability, (timeoutMs) => server.open({ ...options, name: "headrace-append", timeoutMs }));
     this.#open.set(name, appender);
     return appender;
   }
