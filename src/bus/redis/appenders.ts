@@ -1,4 +1,3 @@
-import { ErrorReply } from "redis";
 import { silentLogger } from "../../core/log.ts";
 import type { Durability } from "../port.ts";
 import { Appender } from "./appender.ts";
@@ -20,8 +19,8 @@ export class Appenders {
     try {
       return await this.#at(this.#redis.serverOf(log), durability).append(call);
     } catch (error) {
-      // The slot is elsewhere by now. A command that follows it there lets the next append know.
-      if (isRedirected(error)) await this.#redis.send(log, ["EXISTS", log]).catch(() => {});
+      // The slot may be elsewhere by now, or a replica has taken over: nobody but us has met it, on a connection of our own.
+      this.#redis.lookAgain();
       throw error;
     }
   }
@@ -46,6 +45,3 @@ export class Appenders {
     return appender;
   }
 }
-
-const isRedirected = (error: unknown): boolean =>
-  error instanceof Error && error.cause instanceof ErrorReply && /^(MOVED|ASK) /.test(error.cause.message);

@@ -31,6 +31,7 @@ const standalone = (node: Node): Redis => ({
   sendAll: (_, commands) => node.sendAll(commands),
   slotOf: () => 0,
   serverOf: () => node,
+  lookAgain: () => {},
   servers: () => [node],
   close: () => node.close(),
 });
