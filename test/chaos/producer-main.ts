@@ -9,7 +9,7 @@ const { redisUrl, events, perSecond } = JSON.parse(await text(process.stdin)) as
   readonly perSecond: number;
   readonly events: readonly { id: string; userId: string; n: number; time: string; orders: "obey" }[];
 };
-const producer = await openProducer(logins, { redisUrl });
+const producer = await openProducer(logins, { redisUrl, durability: "fsync" });
 const since = performance.now();
 for (const [i, { id, userId, n, time, orders }] of events.entries()) {
   const aheadMs = (1_000 * i) / perSecond - (performance.now() - since);

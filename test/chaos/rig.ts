@@ -190,12 +190,13 @@ async function assemble(
       const flowing = (async () => {
         while (!isOver) await workload.sendMixed(perSecond / 10, perSecond);
       })();
-      return {
-        stop: () => {
-          isOver = true;
-          return flowing;
-        },
+      const stop = () => {
+        isOver = true;
+        return flowing;
       };
+      // A fault that fails in the middle has not stopped it.
+      closing.push(() => void stop());
+      return { stop };
     },
     isPendingEverywhere: async () => {
       const groups = await Promise.all(lanes.map(({ log }) => redis.xInfoGroups(log).catch(() => [])));

@@ -156,7 +156,7 @@ async function versionsOf(clickhouse: BreakableService): Promise<Versions> {
   const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string };
   return {
     node: process.versions.node,
-    redis: /v=(\S+)/.exec(output)?.[1] ?? output.trim(),
+    redis: `${/valkey/i.test(output) ? "valkey " : ""}${/v=(\S+)/.exec(output)?.[1] ?? output.trim()}`,
     clickhouse: (await answer.text()).trim(),
     headrace: version,
     appendFsync: "always",

@@ -52,7 +52,7 @@ export function openWorkload(seed: string, { redisUrl, addPlain }: WorkloadDeps)
   const midnight = Math.floor(Date.now() / dayMs) * dayMs - dayMs;
   const producers: Awaited<ReturnType<typeof openProducer<EventOf<typeof loginRecorded>>>>[] = [];
   const open = async () => {
-    const opened = await openProducer(logins, { redisUrl: redisUrl() });
+    const opened = await openProducer(logins, { redisUrl: redisUrl(), durability: "fsync" });
     producers.push(opened);
     return opened;
   };
@@ -115,7 +115,12 @@ export function openWorkload(seed: string, { redisUrl, addPlain }: WorkloadDeps)
       const { id, userId, n, time, orders } = event;
       attempted.set(id, event);
       const type = "login.recorded";
-      adding.push(addPlain({ id, type, time, data: { userId, n, orders } }).then(() => acknowledged.add(id)));
+      adding.push(
+        addPlain({ id, type, time, data: { userId, n, orders } }).then(
+          () => acknowledged.add(id),
+          () => {}, // not acknowledged
+        ),
+      );
     }
     await Promise.all(adding);
   }

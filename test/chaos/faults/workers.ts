@@ -79,7 +79,7 @@ export const workerFaults: readonly Fault[] = [
   },
   {
     name: "state-asked-for-too-late",
-    does: "a worker's question for keyed state is held in the network, until another has taken over and moved the state on",
+    does: "SIGSTOP of a worker that waits for keyed state; the answer comes when another has taken over and moved the state on; then SIGCONT",
     expects: `${exact}; nothing is written that was computed from a state that had moved on`,
     run: async (rig) => {
       for (let round = 0; round < sized(rig, { short: 1, whole: 4 }); round++) {
@@ -87,6 +87,7 @@ export const workerFaults: readonly Fault[] = [
         const first = await rig.startWorker();
         // States are asked for once a key: the first questions are the ones there are.
         const held = await holdQuestion(first.redis, { turn: round === 0 ? rig.random.int(1, 2) : 1 });
+        first.process.kill("SIGSTOP");
         const since = performance.now();
         const second = await rig.startWorker();
         await rig.until("the second owns every partition", async () =>
@@ -97,6 +98,7 @@ export const workerFaults: readonly Fault[] = [
         await rig.drained();
         held.release();
         await held.answered;
+        first.process.kill("SIGCONT");
         // Long enough for what it computes from the answer to be written.
         await sleep(2_000);
         await rig.stopWorkers();
