@@ -46,6 +46,7 @@ export class MemoryBus implements Bus {
   readonly #clock: Clock;
   readonly #logs = new Map<string, MemoryLog>();
   readonly #books = new Map<string, Books>();
+  readonly #vanished = new Map<string, number>();
   readonly #producers = new Map<string, { incarnation: number; sequence: number; at: number }>();
   readonly #deadLetters = new Map<string, DeadLetter[]>();
   readonly #leases = new Map<string, Lease>();
@@ -125,6 +126,10 @@ export class MemoryBus implements Bus {
       books.outbox.push({ id: this.#nextId(), to, frame: numbered });
     }
     return "committed";
+  }
+
+  async tellVanished(partition: Partition, events: number): Promise<void> {
+    increase(this.#vanished, keys.meta(partition), events);
   }
 
   async outbox(partition: Partition, pipeline: string, count: number): Promise<readonly OutboxEntry[]> {
@@ -234,6 +239,7 @@ export class MemoryBus implements Bus {
       oldest: oldest.length === 0 ? undefined : Math.min(...oldest.map((id) => Number(id.split("-")[0]))),
       lastDelivered: this.#log(partition).group(pipeline)?.lastDelivered ?? "0-0",
       counts: Object.fromEntries(this.#booksOf(partition, pipeline).counts),
+      vanished: this.#vanished.get(keys.meta(partition)) ?? 0,
       lost: this.#log(partition).lost(this.#log(partition).group(pipeline)),
     };
   }

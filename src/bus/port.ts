@@ -162,6 +162,8 @@ export interface GroupState {
   readonly counts: Readonly<Record<string, number>>;
   /** What somebody removed before the group was given it. Entries may hold many events: until the group has read all that is left, each counts as one. */
   readonly lost: { readonly entries: number; readonly events: number };
+  /** Events that producers were told are stored, and that Redis has lost since, as far as producers have noticed. The group may have read them before. */
+  readonly vanished: number;
 }
 
 /** What may go of a partition's log. */
@@ -237,6 +239,8 @@ export interface Bus extends Replays {
    * Outboxes are not forgotten: their numbers go on for ever.
    */
   forgetProducers(partition: Partition, silentMs: number): Promise<number>;
+  /** Keeps the count of events that were acknowledged to a producer and are gone from Redis, for the audit. */
+  tellVanished(partition: Partition, events: number): Promise<void>;
   /** The oldest derived frames that are not yet where they belong, up to `count`. */
   outbox(partition: Partition, pipeline: string, count: number): Promise<readonly OutboxEntry[]>;
   /** Takes frames that were stored off the outbox. Several may do so, and may do it again. */

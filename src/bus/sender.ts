@@ -26,6 +26,8 @@ export interface SenderDeps {
 
 /** A producer that is silent for a week is forgotten (see engine/trimmer.ts): well before that it begins a new incarnation. */
 const renewAfterMs = days(1);
+/** Frames whose events we can still count when Redis has lost them: at some hundred frames a second, the last minute's. */
+const maxRemembered = 16_384;
 const retryLimits = { initialMs: 50, maxMs: 2_000 } as const;
 
 /** Stores frames in one partition, one after another, each until it is there: numbers them, and sends again what was not answered. */
@@ -36,8 +38,8 @@ export class Sender {
   #incarnation: number;
   /** The number of the next frame: so many were acknowledged under this incarnation. */
   #sequence = 0;
-  /** Events in those. */
-  #events = 0;
+  /** Events in the newest of those, the last one last. */
+  #acknowledged: number[] = [];
   #storedAt: number;
 
   constructor(partition: Partition, options: SenderOptions, deps: SenderDeps) {
@@ -77,11 +79,12 @@ export class Sender {
     const appended = await breaker.run(() => bus.append(this.#partition, numbered, durability), signal);
     // A duplicate at the first try cannot be our own frame: somebody has our name, and even began in the same millisecond.
     const isForeign = appended.kind === "superseded" || (appended.kind === "duplicate" && attempt === 0);
-    if (appended.kind === "gap") this.#beginAnew(appended.last);
+    if (appended.kind === "gap") await this.#beginAnew(appended.last);
     else if (isForeign) this.#takeOver(appended.kind === "superseded" ? appended.incarnation : this.#incarnation);
     else {
       this.#sequence++;
-      this.#events += frame.count;
+      this.#acknowledged.push(frame.count);
+      if (this.#acknowledged.length > maxRemembered) this.#acknowledged = this.#acknowledged.slice(-maxRemembered / 2);
       this.#storedAt = this.#deps.clock.now();
       return true;
     }
@@ -93,12 +96,15 @@ export class Sender {
    * taken over. Those frames are gone from here too, and saying so is all that can be done about them. It is no reason to lose
    * what is still held: nobody was told that it is stored, and under a new incarnation it is, once, at the numbers from 0.
    */
-  #beginAnew(last: number): void {
-    const { clock, logger } = this.#deps;
-    const lost = { frames: this.#sequence - 1 - last, ...(last < 0 && { events: this.#events }) };
+  async #beginAnew(last: number): Promise<void> {
+    const { bus, clock, logger } = this.#deps;
+    const frames = this.#sequence - 1 - last;
+    const events = this.#acknowledged.slice(-frames).reduce((sum, count) => sum + count, 0);
+    // Told before the new numbers begin: if it cannot be told, the gap is met again.
+    await bus.tellVanished(this.#partition, events);
     this.#number(Math.max(clock.now(), this.#incarnation + 1));
     logger.error(
-      { partition: this.#partition.name, lost, incarnation: this.#incarnation },
+      { partition: this.#partition.name, lost: { frames, events }, incarnation: this.#incarnation },
       "events that were acknowledged are gone: Redis was flushed, restored, or replaced by a replica that lacked them; what was not acknowledged yet is stored now",
     );
   }
@@ -122,6 +128,6 @@ export class Sender {
   #number(incarnation: number): void {
     this.#incarnation = incarnation;
     this.#sequence = 0;
-    this.#events = 0;
+    this.#acknowledged = [];
   }
 }

@@ -18,6 +18,11 @@ export interface Audit {
    * entry counts as one event, however many it held.
    */
   readonly lost: number;
+  /**
+   * Acknowledged to a producer, and gone from Redis since (it was flushed, restored, or died before its log was on disk), as far
+   * as producers have noticed: no part of `read`, unless the pipeline was given them before.
+   */
+  readonly vanished: number;
   readonly balanced: boolean;
 }
 
@@ -47,6 +52,7 @@ export async function audit(pipeline: PipelinePlan, bus: Bus): Promise<Audit> {
   const deadLettered = byReason("deadLettered");
   const inFlight = states.reduce((all, { pendingEvents }) => all + pendingEvents, 0);
   const lost = states.reduce((all, state) => all + state.lost.events, 0);
+  const vanished = states.reduce((all, state) => all + state.vanished, 0);
   const balanced = read === delivered + sum(dropped) + sum(deadLettered) + duplicate + late + inFlight;
-  return { pipeline: pipeline.name, read, delivered, dropped, deadLettered, duplicate, late, inFlight, lost, balanced };
+  return { pipeline: pipeline.name, read, delivered, dropped, deadLettered, duplicate, late, inFlight, lost, vanished, balanced };
 }

@@ -10,20 +10,18 @@ export interface Rows {
   readonly events: number[];
 }
 
-/** An entry that was decoded. */
-export interface OpenedEntry {
+/** A frame that was decoded. */
+export interface OpenedFrame {
   readonly id: string;
   readonly events: number;
-  /** Its entry holds nothing but one event, so the entry itself is the original. */
-  readonly alone: boolean;
   /** Decodes it once more. Events that waited for their commit would burden the garbage collector; hardly any is asked for again. */
   readonly decode: () => Envelopes;
 }
 
-/** Where events of the chunk came from, from number `first` on. */
-interface Span extends OpenedEntry {
-  readonly first: number;
-}
+/** Where events of the chunk came from, from number `first` on: a frame, or an entry that is one event and its own original. */
+type Span =
+  | (OpenedFrame & { readonly kind: "frame"; readonly first: number })
+  | { readonly kind: "lone"; readonly first: number; readonly id: string; readonly type: string; readonly eventId: string };
 
 type Letter = Pick<DeadLetterDraft, "stage" | "reason" | "error">;
 
@@ -47,7 +45,8 @@ export class Chunk {
   readonly #setAside = new Set<number>();
   #opened = 0;
   #begun = 0;
-  #decoded: { readonly span: Span; readonly envelopes: Envelopes } | undefined;
+  /** The frame that was decoded again last. */
+  #decoded: { readonly id: string; readonly envelopes: Envelopes } | undefined;
 
   constructor(pipeline: string, derives: ReadonlySet<string>, states: StateDraft) {
     this.pipeline = pipeline;
@@ -60,11 +59,17 @@ export class Chunk {
     return this.#opened;
   }
 
-  /** Opens an entry; `begin` is then called for each of its events in turn. */
-  open(entry: OpenedEntry): void {
-    this.entries.push(entry.id);
-    this.#spans.push({ ...entry, first: this.#opened });
-    this.#opened += entry.events;
+  /** Opens a frame; `begin` is then called for each of its events in turn. */
+  open({ id, events, decode }: OpenedFrame): void {
+    this.entries.push(id);
+    this.#spans.push({ kind: "frame", first: this.#opened, id, events, decode });
+    this.#opened += events;
+  }
+
+  /** Opens an entry that is one event. */
+  openLone(id: string, { type, id: eventId }: Envelope): void {
+    this.entries.push(id);
+    this.#spans.push({ kind: "lone", first: this.#opened++, id, type, eventId });
   }
 
   /** The number of the next event. */
@@ -83,7 +88,7 @@ export class Chunk {
 
   setAside(event: number, envelope: Envelope, letter: Letter): void {
     this.#setAside.add(event);
-    this.deadLetters.push(this.#draft(event, { envelope, letter }));
+    this.deadLetters.push(this.#draft(event, letter, envelope));
   }
 
   /** Takes back what an event has left here so far. */
@@ -109,9 +114,7 @@ export class Chunk {
   reject(stage: string, events: readonly number[], rejected: readonly Rejected[]): void {
     for (const { row, reason } of rejected) {
       const event = events[row] as number;
-      const span = this.#spanOf(event);
-      const letter = { stage, reason: "row-refused", error: reason };
-      this.deadLetters.push(this.#draft(event, { envelope: this.#decodeAgain(span, event - span.first), letter }));
+      this.deadLetters.push(this.#draft(event, { stage, reason: "row-refused", error: reason }));
       if (this.#setAside.has(event)) continue;
       this.#setAside.add(event);
       this.count("delivered", -1);
@@ -119,10 +122,14 @@ export class Chunk {
     }
   }
 
-  #draft(event: number, { envelope, letter }: { readonly envelope: Envelope; readonly letter: Letter }): DeadLetterDraft {
-    const { id, first, alone } = this.#spanOf(event);
-    const original = alone ? undefined : originalOf(envelope);
-    return { entry: id, index: event - first, type: envelope.type, eventId: envelope.id, original, ...letter };
+  /** `envelope`: the event, where it is at hand. */
+  #draft(event: number, letter: Letter, envelope?: Envelope): DeadLetterDraft {
+    const span = this.#spanOf(event);
+    if (span.kind === "lone")
+      return { entry: span.id, index: 0, type: span.type, eventId: span.eventId, original: undefined, ...letter };
+    const index = event - span.first;
+    const { type, id: eventId, ...rest } = envelope ?? this.#decodeAgain(span, index);
+    return { entry: span.id, index, type, eventId, original: originalOf({ type, id: eventId, ...rest }), ...letter };
   }
 
   #spanOf(event: number): Span {
@@ -136,8 +143,8 @@ export class Chunk {
     return this.#spans[low] as Span;
   }
 
-  #decodeAgain(span: Span, index: number): Envelope {
-    if (this.#decoded?.span !== span) this.#decoded = { span, envelopes: span.decode() };
+  #decodeAgain({ id, decode }: OpenedFrame, index: number): Envelope {
+    if (this.#decoded?.id !== id) this.#decoded = { id, envelopes: decode() };
     return this.#decoded.envelopes.at(index) as Envelope;
   }
 }

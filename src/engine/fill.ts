@@ -104,7 +104,8 @@ export function compileFill(pipeline: PipelinePlan, stream: StreamPlan, partitio
     }
     // An entry of an adopted stream was counted as one when it was read, and may be a frame.
     if (opened.envelopes.length !== entry.events) chunk.count("read", opened.envelopes.length - entry.events);
-    chunk.open({ id: entry.id, events: opened.envelopes.length, alone: opened.alone, decode: opened.decode });
+    if (opened.decode) chunk.open({ id: entry.id, events: opened.envelopes.length, decode: opened.decode });
+    else chunk.openLone(entry.id, opened.envelopes.at(0) as Envelope);
     return [opened.envelopes];
   }
 

@@ -10,10 +10,8 @@ export type Opened =
   | {
       readonly kind: "opened";
       readonly envelopes: Envelopes;
-      /** The entry holds one event and nothing else. */
-      readonly alone: boolean;
-      /** Decodes it once more. */
-      readonly decode: () => Envelopes;
+      /** Decodes a frame once more. `undefined` for an entry that is one event. */
+      readonly decode: (() => Envelopes) | undefined;
     }
   | { readonly kind: "refused"; readonly letter: Omit<DeadLetterDraft, "entry" | "index" | "original"> };
 
@@ -28,12 +26,10 @@ export function openEntry(log: string, { id, fields }: Entry): Opened {
   if (!isFrame(fields)) {
     const plain = decodePlainEntry(log, id, named);
     if (plain.kind === "refused") return refuse(plain);
-    // One event is as small as its fields.
-    const envelopes = [plain.envelope];
-    return { kind: "opened", envelopes, alone: true, decode: () => envelopes };
+    return { kind: "opened", envelopes: [plain.envelope], decode: undefined };
   }
   try {
-    return { kind: "opened", envelopes: decodeFrame(named), alone: false, decode: () => decodeFrame(named) };
+    return { kind: "opened", envelopes: decodeFrame(named), decode: () => decodeFrame(named) };
   } catch (error) {
     return refuse({ reason: "undecodable", error: messageOf(error) });
   }

@@ -160,8 +160,9 @@ export async function readPartition(
     from.received = "0-0";
   }
 
+  /** What was read is taken through the stages, also when a stop came meanwhile; it is not tried again after one. */
   async function fillWithRetry(entries: readonly Entry[]): Promise<Filled | undefined> {
-    for (let attempt = 0; !either.aborted; attempt++) {
+    for (let attempt = 0; attempt === 0 ? !lost.aborted : !either.aborted; attempt++) {
       try {
         return await deps.fill(entries, { clock, logger, states: state.draft(), parking, signal: either });
       } catch (error) {

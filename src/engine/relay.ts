@@ -69,7 +69,7 @@ export function createRelay(
       if (appended.kind === "gap")
         throw new RetryableError("service.unreachable", `${to.name} waits for frame ${appended.last + 1} of this outbox`);
       if (appended.kind === "superseded")
-        throw new TerminalError("frame.undecodable", `${to.name} knows a later outbox under this name: its clock was set back`);
+        throw new TerminalError("producer.superseded", `${to.name} knows a later outbox under this name: its clock was set back`);
       await bus.relayed(partition, pipeline, [id]);
     }
   }

@@ -187,6 +187,13 @@ describe.each(Object.entries(twins))("the bus %s", (_, open) => {
     expect(await readNew(await own(partition))).toHaveLength(3);
   });
 
+  it("keeps what producers have missed, for every pipeline", async () => {
+    const partition = freshPartition();
+    await bus.tellVanished(partition, 20);
+    await bus.tellVanished(partition, 22);
+    expect(await bus.state(partition, "pipe")).toMatchObject({ vanished: 42, lost: { entries: 0, events: 0 } });
+  });
+
   it("wakes a reader that waits, and one that came too late to hear", async () => {
     const partition = freshPartition();
     const fence = await own(partition);

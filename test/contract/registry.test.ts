@@ -5,36 +5,49 @@ import { MemoryRegistry } from "../../src/registry/memory.ts";
 import type { Registry, View } from "../../src/registry/port.ts";
 import { openRedisRegistry } from "../../src/registry/redis/registry.ts";
 import { process } from "../support/process.ts";
+import { startCluster } from "../support/redis-cluster.ts";
 import { redisUrl } from "../support/services.ts";
 
 interface Twin {
   readonly registry: Registry;
   /** The same registry, as another process sees it. */
   readonly other: Registry;
+  /** Ends what was started for it. */
+  end(): Promise<void>;
 }
 
-const openRedis = async () => openRedisRegistry({ url: await redisUrl(), clock: systemClock, logger: silentLogger });
+const openAt = (url: string) => openRedisRegistry({ url, clock: systemClock, logger: silentLogger });
 
 const twins: Record<string, () => Promise<Twin>> = {
   "in memory": async () => {
     const registry = new MemoryRegistry(systemClock);
-    return { registry, other: registry };
+    return { registry, other: registry, end: async () => {} };
   },
-  "on Redis": async () => ({ registry: await openRedis(), other: await openRedis() }),
+  "on Redis": async () => {
+    const url = await redisUrl();
+    return { registry: await openAt(url), other: await openAt(url), end: async () => {} };
+  },
+  "on a Redis Cluster": async () => {
+    const cluster = await startCluster(2);
+    const [one, two] = cluster.masters.map(({ url }) => url) as [string, string];
+    return { registry: await openAt(one), other: await openAt(two), end: () => cluster.close() };
+  },
 };
 
 describe.each(Object.entries(twins))("the registry %s", (_, open) => {
   let registry: Registry;
   let other: Registry;
+  let end: Twin["end"];
   let names = 0;
   const fresh = () => `p${++names}`;
   beforeAll(async () => {
-    ({ registry, other } = await open());
+    ({ registry, other, end } = await open());
   });
   afterAll(async () => {
     await registry.close();
     await registry.close();
     await other.close();
+    await end();
   });
 
   const find = async (instance: string, where = other) => (await where.live()).find((one) => one.instance === instance);

@@ -150,6 +150,7 @@ describe("a stream that another program writes", () => {
       late: 0,
       inFlight: 0,
       lost: 0,
+      vanished: 0,
       balanced: true,
     });
   });

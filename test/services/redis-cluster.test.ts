@@ -3,6 +3,7 @@ import { encodeFrame } from "../../src/bus/frame.ts";
 import { type Partition, partitionsOf } from "../../src/bus/partition.ts";
 import { openRedisBus } from "../../src/bus/redis/bus.ts";
 import { silentLogger } from "../../src/core/log.ts";
+import { nothing } from "../support/bus-twins.ts";
 import { headrace, startHeadrace, tryHeadrace } from "../support/headrace.ts";
 import { type AuditLine, type DeadLetterLine, type LagLine, linesOf, openOperator } from "../support/operator.ts";
 import { type ClusterNode, type OwnCluster, startCluster } from "../support/redis-cluster.ts";
@@ -51,27 +52,33 @@ describe("on a Redis Cluster", () => {
     }
   }, 120_000);
 
-  it("a reader that waits hears of an entry also after the slot has moved away under it", async () => {
+  it("what is asked of a slot on its way is answered where it goes, and a reader that waits hears there of what comes", async () => {
     const layout = { kind: "partitioned", partitions: 1 } as const;
     const partition = partitionsOf({ kind: "stream", name: "rung", events: [], layout })[0] as Partition;
-    const { log } = partition;
+    const home = await cluster.ownerOf(partition.log);
     const bus = await openRedisBus({ url: cluster.masters[0].url, logger: silentLogger });
     const { signal } = new AbortController();
-    const watches = [{ partition, after: "0-0" }];
+    const append = async (sequence: number) => {
+      const frame = encodeFrame([envelopeOf(sequence, "thing.happened", {})]);
+      const appended = await bus.append(partition, { producer: "p", incarnation: 1, sequence, ...frame });
+      return appended.kind === "stored" ? appended.entry : appended.kind;
+    };
     try {
-      await bus.acquire(partition, "pipe", { owner: "w", ttlMs: 60_000 });
-      const waiting = bus.wait(watches, 60_000, signal);
-      const home = await cluster.ownerOf(log);
+      const acquired = await bus.acquire(partition, "pipe", { owner: "w", ttlMs: 60_000 });
+      const fence = { partition, pipeline: "pipe", owner: "w", epoch: acquired.kind === "owned" ? acquired.epoch : 0 };
+      const first = await append(0);
+      await bus.read(fence, { from: "new", after: "0-0", count: 10 });
+      await bus.commit(fence, { ...nothing, entries: [first], states: new Map([["seen", "1"]]) });
+      const waiting = bus.wait([{ partition, after: first }], 60_000, signal);
       const isListening = async () =>
         expect(String(await home.client.sendCommand(["CLIENT", "LIST"]))).toMatch(/ name=headrace-doorbell .* cmd=xread /);
       await vi.waitFor(isListening, patience);
-      await cluster.moveSlotOf(log, otherThan(home));
-      // It is woken to look for itself, and then waits on the new server.
+      await cluster.moveSlotOf(partition.log, otherThan(home), async () => {
+        expect(await bus.states(partition, "pipe", ["seen"])).toEqual(["1"]);
+      });
+      await vi.waitFor(() => append(1), patience);
       await waiting;
-      const again = bus.wait(watches, 60_000, signal);
-      const frame = encodeFrame([envelopeOf(1, "thing.happened", {})]);
-      await bus.append(partition, { producer: "p", incarnation: 1, sequence: 0, ...frame });
-      await again;
+      expect(await bus.read(fence, { from: "new", after: first, count: 10 })).toMatchObject({ entries: [{ events: 1 }] });
     } finally {
       await bus.close();
     }
@@ -102,6 +109,10 @@ describe("on a Redis Cluster", () => {
       const lag = (await lines<LagLine>("lag")).filter((line) => line.pipeline === "login-analytics");
       expect(lag.map(({ owner, lag: behind }) => [owner, behind])).toEqual(lag.map(() => [started.ready["instance"], 0]));
       expect(lag).toHaveLength(9);
+      const { instance } = started.ready;
+      expect(await lines("ps")).toMatchObject([{ instance }]);
+      const found = (await lines<{ where?: string }>("doctor")).map(({ where }) => where);
+      expect(found).toEqual(expect.arrayContaining(cluster.masters.map(({ port }) => `redis appendfsync of 127.0.0.1:${port}`)));
       expect(await lines<DeadLetterLine>("dlq", "show")).toMatchObject([{ reason: "not-json", partition: "app-logins" }]);
       expect(await operator.sql("SELECT toUInt32(count()) AS rows FROM login_events FINAL")).toEqual([{ rows: 1_000 }]);
     } finally {
@@ -121,8 +132,8 @@ describe("on a Redis Cluster", () => {
       await copied(master);
       await master.kill();
       traffic.goOn();
+      await takenOver(traffic, replica);
       await traffic.acknowledges(1_000);
-      expect((await cluster.ownerOf((traffic.partitions[0] as Partition).log)).id).toBe(replica.id);
       expectAllThere(await traffic.outcome());
     } finally {
       await traffic.close();
@@ -133,7 +144,7 @@ describe("on a Redis Cluster", () => {
     const traffic = new Traffic("silent");
     const owners = await Promise.all(traffic.partitions.map(({ log }) => cluster.ownerOf(log)));
     const master = owners.find((owner) => cluster.masters.includes(owner)) as ClusterNode;
-    await cluster.addReplica(master);
+    const replica = await cluster.addReplica(master);
     try {
       await traffic.start(owners.find((owner) => owner !== master)?.url ?? "");
       await traffic.acknowledges(1_000);
@@ -141,6 +152,7 @@ describe("on a Redis Cluster", () => {
       await copied(master);
       master.freeze();
       traffic.goOn();
+      await takenOver(traffic, replica);
       await traffic.acknowledges(1_000);
       expectAllThere(await traffic.outcome());
     } finally {
@@ -148,6 +160,12 @@ describe("on a Redis Cluster", () => {
     }
   }, 120_000);
 });
+
+const takenOver = ({ partitions }: Traffic, replica: ClusterNode): Promise<void> =>
+  vi.waitFor(async () => {
+    const owners = await Promise.all(partitions.map(({ log }) => cluster.ownerOf(log)));
+    expect(owners).toContain(replica);
+  }, patience);
 
 /** Resolves when the replica of a master has all that the master has written so far. */
 async function copied({ client }: ClusterNode): Promise<void> {

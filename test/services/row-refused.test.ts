@@ -76,6 +76,7 @@ describe("rows that ClickHouse refuses", () => {
       late: 0,
       inFlight: 0,
       lost: 0,
+      vanished: 0,
       balanced: true,
     });
   });

@@ -247,6 +247,7 @@ describe("ClickHouse", () => {
       deadLettered: {},
       inFlight: 0,
       lost: 0,
+      vanished: 0,
       balanced: true,
     });
     await operator.stopAll();

@@ -76,6 +76,7 @@ describe("an sshd log", () => {
       late: 0,
       inFlight: 0,
       lost: 0,
+      vanished: 0,
       balanced: true,
     });
   }, 120_000);
@@ -94,6 +95,7 @@ describe("an sshd log", () => {
       delivered: 2 * truth.events,
       inFlight: 0,
       lost: 0,
+      vanished: 0,
       balanced: true,
     });
   });

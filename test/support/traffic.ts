@@ -60,7 +60,7 @@ export class Traffic {
     const deps = { bus: forWorker, clock: systemClock, logger: silentLogger, sinkFor: () => sink };
     const producer = new Producer(
       { stream: this.stream.plan, producer: randomUUID(), lingerMs: 2 },
-      { bus: forProducer, clock: systemClock, logger: silentLogger },
+      { bus: forProducer, clock: systemClock, logger: silentLogger, signal: this.#stop.signal },
     );
     this.#running.push(runWorker(options, deps, this.#stop.signal), this.#produce(producer));
   }

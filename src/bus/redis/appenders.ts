@@ -1,4 +1,3 @@
-import { ErrorReply } from "redis";
 import { silentLogger } from "../../core/log.ts";
 import type { Durability } from "../port.ts";
 import { Appender } from "./appender.ts";
@@ -20,8 +19,8 @@ export class Appenders {
     try {
       return await this.#at(this.#redis.serverOf(log), durability).append(call);
     } catch (error) {
-      // The slot is elsewhere by now. A command that follows it there lets the next append know.
-      if (isRedirected(error)) await this.#redis.send(log, ["EXISTS", log]).catch(() => {});
+      // The slot may be elsewhere by now, or a replica has taken over: nobody but us has met it, on a connection of our own.
+      this.#redis.lookAgain();
       throw error;
     }
   }
@@ -41,11 +40,8 @@ export class Appenders {
     const options = { logger: silentLogger, reconnect: false };
     const appender =
       this.#open.get(name) ??
-      new Appender(durability, (timeoutMs) => server.open("headrace-append", { ...options, timeoutMs }));
+      new Appender(durability, (timeoutMs) => server.open({ ...options, name: "headrace-append", timeoutMs }));
     this.#open.set(name, appender);
     return appender;
   }
 }
-
-const isRedirected = (error: unknown): boolean =>
-  error instanceof Error && error.cause instanceof ErrorReply && /^(MOVED|ASK) /.test(error.cause.message);

@@ -199,6 +199,11 @@ class RedisBus implements Bus {
     return forgotten;
   }
 
+  async tellVanished(partition: Partition, events: number): Promise<void> {
+    const meta = keys.meta(partition);
+    await retryable(this.#redis.send(meta, ["HINCRBY", meta, "vanished", String(events)]));
+  }
+
   outbox(partition: Partition, pipeline: string, count: number): Promise<readonly OutboxEntry[]> {
     return retryable(readOutbox(this.#redis, { partition, pipeline, count }));
   }

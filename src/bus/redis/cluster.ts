@@ -48,6 +48,11 @@ export class Cluster implements Redis {
     return this.#node(this.#ownerOf(slotOf(key)));
   }
 
+  lookAgain(): void {
+    if (this.#closed) return;
+    this.#asking ??= setTimeout(() => void this.#refresh(), askAfterMs);
+  }
+
   servers(): readonly Node[] {
     return [...new Set(this.#owners)].flatMap((address) => (address === undefined ? [] : [this.#node(address)]));
   }
@@ -68,7 +73,7 @@ export class Cluster implements Redis {
         const [, ...answers] = await node.sendAll([["ASKING"], ...commands]);
         return answers;
       } catch (error) {
-        if (!(error instanceof ErrorReply) || /^(MOVED|CLUSTERDOWN) /.test(error.message)) this.#askSoon();
+        if (!(error instanceof ErrorReply) || /^(MOVED|CLUSTERDOWN) /.test(error.message)) this.lookAgain();
         const redirect = redirectIn(error, address);
         if (!redirect || redirects === maxRedirects) throw error;
         isOnTheWay = redirect.kind === "ask";
@@ -87,7 +92,7 @@ export class Cluster implements Redis {
   #ownerOf(slot: number): string {
     const owner = this.#owners[slot];
     if (owner !== undefined) return owner;
-    this.#askSoon();
+    this.lookAgain();
     throw new RetryableError("service.unreachable", `no server of the cluster owns slot ${slot}`);
   }
 
@@ -96,11 +101,6 @@ export class Cluster implements Redis {
     const node = this.#nodes.get(address) ?? this.#template.at(address);
     this.#nodes.set(address, node);
     return node;
-  }
-
-  #askSoon(): void {
-    if (this.#closed) return;
-    this.#asking ??= setTimeout(() => void this.#refresh(), askAfterMs);
   }
 
   async #refresh(): Promise<void> {

@@ -18,9 +18,8 @@ interface Waiter {
 /**
  * Waits for new entries of logs that share a slot, on a connection of its own, for any number of readers at once. It only
  * listens (XREAD): nothing is given to a group, so a ring that nobody hears loses nothing. A reader that comes while another
- * read is blocking makes that read return (CLIENT UNBLOCK) and joins the next one.
- *
- * A read that fails wakes everyone: the server is away, or the slot has moved, and whoever looks for himself finds out.
+ * read is blocking makes that read return (CLIENT UNBLOCK) and joins the next one. When a read fails, because the server is away
+ * or the slot has moved, the server is looked for anew.
  */
 export class Doorbell {
   readonly #find: () => Promise<Server>;
@@ -85,20 +84,19 @@ export class Doorbell {
       }
       const rung = await this.#block(positions);
       for (const waiter of this.#waiters) {
-        if (!rung || waiter.watches.some(({ partition, after }) => isBefore(after, rung.get(partition.log) ?? "0-0")))
-          waiter.wake();
+        if (waiter.watches.some(({ partition, after }) => isBefore(after, rung.get(partition.log) ?? "0-0"))) waiter.wake();
       }
     }
   }
 
-  /** The newest id that each stream was heard to hold, for those that rang; `undefined` where nothing can be heard. */
-  async #block(positions: ReadonlyMap<string, string>): Promise<ReadonlyMap<string, string> | undefined> {
+  /** The newest id that each stream was heard to hold, for those that rang. */
+  async #block(positions: ReadonlyMap<string, string>): Promise<ReadonlyMap<string, string>> {
     let watchdog: ReturnType<typeof setTimeout> | undefined;
     try {
       if (!this.#connection?.isReady) {
         this.#hangUp();
         this.#server = await this.#find();
-        const connection = await this.#server.open("headrace-doorbell");
+        const connection = await this.#server.open({ name: "headrace-doorbell" });
         this.#connection = connection;
         if (this.#closed) connection.destroy();
         this.#clientId = Number(await connection.sendCommand(["CLIENT", "ID"]));
@@ -123,10 +121,10 @@ export class Doorbell {
         ]),
       );
     } catch {
-      // The next read finds the server anew, and not at once.
+      // Away, moved, or the stream was removed while we listened: the readers look for themselves, and the next read opens anew.
       this.#hangUp();
       await new Promise((resolve) => setTimeout(resolve, this.#closed ? 0 : 200));
-      return undefined;
+      return new Map();
     } finally {
       this.#blocking = false;
       clearTimeout(watchdog);

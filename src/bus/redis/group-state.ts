@@ -19,6 +19,7 @@ type TotalsReply = readonly [
   frames: Buffer | null,
   eventsInFrames: Buffer | null,
   seenEvents: Buffer | null,
+  vanished: Buffer | null,
 ];
 
 /** Looks at a group without touching it. All counts are of one moment, but for a lag that the server does not know. */
@@ -57,6 +58,7 @@ export async function groupState(redis: Commands, partition: Partition, pipeline
     oldest: times.length > 0 ? Math.min(...times) : undefined,
     lastDelivered: String(main[4]),
     counts: Object.fromEntries([...toMap(ledger)].map(([name, count]) => [name, Number(count)])),
+    vanished: Number(totals[5] ?? 0),
     lost: lostOf(totals, logs[0]?.lagEntries ?? 0),
   };
 }

@@ -53,8 +53,8 @@ export class Node implements Server {
     return this.#using((connection) => Promise.all(commands.map((args) => connection.sendCommand(args))));
   }
 
-  open(name: string, options: Partial<ConnectOptions> = {}): Promise<Connection> {
-    return connect({ ...this.options, ...options, name });
+  open(options: Parameters<Server["open"]>[0]): Promise<Connection> {
+    return connect({ ...this.options, ...options });
   }
 
   /** Lets calls that were sent end, and fails those that still wait for the connection. May be called twice. */

@@ -1,5 +1,5 @@
 import { ErrorReply } from "redis";
-import { ConfigError } from "../../core/errors.ts";
+import { ConfigError, messageOf, RetryableError } from "../../core/errors.ts";
 import { Cluster } from "./cluster.ts";
 import { type ConnectOptions, connect } from "./connection.ts";
 import { Node } from "./node.ts";
@@ -20,9 +20,9 @@ export async function openRedis(options: ConnectOptions): Promise<Redis> {
     return new Cluster({ slots, node, seeds });
   } catch (error) {
     // It stands alone, or gives us no right to ask: then it is taken for one that does.
-    if (error instanceof ErrorReply) return standalone(node);
+    if (error instanceof ErrorReply && /^(ERR|NOPERM) /.test(error.message)) return standalone(node);
     await node.close();
-    throw error;
+    throw new RetryableError("service.unreachable", `Redis: ${messageOf(error)}`, { cause: error });
   }
 }
 
@@ -31,6 +31,7 @@ const standalone = (node: Node): Redis => ({
   sendAll: (_, commands) => node.sendAll(commands),
   slotOf: () => 0,
   serverOf: () => node,
+  lookAgain: () => {},
   servers: () => [node],
   close: () => node.close(),
 });

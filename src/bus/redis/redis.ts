@@ -15,6 +15,8 @@ export interface Redis extends Commands {
   slotOf(key: string): number;
   /** The server that holds a key, as far as is known: `send` learns of it when a slot has moved. */
   serverOf(key: string): Server;
+  /** Finds out soon who holds what: a server was met that does not answer, or no longer holds a key. */
+  lookAgain(): void;
   /** Every server that holds keys. */
   servers(): readonly Server[];
   /** Lets commands that are under way end. May be called twice. */
@@ -27,5 +29,5 @@ export interface Server {
   readonly address: string;
   send(args: Args): Promise<unknown>;
   /** Opens another connection to it, for what keeps a connection waiting. It is the caller's to close. */
-  open(name: string, options?: Partial<ConnectOptions>): Promise<Connection>;
+  open(options: Omit<ConnectOptions, "url" | "logger"> & Partial<Pick<ConnectOptions, "logger">>): Promise<Connection>;
 }

@@ -95,7 +95,7 @@ class RedisRegistry implements Registry {
       this.#pushes = undefined;
     };
     try {
-      connection = await this.#redis.serverOf(channel).open("headrace-registry-push");
+      connection = await this.#redis.serverOf(channel).open({ name: "headrace-registry-push" });
       connection.on("error", hangUp);
       await connection.subscribe(channel, () => {
         for (const listener of this.#listeners) listener();

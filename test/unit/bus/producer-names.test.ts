@@ -56,6 +56,7 @@ describe("a producer whose Redis has forgotten frames", () => {
     await Promise.all([store(2), store(3)]);
     await store(4);
     expect(await idsIn(emptied)).toEqual(ids(2, 3, 4));
+    expect((await emptied.state(partition, "pipe")).vanished).toBe(2);
     expect(told).toEqual([
       [
         "error",
@@ -83,7 +84,8 @@ describe("a producer whose Redis has forgotten frames", () => {
     replace(copy);
     await store(3);
     expect(await idsIn(copy)).toEqual(ids(0, 3));
-    expect(told.map(([, fields]) => fields)).toEqual([expect.objectContaining({ lost: { frames: 2 } })]);
+    expect(told.map(([, fields]) => fields)).toEqual([expect.objectContaining({ lost: { frames: 2, events: 2 } })]);
+    expect((await copy.state(partition, "pipe")).vanished).toBe(2);
   });
 
   it("stores a frame once, whose answer was lost right before", async () => {

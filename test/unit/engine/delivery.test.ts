@@ -80,6 +80,28 @@ describe("an event that has to be tried again", () => {
   });
 });
 
+describe("a stop", () => {
+  it("that comes while a read is under way leaves nothing of it unsettled", async () => {
+    const bench = new Workbench();
+    const copy = pipeline("copy").from(stream).to(clickhouse(table), thingRow);
+    await bench.send(stream.plan, things10, 1);
+    let asks = () => {};
+    const worker = bench.start([copy], {
+      bus: interpose(bench.bus, async (call, method) => {
+        const answer = await call();
+        // The answer to the first read of something new is on its way when the stop is asked for.
+        if (method === "read" && (await bench.audit(copy)).inFlight > 0) asks();
+        return answer;
+      }),
+    });
+    asks = () => worker.ask();
+    await bench.clock.settle(worker.done);
+    const { read, delivered, inFlight } = await bench.audit(copy);
+    expect(read).toBeGreaterThan(0);
+    expect({ delivered, inFlight }).toEqual({ delivered: read, inFlight: 0 });
+  });
+});
+
 describe("an entry that ends its readers", () => {
   /** A process that ends when it comes upon `n`: it never asks for anything again. */
   async function lifeUntil(bench: Workbench, n: number) {

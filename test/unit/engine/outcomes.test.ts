@@ -153,6 +153,7 @@ describe("the engine", () => {
             late: 0,
             inFlight: 0,
             lost: 0,
+            vanished: 0,
             balanced: true,
           });
           const sum = (of: (one: Expected) => number) => wanted.reduce((all, one) => all + of(one), 0);

@@ -1,7 +1,7 @@
 -- Where a group is, at one moment: what was read on one side of the balance, what is settled and what is pending on the other.
 -- KEYS lease, ledger, meta, stream, open, replay log, replay open   ARGV group
 -- → {owner, epoch, ledger, {pendingEntries, pendingEvents, firstPending, lag, lastDelivered} of each log,
---    {entriesAdded, seen, frames, eventsInFrames, seenEvents}}
+--    {entriesAdded, seen, frames, eventsInFrames, seenEvents, vanished}}
 local lease = redis.call('HMGET', KEYS[1], 'owner', 'epoch', 'seen', 'events')
 
 local function look(log, open)
@@ -19,8 +19,8 @@ end
 
 -- What the log was ever given, and what the group was: the difference, but for what is still unread, is lost.
 local added = redis.call('EXISTS', KEYS[4]) == 1 and named(redis.call('XINFO', 'STREAM', KEYS[4]))['entries-added'] or false
-local meta = redis.call('HMGET', KEYS[3], 'frames', 'events')
+local meta = redis.call('HMGET', KEYS[3], 'frames', 'events', 'vanished')
 return {
   lease[1], lease[2], redis.call('HGETALL', KEYS[2]), look(KEYS[4], KEYS[5]), look(KEYS[6], KEYS[7]),
-  { added, lease[3], meta[1], meta[2], lease[4] },
+  { added, lease[3], meta[1], meta[2], lease[4], meta[3] },
 }
