@@ -1,6 +1,6 @@
 import { isBefore } from "./entry-id.ts";
 import { announcedEvents, isFrame } from "./frame.ts";
-import { deliveryLimits, type Entry } from "./port.ts";
+import { deliveryLimits, type Entry, suspectsTogether } from "./port.ts";
 
 interface Stored {
   readonly id: string;
@@ -86,12 +86,26 @@ export class MemoryLog {
     return entries;
   }
 
-  readPending(group: MemoryGroup, { after, count }: { readonly after: string; readonly count: number }): readonly Entry[] {
-    const ids = inOrder([...group.pending.keys()]).filter((id) => isBefore(after, id));
-    const isAlone = (id: string) => (group.pending.get(id)?.deliveries ?? 0) + 1 >= deliveryLimits.alone;
-    const first = ids.findIndex(isAlone);
-    const together = first === -1 ? count : Math.min(count, Math.max(first, 1));
-    return ids.slice(0, together).map((id) => this.#give(group, id));
+  /** `undefined`: suspects are next, and none may be given out. */
+  readPending(
+    group: MemoryGroup,
+    { after, count, suspects }: { readonly after: string; readonly count: number; readonly suspects: number },
+  ): readonly Entry[] | undefined {
+    const next = inOrder([...group.pending.keys()])
+      .filter((id) => isBefore(after, id))
+      .map((id) => ({ id, times: (group.pending.get(id)?.deliveries ?? 0) + 1 }));
+    const isSuspect = ({ times }: { readonly times: number }) => times >= deliveryLimits.suspect;
+    if (next[0] === undefined || !isSuspect(next[0])) {
+      const first = next.findIndex(isSuspect);
+      return next.slice(0, first === -1 ? count : Math.min(count, first)).map(({ id }) => this.#give(group, id));
+    }
+    if (suspects === 0) return undefined;
+    let limit = suspects;
+    const together = next.findIndex((one, place) => {
+      if (isSuspect(one)) limit = Math.min(limit, suspectsTogether(suspects, one.times));
+      return place + 1 > limit;
+    });
+    return next.slice(0, together === -1 ? suspects : together).map(({ id }) => this.#give(group, id));
   }
 
   lag(group: MemoryGroup | undefined): number {

@@ -46,6 +46,8 @@ export class MemoryBus implements Bus {
   readonly #clock: Clock;
   readonly #logs = new Map<string, MemoryLog>();
   readonly #books = new Map<string, Books>();
+  /** Logs whose group was removed while entries were given out. */
+  readonly #unsettled = new Set<string>();
   readonly #vanished = new Map<string, number>();
   readonly #producers = new Map<string, { incarnation: number; sequence: number; at: number }>();
   readonly #deadLetters = new Map<string, DeadLetter[]>();
@@ -84,19 +86,30 @@ export class MemoryBus implements Bus {
     if (this.#holds(fence)) this.#lease(fence.partition, fence.pipeline).owner = undefined;
   }
 
-  async read(fence: Fence, { from, after, count }: ReadRequest): Promise<ReadResult> {
+  async read(fence: Fence, { from, after, count, suspects = 0 }: ReadRequest): Promise<ReadResult> {
     if (!this.#holds(fence)) return { kind: "fenced" };
+    if (this.#unsettled.delete(fence.partition.log)) {
+      // The group is made anew, and what was given out will be read again: whoever has it in hand has to begin anew too.
+      const lease = this.#lease(fence.partition, fence.pipeline);
+      lease.epoch++;
+      lease.owner = undefined;
+      return { kind: "fenced" };
+    }
     const group = this.#group(fence.partition, fence.pipeline);
     const log = this.#log(fence.partition);
-    if (from === "pending") return { kind: "entries", entries: log.readPending(group, { after, count }) };
+    if (from === "pending") {
+      const pending = log.readPending(group, { after, count, suspects });
+      return pending ? { kind: "entries", entries: pending } : { kind: "suspects" };
+    }
     const entries = log.readNew(group, count);
     const events = entries.reduce((sum, entry) => sum + entry.events, 0);
     if (events > 0) increase(this.#booksOf(fence.partition, fence.pipeline).counts, "read", events);
     return { kind: "entries", entries };
   }
 
-  async states(partition: Partition, pipeline: string, names: readonly string[]): Promise<readonly (string | null)[]> {
-    const { states } = this.#booksOf(partition, pipeline);
+  async states(fence: Fence, names: readonly string[]): Promise<readonly (string | null)[] | "fenced"> {
+    if (!this.#holds(fence)) return "fenced";
+    const { states } = this.#booksOf(fence.partition, fence.pipeline);
     return names.map((name) => states.get(name) ?? null);
   }
 
@@ -193,7 +206,9 @@ export class MemoryBus implements Bus {
   /** What an operator's XGROUP DESTROY does. What was given out and not settled will be read again: it no longer counts as read. */
   removeGroup(partition: Partition, pipeline: string): void {
     const flight = this.#log(partition).removeGroup(pipeline);
+    if (flight === 0) return;
     increase(this.#booksOf(partition, pipeline).counts, "read", -flight);
+    this.#unsettled.add(partition.log);
   }
 
   async trim(partition: Partition, request: TrimRequest): Promise<Trimmed> {

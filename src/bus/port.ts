@@ -33,10 +33,14 @@ export interface Entry {
 }
 
 /**
- * From its delivery number `alone` on, a pending entry is given out by itself: it may be what ended its readers. After `last`
- * deliveries it is set aside.
+ * From its delivery number `suspect` on, a pending entry may be what ended its readers: it is given out in ever smaller groups, and
+ * only to a reader that takes nothing else meanwhile; at delivery number `last` it is alone. After that it is set aside.
  */
-export const deliveryLimits = { alone: 3, last: 6 } as const;
+export const deliveryLimits = { suspect: 3, last: 6 } as const;
+
+/** How many suspects may be given out together, where the one that was given out most often now comes for the n-th time. */
+export const suspectsTogether = (group: number, deliveries: number): number =>
+  deliveries >= deliveryLimits.last ? 1 : Math.max(1, Math.floor(group / 8 ** (deliveries - deliveryLimits.suspect)));
 
 export interface ReadRequest {
   /** `pending`: given to an earlier owner and not acked. `new`: never given to this group. */
@@ -44,16 +48,20 @@ export interface ReadRequest {
   /** For `pending`: only entries behind this id. */
   readonly after: string;
   readonly count: number;
+  /** How many suspects may be given out together at first. @default 0, none */
+  readonly suspects?: number;
 }
 
 export type ReadResult =
   | {
       readonly kind: "entries";
       readonly entries: readonly Entry[];
-      /** A former owner has taken entries after it lost the lease: they are pending, behind whatever was read before. */
+      /** A former owner has taken entries after it lost the lease: they are pending, older than these perhaps. Read all that is pending again. */
       readonly stolen?: boolean;
     }
-  | { readonly kind: "fenced" };
+  | { readonly kind: "fenced" }
+  /** The next ones are suspects, and the request allowed none. Nothing was given out. */
+  | { readonly kind: "suspects" };
 
 /** Something that could not be handled. Where `original` is not given, the commit keeps the entry's own fields, byte for byte. */
 export interface DeadLetterDraft {
@@ -214,8 +222,8 @@ export interface Bus extends Replays {
   release(fence: Fence): Promise<void>;
   /** Reads the log of the fence's partition (its own or its replay log), and counts what is new in the ledger, in one step. */
   read(fence: Fence, request: ReadRequest): Promise<ReadResult>;
-  /** Keyed states by name; null where there is none. */
-  states(partition: Partition, pipeline: string, names: readonly string[]): Promise<readonly (string | null)[]>;
+  /** Keyed states by name, under the fence; null where there is none. What another owner has moved on is no state to go on from. */
+  states(fence: Fence, names: readonly string[]): Promise<readonly (string | null)[] | "fenced">;
   /** States, derived frames, ledger, dead letters and acks under the fence, in one step. */
   commit(fence: Fence, commit: Commit): Promise<"committed" | "fenced">;
   /**

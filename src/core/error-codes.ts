@@ -15,6 +15,7 @@ export const errorCodes = {
   "bus.unconfirmed": "a write is in Redis's memory, and was not confirmed at the level that was asked for",
   "producer.overloaded": "events come faster than Redis stores them",
   "producer.closed": "an event was sent through a producer that is closed",
+  "lease.lost": "another worker owns the partition by now",
   "producer.superseded": "another program sends under the same producer name",
   "frame.undecodable": "a frame or entry cannot be decoded",
   "event.invalid": "an event does not fit its schema",

@@ -1,6 +1,6 @@
 import { isBefore } from "../bus/entry-id.ts";
 import { type Partition, replayOf } from "../bus/partition.ts";
-import { type Bus, deliveryLimits, type Entry, type Fence } from "../bus/port.ts";
+import type { Bus, Entry, Fence, ReadResult } from "../bus/port.ts";
 import { backoffMs } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
 import { messageOf, RetryableError } from "../core/errors.ts";
@@ -11,6 +11,7 @@ import type { Fill, Filled } from "./fill.ts";
 import type { Gauge } from "./gauge.ts";
 import type { PackDerived } from "./outbox.ts";
 import { Parking } from "./parking.ts";
+import type { Quarantine } from "./quarantine.ts";
 import { createRelay } from "./relay.ts";
 import { createSettlement } from "./settlement.ts";
 
@@ -25,6 +26,8 @@ export interface ReaderDeps {
   /** Commits must keep the order of the reads: the pipeline keeps state, or makes events whose order counts. */
   readonly inOrder: boolean;
   readonly gauge: Gauge;
+  /** Lets one partition of the process at a time take up suspects. */
+  readonly quarantine: Quarantine;
 }
 
 /**
@@ -32,6 +35,8 @@ export interface ReaderDeps {
  * keep few objects alive at once: with ten times as many the garbage collector took a fifth more of the processor.
  */
 const readCount = { frames: 2, plain: 1_000 } as const;
+/** Suspects that are tried together at first; see deliveryLimits. */
+const suspectCount = { frames: 64, plain: 1_000 } as const;
 const doorbellMs = 1_000;
 const retryLimits = { initialMs: 50, maxMs: 5_000 } as const;
 
@@ -39,6 +44,7 @@ const retryLimits = { initialMs: 50, maxMs: 5_000 } as const;
 interface Cursor {
   readonly fence: Fence;
   readonly count: number;
+  readonly suspects: number;
   from: "pending" | "new";
   /** The last entry received: pending ones are asked for behind it. */
   received: string;
@@ -61,7 +67,8 @@ interface Cursor {
  * lost is found again, since entries given out are pending: after a failed read, the pending entries behind the last one received
  * are read first.
  *
- * An entry that was given out several times may be what ends its readers: it goes alone, so that nothing else dies with it.
+ * Entries that were given out several times may be what ends their readers: they go in small groups, and the whole process does
+ * nothing else with suspects meanwhile, so that few others die with them.
  *
  * `lost` aborts when the lease is gone: then nothing is committed any more. `stop` asks for an orderly end: what was read
  * is still settled.
@@ -74,14 +81,14 @@ export async function readPartition(
   const { bus, clock, logger, gauge } = deps;
   const either = AbortSignal.any([stop, lost]);
   const about = { partition: fence.partition.name, pipeline: fence.pipeline };
-  const state = new KeyedState(bus, fence.partition, fence.pipeline);
+  const state = new KeyedState(bus, fence);
   const parking = new Parking();
   const relay = createRelay(fence, deps, either);
   const settlement = createSettlement(deps, { state, relay, lost });
-  const count = fence.partition.adopted ? readCount.plain : readCount.frames;
-  const main = cursor(fence.partition, lastDelivered, count);
-  const replay = cursor(replayOf(fence.partition, fence.pipeline), "0-0", readCount.plain);
+  const main = cursor(fence.partition, lastDelivered, fence.partition.adopted ? "plain" : "frames");
+  const replay = cursor(replayOf(fence.partition, fence.pipeline), "0-0", "plain");
   let last = replay;
+  /** Reads in a row that failed. Their answers may have been lost on the way, with entries given out. */
   let failures = 0;
 
   relay.ring();
@@ -89,38 +96,31 @@ export async function readPartition(
     await gauge.room(either);
     if (either.aborted) break;
     last = next();
-    if (last.stolen) await lookAgain(last);
-    const entries = await read(last);
-    if (entries === "fenced") break;
-    if (entries === "failed") continue;
-    if (entries.length === 0) {
-      if (last.from === "pending") last.from = "new";
-      else last.idle = true;
-      if (main.idle && replay.idle) {
-        await bus.wait(
-          [main, replay].map(({ fence: { partition }, newest }) => ({ partition, after: newest })),
-          doorbellMs,
-          either,
-        );
-        main.idle = false;
-        replay.idle = false;
-      }
-      continue;
-    }
-    const alone = entries.some(({ deliveries }) => deliveries >= deliveryLimits.alone);
-    if (alone) await settlement.idle();
-    const filled = await fillWithRetry(entries);
-    if (!filled) break;
-    state.accept(filled.chunk.states);
-    settlement.add(last.fence, filled);
-    if (alone) await settlement.idle();
+    const result = await read(last, 0);
+    if (result === undefined) continue;
+    if (result.kind === "fenced") break;
+    if (result.kind === "suspects") await takeSuspects(last);
+    else if (last.stolen) await lookAgain(last);
+    else if (result.entries.length > 0) await take(last, result.entries);
+    else if (last.from === "pending") last.from = "new";
+    else await rest(last);
   }
   await settlement.idle();
   if (!lost.aborted) await relay.done;
   if (settlement.failure !== undefined && !lost.aborted) throw settlement.failure;
 
-  function cursor(partition: Partition, newest: string, count: number): Cursor {
-    return { fence: { ...fence, partition }, count, from: "pending", received: "0-0", newest, idle: false, stolen: false };
+  function cursor(partition: Partition, newest: string, kind: "frames" | "plain"): Cursor {
+    const [count, suspects] = [readCount[kind], suspectCount[kind]];
+    return {
+      fence: { ...fence, partition },
+      count,
+      suspects,
+      from: "pending",
+      received: "0-0",
+      newest,
+      idle: false,
+      stolen: false,
+    };
   }
 
   /** Both logs in turn, as long as both have something. */
@@ -129,29 +129,68 @@ export async function readPartition(
     return other.idle ? last : other;
   }
 
-  async function read(from: Cursor): Promise<readonly Entry[] | "fenced" | "failed"> {
+  /** `undefined` when it failed. */
+  async function read(from: Cursor, suspects: number): Promise<ReadResult | undefined> {
     try {
-      const result = await bus.read(from.fence, { from: from.from, after: from.received, count: from.count });
+      const result = await bus.read(from.fence, { from: from.from, after: from.received, count: from.count, suspects });
+      const excused = failures;
       failures = 0;
-      if (result.kind === "fenced") return "fenced";
-      from.stolen ||= result.stolen === true;
+      if (result.kind !== "entries") return result;
+      from.stolen = result.stolen === true;
       const newest = result.entries.at(-1)?.id;
       if (newest !== undefined) {
         from.received = newest;
         // Also for pending entries: those of a read whose answer was lost are newer than what we knew of.
         if (isBefore(from.newest, newest)) from.newest = newest;
       }
-      return result.entries;
+      // An answer that was lost has killed nobody.
+      if (excused > 0)
+        return {
+          ...result,
+          entries: result.entries.map((entry) => ({ ...entry, deliveries: Math.max(1, entry.deliveries - excused) })),
+        };
+      return result;
     } catch (error) {
       if (!(error instanceof RetryableError)) throw error;
       if (failures++ === 0) logger.warn({ ...about, error: messageOf(error) }, "reading failed, trying again");
       from.from = "pending";
       await clock.sleep(backoffMs(failures, retryLimits), either);
-      return "failed";
+      return undefined;
     }
   }
 
-  /** Looks at everything that is pending, once what is under way is settled: what is left then was not read by us. */
+  async function take(from: Cursor, entries: readonly Entry[]): Promise<void> {
+    const filled = await fillWithRetry(entries);
+    if (!filled || lost.aborted) return;
+    state.accept(filled.chunk.states);
+    settlement.add(from.fence, filled);
+  }
+
+  /** Takes up one group of suspects, with nothing else of this partition under way, and no suspects of another one. */
+  async function takeSuspects(from: Cursor): Promise<void> {
+    await settlement.idle();
+    await deps.quarantine.during(either, async () => {
+      const result = await read(from, from.suspects);
+      if (result?.kind !== "entries") return;
+      await take(from, result.entries);
+      await settlement.idle();
+    });
+  }
+
+  /** Waits for something new on either log. */
+  async function rest(from: Cursor): Promise<void> {
+    from.idle = true;
+    if (!main.idle || !replay.idle) return;
+    const watches = [main, replay].map(({ fence: { partition }, newest }) => ({ partition, after: newest }));
+    await bus.wait(watches, doorbellMs, either);
+    main.idle = false;
+    replay.idle = false;
+  }
+
+  /**
+   * Looks at everything that is pending, once what is under way is settled: what is left then was not read by us, and what came with
+   * the news, which may be newer.
+   */
   async function lookAgain(from: Cursor): Promise<void> {
     logger.warn(about, "a former owner has read after it lost the lease: its entries are taken up");
     await settlement.idle();

@@ -14,6 +14,7 @@ import { Gauge } from "./gauge.ts";
 import { compilePacking } from "./outbox.ts";
 import { own } from "./ownership.ts";
 import { type ReaderDeps, readPartition } from "./partition-reader.ts";
+import { Quarantine } from "./quarantine.ts";
 import { Shares } from "./shares.ts";
 import { paced } from "./source-guard.ts";
 import { Trimmer } from "./trimmer.ts";
@@ -51,6 +52,7 @@ export interface WorkerOptions {
 export async function runWorker(options: WorkerOptions, deps: WorkerDeps, stop: AbortSignal): Promise<void> {
   const { instance, leaseTtlMs = 10_000, maxInFlightEvents = 60_000 } = options;
   const gauge = new Gauge(maxInFlightEvents);
+  const quarantine = new Quarantine();
   const trimmer = new Trimmer(deps);
   const all = [...options.pipelines, ...(options.others ?? [])];
   const failed = new AbortController();
@@ -77,7 +79,7 @@ export async function runWorker(options: WorkerOptions, deps: WorkerDeps, stop: 
         return {
           slot: { pipeline: pipeline.name, partition },
           trimmed: { partition, stream, groups },
-          reader: { ...deps, gauge, sinks, pack, inOrder, fill } satisfies ReaderDeps,
+          reader: { ...deps, gauge, quarantine, sinks, pack, inOrder, fill } satisfies ReaderDeps,
         };
       });
     });

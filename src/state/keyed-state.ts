@@ -1,6 +1,5 @@
-import type { Partition } from "../bus/partition.ts";
-import type { Bus } from "../bus/port.ts";
-import { ConfigError, messageOf } from "../core/errors.ts";
+import type { Bus, Fence } from "../bus/port.ts";
+import { ConfigError, messageOf, RetryableError } from "../core/errors.ts";
 import type { States } from "../stages/run.ts";
 
 /** States kept in memory above which committed ones are let go. */
@@ -12,15 +11,13 @@ const maxCached = 100_000;
  */
 export class KeyedState {
   readonly #bus: Bus;
-  readonly #partition: Partition;
-  readonly #pipeline: string;
+  readonly #fence: Fence;
   readonly #cache = new Map<string, unknown>();
   #uncommitted = 0;
 
-  constructor(bus: Bus, partition: Partition, pipeline: string) {
+  constructor(bus: Bus, fence: Fence) {
     this.#bus = bus;
-    this.#partition = partition;
-    this.#pipeline = pipeline;
+    this.#fence = fence;
   }
 
   /** Opens the states for one chunk. Nothing that the chunk sets is seen by others before `accept`. */
@@ -45,7 +42,11 @@ export class KeyedState {
   }
 
   async #fetch(names: readonly string[]): Promise<void> {
-    const stored = await this.#bus.states(this.#partition, this.#pipeline, names);
+    const stored = await this.#bus.states(this.#fence, names);
+    if (stored === "fenced") {
+      const { partition, pipeline } = this.#fence;
+      throw new RetryableError("lease.lost", `${partition.name}: another worker owns it for '${pipeline}' by now`);
+    }
     names.forEach((name, i) => {
       const json = stored[i];
       this.#cache.set(name, typeof json === "string" ? JSON.parse(json) : undefined);

@@ -11,7 +11,7 @@ export async function framesOf(bus: Bus, partition: Partition): Promise<readonly
   if (acquired.kind !== "owned") throw new Error("taken");
   const fence: Fence = { partition, pipeline, owner: "test", epoch: acquired.epoch };
   const result = await bus.read(fence, { from: "new", after: "0-0", count: 1_000_000 });
-  if (result.kind === "fenced") throw new Error("fenced");
+  if (result.kind !== "entries") throw new Error(result.kind);
   return result.entries.map(({ fields = [] }) =>
     decodeAll(new Map(fields.flatMap((name, i) => (i % 2 ? [] : [[String(name), fields[i + 1] as Buffer] as const])))),
   );

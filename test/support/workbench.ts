@@ -110,6 +110,23 @@ export class Workbench {
     );
   }
 
+  /** Keyed states by name, when no worker runs any more. */
+  async states({ plan }: Pipeline, partition: Partition, names: readonly string[]): Promise<readonly unknown[]> {
+    const acquire = () => this.bus.acquire(partition, plan.name, { owner: "test", ttlMs: 1_000 });
+    let acquired = await acquire();
+    if (acquired.kind === "taken") {
+      // A worker that died has left its lease behind.
+      await this.clock.advance(acquired.leftMs + 1);
+      acquired = await acquire();
+    }
+    if (acquired.kind !== "owned") throw new Error(`${acquired.owner} still owns ${partition.name}`);
+    const { epoch } = acquired;
+    const fence = { partition, pipeline: plan.name, owner: "test", epoch };
+    const states = await this.bus.states(fence, names);
+    await this.bus.release(fence);
+    return (states as readonly (string | null)[]).map((json) => JSON.parse(json ?? "null"));
+  }
+
   async deadLetters({ sources }: PipelinePlan) {
     return (await Promise.all(sources.flatMap(partitionsOf).map((partition) => collect(this.bus.deadLetters(partition))))).flat();
   }

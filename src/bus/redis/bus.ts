@@ -82,7 +82,7 @@ class RedisBus implements Bus {
   }
 
   async read(fence: Fence, request: ReadRequest): Promise<ReadResult> {
-    const { from, after, count } = request;
+    const { from, after, count, suspects = 0 } = request;
     const { partition, pipeline, owner, epoch } = fence;
     if (from === "new" && isAdopted(partition)) {
       const result = await retryable(readPlain(this.#redis, fence, count));
@@ -99,17 +99,21 @@ class RedisBus implements Bus {
         isAdopted(partition) ? "adopted" : partition.side,
         count,
         from === "new" ? ">" : after,
-        deliveryLimits.alone,
+        deliveryLimits.suspect,
+        deliveryLimits.last,
+        suspects,
       ],
     );
     if (reply === null) return { kind: "fenced" };
+    if (Buffer.isBuffer(reply)) return { kind: "suspects" };
     return { kind: "entries", entries: (reply as unknown as EntryReply[]).map(toEntry) };
   }
 
-  async states(partition: Partition, pipeline: string, names: readonly string[]): Promise<readonly (string | null)[]> {
+  async states(fence: Fence, names: readonly string[]): Promise<readonly (string | null)[] | "fenced"> {
     if (names.length === 0) return [];
-    const key = keys.states(partition, pipeline);
-    const reply = await retryable(this.#redis.send(key, ["HMGET", key, ...names]));
+    const { partition, pipeline, owner, epoch } = fence;
+    const reply = await this.#run("states", [leaseOf(fence), keys.states(partition, pipeline)], [owner, epoch, ...names]);
+    if (reply === null) return "fenced";
     return (reply as (Buffer | null)[]).map((value) => (value === null ? null : String(value)));
   }
 

@@ -8,6 +8,7 @@ const names = [
   "release",
   "read",
   "given",
+  "states",
   "commit",
   "append",
   "trim",

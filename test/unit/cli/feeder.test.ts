@@ -45,7 +45,7 @@ async function stored(frames: number): Promise<Fence> {
 async function take(fence: Fence, count: number): Promise<number> {
   const again = { ...fence, partition: replayOf(partition, pipeline) };
   const read = await bus.read(again, { from: "new", after: "0-0", count });
-  if (read.kind === "fenced") throw new Error("fenced");
+  if (read.kind !== "entries") throw new Error(read.kind);
   await bus.commit(again, { ...nothing, entries: read.entries.map(({ id }) => id) });
   return read.entries.length;
 }

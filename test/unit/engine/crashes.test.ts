@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Envelope } from "../../../src/bus/envelope.ts";
-import { partitionsOf } from "../../../src/bus/partition.ts";
+import { type Partition, partitionsOf } from "../../../src/bus/partition.ts";
 import type { Bus } from "../../../src/bus/port.ts";
 import { deadLetter, drop } from "../../../src/dsl/outcome.ts";
 import { pipeline } from "../../../src/dsl/pipeline.ts";
@@ -78,12 +78,12 @@ async function run(
   );
   expect(bench.sink("counted").rows).toHaveLength(expected.rows.size);
   const names = [...expected.counts.keys()];
-  const states = await bench.bus.states(
-    partitionsOf(stream.plan)[0] as never,
-    "counting",
+  const states = await bench.states(
+    finished,
+    partitionsOf(stream.plan)[0] as Partition,
     names.map((name) => `count\n${name}`),
   );
-  expect(states.map((json) => JSON.parse(json ?? "null"))).toEqual(names.map((name) => ({ count: expected.counts.get(name) })));
+  expect(states).toEqual(names.map((name) => ({ count: expected.counts.get(name) })));
   expect(audit).toMatchObject({
     read: sent.length,
     delivered: expected.rows.size,

@@ -153,6 +153,50 @@ describe("an entry that ends its readers", () => {
   });
 });
 
+describe("a deadly entry in one partition", () => {
+  it("costs no frame of the others its place, however often the process ends over it", async () => {
+    const bench = new Workbench();
+    const wide = things(4);
+    // Rows take a while to be confirmed: the others are under way whenever the process ends.
+    const sent = Array.from({ length: 40 }, (_, n) => thing(n, `k${n % 20}`));
+    await bench.send(wide.plan, sent, 1);
+    let deaths = 0;
+    for (let isDone = false; !isDone; ) {
+      let isDead = false;
+      const deadly = pipeline("deadly")
+        .from(wide)
+        .map("blow up", (event) => {
+          if (event.data.n !== 7) return event;
+          isDead = true;
+          return new Promise<never>(() => {});
+        })
+        .to(clickhouse(table), thingRow);
+      const worker = bench.start([deadly], {
+        leaseTtlMs: 1_000,
+        bus: interpose(bench.bus, async (call) => {
+          if (isDead) return new Promise(() => {});
+          const answer = await call();
+          return isDead ? new Promise(() => {}) : answer;
+        }),
+      });
+      await bench.clock.until(async () => isDead || (await bench.isDrained(deadly)));
+      isDone = !isDead;
+      if (isDead) deaths++;
+      else {
+        await worker.stop();
+        expect(await bench.audit(deadly)).toMatchObject({
+          read: 40,
+          delivered: 39,
+          deadLettered: { "gave-up": 1 },
+          balanced: true,
+        });
+      }
+      expect(deaths).toBeLessThanOrEqual(deliveryLimits.last);
+    }
+    expect(deaths).toBe(deliveryLimits.last);
+  });
+});
+
 describe("the log of what is replayed", () => {
   const copy = pipeline("copy").from(stream).to(clickhouse(table), thingRow);
 

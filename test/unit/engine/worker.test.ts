@@ -293,7 +293,7 @@ describe("a worker", () => {
         balanced: true,
       });
       await worker.stop();
-      expect(await bench.bus.states(first(stream), "forgetful", ["state\nk0", "state\nk1"])).toEqual(["2", "1"]);
+      expect(await bench.states(finished, first(stream), ["state\nk0", "state\nk1"])).toEqual([2, 1]);
     });
   });
 

@@ -21,11 +21,11 @@ describe("keyed state", () => {
     fence = { partition, pipeline: "pipe", owner: "w", epoch: acquired.epoch };
     fetches = [];
     const states = bus.states.bind(bus);
-    bus.states = (of, pipeline, names) => {
+    bus.states = (of, names) => {
       fetches.push(names);
-      return states(of, pipeline, names);
+      return states(of, names);
     };
-    state = new KeyedState(bus, partition, "pipe");
+    state = new KeyedState(bus, fence);
   });
 
   /** Writes a draft's states as a commit does. */

@@ -1,32 +1,62 @@
 -- Fenced read: the check of the lease and the read are one step, so a former owner can take nothing away from the present one.
 -- New entries are counted in the ledger here, by the number of events they say they hold: what the outcomes must add up to.
 -- An entry of an adopted stream counts as one: nobody but its reader looks into it.
--- KEYS lease, stream, open, ledger   ARGV owner, epoch, group, consumer, log (main, adopted or replay), count, from, alone
--- → {{id, fields, deliveries, events}, …}, or false when fenced
+-- KEYS lease, stream, open, ledger
+-- ARGV owner, epoch, group, consumer, log (main, adopted or replay), count, from, suspect, last, suspects
+-- → {{id, fields, deliveries, events}, …}, false when fenced, or 'suspects' when those are next and none may be given out
 if not holds(KEYS[1], ARGV[1], ARGV[2]) then return false end
-local is_new, alone = ARGV[7] == '>', tonumber(ARGV[8])
+local is_new, suspect, last, suspects = ARGV[7] == '>', tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 local count, deliveries = tonumber(ARGV[6]), {}
+
+-- How many suspects may go together: the oftener one was given out, the fewer.
+local function together(times)
+  if times < suspect then return suspects end
+  if times >= last then return 1 end
+  return math.max(1, math.floor(suspects / 8 ^ (times - suspect)))
+end
+
+-- Entries that were given out too often may be what ended their readers. They are given out by themselves, and the ones behind
+-- them are left untouched, so that deaths are not counted against them. Returns how many to give out.
+local function pick(pending)
+  local few, limit = 0, suspects
+  if pending[1][4] + 1 < suspect then
+    while few < #pending and few < count and pending[few + 1][4] + 1 < suspect do few = few + 1 end
+    return few
+  end
+  if suspects == 0 then return 0 end
+  while few < #pending do
+    limit = math.min(limit, together(pending[few + 1][4] + 1))
+    if few + 1 > limit then break end
+    few = few + 1
+  end
+  return few
+end
 
 local function read()
   if not is_new then
-    -- An entry that was given out too often may be what ended its readers: it is given out by itself, and the ones behind it are
-    -- left untouched, so that the deaths are not counted against them.
-    local pending = redis.pcall('XPENDING', KEYS[2], ARGV[3], '(' .. ARGV[7], '+', count)
+    local pending = redis.pcall('XPENDING', KEYS[2], ARGV[3], '(' .. ARGV[7], '+', math.max(count, suspects))
     if pending.err then return pending end
     if #pending == 0 then return false end
-    local few = 0
-    while few < #pending and pending[few + 1][4] + 1 < alone do few = few + 1 end
-    count = math.max(few, 1)
+    count = pick(pending)
+    if count == 0 then return 'suspects' end
     for i = 1, count do deliveries[pending[i][1]] = pending[i][4] + 1 end
   end
   return redis.pcall('XREADGROUP', 'GROUP', ARGV[3], ARGV[4], 'COUNT', count, 'STREAMS', KEYS[2], ARGV[7])
 end
 
 local reply = read()
+if reply == 'suspects' then return reply end
 if reply and reply.err then
   if string.find(reply.err, 'NOGROUP', 1, true) == nil then return reply end
+  local flight = tonumber(redis.call('HGET', KEYS[1], 'flight:' .. KEYS[2]) or '0')
   local made = begin(KEYS[1], KEYS[2], KEYS[3], KEYS[4], ARGV[3], ARGV[5] ~= 'replay')
   if made.err then return made end
+  if flight > 0 then
+    -- What was given out will be read again. Whoever has it in hand has moved its states on already: it has to begin anew too.
+    redis.call('HINCRBY', KEYS[1], 'epoch', 1)
+    redis.call('HDEL', KEYS[1], 'owner', 'until')
+    return false
+  end
   reply = read()
 end
 if not reply or not reply[1] then return {} end
