@@ -5,6 +5,7 @@ import { backoffMs } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
 import { ConfigError, HeadraceError, messageOf, RetryableError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
+import { firstKeyedStage } from "../plan/keyed-state.ts";
 import { type PipelinePlan, type StreamPlan, sinksOf } from "../plan/plan.ts";
 import { type AdmittedEvent, compileAdmission, isRefusal, type Refusal } from "../stages/admit.ts";
 import { compileStages } from "../stages/compile.ts";
@@ -46,7 +47,7 @@ export function compileFill(pipeline: PipelinePlan, stream: StreamPlan, partitio
   const admit = compileAdmission(stream);
   const run = compileStages(pipeline);
   const derives = new Set(Object.entries(sinksOf(pipeline)).flatMap(([name, sink]) => (sink.kind === "stream" ? [name] : [])));
-  const hasState = pipeline.stages.some(({ kind }) => kind === "fold");
+  const hasState = firstKeyedStage(pipeline) !== undefined;
   const first = pipeline.stages[0];
   const fold = first?.kind === "fold" ? { name: first.name, key: first.key as (event: AdmittedEvent) => string } : undefined;
 

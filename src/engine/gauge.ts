@@ -1,4 +1,4 @@
-/** Counts events in flight, and lets readers wait until there is room: the whole of backpressure. Redis keeps the rest. */
+/** Counts events in flight, and lets whoever brings more wait until there is room: the whole of backpressure. Redis keeps the rest. */
 export class Gauge {
   readonly #limit: number;
   #level = 0;

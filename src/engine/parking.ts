@@ -1,3 +1,5 @@
+import { Gauge } from "./gauge.ts";
+
 /** Events that wait at once, above which the next ones wait too. */
 const maxParked = 1_000;
 
@@ -7,8 +9,7 @@ const maxParked = 1_000;
  */
 export class Parking {
   readonly #tails = new Map<string, Promise<void>>();
-  #parked = 0;
-  #wake = () => {};
+  readonly #parked = new Gauge(maxParked);
 
   has(key: string): boolean {
     return this.#tails.size > 0 && this.#tails.has(key);
@@ -16,25 +17,19 @@ export class Parking {
 
   /** Runs `work` once everything that was parked under the key is through. */
   add(key: string, work: () => void | Promise<void>): Promise<void> {
-    this.#parked++;
+    this.#parked.add(1);
     const tail = (this.#tails.get(key) ?? Promise.resolve()).then(work);
     this.#tails.set(key, tail);
     const leave = () => {
-      this.#parked--;
       if (this.#tails.get(key) === tail) this.#tails.delete(key);
-      this.#wake();
+      this.#parked.remove(1);
     };
     tail.then(leave, leave);
     return tail;
   }
 
   /** Resolves when there is room for more. */
-  async room(signal: AbortSignal): Promise<void> {
-    while (this.#parked >= maxParked && !signal.aborted) {
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-        signal.addEventListener("abort", () => resolve(), { once: true });
-      });
-    }
+  room(signal: AbortSignal): Promise<void> {
+    return this.#parked.room(signal);
   }
 }

@@ -4,6 +4,7 @@ import type { Bus } from "../bus/port.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
 import { createLimits, type LimitFor } from "../limit/limits.ts";
+import { firstKeyedStage } from "../plan/keyed-state.ts";
 import { type OwnSinkPlan, type PipelinePlan, sinksOf } from "../plan/plan.ts";
 import type { Presence } from "../registry/port.ts";
 import type { Sink } from "../sinks/port.ts";
@@ -71,7 +72,7 @@ export async function runWorker(options: WorkerOptions, deps: WorkerDeps, stop: 
     const plans = Object.entries(sinksOf(pipeline));
     const sinks = new Map(plans.flatMap(([name, plan]) => (plan.kind === "stream" ? [] : [[name, deps.sinkFor(plan)]])));
     const derives = plans.some(([, { kind }]) => kind === "stream");
-    const inOrder = derives || pipeline.stages.some(({ kind }) => kind === "fold");
+    const inOrder = derives || firstKeyedStage(pipeline) !== undefined;
     return pipeline.sources.flatMap((stream) => {
       const groups = all.filter(({ sources }) => sources.includes(stream)).map(({ name }) => name);
       return partitionsOf(stream).map((partition) => {
