@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
-import type { BreakerOptions } from "./bus/breaker.ts";
+import type { BreakerOptions } from "./bus/producer-breaker.ts";
 import type { Bus, Durability } from "./bus/port.ts";
 import type { Producer } from "./bus/producer.ts";
 import { systemClock } from "./core/clock.ts";

@@ -3,13 +3,13 @@ import { isDate } from "../core/dates.ts";
 import { ConfigError, messageOf, RetryableError, TerminalError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import { partitionKey, type StreamPlan } from "../plan/plan.ts";
-import { Breaker, type BreakerOptions } from "./breaker.ts";
 import { type Envelope, envelopeJson } from "./envelope.ts";
 import { maxEventBytes } from "./frame.ts";
 import { type Accepted, Lane } from "./lane.ts";
 import { Outage } from "./outage.ts";
 import { partitionIndex, partitionsOf } from "./partition.ts";
 import type { Bus, Durability } from "./port.ts";
+import { type BreakerOptions, ProducerBreaker } from "./producer-breaker.ts";
 import { Room } from "./room.ts";
 import { Sender } from "./sender.ts";
 
@@ -56,7 +56,7 @@ export class Producer {
   readonly #options: ProducerOptions;
   readonly #lanes: readonly Lane[];
   readonly #plans: ReadonlyMap<string, StreamPlan["events"][number]>;
-  readonly #breaker: Breaker;
+  readonly #breaker: ProducerBreaker;
   #firstLane = 0;
   #closing: Promise<void> | undefined;
 
@@ -64,7 +64,7 @@ export class Producer {
     const { stream, producer, maxBufferedBytes = 64 * 1024 * 1024, maxWaitMs, lingerMs = 20, deflate, breaker = {} } = options;
     this.#options = options;
     this.#plans = new Map(stream.events.map((event) => [event.type, event]));
-    this.#breaker = new Breaker(breaker, deps.clock);
+    this.#breaker = new ProducerBreaker(breaker, deps.clock);
     const senderOptions = {
       producer,
       incarnation: options.incarnation ?? deps.clock.now(),

@@ -3,10 +3,10 @@ import type { Clock } from "../core/clock.ts";
 import { days } from "../core/duration.ts";
 import { ConfigError, RetryableError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
-import type { Breaker } from "./breaker.ts";
 import type { Outage } from "./outage.ts";
 import type { Partition } from "./partition.ts";
 import type { Bus, Durability, UnnumberedFrame } from "./port.ts";
+import type { ProducerBreaker } from "./producer-breaker.ts";
 
 export interface SenderOptions {
   readonly producer: string;
@@ -19,7 +19,7 @@ export interface SenderDeps {
   readonly bus: Bus;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly breaker: Breaker;
+  readonly breaker: ProducerBreaker;
   readonly outage: Outage;
   readonly signal?: AbortSignal;
 }

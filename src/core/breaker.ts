@@ -47,9 +47,10 @@ export class Breaker {
   }
 
   /** Resolves when a call may be tried, or the signal aborts. */
-  async ready(signal: AbortSignal): Promise<void> {
-    while (this.#open && this.leftMs > 0 && !signal.aborted) {
-      await this.#deps.clock.sleep(this.leftMs, AbortSignal.any([signal, this.#open.closed.signal]));
+  async ready(signal?: AbortSignal): Promise<void> {
+    while (this.#open && this.leftMs > 0 && !signal?.aborted) {
+      const closed = this.#open.closed.signal;
+      await this.#deps.clock.sleep(this.leftMs, signal ? AbortSignal.any([signal, closed]) : closed);
     }
   }
 
@@ -62,11 +63,16 @@ export class Breaker {
   }
 
   failed(): void {
-    const { name, failures, openMs } = this.#options;
-    const until = this.#deps.clock.monotonic() + openMs;
     this.#failures += 1;
+    if (this.#open || this.#failures >= this.#options.failures) this.trip();
+  }
+
+  /** Opens it, or keeps it open, however few failures there were. */
+  trip(): void {
+    const { name, openMs } = this.#options;
+    const until = this.#deps.clock.monotonic() + openMs;
     if (this.#open) this.#open.until = until;
-    else if (this.#failures >= failures) {
+    else {
       this.#open = { until, closed: new AbortController() };
       this.#deps.logger.warn(
         { guards: name, failures: this.#failures, openMs },

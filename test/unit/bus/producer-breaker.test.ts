@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Breaker, type BreakerOptions } from "../../../src/bus/breaker.ts";
+import { type BreakerOptions, ProducerBreaker } from "../../../src/bus/producer-breaker.ts";
 import { RetryableError, TerminalError } from "../../../src/core/errors.ts";
 import { idle, VirtualClock } from "../../support/virtual-clock.ts";
 
@@ -8,13 +8,13 @@ const fine = () => Promise.resolve("fine");
 
 function setUp(options: BreakerOptions = {}) {
   const clock = new VirtualClock();
-  const breaker = new Breaker({ failures: 3, slowMs: 1_000, openMs: 500, ...options }, clock);
+  const breaker = new ProducerBreaker({ failures: 3, slowMs: 1_000, openMs: 500, ...options }, clock);
   const fail = (times: number) =>
     Promise.all(Array.from({ length: times }, () => expect(breaker.run(away)).rejects.toThrow("away")));
   return { clock, breaker, fail };
 }
 
-describe("a breaker", () => {
+describe("the breaker of a producer", () => {
   it("opens after so many failures in a row, and not after as many with an answer among them", async () => {
     const { breaker, fail } = setUp();
     await fail(2);
