@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
-import type { BreakerOptions } from "./bus/producer-breaker.ts";
 import type { Bus, Durability } from "./bus/port.ts";
 import type { Producer } from "./bus/producer.ts";
+import type { BreakerOptions } from "./bus/producer-breaker.ts";
 import { systemClock } from "./core/clock.ts";
 import { ConfigError } from "./core/errors.ts";
 import { eventId, uuidOf } from "./core/hash.ts";

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { encodeFrame } from "../../src/bus/frame.ts";
 import { type Partition, replayOf } from "../../src/bus/partition.ts";
 import type { Bus, Commit, Fence } from "../../src/bus/port.ts";
-import { envelope, frame, freshAdopted, freshPartition, nothing, type Twin, twins } from "../support/bus-twins.ts";
+import { envelope, frame, freshAdopted, freshPartition, nothing, ownOn, type Twin, twins } from "../support/bus-twins.ts";
 import { collect } from "../support/collect.ts";
 
 describe.each(Object.entries(twins))("the bus %s", (_, open) => {
@@ -14,11 +14,7 @@ describe.each(Object.entries(twins))("the bus %s", (_, open) => {
   });
   afterAll(() => twin.close());
 
-  const own = async (partition: Partition, owner = "w1", ttlMs = 60_000): Promise<Fence> => {
-    const acquired = await bus.acquire(partition, "pipe", { owner, ttlMs });
-    if (acquired.kind !== "owned") throw new Error("taken");
-    return { partition, pipeline: "pipe", owner, epoch: acquired.epoch };
-  };
+  const own = (partition: Partition, owner = "w1", ttlMs = 60_000) => ownOn(bus, partition, { owner, ttlMs });
   const readNew = async (fence: Fence, count = 100) => {
     const result = await bus.read(fence, { from: "new", after: "0-0", count });
     if (result.kind !== "entries") throw new Error(result.kind);

@@ -3,12 +3,11 @@ import { EntryFields } from "../../src/bus/fields.ts";
 import { originField } from "../../src/bus/origin.ts";
 import { type Partition, replayOf } from "../../src/bus/partition.ts";
 import { decodePlainEntry } from "../../src/bus/plain-entry.ts";
-import type { Bus, Commit, DeadLetter, DeadLetterDraft, Entry, Fence } from "../../src/bus/port.ts";
+import type { Bus, DeadLetter, DeadLetterDraft, Entry, Fence } from "../../src/bus/port.ts";
 import { uuidOf } from "../../src/core/hash.ts";
-import { frame, freshAdopted, freshPartition, type Twin, twins } from "../support/bus-twins.ts";
+import { frame, freshAdopted, freshPartition, nothing, ownOn, type Twin, twins } from "../support/bus-twins.ts";
 import { collect } from "../support/collect.ts";
 
-const nothing: Commit = { entries: [], counts: {}, deadLetters: [], states: new Map(), derived: [], floor: undefined };
 const draft = (entry: string, more: Partial<DeadLetterDraft> = {}): DeadLetterDraft => ({
   entry,
   index: 0,
@@ -31,11 +30,7 @@ describe.each(Object.entries(twins))("replaying on the bus %s", (_, open) => {
   });
   afterAll(() => twin.close());
 
-  const own = async (partition: Partition, owner = "w1"): Promise<Fence> => {
-    const acquired = await bus.acquire(partition, "pipe", { owner, ttlMs: 60_000 });
-    if (acquired.kind !== "owned") throw new Error("taken");
-    return { partition, pipeline: "pipe", owner, epoch: acquired.epoch };
-  };
+  const own = (partition: Partition, owner = "w1") => ownOn(bus, partition, { owner });
   /** The same right, for the replay log. */
   const replaying = (fence: Fence): Fence => ({ ...fence, partition: replayOf(fence.partition, fence.pipeline) });
   const read = async (fence: Fence, from: "new" | "pending" = "new", count = 100) => {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { outboxProducer, type Partition } from "../../src/bus/partition.ts";
 import type { Bus, Entry, Fence } from "../../src/bus/port.ts";
 import type { RetentionPlan } from "../../src/plan/plan.ts";
-import { frame, freshPartition, nothing, type Twin, twins } from "../support/bus-twins.ts";
+import { frame, freshPartition, nothing, ownOn, type Twin, twins } from "../support/bus-twins.ts";
 
 /** One thing that happens to a partition while it is trimmed. */
 const trimStep = fc.oneof(
@@ -31,11 +31,7 @@ describe.each(Object.entries(twins))("trimming the bus %s", (_, open) => {
   });
   afterAll(() => twin.close());
 
-  const group = async (partition: Partition, pipeline = "pipe"): Promise<Fence> => {
-    const acquired = await bus.acquire(partition, pipeline, { owner: "w1", ttlMs: 60_000 });
-    if (acquired.kind !== "owned") throw new Error("taken");
-    return { partition, pipeline, owner: "w1", epoch: acquired.epoch };
-  };
+  const group = (partition: Partition, pipeline = "pipe") => ownOn(bus, partition, { pipeline });
   const ack = (fence: Fence, entries: readonly string[]) => bus.commit(fence, { ...nothing, entries });
   /** Trims until there is no more to remove, as the engine does. */
   const trim = async (partition: Partition, retention: RetentionPlan, groups: readonly string[] = []) => {

@@ -1,7 +1,7 @@
 import { encodeFrame } from "../../src/bus/frame.ts";
 import { MemoryBus } from "../../src/bus/memory.ts";
 import { type Partition, partitionsOf } from "../../src/bus/partition.ts";
-import type { Bus, Commit, Frame } from "../../src/bus/port.ts";
+import type { Bus, Commit, Fence, Frame } from "../../src/bus/port.ts";
 import { openRedisBus } from "../../src/bus/redis/bus.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { silentLogger } from "../../src/core/log.ts";
@@ -93,6 +93,17 @@ export const frame = (sequence: number, events = 3, producer = "p", incarnation 
   sequence,
   ...encodeFrame(Array.from({ length: events }, (_, i) => envelope(i))),
 });
+
+/** Takes a partition that nobody owns. */
+export async function ownOn(
+  bus: Bus,
+  partition: Partition,
+  { owner = "w1", pipeline = "pipe", ttlMs = 60_000 } = {},
+): Promise<Fence> {
+  const acquired = await bus.acquire(partition, pipeline, { owner, ttlMs });
+  if (acquired.kind !== "owned") throw new Error("taken");
+  return { partition, pipeline, owner, epoch: acquired.epoch };
+}
 
 /** A commit of nothing, to be filled in. */
 export const nothing: Commit = { entries: [], counts: {}, deadLetters: [], states: new Map(), derived: [], floor: undefined };

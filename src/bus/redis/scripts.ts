@@ -18,6 +18,9 @@ const names = [
   "discard-letter",
   "reread",
   "grant",
+  "announce",
+  "withdraw",
+  "live",
 ] as const;
 export type ScriptName = (typeof names)[number];
 

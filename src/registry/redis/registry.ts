@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
 import type { Connection } from "../../bus/redis/connection.ts";
 import { openRedis } from "../../bus/redis/open-redis.ts";
 import type { Redis } from "../../bus/redis/redis.ts";
+import { type Reply, runScript, type ScriptName } from "../../bus/redis/scripts.ts";
 import type { Clock } from "../../core/clock.ts";
 import { messageOf, RetryableError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
@@ -14,9 +14,6 @@ const keys = ["hr:{registry}:until", "hr:{registry}:facts", "hr:{registry}:load"
 const channel = "hr:{registry}:changed";
 /** An answer that has not come by then never will: the socket is half open. */
 const answerWithinMs = 5_000;
-
-const scriptOf = (name: string): string => readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), "utf8");
-const scripts = { announce: scriptOf("announce"), withdraw: scriptOf("withdraw"), live: scriptOf("live") } as const;
 
 export interface RedisRegistryOptions {
   readonly url: string;
@@ -42,13 +39,7 @@ class RedisRegistry implements Registry {
   }
 
   async announce({ cpu, rssBytes, ...facts }: Facts & Load, ttlMs: number): Promise<void> {
-    await this.#run("announce", [
-      facts.instance,
-      JSON.stringify(facts),
-      JSON.stringify({ cpu, rssBytes }),
-      String(ttlMs),
-      channel,
-    ]);
+    await this.#run("announce", [facts.instance, JSON.stringify(facts), JSON.stringify({ cpu, rssBytes }), ttlMs, channel]);
   }
 
   async withdraw(instance: string): Promise<void> {
@@ -108,14 +99,13 @@ class RedisRegistry implements Registry {
     }
   }
 
-  async #run(name: keyof typeof scripts, args: readonly string[]): Promise<unknown> {
+  async #run(name: ScriptName, args: readonly (string | number)[]): Promise<Reply> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(new Error(`no answer within ${answerWithinMs / 1_000} s`)), answerWithinMs);
     });
     try {
-      const command = ["EVAL", scripts[name], String(keys.length), ...keys, ...args];
-      return await Promise.race([this.#redis.send(keys[0], command), late]);
+      return await Promise.race([runScript(this.#redis, name, { keys, args }), late]);
     } catch (error) {
       throw new RetryableError("service.unreachable", `Redis: ${messageOf(error)}`, { cause: error });
     } finally {

@@ -1,4 +1,3 @@
-#!lua flags=allow-oom
 -- Enters a process or prolongs its entry, by the server's clock, and clears away those that have run out.
 -- Whoever listens is told where something but the load has changed.
 -- KEYS until, facts, load   ARGV instance, facts, load, ttlMs, channel

@@ -1,4 +1,3 @@
-#!lua flags=allow-oom
 -- Takes an entry out at once, and tells whoever listens.
 -- KEYS until, facts, load   ARGV instance, channel
 redis.call('HDEL', KEYS[2], ARGV[1])

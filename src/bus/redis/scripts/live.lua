@@ -1,4 +1,3 @@
-#!lua flags=no-writes
 -- Everyone whose entry has not run out.
 -- KEYS until, facts, load   → {facts, load, leftMs, facts, load, leftMs, …}
 local time = redis.call('TIME')
