@@ -1,3 +1,4 @@
+import type { Audit } from "../../src/engine/audit.ts";
 import { pipelineName, type Rig } from "./rig.ts";
 
 /** What the outputs say, beside what was acknowledged. Every number is counted here, by code that shares nothing with the engine. */
@@ -23,23 +24,9 @@ export interface Outputs {
   /** Users for whom the aggregate, fed by a materialised view, differs from the table. */
   readonly wrongAggregates: number;
   readonly deadLetters: readonly DeadLetterLine[];
-  readonly audit: AuditLine;
+  readonly audit: Audit;
   /** What was left unread or unsettled when time was up. */
   readonly unsettled: string | undefined;
-}
-
-export interface AuditLine {
-  readonly pipeline: string;
-  readonly read: number;
-  readonly delivered: number;
-  readonly dropped: Readonly<Record<string, number>>;
-  readonly deadLettered: Readonly<Record<string, number>>;
-  readonly duplicate: number;
-  readonly late: number;
-  readonly inFlight: number;
-  readonly balanced: boolean;
-  /** Removed from the stream before it was read. */
-  readonly lost?: number;
 }
 
 export interface DeadLetterLine {
@@ -62,7 +49,7 @@ export async function readOutputs(rig: Rig, unsettled: string | undefined): Prom
       "SELECT count() AS wrong FROM (SELECT user_id, uniqExact(event_id) AS events, max(n) AS last FROM landed FINAL GROUP BY user_id) AS l FULL JOIN users AS u ON u.user_id = l.user_id WHERE u.events != l.events OR u.last != l.last",
     ),
   ]);
-  const audits = linesOf<AuditLine>((await rig.verb("audit", "--json")).stdout);
+  const audits = linesOf<Audit>((await rig.verb("audit", "--json")).stdout);
   const deadLetters = linesOf<DeadLetterLine>((await rig.verb("dlq", "show", "--json")).stdout);
   const audit = audits.find(({ pipeline }) => pipeline === pipelineName);
   if (!audit) throw new Error("headrace audit has no line of the pipeline");
@@ -149,7 +136,7 @@ export function judge(outputs: Outputs, expectation: Expectation): readonly stri
     `${outputs.waiting} acknowledged events were not settled in time: ${outputs.unsettled}`,
   );
   expect(outputs.lost === lost, `${outputs.lost} of ${outputs.acknowledged} acknowledged events are lost, ${lost} are expected`);
-  if (lost > 0) expect(audit.lost === lost, `the audit says that ${audit.lost ?? "no"} events are lost, and ${lost} are`);
+  if (lost > 0) expect(audit.lost === lost, `the audit says that ${audit.lost} events are lost, and ${lost} are`);
   expect(outputs.phantoms === 0, `${outputs.phantoms} rows are of events that nobody sent`);
   expect(outputs.visibleDuplicates === 0, `${outputs.visibleDuplicates} rows are there twice under FINAL`);
   expect(outputs.wrongAggregates === 0, `${outputs.wrongAggregates} users have an aggregate that differs from their rows`);

@@ -22,6 +22,19 @@ async function killAt(rig: Rig, points: readonly Point[]): Promise<void> {
   }
 }
 
+/** Stops a worker in its tracks, until another has taken everything over and settled all that flowed. */
+async function outlast(rig: Rig, first: RigWorker, flow: ReturnType<Rig["flow"]>): Promise<void> {
+  first.process.kill("SIGSTOP");
+  const since = performance.now();
+  const second = await rig.startWorker();
+  await rig.until("the second owns every partition", async () =>
+    (await rig.owners()).every((owner) => owner === second.instance),
+  );
+  rig.takeoversMs.push(Math.round(performance.now() - since));
+  await flow.stop();
+  await rig.drained();
+}
+
 const exact = "all land, once, in their turn; the ledger counts each once";
 
 const killed = (name: string, does: string, points: readonly Point[]): Fault => ({
@@ -88,15 +101,7 @@ export const workerFaults: readonly Fault[] = [
         const first = await rig.startWorker();
         // States are asked for once a key: the first questions are the ones there are.
         const held = await holdQuestion(first.redis, { turn: round === 0 ? rig.random.int(1, 2) : 1 });
-        first.process.kill("SIGSTOP");
-        const since = performance.now();
-        const second = await rig.startWorker();
-        await rig.until("the second owns every partition", async () =>
-          (await rig.owners()).every((owner) => owner === second.instance),
-        );
-        rig.takeoversMs.push(Math.round(performance.now() - since));
-        await flow.stop();
-        await rig.drained();
+        await outlast(rig, first, flow);
         held.release();
         await held.answered;
         first.process.kill("SIGCONT");
@@ -116,15 +121,7 @@ export const workerFaults: readonly Fault[] = [
         const flow = rig.flow(rate / 2);
         const first = await rig.startWorker();
         const held = await holdInsert(first.clickhouse, { turn: rig.random.int(1, 4) });
-        first.process.kill("SIGSTOP");
-        const since = performance.now();
-        const second = await rig.startWorker();
-        await rig.until("the second owns every partition", async () =>
-          (await rig.owners()).every((owner) => owner === second.instance),
-        );
-        rig.takeoversMs.push(Math.round(performance.now() - since));
-        await flow.stop();
-        await rig.drained();
+        await outlast(rig, first, flow);
         held.release();
         first.process.kill("SIGCONT");
         // It goes on where it was stopped: what it holds is written, and must not be committed.

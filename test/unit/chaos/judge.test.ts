@@ -16,7 +16,7 @@ const clean: Outputs = {
   deadLetters: [],
   audit: {
     ...{ pipeline: "chaos", read: 100, delivered: 100, dropped: {}, deadLettered: {} },
-    ...{ duplicate: 0, late: 0, inFlight: 0, balanced: true },
+    ...{ duplicate: 0, late: 0, inFlight: 0, lost: 0, vanished: 0, balanced: true },
   },
   unsettled: undefined,
 };

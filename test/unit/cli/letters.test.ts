@@ -1,27 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { partitionsOf } from "../../../src/bus/partition.ts";
-import { type Found, lettersCalled } from "../../../src/cli/dlq/letters.ts";
-import { things } from "../../support/things.ts";
+import { lettersCalled } from "../../../src/cli/dlq/letters.ts";
+import { deadLetter } from "../../support/dead-letter.ts";
 
-const partitions = partitionsOf(things(3).plan);
-const letter = (partition: number, id: string, eventId: string): Found => ({
-  partition: partitions[partition] as NonNullable<(typeof partitions)[number]>,
-  letter: {
-    id,
-    pipeline: "pipe",
-    partition: `things/0${partition}`,
-    at: "2026-01-01T00:00:00.000Z",
-    entry: "1-0",
-    index: 0,
-    stage: "admit",
-    reason: "schema",
-    error: "no",
-    type: "thing.happened",
-    eventId,
-    original: "{}",
-    fields: [],
-  },
-});
+const letter = (partition: number, id: string, eventId: string) => deadLetter({ id, eventId }, partition);
 const letters = [letter(0, "5-0", "e1"), letter(1, "5-0", "e2"), letter(1, "6-0", "e2"), letter(2, "7-0", "e3")];
 
 /** Which letters are meant by `id`. */

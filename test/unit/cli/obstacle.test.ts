@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
 import { encodeFrame } from "../../../src/bus/frame.ts";
-import { partitionsOf } from "../../../src/bus/partition.ts";
 import type { DeadLetter } from "../../../src/bus/port.ts";
 import { obstacle } from "../../../src/cli/dlq/obstacle.ts";
 import { defineApp } from "../../../src/dsl/app.ts";
@@ -8,6 +7,7 @@ import { pipeline } from "../../../src/dsl/pipeline.ts";
 import { clickhouse } from "../../../src/dsl/sinks.ts";
 import { defineStream } from "../../../src/dsl/stream.ts";
 import { statefulReader } from "../../../src/plan/keyed-state.ts";
+import { deadLetter } from "../../support/dead-letter.ts";
 import { type Thing, thingHappened, thingRow, things, thingTable } from "../../support/things.ts";
 
 const source = things();
@@ -36,26 +36,7 @@ const downstream = pipeline("downstream")
   .to(clickhouse(thingTable("downstream_rows")), thingRow);
 const app = defineApp({ pipelines: [plain, counting, deriving, downstream] }).plan;
 
-const [partition] = partitionsOf(source.plan);
-const found = (letter: Partial<DeadLetter>) => ({
-  partition: partition as NonNullable<typeof partition>,
-  letter: {
-    id: "1-1",
-    pipeline: "plain",
-    partition: "things/00",
-    at: "2026-01-01T00:00:00.000Z",
-    entry: "1-0",
-    index: 0,
-    stage: "admit",
-    reason: "schema",
-    error: "no",
-    type: "thing.happened",
-    eventId: "e",
-    original: "{}",
-    fields: [],
-    ...letter,
-  },
-});
+const found = (letter: Partial<DeadLetter>) => deadLetter({ pipeline: "plain", ...letter });
 
 describe("the dead letters that should not be replayed", () => {
   it("are not those of a pipeline without state, wherever they were set aside", () => {
