@@ -22,14 +22,21 @@ export function failureOf(where: string, error: unknown): Finding {
 /** `3 partitions`, `1 partition`. */
 export const counted = (count: number, noun: string, plural = `${noun}s`): string => `${count} ${count === 1 ? noun : plural}`;
 
+const units = [
+  ["second", 1_000],
+  ["minute", 60_000],
+  ["hour", 3_600_000],
+  ["day", 86_400_000],
+] as const;
+
 /** A duration as people say it, in its largest unit. */
 export function roughly(ms: number): string {
-  const units = [
-    ["day", 86_400_000],
-    ["hour", 3_600_000],
-    ["minute", 60_000],
-    ["second", 1_000],
-  ] as const;
-  const [noun, unitMs] = units.find(([, size]) => ms >= size) ?? ["second", 1_000];
-  return counted(Math.round(ms / unitMs), noun);
+  let [noun, count, reached] = ["second" as string, 0, ms];
+  for (const [name, unitMs] of units) {
+    // Rounded in the smaller unit first: a moment less than an hour is one hour, not 60 minutes.
+    if (reached < unitMs && name !== "second") break;
+    [noun, count] = [name, Math.round(ms / unitMs)];
+    reached = count * unitMs;
+  }
+  return counted(count, noun);
 }
