@@ -1,4 +1,5 @@
 import { setMaxListeners } from "node:events";
+import { setFlagsFromString } from "node:v8";
 import { readServer, refusalOf } from "../../bus/redis/server.ts";
 import { systemClock } from "../../core/clock.ts";
 import { ConfigError, messageOf } from "../../core/errors.ts";
@@ -17,6 +18,7 @@ const drainMs = 20_000;
 
 /** Runs pipelines. */
 export const workerRole: Role = async ({ app, others, instance, logger, where }) => {
+  allocateYoung();
   const needsTemporal = app.pipelines.some((pipeline) =>
     Object.values(sinksOf(pipeline)).some((sink) => sink.kind === "temporal"),
   );
@@ -94,4 +96,13 @@ async function checkTables({ pipelines }: AppPlan, clickhouse: ClickHouse): Prom
       hint: "Run 'headrace migrate --apply', then start again.",
     },
   );
+}
+
+/**
+ * Keeps V8 from allocating straight into its old space what has survived by chance, at places in the code where a hundred such objects
+ * have. No event outlives its turn, but a dead array there keeps all of its events until the next full collection: scavenges took
+ * 6 ms instead of 2.5, a seventh more of the processor for each event.
+ */
+function allocateYoung(): void {
+  setFlagsFromString("--no-allocation-site-pretenuring");
 }
