@@ -1,8 +1,8 @@
 import { TerminalError } from "../../core/errors.ts";
 import type { TablePlan } from "../../plan/table.ts";
 import type { Rejected } from "../port.ts";
+import { joinBlocks, type NativeBlock, sliceBlock } from "./native/block.ts";
 import type { Encoder, RowFault } from "./native/encoder.ts";
-import { sliceBlock } from "./native/slice.ts";
 import { maxPartitionsPerInsert, splitByPartition } from "./partitions.ts";
 
 /** Rows encoded as soon as they were written. Only their bytes are kept: row objects that waited would burden the garbage collector. */
@@ -15,9 +15,7 @@ export interface Piece {
 }
 
 /** A Native block whose rows may go in together. */
-interface Block {
-  readonly bytes: Buffer;
-  readonly count: number;
+interface Block extends NativeBlock {
   /** For each row of the block, its index in the piece; `undefined` where they are the same. */
   readonly indexes: readonly number[] | undefined;
   readonly partitions: ReadonlySet<number>;
@@ -31,16 +29,16 @@ export function prepareInsert(table: TablePlan, encode: Encoder, rows: readonly 
   const faults: RowFault[] = [];
   const blocks = splitByPartition(table, rows).map(({ indexes, partitions }): Block => {
     const given = indexes === undefined ? rows : indexes.map((index) => rows[index] as object);
-    const { bytes, rows: count, kept, rejected } = encode(given);
+    const { kept, rejected, ...block } = encode(given);
     for (const fault of rejected) faults.push({ ...fault, rowIndex: indexIn(indexes, fault.rowIndex) });
-    return { bytes, count, indexes: kept && indexes ? kept.map((row) => indexes[row] as number) : (kept ?? indexes), partitions };
+    return { ...block, indexes: kept && indexes ? kept.map((row) => indexes[row] as number) : (kept ?? indexes), partitions };
   });
-  return { count: rows.length, blocks: blocks.filter(({ count }) => count > 0), faults };
+  return { count: rows.length, blocks: blocks.filter((block) => block.rows > 0), faults };
 }
 
 export interface InsertDeps {
-  /** Inserts blocks; waits and repeats by itself. Throws TerminalError when ClickHouse refuses the data. */
-  readonly send: (blocks: Buffer) => Promise<void>;
+  /** Inserts a block; waits and repeats by itself. Throws TerminalError when ClickHouse refuses the data. */
+  readonly send: (block: Buffer) => Promise<void>;
   /** Throws ConfigError when the table is not the one that is defined. Asked once, before any row is blamed. */
   readonly verify: () => Promise<void>;
 }
@@ -84,15 +82,15 @@ export async function insertPieces(pieces: readonly Piece[], deps: InsertDeps): 
   async function insertBlocks(blocks: readonly Placed[]): Promise<void> {
     const [first] = blocks;
     if (first === undefined) return;
-    if (blocks.length === 1) return insertRows(first, 0, first.count);
-    if ((await refusalOf(Buffer.concat(blocks.map(({ bytes }) => bytes)))) === undefined) return;
+    if (blocks.length === 1) return insertRows(first, 0, first.rows);
+    if ((await refusalOf(joinBlocks(blocks))) === undefined) return;
     const middle = blocks.length >> 1;
     await insertBlocks(blocks.slice(0, middle));
     await insertBlocks(blocks.slice(middle));
   }
 
   async function insertRows(block: Placed, from: number, to: number): Promise<void> {
-    const isWhole = from === 0 && to === block.count;
+    const isWhole = from === 0 && to === block.rows;
     const refusal = await refusalOf(isWhole ? block.bytes : sliceBlock(block.bytes, from, to));
     if (refusal === undefined) return;
     if (to - from === 1) {

@@ -1,6 +1,7 @@
 import { columnFault } from "../../../plan/column-fault.ts";
 import type { ColumnPlan, ColumnType, TablePlan } from "../../../plan/table.ts";
 import { plainType } from "../types.ts";
+import type { NativeBlock } from "./block.ts";
 import type { Cells, OnFault } from "./cells.ts";
 import { writeDates, writeDateTime64s, writeDateTimes } from "./dates.ts";
 import { setInt64, writeBooleans, writeEnums, writeFloats, writeIntegers, writeLongs } from "./numbers.ts";
@@ -15,10 +16,8 @@ export interface RowFault {
   readonly reason: string;
 }
 
-export interface EncodedBlock {
-  /** One block in ClickHouse's Native format; empty when no row is left. */
-  readonly bytes: Buffer;
-  readonly rows: number;
+/** Without bytes when no row is left. */
+export interface EncodedBlock extends NativeBlock {
   /** In the order of the rows. */
   readonly rejected: readonly RowFault[];
   /** For each row of the block, its index among the rows given; `undefined` where all were kept, which is nearly always. */
@@ -40,19 +39,20 @@ export function compileEncoder(table: TablePlan): Encoder {
   const writer = createWriter();
 
   return (rows) => {
-    const faults = encode(rows);
-    if (faults.size === 0) return { bytes: copyOf(writer), rows: rows.length, rejected: [], kept: undefined };
+    const { faults, extents } = encode(rows);
+    if (faults.size === 0) return { bytes: copyOf(writer), rows: rows.length, columns: extents, rejected: [], kept: undefined };
 
     const rejected = [...faults.values()].sort((a, b) => a.rowIndex - b.rowIndex);
     const kept = [...rows.keys()].filter((index) => !faults.has(index));
     const left = kept.map((index) => rows[index] as object);
-    if (left.length === 0) return { bytes: Buffer.alloc(0), rows: 0, rejected, kept };
-    encode(left);
-    return { bytes: copyOf(writer), rows: left.length, rejected, kept };
+    if (left.length === 0) return { bytes: Buffer.alloc(0), rows: 0, columns: [], rejected, kept };
+    const again = encode(left);
+    return { bytes: copyOf(writer), rows: left.length, columns: again.extents, rejected, kept };
   };
 
-  function encode(rows: readonly object[]): Map<number, RowFault> {
+  function encode(rows: readonly object[]): { readonly faults: Map<number, RowFault>; readonly extents: NativeBlock["columns"] } {
     const faults = new Map<number, RowFault>();
+    const extents: { from: number; to: number }[] = [];
     writer.position = 0;
     writeVarint(writer, columns.length);
     writeVarint(writer, rows.length);
@@ -60,13 +60,15 @@ export function compileEncoder(table: TablePlan): Encoder {
       writeText(writer, column.name);
       writeText(writer, type);
       const cells = gather(rows, column);
+      const from = writer.position;
       write(writer, cells, (rowIndex) => {
         if (faults.has(rowIndex)) return;
         const reason = columnFault(column, cells[rowIndex]) ?? "does not fit its type";
         faults.set(rowIndex, { rowIndex, column: column.name, reason });
       });
+      extents.push({ from, to: writer.position });
     }
-    return faults;
+    return { faults, extents };
   }
 }
 

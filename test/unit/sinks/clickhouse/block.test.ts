@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { c, defineTable } from "headrace";
 import { expect, test } from "vitest";
+import { joinBlocks, sliceBlock } from "../../../../src/sinks/clickhouse/native/block.ts";
 import { compileEncoder } from "../../../../src/sinks/clickhouse/native/encoder.ts";
-import { sliceBlock } from "../../../../src/sinks/clickhouse/native/slice.ts";
 
 const table = defineTable("all", {
   columns: {
@@ -54,6 +54,17 @@ test("a slice of a block is the block of the slice, whatever the columns hold", 
       const block = encode(rows);
       expect(block.rejected).toEqual([]);
       expect(sliceBlock(block.bytes, from, to).equals(encode(rows.slice(from, to)).bytes)).toBe(true);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test("blocks joined are the block of all their rows, whatever the columns hold", () => {
+  const encode = compileEncoder(table.plan);
+  const rows = fc.array(row, { minLength: 1, maxLength: 6 });
+  fc.assert(
+    fc.property(fc.array(rows, { minLength: 1, maxLength: 4 }), (parts) => {
+      expect(joinBlocks(parts.map(encode)).equals(encode(parts.flat()).bytes)).toBe(true);
     }),
     { numRuns: 500 },
   );

@@ -9,6 +9,20 @@ const widths: Readonly<Record<string, number>> = {
   UUID: 16,
 };
 
+/** A block in ClickHouse's Native format, as our encoder makes it. It names its own types. */
+export interface NativeBlock {
+  readonly bytes: Buffer;
+  readonly rows: number;
+  /** Where the cells of each column are in `bytes`. */
+  readonly columns: readonly Extent[];
+}
+
+interface Extent {
+  readonly from: number;
+  /** Exclusive. */
+  readonly to: number;
+}
+
 interface Range {
   /** Rows of the column. */
   readonly rows: number;
@@ -17,8 +31,64 @@ interface Range {
 }
 
 /**
+ * One block with the rows of all, in their order: the same bytes as if they had been encoded together. For twenty blocks of a thousand
+ * rows ClickHouse uses a twelfth more of the processor than for one of twenty thousand.
+ *
+ * @param blocks - at least one, of one table
+ */
+export function joinBlocks(blocks: readonly NativeBlock[]): Buffer {
+  const [first] = blocks as readonly [NativeBlock];
+  if (blocks.length === 1) return first.bytes;
+  const rows = blocks.reduce((sum, block) => sum + block.rows, 0);
+  const reader = { bytes: first.bytes, position: 0 };
+  const columns = readVarint(reader);
+  readVarint(reader);
+  const parts: Buffer[] = [head((writer) => [columns, rows].forEach((count) => writeVarint(writer, count)))];
+  for (const [i, { to }] of first.columns.entries()) {
+    const start = reader.position;
+    readText(reader);
+    const type = readText(reader);
+    parts.push(first.bytes.subarray(start, reader.position));
+    const pieces = blocks.map((block) => ({ ...block, ...(block.columns[i] as Extent) }));
+    joinColumn(pieces, type, parts);
+    reader.position = to;
+  }
+  return Buffer.concat(parts);
+}
+
+interface ColumnPiece extends Extent {
+  readonly bytes: Buffer;
+  readonly rows: number;
+}
+
+function joinColumn(pieces: readonly ColumnPiece[], type: string, parts: Buffer[]): void {
+  const inner = /^(Nullable|Array)\((.*)\)$/s.exec(type);
+  if (inner?.[1] === "Nullable") {
+    for (const { bytes, from, rows } of pieces) parts.push(bytes.subarray(from, from + rows));
+    const values = pieces.map((piece) => ({ ...piece, from: piece.from + piece.rows }));
+    return joinColumn(values, inner[2] as string, parts);
+  }
+  if (inner?.[1] === "Array") {
+    let before = 0n;
+    const elements = pieces.map((piece) => {
+      const offsets = Buffer.alloc(8 * piece.rows);
+      let end = 0n;
+      for (let row = 0; row < piece.rows; row++) {
+        end = piece.bytes.readBigUInt64LE(piece.from + 8 * row);
+        offsets.writeBigUInt64LE(before + end, 8 * row);
+      }
+      parts.push(offsets);
+      before += end;
+      return { ...piece, rows: Number(end), from: piece.from + 8 * piece.rows };
+    });
+    return joinColumn(elements, inner[2] as string, parts);
+  }
+  for (const { bytes, from, to } of pieces) parts.push(bytes.subarray(from, to));
+}
+
+/**
  * Cuts the rows `from` to `to` (exclusive) out of a block that our encoder made: the same bytes as if only they had been encoded.
- * So rows need not be kept for the rare block that ClickHouse refuses. A block names its own types.
+ * So rows need not be kept for the rare block that ClickHouse refuses.
  */
 export function sliceBlock(block: Buffer, from: number, to: number): Buffer {
   const reader = { bytes: block, position: 0 };
