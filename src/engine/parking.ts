@@ -5,7 +5,7 @@ const maxParked = 1_000;
 
 /**
  * The keys whose events wait for a stage. Later events of such a key wait behind them, so order per key is kept; other keys go on.
- * What is refused once (the pipeline stops, or the lease is gone) is refused to all behind it.
+ * What is refused once (the pipeline stops, or the lease is gone) is refused to all behind it, also to those that come later.
  */
 export class Parking {
   readonly #tails = new Map<string, Promise<void>>();
@@ -20,11 +20,12 @@ export class Parking {
     this.#parked.add(1);
     const tail = (this.#tails.get(key) ?? Promise.resolve()).then(work);
     this.#tails.set(key, tail);
-    const leave = () => {
-      if (this.#tails.get(key) === tail) this.#tails.delete(key);
-      this.#parked.remove(1);
-    };
-    tail.then(leave, leave);
+    const leave = () => this.#parked.remove(1);
+    tail
+      .then(() => {
+        if (this.#tails.get(key) === tail) this.#tails.delete(key);
+      })
+      .then(leave, leave);
     return tail;
   }
 

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { isBefore } from "../bus/entry-id.ts";
 import { type Partition, replayOf } from "../bus/partition.ts";
 import type { Bus, Entry, Fence, ReadResult } from "../bus/port.ts";
@@ -88,6 +89,8 @@ export async function readPartition(
   const main = cursor(fence.partition, lastDelivered, fence.partition.adopted ? "plain" : "frames");
   const replay = cursor(replayOf(fence.partition, fence.pipeline), "0-0", "plain");
   let last = replay;
+  /** The next read of `last`, under way while the one before is taken through the stages. */
+  let ahead: Promise<ReadResult | undefined> | undefined;
   /** Reads in a row that failed. Their answers may have been lost on the way, with entries given out. */
   let failures = 0;
 
@@ -95,16 +98,18 @@ export async function readPartition(
   while (!either.aborted && settlement.failure === undefined) {
     await gauge.room(either);
     if (either.aborted) break;
-    last = next();
-    const result = await read(last, 0);
+    const result = await nextRead();
     if (result === undefined) continue;
     if (result.kind === "fenced") break;
     if (result.kind === "suspects") await takeSuspects(last);
     else if (last.stolen) await lookAgain(last);
-    else if (result.entries.length > 0) await take(last, result.entries);
-    else if (last.from === "pending") last.from = "new";
+    else if (result.entries.length > 0) {
+      await readAhead(result.entries.length);
+      await take(last, result.entries);
+    } else if (last.from === "pending") last.from = "new";
     else await rest(last);
   }
+  if (ahead && !lost.aborted && settlement.failure === undefined) await takeLast(await ahead);
   await settlement.idle();
   if (!lost.aborted) await relay.done;
   if (settlement.failure !== undefined && !lost.aborted) throw settlement.failure;
@@ -127,6 +132,32 @@ export async function readPartition(
   function next(): Cursor {
     const other = last === main ? replay : main;
     return other.idle ? last : other;
+  }
+
+  function nextRead(): Promise<ReadResult | undefined> {
+    const begun = ahead;
+    ahead = undefined;
+    if (begun) return begun;
+    last = next();
+    return read(last, 0);
+  }
+
+  /**
+   * Begins the next read where more is to be expected: Redis makes it ready while this one is taken through the stages. The client
+   * writes at the end of the turn, so it is given one.
+   */
+  async function readAhead(received: number): Promise<void> {
+    const other = last === main ? replay : main;
+    if (last.from !== "new" || received < last.count || !other.idle) return;
+    ahead = read(last, 0);
+    // It is awaited later: until then a failure must not count as unhandled.
+    ahead.catch(() => {});
+    await setImmediate();
+  }
+
+  /** At an orderly end: what was read ahead was given out. */
+  async function takeLast(result: ReadResult | undefined): Promise<void> {
+    if (result?.kind === "entries" && !last.stolen) await take(last, result.entries);
   }
 
   /** `undefined` when it failed. */

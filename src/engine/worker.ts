@@ -88,7 +88,8 @@ export async function runWorker(options: WorkerOptions, deps: WorkerDeps, stop: 
   const shares = new Shares({
     self: { instance, since: deps.presence?.facts.since ?? "" },
     slots: readers.map(({ slot }) => slot),
-    patienceMs: leaseTtlMs,
+    // Longer than a lease lives whose owner has just vanished from the registry: until then nobody can take it.
+    patienceMs: 1.1 * leaseTtlMs,
     clock: deps.clock,
     stop: either,
     onHeld: (pipelines) => deps.presence?.tell({ pipelines }),

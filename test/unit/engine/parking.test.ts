@@ -4,6 +4,22 @@ import { Parking } from "../../../src/engine/parking.ts";
 import { idle } from "../../support/virtual-clock.ts";
 
 describe("parking", () => {
+  it("lets nothing pass what was refused, whenever it comes; other keys go on", async () => {
+    const parking = new Parking();
+    await expect(parking.add("k", () => Promise.reject(new Error("the pipeline stops")))).rejects.toThrow("stops");
+    await idle();
+    expect(parking.has("k")).toBe(true);
+    let hasRun = false;
+    const later = parking.add("k", () => {
+      hasRun = true;
+    });
+    await expect(later).rejects.toThrow("stops");
+    expect(hasRun).toBe(false);
+    await parking.add("other", () => {});
+    await idle();
+    expect(parking.has("other")).toBe(false);
+  });
+
   it("makes the next one wait when it is full, and leaves no listener behind when there is room again", async () => {
     const parking = new Parking();
     const { signal } = new AbortController();

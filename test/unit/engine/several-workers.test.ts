@@ -130,6 +130,19 @@ describe("several workers", () => {
     await rests();
   });
 
+  it("share what one leaves that dies when the registry has just forgotten it", async () => {
+    const first = fleet.join("w1", [copy]);
+    first.registry = "away";
+    fleet.join("w2", [copy]);
+    await fleet.bench.clock.advance(4_701);
+    fleet.join("w3", [copy]);
+    await fleet.bench.clock.advance(5_299);
+    expect(await fleet.held(copy)).toEqual({ w1: 8 });
+    first.kill();
+    await until({ w2: 4, w3: 4 }, takeoverMs);
+    await rests();
+  });
+
   describe("that cannot reach the registry", () => {
     it("keep what they hold, and take what is free", async () => {
       const [first, second] = ["w1", "w2"].map((name) => fleet.join(name, [copy])) as [Member, Member];
