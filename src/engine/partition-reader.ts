@@ -109,7 +109,9 @@ export async function readPartition(
     } else if (last.from === "pending") last.from = "new";
     else await rest(last);
   }
-  if (ahead && !lost.aborted && settlement.failure === undefined) await takeLast(await ahead);
+  // At an orderly end, what was read ahead was given out too.
+  const given = lost.aborted || settlement.failure !== undefined ? undefined : await ahead;
+  if (given?.kind === "entries" && !last.stolen) await take(last, given.entries);
   await settlement.idle();
   if (!lost.aborted) await relay.done;
   if (settlement.failure !== undefined && !lost.aborted) throw settlement.failure;
@@ -128,10 +130,13 @@ export async function readPartition(
     };
   }
 
+  function other(): Cursor {
+    return last === main ? replay : main;
+  }
+
   /** Both logs in turn, as long as both have something. */
   function next(): Cursor {
-    const other = last === main ? replay : main;
-    return other.idle ? last : other;
+    return other().idle ? last : other();
   }
 
   function nextRead(): Promise<ReadResult | undefined> {
@@ -147,17 +152,11 @@ export async function readPartition(
    * writes at the end of the turn, so it is given one.
    */
   async function readAhead(received: number): Promise<void> {
-    const other = last === main ? replay : main;
-    if (last.from !== "new" || received < last.count || !other.idle) return;
+    if (last.from !== "new" || received < last.count || !other().idle) return;
     ahead = read(last, 0);
     // It is awaited later: until then a failure must not count as unhandled.
     ahead.catch(() => {});
     await setImmediate();
-  }
-
-  /** At an orderly end: what was read ahead was given out. */
-  async function takeLast(result: ReadResult | undefined): Promise<void> {
-    if (result?.kind === "entries" && !last.stolen) await take(last, result.entries);
   }
 
   /** `undefined` when it failed. */

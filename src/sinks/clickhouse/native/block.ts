@@ -9,6 +9,9 @@ const widths: Readonly<Record<string, number>> = {
   UUID: 16,
 };
 
+/** A type whose columns begin with something of their own, before the cells of the type that it holds. */
+const wrapper = /^(Nullable|Array)\((.*)\)$/s;
+
 /** A block in ClickHouse's Native format, as our encoder makes it. It names its own types. */
 export interface NativeBlock {
   readonly bytes: Buffer;
@@ -62,7 +65,7 @@ interface ColumnPiece extends Extent {
 }
 
 function joinColumn(pieces: readonly ColumnPiece[], type: string, parts: Buffer[]): void {
-  const inner = /^(Nullable|Array)\((.*)\)$/s.exec(type);
+  const inner = wrapper.exec(type);
   if (inner?.[1] === "Nullable") {
     for (const { bytes, from, rows } of pieces) parts.push(bytes.subarray(from, from + rows));
     const values = pieces.map((piece) => ({ ...piece, from: piece.from + piece.rows }));
@@ -111,7 +114,7 @@ interface Reader {
 
 function sliceColumn(reader: Reader, type: string, { rows, from, to }: Range, parts: Buffer[]): void {
   const { bytes, position } = reader;
-  const inner = /^(Nullable|Array)\((.*)\)$/s.exec(type);
+  const inner = wrapper.exec(type);
   if (inner?.[1] === "Nullable") {
     parts.push(bytes.subarray(position + from, position + to));
     reader.position += rows;
