@@ -108,6 +108,13 @@ export class MemoryLog {
     return next.slice(0, together === -1 ? suspects : together).map(({ id }) => this.#give(group, id));
   }
 
+  nack(group: MemoryGroup, ids: readonly string[]): void {
+    for (const id of ids) {
+      const given = group.pending.get(id);
+      if (given && this.#entries.has(id)) given.deliveries--;
+    }
+  }
+
   lag(group: MemoryGroup | undefined): number {
     return this.#after(group?.lastDelivered ?? "0-0").length;
   }
@@ -126,9 +133,11 @@ export class MemoryLog {
   #give(group: MemoryGroup, id: string): Entry {
     const fields = this.fieldsOf(id);
     const given = group.pending.get(id) ?? { deliveries: 0, events: this.#eventsIn(fields) };
-    given.deliveries++;
+    const deliveries = given.deliveries + 1;
+    // Redis counts no delivery of what is gone.
+    if (fields) given.deliveries = deliveries;
     group.pending.set(id, given);
-    return { id, fields, ...given };
+    return { id, fields, deliveries, events: given.events };
   }
 
   #eventsIn(fields: readonly Buffer[] | undefined): number {

@@ -107,6 +107,11 @@ export class MemoryBus implements Bus {
     return { kind: "entries", entries };
   }
 
+  async nack(fence: Fence, entries: readonly string[]): Promise<void> {
+    if (!this.#holds(fence)) return;
+    this.#log(fence.partition).nack(this.#group(fence.partition, fence.pipeline), entries);
+  }
+
   async states(fence: Fence, names: readonly string[]): Promise<readonly (string | null)[] | "fenced"> {
     if (!this.#holds(fence)) return "fenced";
     const { states } = this.#booksOf(fence.partition, fence.pipeline);

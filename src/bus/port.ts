@@ -222,6 +222,8 @@ export interface Bus extends Replays {
   release(fence: Fence): Promise<void>;
   /** Reads the log of the fence's partition (its own or its replay log), and counts what is new in the ledger, in one step. */
   read(fence: Fence, request: ReadRequest): Promise<ReadResult>;
+  /** Hands entries back that were given out and not acked: that time no longer counts as a delivery. Twice takes off two. */
+  nack(fence: Fence, entries: readonly string[]): Promise<void>;
   /** Keyed states by name, under the fence; null where there is none. What another owner has moved on is no state to go on from. */
   states(fence: Fence, names: readonly string[]): Promise<readonly (string | null)[] | "fenced">;
   /** States, derived frames, ledger, dead letters and acks under the fence, in one step. */

@@ -4,7 +4,7 @@ import { type Partition, replayOf } from "../bus/partition.ts";
 import type { Bus, Entry, Fence, ReadResult } from "../bus/port.ts";
 import { backoffMs } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
-import { messageOf, RetryableError } from "../core/errors.ts";
+import { HeadraceError, messageOf, RetryableError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import type { Sink } from "../sinks/port.ts";
 import { KeyedState } from "../state/keyed-state.ts";
@@ -51,8 +51,8 @@ interface Cursor {
   received: string;
   /** The newest entry that the group was ever given. */
   newest: string;
-  /** There was nothing new at the last look. */
-  idle: boolean;
+  /** There was nothing new at the last look: until then, by the monotonic clock, it is left alone while the other log has something. */
+  idleUntil: number;
   /** A former owner has read after it lost the lease. */
   stolen: boolean;
 }
@@ -113,6 +113,7 @@ export async function readPartition(
   const given = lost.aborted || settlement.failure !== undefined ? undefined : await ahead;
   if (given?.kind === "entries" && !last.stolen) await take(last, given.entries);
   await settlement.idle();
+  await handBack();
   if (!lost.aborted) await relay.done;
   if (settlement.failure !== undefined && !lost.aborted) throw settlement.failure;
 
@@ -125,7 +126,7 @@ export async function readPartition(
       from: "pending",
       received: "0-0",
       newest,
-      idle: false,
+      idleUntil: 0,
       stolen: false,
     };
   }
@@ -134,9 +135,13 @@ export async function readPartition(
     return last === main ? replay : main;
   }
 
+  function isIdle({ idleUntil }: Cursor): boolean {
+    return clock.monotonic() < idleUntil;
+  }
+
   /** Both logs in turn, as long as both have something. */
   function next(): Cursor {
-    return other().idle ? last : other();
+    return isIdle(other()) ? last : other();
   }
 
   function nextRead(): Promise<ReadResult | undefined> {
@@ -152,7 +157,7 @@ export async function readPartition(
    * writes at the end of the turn, so it is given one.
    */
   async function readAhead(received: number): Promise<void> {
-    if (last.from !== "new" || received < last.count || !other().idle) return;
+    if (last.from !== "new" || received < last.count || !isIdle(other())) return;
     ahead = read(last, 0);
     // It is awaited later: until then a failure must not count as unhandled.
     ahead.catch(() => {});
@@ -209,12 +214,12 @@ export async function readPartition(
 
   /** Waits for something new on either log. */
   async function rest(from: Cursor): Promise<void> {
-    from.idle = true;
-    if (!main.idle || !replay.idle) return;
+    from.idleUntil = clock.monotonic() + doorbellMs;
+    if (!isIdle(main) || !isIdle(replay)) return;
     const watches = [main, replay].map(({ fence: { partition }, newest }) => ({ partition, after: newest }));
     await bus.wait(watches, doorbellMs, either);
-    main.idle = false;
-    replay.idle = false;
+    main.idleUntil = 0;
+    replay.idleUntil = 0;
   }
 
   /**
@@ -227,6 +232,17 @@ export async function readPartition(
     from.stolen = false;
     from.from = "pending";
     from.received = "0-0";
+  }
+
+  /** An end in order, or for a reason that has a name, is no death: it must not count against what was under way. */
+  async function handBack(): Promise<void> {
+    const { failure } = settlement;
+    if (lost.aborted || !(failure === undefined || failure instanceof HeadraceError)) return;
+    for (const { fence, entries } of settlement.unsettled()) {
+      await bus.nack(fence, entries).catch((error) => {
+        logger.warn({ ...about, error: messageOf(error) }, "entries could not be handed back: the stop counts as a delivery");
+      });
+    }
   }
 
   /** What was read is taken through the stages, also when a stop came meanwhile; it is not tried again after one. */

@@ -28,13 +28,23 @@ export interface Settlement {
   add(fence: Fence, filled: Filled): void;
   /** Resolves when nothing is under way any more, or the lease is gone. */
   idle(): Promise<void>;
+  /** What was added and has not been committed. */
+  unsettled(): readonly Unsettled[];
   /** Why the pipeline has to stop. */
   readonly failure: unknown;
 }
 
-interface Outstanding {
+/** One read. */
+export interface Unsettled {
+  readonly fence: Fence;
+  readonly entries: readonly string[];
+}
+
+interface Read {
+  readonly fence: Fence;
   readonly last: string;
-  isSettled: boolean;
+  /** None once it is settled. */
+  entries: readonly string[];
 }
 
 const retryLimits = { initialMs: 50, maxMs: 5_000 } as const;
@@ -50,8 +60,8 @@ export function createSettlement(
 ): Settlement {
   const { bus, clock, logger, sinks, pack, inOrder, gauge } = deps;
   const underWay = new Set<Promise<void>>();
-  /** The reads of the main log, oldest first: the floor is the last of those that are settled without a gap. */
-  const outstanding: Outstanding[] = [];
+  /** The reads of each log, oldest first: the floor of the main one is the last of those that are settled without a gap. */
+  const outstanding = { main: [] as Read[], replay: [] as Read[] };
   const isLost = new Promise<void>((resolve) => {
     if (lost.aborted) resolve();
     else lost.addEventListener("abort", () => resolve(), { once: true });
@@ -62,10 +72,10 @@ export function createSettlement(
   return {
     add(fence, filled) {
       const { chunk } = filled;
-      const read: Outstanding = { last: chunk.entries.at(-1) as string, isSettled: false };
-      if (fence.partition.side === "main") outstanding.push(read);
+      const read: Read = { fence, last: chunk.entries.at(-1) as string, entries: chunk.entries };
+      outstanding[fence.partition.side].push(read);
       gauge.add(chunk.events);
-      const settled = settle(fence, filled, read)
+      const settled = settle(filled, read)
         .catch((error) => {
           // A stop or a lost lease ends what waits; it is left to the next owner.
           if (!isAbort(error)) failure ??= error;
@@ -80,12 +90,15 @@ export function createSettlement(
     async idle() {
       await Promise.race([Promise.all(underWay), isLost]);
     },
+    unsettled() {
+      return [...outstanding.main, ...outstanding.replay].filter(({ entries }) => entries.length > 0);
+    },
     get failure() {
       return failure;
     },
   };
 
-  async function settle(fence: Fence, { chunk, late }: Filled, read: Outstanding): Promise<void> {
+  async function settle({ chunk, late }: Filled, read: Read): Promise<void> {
     const earlier = before;
     const writes = [write(chunk)];
     await lateOnes(late, () => writes.push(write(chunk)));
@@ -93,7 +106,7 @@ export function createSettlement(
     const derived = await packAll(chunk);
     if (inOrder) await earlier;
     if (failure !== undefined) return;
-    await commit(fence, { chunk, derived, read });
+    await commit(read, { chunk, derived });
   }
 
   /** Resolves when all late events have ended; `ready` is called for those that have, some at a time. */
@@ -140,36 +153,36 @@ export function createSettlement(
   }
 
   /** The last entry of the reads that are settled without a gap, once this one is. */
-  function floorWith(read: Outstanding): string | undefined {
+  function floorWith(read: Read): string | undefined {
     let floor: string | undefined;
-    for (const one of outstanding) {
-      if (!one.isSettled && one !== read) break;
+    for (const one of outstanding.main) {
+      if (one.entries.length > 0 && one !== read) break;
       floor = one.last;
     }
     return floor;
   }
 
   async function commit(
-    fence: Fence,
-    { chunk, derived, read }: { readonly chunk: Chunk; readonly derived: readonly DerivedFrame[]; readonly read: Outstanding },
+    read: Read,
+    { chunk, derived }: { readonly chunk: Chunk; readonly derived: readonly DerivedFrame[] },
   ): Promise<void> {
+    const { fence } = read;
+    const { partition, pipeline } = fence;
+    const reads = outstanding[partition.side];
     const { entries, counts, deadLetters } = chunk;
     const states = chunk.states.toJson();
     for (let attempt = 0; !lost.aborted && failure === undefined; attempt++) {
       try {
         await bus.commit(fence, { entries, counts, deadLetters, states, derived, floor: floorWith(read) });
         state.settled();
-        read.isSettled = true;
-        while (outstanding[0]?.isSettled) outstanding.shift();
+        read.entries = [];
+        while (reads[0]?.entries.length === 0) reads.shift();
         if (derived.length > 0) relay.ring();
         // When it was fenced, the next read says so: the new owner reads this chunk again.
         return;
       } catch (error) {
         if (!(error instanceof RetryableError)) throw error;
-        logger.warn(
-          { partition: fence.partition.name, pipeline: fence.pipeline, error: messageOf(error) },
-          "committing failed, trying again",
-        );
+        logger.warn({ partition: partition.name, pipeline, error: messageOf(error) }, "committing failed, trying again");
         await clock.sleep(backoffMs(attempt, retryLimits), lost);
       }
     }

@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from "../core/clock.ts";
-import { ConfigError } from "../core/errors.ts";
+import { ConfigError, type HeadraceError } from "../core/errors.ts";
 import { columnFault } from "../plan/column-fault.ts";
 import type { TablePlan } from "../plan/table.ts";
 import type { Rejected, Sink } from "./port.ts";
@@ -18,8 +18,8 @@ export interface MemorySink extends Sink {
   rejectRows(reasonOf: (row: Readonly<Record<string, unknown>>) => string | undefined): void;
   /** The next `times` tries fail, as if the target were away; they are repeated. */
   failNext(times: number): void;
-  /** From now on every write rejects with this error, as when the target is set up wrongly. */
-  stopWith(error: ConfigError | undefined): void;
+  /** From now on every write rejects with this error, as when the target is set up wrongly, or was waited for too long. */
+  stopWith(error: HeadraceError | undefined): void;
 }
 
 const retryAfterMs = 5;
@@ -33,7 +33,7 @@ export function createMemorySink(options: MemorySinkOptions = {}): MemorySink {
   let failures = 0;
   let written = 0;
   let closing = false;
-  let stop: ConfigError | undefined;
+  let stop: HeadraceError | undefined;
   let refuse: (row: Readonly<Record<string, unknown>>) => string | undefined = () => undefined;
 
   return {

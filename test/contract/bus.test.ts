@@ -2,7 +2,18 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { encodeFrame } from "../../src/bus/frame.ts";
 import { type Partition, replayOf } from "../../src/bus/partition.ts";
 import type { Bus, Commit, Fence } from "../../src/bus/port.ts";
-import { envelope, frame, freshAdopted, freshPartition, nothing, ownOn, type Twin, twins } from "../support/bus-twins.ts";
+import {
+  envelope,
+  frame,
+  freshAdopted,
+  freshPartition,
+  nothing,
+  ownOn,
+  readNewOn,
+  readPendingOn,
+  type Twin,
+  twins,
+} from "../support/bus-twins.ts";
 import { collect } from "../support/collect.ts";
 
 describe.each(Object.entries(twins))("the bus %s", (_, open) => {
@@ -15,16 +26,7 @@ describe.each(Object.entries(twins))("the bus %s", (_, open) => {
   afterAll(() => twin.close());
 
   const own = (partition: Partition, owner = "w1", ttlMs = 60_000) => ownOn(bus, partition, { owner, ttlMs });
-  const readNew = async (fence: Fence, count = 100) => {
-    const result = await bus.read(fence, { from: "new", after: "0-0", count });
-    if (result.kind !== "entries") throw new Error(result.kind);
-    return result.entries;
-  };
-  const readPending = async (fence: Fence, after = "0-0", suspects = 100) => {
-    const result = await bus.read(fence, { from: "pending", after, count: 100, suspects });
-    if (result.kind !== "entries") throw new Error(result.kind);
-    return result.entries;
-  };
+  const readNew = (fence: Fence, count?: number) => readNewOn(bus, fence, count);
 
   it("gives a lease to one owner at a time", async () => {
     const partition = freshPartition();
@@ -52,19 +54,6 @@ describe.each(Object.entries(twins))("the bus %s", (_, open) => {
     const first = await own(partition, "w1", 30);
     await expect.poll(async () => (await bus.acquire(partition, "pipe", { owner: "w2", ttlMs: 60_000 })).kind).toBe("owned");
     expect(await bus.renew(first, 60_000)).toBe(false);
-  });
-
-  it("hands what was read and not acked to the next owner, in order, and nothing twice as new", async () => {
-    const partition = freshPartition();
-    const first = await own(partition, "w1");
-    for (let n = 0; n < 5; n++) await bus.append(partition, frame(n));
-    const read = await readNew(first, 4);
-    await bus.commit(first, { ...nothing, entries: [read[1]?.id ?? ""], counts: { delivered: 3 } });
-    await bus.release(first);
-    const second = await own(partition, "w2");
-    expect((await readPending(second)).map(({ id }) => id)).toEqual([read[0]?.id, read[2]?.id, read[3]?.id]);
-    expect((await readPending(second, read[2]?.id)).map(({ id }) => id)).toEqual([read[3]?.id]);
-    expect(await readNew(second)).toHaveLength(1);
   });
 
   it("keeps fields byte for byte", async () => {
@@ -216,38 +205,6 @@ describe.each(Object.entries(twins))("the bus %s", (_, open) => {
     await waiting;
   });
 
-  it("gives suspects out in ever smaller groups, and at last alone; the ones behind them are left untouched", async () => {
-    const partition = freshPartition();
-    const fence = await own(partition);
-    for (let n = 0; n < 12; n++) await bus.append(partition, frame(n));
-    const fresh = await readNew(fence, 10);
-    expect(fresh.map(({ deliveries, events }) => [deliveries, events])[9]).toEqual([1, 3]);
-    const deliveries = async (suspects: number) => (await readPending(fence, "0-0", suspects)).map((entry) => entry.deliveries);
-    expect(await deliveries(8)).toEqual(Array.from({ length: 10 }, () => 2));
-    expect(await readNew(fence, 1)).toHaveLength(1);
-    expect(await bus.read(fence, { from: "pending", after: "0-0", count: 100 })).toEqual({ kind: "suspects" });
-    // Eight come together for the third time, one for the fourth and later: 8, 8 / 8, 8 / 64.
-    expect(await deliveries(8)).toEqual(Array.from({ length: 8 }, () => 3));
-    for (const times of [4, 5, 6, 7]) expect(await deliveries(8)).toEqual([times]);
-    expect((await readPending(fence, fresh[0]?.id, 8)).map((entry) => entry.deliveries)).toEqual([4]);
-    expect((await readPending(fence, fresh[7]?.id, 8)).map((entry) => entry.deliveries)).toEqual([3, 3, 2]);
-  });
-
-  it("still knows how many events a frame held that somebody removed before it was settled", async () => {
-    const partition = freshPartition();
-    const fence = await own(partition);
-    await bus.append(partition, frame(0, 5));
-    const [entry] = await readNew(fence);
-    await twin.remove(partition, [entry?.id ?? ""]);
-    expect(await readPending(fence)).toEqual([{ id: entry?.id, fields: undefined, deliveries: 2, events: 5 }]);
-    expect(await bus.state(partition, "pipe")).toMatchObject({ pendingEvents: 5, lost: { entries: 0, events: 0 } });
-    await bus.commit(fence, { ...nothing, entries: [entry?.id ?? ""], counts: { "deadLettered:trimmed": 5 } });
-    expect(await bus.state(partition, "pipe")).toMatchObject({
-      pendingEvents: 0,
-      counts: { read: 5, "deadLettered:trimmed": 5 },
-    });
-  });
-
   it("says what was removed before it was read, in entries at once and in events once the rest is read", async () => {
     const partition = freshPartition();
     const fence = await own(partition);
@@ -328,7 +285,7 @@ describe.each(Object.entries(twins))("the bus %s", (_, open) => {
     const read = await readNew(fence);
     expect(read.map(({ events }) => events)).toEqual([1, 1]);
     expect(await bus.state(partition, "pipe")).toMatchObject({ pendingEvents: 2, counts: { read: 2 } });
-    expect((await readPending(fence)).map(({ events }) => events)).toEqual([1, 1]);
+    expect((await readPendingOn(bus, fence)).map(({ events }) => events)).toEqual([1, 1]);
     await bus.commit(fence, { ...nothing, entries: [read[0]?.id ?? ""], counts: { delivered: 1 } });
     expect(await bus.state(partition, "pipe")).toMatchObject({ pendingEvents: 1, counts: { read: 2, delivered: 1 } });
     await twin.removeGroup(partition);
@@ -346,7 +303,7 @@ describe.each(Object.entries(twins))("the bus %s", (_, open) => {
     expect(await bus.read(first, { from: "new", after: "0-0", count: 1 })).toEqual({ kind: "fenced" });
     const answer = await bus.read(second, { from: "new", after: "0-0", count: 10 });
     const found = new Set(answer.kind === "entries" ? answer.entries.map(({ id }) => id) : []);
-    if (answer.kind === "entries" && answer.stolen) for (const { id } of await readPending(second)) found.add(id);
+    if (answer.kind === "entries" && answer.stolen) for (const { id } of await readPendingOn(bus, second)) found.add(id);
     expect([...found].sort()).toEqual(ids);
     expect(await bus.state(partition, "pipe")).toMatchObject({ pendingEvents: 2, counts: { read: 2 } });
     expect(await bus.read(second, { from: "new", after: "0-0", count: 10 })).toEqual({ kind: "entries", entries: [] });

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { outboxProducer, type Partition } from "../../src/bus/partition.ts";
 import type { Bus, Entry, Fence } from "../../src/bus/port.ts";
 import type { RetentionPlan } from "../../src/plan/plan.ts";
-import { frame, freshPartition, nothing, ownOn, type Twin, twins } from "../support/bus-twins.ts";
+import { frame, freshPartition, nothing, ownOn, readNewOn, readPendingOn, type Twin, twins } from "../support/bus-twins.ts";
 
 /** One thing that happens to a partition while it is trimmed. */
 const trimStep = fc.oneof(
@@ -49,20 +49,14 @@ describe.each(Object.entries(twins))("trimming the bus %s", (_, open) => {
   const fill = async (partition: Partition, count: number) => {
     for (let n = 0; n < count; n++) await twin.plain(partition, { data: String(n) });
   };
-  const readNew = async (fence: Fence, count = 100) => {
-    const result = await bus.read(fence, { from: "new", after: "0-0", count });
-    if (result.kind !== "entries") throw new Error(result.kind);
-    return result.entries;
-  };
+  const readNew = (fence: Fence, count?: number) => readNewOn(bus, fence, count);
   /** All of them: those that were given out often come one by one. */
   const readPending = async (fence: Fence) => {
     const entries: Entry[] = [];
     for (;;) {
-      const after = entries.at(-1)?.id ?? "0-0";
-      const result = await bus.read(fence, { from: "pending", after, count: 100, suspects: 100 });
-      if (result.kind !== "entries") throw new Error(result.kind);
-      if (result.entries.length === 0) return entries;
-      entries.push(...result.entries);
+      const some = await readPendingOn(bus, fence, { after: entries.at(-1)?.id });
+      if (some.length === 0) return entries;
+      entries.push(...some);
     }
   };
 

@@ -1,8 +1,10 @@
+import { once } from "node:events";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { FaultProxy } from "../chaos/proxy.ts";
 import { type Operator, openOperator } from "../support/operator.ts";
 import { redisClient } from "../support/redis.ts";
 import { type Case, refuseAll } from "../support/refusal.ts";
@@ -252,7 +254,52 @@ describe("ClickHouse", () => {
     });
     await operator.stopAll();
   }, 120_000);
+
+  it("and stays away while a worker is told to stop is named, and no delivery counts against what waited for it", async () => {
+    await operator.run(["migrate", "--apply"]);
+    const target = new URL(operator.env["CLICKHOUSE_URL"] as string);
+    const proxy = await FaultProxy.listen(Number(target.port));
+    target.port = String(proxy.port);
+    const args = ["start", "--role", "worker", "--pipelines", "login-analytics", "--json"];
+    const worker = await operator.start(args, { env: { CLICKHOUSE_URL: target.href } });
+    await operator.drained("login-analytics");
+    const before = await operator.audit("login-analytics");
+    proxy.cutOff();
+    await operator.run(["send", "logins"], { input: onePlainLogin });
+    await vi.waitFor(async () => expect((await operator.audit("login-analytics")).inFlight).toBe(1), { timeout: 10_000 });
+    const ended = once(worker.process, "exit");
+    worker.process.kill("SIGTERM");
+
+    expect(await ended).toEqual([1, null]);
+    expect(worker.said()).toMatch(
+      /^error: the sinks have not taken what was read within 20 s of the stop\n {7}Nothing is lost: the next worker .*\n$/m,
+    );
+    expect(worker.said()).not.toMatch(/\n\s+at /);
+    expect((await operator.lag("login-analytics")).filter(({ owner }) => owner !== null)).toEqual([]);
+    expect(await deliveries("login-analytics")).toEqual([0]);
+
+    await operator.start(args);
+    await operator.drained("login-analytics");
+    expect(await operator.audit("login-analytics")).toMatchObject({
+      read: before.read + 1,
+      delivered: before.delivered + 1,
+      deadLettered: {},
+      inFlight: 0,
+      balanced: true,
+    });
+    await operator.stopAll();
+    await proxy.close();
+  }, 120_000);
 });
+
+/** How often each entry was given out that the group has not acked. */
+async function deliveries(pipeline: string): Promise<readonly number[]> {
+  const redis = await redisClient(operator.env["REDIS_URL"] as string);
+  const logs = Array.from({ length: 8 }, (_, index) => `hr:{logins:0${index}}:s`);
+  const pending = await Promise.all(logs.map((log) => redis.xPendingRange(log, pipeline, "-", "+", 100)));
+  redis.destroy();
+  return pending.flat().map(({ deliveriesCounter }) => deliveriesCounter);
+}
 
 /** Takes a port; undefined where somebody else has it. */
 const listen = (port: number): Promise<Server | undefined> =>

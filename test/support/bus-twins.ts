@@ -1,7 +1,7 @@
 import { encodeFrame } from "../../src/bus/frame.ts";
 import { MemoryBus } from "../../src/bus/memory.ts";
 import { type Partition, partitionsOf } from "../../src/bus/partition.ts";
-import type { Bus, Commit, Fence, Frame } from "../../src/bus/port.ts";
+import type { Bus, Commit, Entry, Fence, Frame, ReadResult } from "../../src/bus/port.ts";
 import { openRedisBus } from "../../src/bus/redis/bus.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { silentLogger } from "../../src/core/log.ts";
@@ -103,6 +103,23 @@ export async function ownOn(
   const acquired = await bus.acquire(partition, pipeline, { owner, ttlMs });
   if (acquired.kind !== "owned") throw new Error("taken");
   return { partition, pipeline, owner, epoch: acquired.epoch };
+}
+
+export async function readNewOn(bus: Bus, fence: Fence, count = 100): Promise<readonly Entry[]> {
+  return entriesOf(await bus.read(fence, { from: "new", after: "0-0", count }));
+}
+
+export async function readPendingOn(
+  bus: Bus,
+  fence: Fence,
+  { after = "0-0", suspects = 100 }: { readonly after?: string | undefined; readonly suspects?: number | undefined } = {},
+): Promise<readonly Entry[]> {
+  return entriesOf(await bus.read(fence, { from: "pending", after, count: 100, suspects }));
+}
+
+function entriesOf(result: ReadResult): readonly Entry[] {
+  if (result.kind !== "entries") throw new Error(result.kind);
+  return result.entries;
 }
 
 /** A commit of nothing, to be filled in. */

@@ -109,6 +109,15 @@ class RedisBus implements Bus {
     return { kind: "entries", entries: (reply as unknown as EntryReply[]).map(toEntry) };
   }
 
+  async nack(fence: Fence, entries: readonly string[]): Promise<void> {
+    const { partition, pipeline, owner, epoch } = fence;
+    // Some at a time: a script keeps everyone else waiting.
+    for (let first = 0; first < entries.length; first += 1_000) {
+      const ids = entries.slice(first, first + 1_000);
+      await this.#run("nack", [leaseOf(fence), partition.log], [owner, epoch, pipeline, consumerName, ...ids]);
+    }
+  }
+
   async states(fence: Fence, names: readonly string[]): Promise<readonly (string | null)[] | "fenced"> {
     if (names.length === 0) return [];
     const { partition, pipeline, owner, epoch } = fence;

@@ -8,6 +8,7 @@ const names = [
   "release",
   "read",
   "given",
+  "nack",
   "states",
   "commit",
   "append",

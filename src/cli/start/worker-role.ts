@@ -2,7 +2,7 @@ import { setMaxListeners } from "node:events";
 import { setFlagsFromString } from "node:v8";
 import { readServer, refusalOf } from "../../bus/redis/server.ts";
 import { systemClock } from "../../core/clock.ts";
-import { ConfigError, messageOf } from "../../core/errors.ts";
+import { ConfigError, messageOf, RetryableError } from "../../core/errors.ts";
 import { runWorker } from "../../engine/worker.ts";
 import { createLimits } from "../../limit/limits.ts";
 import { openRedisBuckets } from "../../limit/redis/buckets.ts";
@@ -40,7 +40,7 @@ export const workerRole: Role = async ({ app, others, instance, logger, where })
     async run(stop, presence) {
       let timer: ReturnType<typeof setTimeout> | undefined;
       stop.addEventListener("abort", () => {
-        timer = setTimeout(() => giveUp.abort(new Error(`sinks did not settle within ${drainMs / 1000} s`)), drainMs);
+        timer = setTimeout(() => giveUp.abort(unsettled()), drainMs);
       });
       try {
         await runWorker(
@@ -60,6 +60,11 @@ export const workerRole: Role = async ({ app, others, instance, logger, where })
     },
   };
 };
+
+const unsettled = () =>
+  new RetryableError("service.unreachable", `the sinks have not taken what was read within ${drainMs / 1000} s of the stop`, {
+    hint: "Nothing is lost: the next worker reads it again. See that the services behind the sinks are up.",
+  });
 
 /** A server that evicts would lose streams, unread entries and all, without a word. */
 async function checkRedis(where: RoleContext["where"], logger: RoleContext["logger"]): Promise<void> {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type Partition, partitionsOf, replayOf } from "../../../src/bus/partition.ts";
 import { deliveryLimits } from "../../../src/bus/port.ts";
-import { RetryableError } from "../../../src/core/errors.ts";
+import { ConfigError, RetryableError } from "../../../src/core/errors.ts";
 import { pipeline } from "../../../src/dsl/pipeline.ts";
 import { clickhouse } from "../../../src/dsl/sinks.ts";
 import { interpose } from "../../support/interpose.ts";
@@ -107,6 +107,49 @@ describe("a stop", () => {
     const { read, delivered, inFlight } = await bench.audit(copy);
     expect(read).toBeGreaterThan(0);
     expect({ delivered, inFlight }).toEqual({ delivered: read, inFlight: 0 });
+  });
+});
+
+describe("workers that end without a death", () => {
+  it.each([
+    ["their sinks did not answer in time", new RetryableError("service.unreachable", "ClickHouse is away")],
+    ["their table is wrong", new ConfigError("clickhouse.schema", "there is no column n")],
+  ])("since %s, make no dead letters, however many", async (_, failure) => {
+    const bench = new Workbench();
+    const copy = pipeline("copy").from(stream).to(clickhouse(table), thingRow);
+    const rows = bench.prepare(clickhouse(table).plan);
+    await bench.send(stream.plan, things10, 1);
+    rows.stopWith(failure);
+    for (let ends = 0; ends < 2 * deliveryLimits.last; ends++) {
+      await expect(bench.clock.settle(bench.start([copy]).done)).rejects.toBe(failure);
+    }
+    expect(await bench.audit(copy)).toMatchObject({ delivered: 0, deadLettered: {} });
+    rows.stopWith(undefined);
+    const worker = bench.start([copy]);
+    expect(await bench.drained(copy)).toMatchObject({ read: 10, delivered: 10, deadLettered: {}, balanced: true });
+    await worker.stop();
+  });
+
+  it("since they were stopped while an event was waiting for its next try, make no dead letter of it", async () => {
+    const bench = new Workbench();
+    let isAway = true;
+    const moody = pipeline("moody")
+      .from(stream)
+      .map("ask", (event) => {
+        if (event.data.n === 5 && isAway) throw new RetryableError("service.unreachable", "not now");
+        return event;
+      })
+      .to(clickhouse(table), thingRow);
+    await bench.send(stream.plan, things10, 1);
+    for (let stops = 0; stops < 2 * deliveryLimits.last; stops++) {
+      const worker = bench.start([moody]);
+      await bench.clock.advance(1_000);
+      await worker.stop();
+    }
+    isAway = false;
+    const worker = bench.start([moody]);
+    expect(await bench.drained(moody)).toMatchObject({ read: 10, delivered: 10, deadLettered: {}, balanced: true });
+    await worker.stop();
   });
 });
 
@@ -222,6 +265,26 @@ describe("the log of what is replayed", () => {
     expect(audit).toMatchObject({ read: 14, delivered: 13, deadLettered: { "not-json": 1 }, balanced: true });
     expect([...numbers(bench)].sort((a, b) => Number(a) - Number(b))).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 100, 101, 200]);
     expect(bench.bus.entriesOf(replay)).toEqual([]);
+  });
+
+  it("is found while the main one never rests, also when it was empty at first", async () => {
+    const bench = new Workbench();
+    await bench.send(
+      stream.plan,
+      Array.from({ length: 400 }, (_, n) => thing(n)),
+      1,
+    );
+    const worker = bench.start([copy], {
+      bus: interpose(bench.bus, async (call, method) => {
+        if (method === "read") await bench.clock.sleep(100);
+        return call();
+      }),
+    });
+    await bench.clock.until(() => numbers(bench).length > 10);
+    bench.bus.appendPlain(replayOf(partition, "copy"), plain(1_000));
+    await bench.drained(copy);
+    await worker.stop();
+    expect(numbers(bench).indexOf(1_000)).toBeLessThan(100);
   });
 
   it("takes its turns while the main one never rests", async () => {
