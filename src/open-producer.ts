@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
-import type { Bus, Durability } from "./bus/port.ts";
+import { type Durability, durabilityKinds, toDurability } from "./bus/durability.ts";
+import type { Bus } from "./bus/port.ts";
 import type { Producer } from "./bus/producer.ts";
 import type { BreakerOptions } from "./bus/producer-breaker.ts";
 import { systemClock } from "./core/clock.ts";
@@ -111,21 +112,9 @@ export async function openProducer<E>(
 
 const uniqueName = () => `${hostname()}-${process.pid}-${randomBytes(4).toString("hex")}`;
 
-function durabilityOf({
-  durability = "memory",
-  replicas = 1,
-  ackTimeoutMs = 5_000,
-}: Omit<OpenProducerOptions, "redisUrl">): Durability {
-  switch (durability) {
-    case "memory":
-    case "fsync":
-      return { kind: durability, timeoutMs: ackTimeoutMs };
-    case "replica":
-      return { kind: durability, replicas, timeoutMs: ackTimeoutMs };
-    default:
-      durability satisfies never;
-      throw wrong(`durability '${durability}'`, "memory, fsync or replica");
-  }
+function durabilityOf({ durability = "memory", replicas, ackTimeoutMs }: Omit<OpenProducerOptions, "redisUrl">): Durability {
+  if (!durabilityKinds.includes(durability)) throw wrong(`durability '${durability}'`, "memory, fsync or replica");
+  return toDurability(durability, { replicas, timeoutMs: ackTimeoutMs });
 }
 
 function checkNumbers({

@@ -1,4 +1,5 @@
 import type { RetentionPlan } from "../plan/plan.ts";
+import type { Durability } from "./durability.ts";
 import type { Partition } from "./partition.ts";
 import type { Replays } from "./replays.ts";
 
@@ -133,15 +134,6 @@ export type Appended =
   | { readonly kind: "gap"; readonly last: number }
   /** A larger incarnation has begun under this producer's name. Nothing was stored, now; whether it was before is not known. */
   | { readonly kind: "superseded"; readonly incarnation: number };
-
-/**
- * What an answer of `append` stands for: the frame is in Redis (`memory`), on the disk of the server that answered (`fsync`), or
- * also in the memory of so many replicas (`replica`). `timeoutMs`: how long one answer may take, by default 5 s; what is not
- * confirmed by then may be stored, and is safe to append again.
- */
-export type Durability = ({ readonly kind: "memory" | "fsync" } | { readonly kind: "replica"; readonly replicas: number }) & {
-  readonly timeoutMs?: number;
-};
 
 export interface DeadLetter extends DeadLetterDraft {
   readonly id: string;

@@ -3,9 +3,10 @@ import type { Clock } from "../core/clock.ts";
 import { days } from "../core/duration.ts";
 import { ConfigError, RetryableError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
+import type { Durability } from "./durability.ts";
 import type { Outage } from "./outage.ts";
 import type { Partition } from "./partition.ts";
-import type { Bus, Durability, UnnumberedFrame } from "./port.ts";
+import type { Bus, UnnumberedFrame } from "./port.ts";
 import type { ProducerBreaker } from "./producer-breaker.ts";
 
 export interface SenderOptions {

@@ -1,4 +1,5 @@
-import { Command, CommanderError } from "@commander-js/extra-typings";
+import { Command, CommanderError, Option } from "@commander-js/extra-typings";
+import { durabilityKinds } from "../bus/durability.ts";
 import { exitCodes, reportError } from "./output.ts";
 
 for (const output of [process.stdout, process.stderr]) {
@@ -56,6 +57,11 @@ program
   .option("--rate <number>", "events a second at most")
   .option("--year <year>", "the year of the first line, for stamps without one")
   .option("--give-up-after <duration>", "how long to wait for Redis, such as 2m")
+  .addOption(
+    new Option("--durability <level>", "when an event counts as sent: in Redis, on its disk, in a replica too")
+      .choices(durabilityKinds)
+      .default("memory" as const),
+  )
   .option("--json", "print the counts as JSON", false)
   .action(async (stream, options) => done(await (await import("./send.ts")).sendVerb(stream, { ...where(), ...options })));
 

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
+import { type Durability, toDurability } from "../bus/durability.ts";
 import { Producer } from "../bus/producer.ts";
 import { systemClock } from "../core/clock.ts";
 import { parseDuration } from "../core/duration.ts";
@@ -22,6 +23,7 @@ export interface SendOptions extends Whereabouts {
   /** The year of the first line, for stamps without one. */
   readonly year?: string | undefined;
   readonly giveUpAfter?: string | undefined;
+  readonly durability: Durability["kind"];
   readonly json: boolean;
 }
 
@@ -39,11 +41,19 @@ export async function sendVerb(name: string, options: SendOptions): Promise<numb
   const stop = new AbortController();
   const source = openLines(options.file, { cwd: options.cwd, signal: stop.signal });
   const logger = createLogger();
+  const durability = toDurability(options.durability);
   const bus = await openBus(options, logger);
+  try {
+    await bus.checkDurability(durability);
+  } catch (error) {
+    await bus.close();
+    throw error;
+  }
   const producer = new Producer(
     {
       stream,
       producer: `send/${hostname()}-${process.pid}-${randomBytes(4).toString("hex")}`,
+      durability,
       ...(giveUpAfterMs !== undefined && { giveUpAfterMs }),
     },
     { bus, clock: systemClock, logger },

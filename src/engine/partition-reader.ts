@@ -32,20 +32,23 @@ export interface ReaderDeps {
 }
 
 /**
- * Entries of one read. A frame holds up to 500 events, so an entry counts for much more on a partition of ours. Small reads
- * keep few objects alive at once: with ten times as many the garbage collector took a fifth more of the processor.
+ * Events that one read is to bring. Small reads keep few objects alive at once: with ten times as many the garbage collector took a
+ * fifth more of the processor.
  */
-const readCount = { frames: 2, plain: 1_000 } as const;
-/** Suspects that are tried together at first; see deliveryLimits. */
-const suspectCount = { frames: 64, plain: 1_000 } as const;
+const eventsPerRead = 1_000;
+/** Entries of one read at most, and suspects that are tried together at first (deliveryLimits): a frame may hold 500 events. */
+const maxEntries = { frames: 64, plain: eventsPerRead } as const;
 const doorbellMs = 1_000;
 const retryLimits = { initialMs: 50, maxMs: 5_000 } as const;
 
 /** How far the reading of one log is. */
 interface Cursor {
   readonly fence: Fence;
-  readonly count: number;
-  readonly suspects: number;
+  /** Entries of the next read: as many as hold the events of one, by those of the last. */
+  count: number;
+  readonly maxEntries: number;
+  /** The last read brought as many as were asked for. */
+  isFull: boolean;
   from: "pending" | "new";
   /** The last entry received: pending ones are asked for behind it. */
   received: string;
@@ -87,7 +90,7 @@ export async function readPartition(
   const relay = createRelay(fence, deps, either);
   const settlement = createSettlement(deps, { state, relay, lost });
   const main = cursor(fence.partition, lastDelivered, fence.partition.adopted ? "plain" : "frames");
-  const replay = cursor(replayOf(fence.partition, fence.pipeline), "0-0", "plain");
+  const replay = cursor(replayOf(fence.partition, fence.pipeline), "0-0", "frames");
   let last = replay;
   /** The next read of `last`, under way while the one before is taken through the stages. */
   let ahead: Promise<ReadResult | undefined> | undefined;
@@ -104,7 +107,7 @@ export async function readPartition(
     if (result.kind === "suspects") await takeSuspects(last);
     else if (last.stolen) await lookAgain(last);
     else if (result.entries.length > 0) {
-      await readAhead(result.entries.length);
+      await readAhead();
       await take(last, result.entries);
     } else if (last.from === "pending") last.from = "new";
     else await rest(last);
@@ -118,11 +121,11 @@ export async function readPartition(
   if (settlement.failure !== undefined && !lost.aborted) throw settlement.failure;
 
   function cursor(partition: Partition, newest: string, kind: "frames" | "plain"): Cursor {
-    const [count, suspects] = [readCount[kind], suspectCount[kind]];
     return {
       fence: { ...fence, partition },
-      count,
-      suspects,
+      count: kind === "plain" ? eventsPerRead : 2,
+      maxEntries: maxEntries[kind],
+      isFull: false,
       from: "pending",
       received: "0-0",
       newest,
@@ -156,8 +159,8 @@ export async function readPartition(
    * Begins the next read where more is to be expected: Redis makes it ready while this one is taken through the stages. The client
    * writes at the end of the turn, so it is given one.
    */
-  async function readAhead(received: number): Promise<void> {
-    if (last.from !== "new" || received < last.count || !isIdle(other())) return;
+  async function readAhead(): Promise<void> {
+    if (last.from !== "new" || !last.isFull || !isIdle(other())) return;
     ahead = read(last, 0);
     // It is awaited later: until then a failure must not count as unhandled.
     ahead.catch(() => {});
@@ -166,8 +169,9 @@ export async function readPartition(
 
   /** `undefined` when it failed. */
   async function read(from: Cursor, suspects: number): Promise<ReadResult | undefined> {
+    const { count } = from;
     try {
-      const result = await bus.read(from.fence, { from: from.from, after: from.received, count: from.count, suspects });
+      const result = await bus.read(from.fence, { from: from.from, after: from.received, count, suspects });
       const excused = failures;
       failures = 0;
       if (result.kind !== "entries") return result;
@@ -177,6 +181,9 @@ export async function readPartition(
         from.received = newest;
         // Also for pending entries: those of a read whose answer was lost are newer than what we knew of.
         if (isBefore(from.newest, newest)) from.newest = newest;
+        from.isFull = result.entries.length >= count;
+        const eventsEach = result.entries.reduce((sum, { events }) => sum + events, 0) / result.entries.length;
+        from.count = Math.min(from.maxEntries, Math.max(1, Math.round(eventsPerRead / eventsEach)));
       }
       // An answer that was lost has killed nobody.
       if (excused > 0)
@@ -205,7 +212,8 @@ export async function readPartition(
   async function takeSuspects(from: Cursor): Promise<void> {
     await settlement.idle();
     await deps.quarantine.during(either, async () => {
-      const result = await read(from, from.suspects);
+      let result: ReadResult | undefined;
+      while (result === undefined && !either.aborted) result = await read(from, from.maxEntries);
       if (result?.kind !== "entries") return;
       await take(from, result.entries);
       await settlement.idle();

@@ -196,6 +196,25 @@ describe("sending", () => {
     }
   });
 
+  it("acknowledges at the level that it is told, and refuses one that the server cannot give", async () => {
+    const redis = await startOwnRedis({ appendonly: "no" });
+    try {
+      const env = { REDIS_URL: redis.url };
+      const input = numbered(10).join("\n");
+      const plain = await operator.tryRun(["send", "logins", "--json"], { input, env });
+      expect(JSON.parse(plain.stdout)).toEqual({ sent: 10, duplicates: 0, invalid: 0 });
+      const onDisk = await operator.tryRun(["send", "logins", "--durability", "fsync"], { input, env });
+      expect([onDisk.code, onDisk.stdout]).toEqual([1, ""]);
+      expect(onDisk.stderr).toMatch(/^error: Redis writes no log to disk.*\n {7}Set appendonly to yes/);
+      const wrong = await operator.tryRun(["send", "logins", "--durability", "tape"], { input, env });
+      expect(wrong.code).toBe(2);
+      expect(wrong.stderr).toMatch(/memory, fsync, replica/);
+      expect(await stored(redis.url)).toHaveLength(10);
+    } finally {
+      await redis.close();
+    }
+  });
+
   it("gives up a Redis that stays away for longer than it was told to wait, with a sentence and exit code 1", async () => {
     const redis = await startOwnRedis();
     try {

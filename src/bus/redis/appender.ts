@@ -1,5 +1,5 @@
 import { ConfigError, RetryableError } from "../../core/errors.ts";
-import type { Durability } from "../port.ts";
+import type { Durability } from "../durability.ts";
 import { appendFailure } from "./append-failure.ts";
 import { type Confirm, confirmation } from "./confirm.ts";
 import type { Connection } from "./connection.ts";

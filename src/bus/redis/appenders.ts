@@ -1,5 +1,5 @@
 import { silentLogger } from "../../core/log.ts";
-import type { Durability } from "../port.ts";
+import type { Durability } from "../durability.ts";
 import { Appender } from "./appender.ts";
 import type { Redis, Server } from "./redis.ts";
 import type { Reply, ScriptCall } from "./scripts.ts";

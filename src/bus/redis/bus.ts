@@ -1,5 +1,6 @@
 import { messageOf, RetryableError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
+import type { Durability } from "../durability.ts";
 import { keys, outboxPrefix, type Partition, replayOf } from "../partition.ts";
 import {
   type Acquired,
@@ -10,7 +11,6 @@ import {
   type DeadLetter,
   type DeadLetterDraft,
   type DerivedFrame,
-  type Durability,
   deliveryLimits,
   type Entry,
   type Fence,

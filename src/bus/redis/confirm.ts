@@ -1,5 +1,5 @@
 import { ConfigError, RetryableError } from "../../core/errors.ts";
-import type { Durability } from "../port.ts";
+import type { Durability } from "../durability.ts";
 import { writesNoLog } from "./append-failure.ts";
 import type { Connection } from "./connection.ts";
 
