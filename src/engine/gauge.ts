@@ -1,8 +1,11 @@
-/** Counts events in flight, and lets whoever brings more wait until there is room: the whole of backpressure. Redis keeps the rest. */
+/**
+ * Counts events in flight, and lets whoever brings more wait until there is room, first come, first served: the whole of
+ * backpressure. Redis keeps the rest.
+ */
 export class Gauge {
   readonly #limit: number;
   #level = 0;
-  #waiters: (() => void)[] = [];
+  readonly #waiters = new Set<() => void>();
 
   constructor(limit: number) {
     this.#limit = limit;
@@ -14,23 +17,34 @@ export class Gauge {
 
   remove(amount: number): void {
     this.#level -= amount;
-    if (this.#level >= this.#limit) return;
-    const waiters = this.#waiters;
-    this.#waiters = [];
-    for (const wake of waiters) wake();
+    for (const wake of this.#waiters) {
+      if (this.#level >= this.#limit) return;
+      wake();
+    }
   }
 
-  /** Resolves when the level is below the limit, or the signal aborts. */
-  async room(signal: AbortSignal): Promise<void> {
-    while (this.#level >= this.#limit && !signal.aborted) {
-      await new Promise<void>((resolve) => {
-        const wake = () => {
-          signal.removeEventListener("abort", wake);
-          resolve();
-        };
-        this.#waiters.push(wake);
-        signal.addEventListener("abort", wake, { once: true });
-      });
-    }
+  /** Resolves with true when there is room, and `amount` of it is taken; with false when the signal aborts before. */
+  async room(signal: AbortSignal, amount = 0): Promise<boolean> {
+    if (signal.aborted) return false;
+    if (this.#level >= this.#limit) return this.#turn(signal, amount);
+    this.add(amount);
+    return true;
+  }
+
+  #turn(signal: AbortSignal, amount: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const leave = (isOurs: boolean) => {
+        signal.removeEventListener("abort", abort);
+        this.#waiters.delete(wake);
+        resolve(isOurs);
+      };
+      const abort = () => leave(false);
+      const wake = () => {
+        this.add(amount);
+        leave(true);
+      };
+      this.#waiters.add(wake);
+      signal.addEventListener("abort", abort, { once: true });
+    });
   }
 }

@@ -29,8 +29,8 @@ export class Parking {
     return tail;
   }
 
-  /** Resolves when there is room for more. */
-  room(signal: AbortSignal): Promise<void> {
-    return this.#parked.room(signal);
+  /** Resolves when there is room for more, or the signal aborts. */
+  async room(signal: AbortSignal): Promise<void> {
+    await this.#parked.room(signal);
   }
 }

@@ -99,18 +99,12 @@ export async function readPartition(
 
   relay.ring();
   while (!either.aborted && settlement.failure === undefined) {
-    await gauge.room(either);
-    if (either.aborted) break;
-    const result = await nextRead();
-    if (result === undefined) continue;
-    if (result.kind === "fenced") break;
-    if (result.kind === "suspects") await takeSuspects(last);
-    else if (last.stolen) await lookAgain(last);
-    else if (result.entries.length > 0) {
-      await readAhead();
-      await take(last, result.entries);
-    } else if (last.from === "pending") last.from = "new";
-    else await rest(last);
+    if (!(await gauge.room(either, eventsPerRead))) break;
+    const found = await readOn().finally(() => gauge.remove(eventsPerRead));
+    if (found === "fenced") break;
+    if (found === "suspects") await takeSuspects(last);
+    else if (found === "stolen") await lookAgain(last);
+    else if (found === "nothing") await rest(last);
   }
   // At an orderly end, what was read ahead was given out too.
   const given = lost.aborted || settlement.failure !== undefined ? undefined : await ahead;
@@ -145,6 +139,22 @@ export async function readPartition(
   /** Both logs in turn, as long as both have something. */
   function next(): Cursor {
     return isIdle(other()) ? last : other();
+  }
+
+  /** Reads once, and takes what came. `undefined`: on with the next read. */
+  async function readOn(): Promise<"fenced" | "suspects" | "stolen" | "nothing" | undefined> {
+    const result = await nextRead();
+    if (result === undefined) return undefined;
+    if (result.kind !== "entries") return result.kind;
+    if (last.stolen) return "stolen";
+    if (result.entries.length > 0) {
+      await readAhead();
+      await take(last, result.entries);
+      return undefined;
+    }
+    if (last.from === "new") return "nothing";
+    last.from = "new";
+    return undefined;
   }
 
   function nextRead(): Promise<ReadResult | undefined> {

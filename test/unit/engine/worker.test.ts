@@ -89,7 +89,9 @@ describe("a worker", () => {
     bench.prepare(clickhouse(table).plan).stopWith(error);
     const worker = bench.start([broken, sound]);
     await expect(bench.clock.settle(worker.done)).rejects.toBe(error);
-    expect(await bench.audit(broken)).toMatchObject({ read: 10, delivered: 0, inFlight: 10, balanced: true });
+    const { read, delivered, inFlight, balanced } = await bench.audit(broken);
+    expect(read).toBeGreaterThan(0);
+    expect({ delivered, inFlight, balanced }).toEqual({ delivered: 0, inFlight: read, balanced: true });
     expect((await bench.audit(sound)).balanced).toBe(true);
     expect((await bench.bus.state(first(other), "sound")).owner).toBeUndefined();
   });
