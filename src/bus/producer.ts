@@ -2,6 +2,7 @@ import type { Clock } from "../core/clock.ts";
 import { isDate } from "../core/dates.ts";
 import { ConfigError, messageOf, RetryableError, TerminalError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
+import { describeIssues } from "../core/schema-issues.ts";
 import { partitionKey, type StreamPlan } from "../plan/plan.ts";
 import type { Durability } from "./durability.ts";
 import { type Envelope, envelopeJson } from "./envelope.ts";
@@ -151,14 +152,9 @@ export class Producer {
       });
     }
     const result = attempt(`'${type}' does not fit its schema`, () => plan.schema["~standard"].validate(data));
-    if (result instanceof Promise || result.issues) {
-      const issue = result instanceof Promise ? undefined : result.issues?.[0];
-      const where = issue?.path?.map((part) => String(typeof part === "object" ? part.key : part)).join(".");
-      throw new TerminalError(
-        "event.invalid",
-        `'${type}' does not fit its schema: ${where ? `${where}: ` : ""}${issue?.message ?? "it is asynchronous"}`,
-      );
-    }
+    const misfit = (why: string) => new TerminalError("event.invalid", `'${type}' does not fit its schema: ${why}`);
+    if (result instanceof Promise) throw misfit("it is asynchronous");
+    if (result.issues) throw misfit(describeIssues(result.issues));
     if (!isDate(time)) throw new TerminalError("event.invalid", `'${type}' has no valid time`);
     const bytes = Buffer.byteLength(attempt(`'${type}' is not JSON`, () => envelopeJson(envelope)));
     if (bytes > maxEventBytes)

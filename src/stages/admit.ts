@@ -1,8 +1,8 @@
-import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { Envelope } from "../bus/envelope.ts";
 import { isDate } from "../core/dates.ts";
 import { days } from "../core/duration.ts";
 import { ConfigError } from "../core/errors.ts";
+import { describeIssues } from "../core/schema-issues.ts";
 import { type EventPlan, partitionKey, type StreamPlan } from "../plan/plan.ts";
 
 /** An event that passed: what stages get. The DSL's `Event` is the typed view of it. */
@@ -55,15 +55,5 @@ export function compileAdmission(stream: StreamPlan): (envelope: Envelope, now: 
 }
 
 export const isRefusal = (result: AdmittedEvent | Refusal): result is Refusal => "reason" in result;
-
-function describeIssues(issues: readonly StandardSchemaV1.Issue[]): string {
-  return issues
-    .slice(0, 5)
-    .map(({ path, message }) => {
-      const where = path?.map((part) => String(typeof part === "object" ? part.key : part)).join(".");
-      return where ? `${where}: ${message}` : message;
-    })
-    .join("; ");
-}
 
 const isoOf = (time: number): string => (isDate(time) ? new Date(time).toISOString() : String(time));

@@ -101,6 +101,8 @@ const linesOf = <Line>(stdout: string): readonly Line[] =>
 export interface Expectation {
   /** Events that may be gone, since somebody removed them: exactly so many, and the audit must say so. @default 0 */
   readonly lost?: number;
+  /** Events that Redis has lost after it acknowledged them: exactly so many, and the audit must say so. @default 0 */
+  readonly vanished?: number;
   /** Events set aside, by reason, as the audit has it. @default {} */
   readonly deadLettered?: Readonly<Record<string, number>>;
   /** Events that were sent twice are seen twice by a fold. @default none are */
@@ -122,7 +124,7 @@ export interface Expectation {
 /** What the outputs fail to show, in sentences; none when all is as expected. */
 export function judge(outputs: Outputs, expectation: Expectation): readonly string[] {
   const { audit, places } = outputs;
-  const { lost = 0, deadLettered = {}, read = outputs.acknowledged } = expectation;
+  const { lost = 0, vanished = 0, deadLettered = {}, read = outputs.acknowledged } = expectation;
   const faults = [...(expectation.faults ?? [])];
   const expect = (holds: boolean, fault: string) => void (holds || faults.push(fault));
   expect(outputs.acknowledged > 0, "nothing was acknowledged: the fault proves nothing");
@@ -135,8 +137,13 @@ export function judge(outputs: Outputs, expectation: Expectation): readonly stri
     outputs.unsettled === undefined,
     `${outputs.waiting} acknowledged events were not settled in time: ${outputs.unsettled}`,
   );
-  expect(outputs.lost === lost, `${outputs.lost} of ${outputs.acknowledged} acknowledged events are lost, ${lost} are expected`);
+  expect(
+    outputs.lost === lost + vanished,
+    `${outputs.lost} of ${outputs.acknowledged} acknowledged events are lost, ${lost + vanished} are expected`,
+  );
   if (lost > 0) expect(audit.lost === lost, `the audit says that ${audit.lost} events are lost, and ${lost} are`);
+  if (vanished > 0)
+    expect(audit.vanished === vanished, `the audit says that ${audit.vanished} events have vanished, and ${vanished} have`);
   expect(outputs.phantoms === 0, `${outputs.phantoms} rows are of events that nobody sent`);
   expect(outputs.visibleDuplicates === 0, `${outputs.visibleDuplicates} rows are there twice under FINAL`);
   expect(outputs.wrongAggregates === 0, `${outputs.wrongAggregates} users have an aggregate that differs from their rows`);

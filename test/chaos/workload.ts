@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type EventOf, openProducer } from "headrace";
+import { type EventOf, type OpenProducerOptions, openProducer } from "headrace";
 import { createRandom, type Random } from "../demo/random.ts";
 import { loginRecorded, logins } from "./app/pipelines/index.ts";
 
@@ -13,6 +13,8 @@ export interface Login {
   readonly orders: "obey" | "throw" | "die";
 }
 
+type Level = NonNullable<OpenProducerOptions["durability"]>;
+
 /** Sends logins and keeps the truth: which were tried, and which Redis has acknowledged. */
 export interface Workload {
   readonly attempted: ReadonlyMap<string, Login>;
@@ -24,8 +26,8 @@ export interface Workload {
   sendThese(events: readonly Login[], perSecond?: number): Promise<void>;
   /** The same, and a fifth as many as entries of their own in the adopted stream, as a program without Headrace writes them. */
   sendMixed(count: number, perSecond: number): Promise<void>;
-  /** Opens a new producer in the place of the one before, which is left as it is. */
-  renew(): Promise<void>;
+  /** Opens a new producer in the place of the one before, which is left as it is. @param durability its level @default "fsync" */
+  renew(durability?: Level): Promise<void>;
   /** Counts an event that was sent by other means. */
   tried(event: Login): void;
   stored(id: string): void;
@@ -51,8 +53,8 @@ export function openWorkload(seed: string, { redisUrl, addPlain }: WorkloadDeps)
   const counts = new Map<string, number>();
   const midnight = Math.floor(Date.now() / dayMs) * dayMs - dayMs;
   const producers: Awaited<ReturnType<typeof openProducer<EventOf<typeof loginRecorded>>>>[] = [];
-  const open = async () => {
-    const opened = await openProducer(logins, { redisUrl: redisUrl(), durability: "fsync" });
+  const open = async (durability: Level = "fsync") => {
+    const opened = await openProducer(logins, { redisUrl: redisUrl(), durability });
     producers.push(opened);
     return opened;
   };
@@ -95,7 +97,7 @@ export function openWorkload(seed: string, { redisUrl, addPlain }: WorkloadDeps)
       const plain = Array.from({ length: Math.round(count / 5) }, () => make("obey", "plain"));
       await Promise.all([self.sendThese(framed, perSecond), sendPlain(plain, perSecond / 5)]);
     },
-    renew: async () => void (await open()),
+    renew: async (durability) => void (await open(durability)),
     tried: (event) => void attempted.set(event.id, event),
     stored: (id) => void acknowledged.add(id),
     close: async () => {

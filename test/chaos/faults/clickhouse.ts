@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { residentBytes } from "../../../bench/child.ts";
 import { type Fault, sized } from "../fault.ts";
 import { holdInsert } from "../points.ts";
 import type { FaultProxy } from "../proxy.ts";
@@ -6,19 +7,38 @@ import type { FaultProxy } from "../proxy.ts";
 const rate = 1_500;
 const exact = "all land, once, in their turn; the ledger counts each once";
 
+/** What a worker may take at most, its 60,000 events in flight included. */
+const mostMegabytes = 400;
+
 export const clickhouseFaults: readonly Fault[] = [
   {
     name: "clickhouse-away",
     does: "ClickHouse is away for 60 s (8 s in the short form) while events keep coming",
-    expects: `the worker waits and tries again, nothing becomes a dead letter; ${exact}`,
+    expects: `the worker waits and tries again in bounded memory, nothing becomes a dead letter, and it catches up while events keep coming; ${exact}`,
     run: async (rig) => {
       const worker = await rig.startWorker();
-      const sending = rig.workload.sendMixed(sized(rig, { short: 6_000, whole: 60_000 }), rate);
+      const flow = rig.flow(rate);
       await sleep(rig.random.int(300, 900));
       worker.clickhouse.cutOff();
       await sleep(sized(rig, { short: 8_000, whole: 60_000 }));
+      const missing = async () => {
+        const [found] = await rig.query<{ rows: string }>("SELECT count() AS rows FROM landed FINAL");
+        return rig.workload.acknowledged.size - Number(found?.rows);
+      };
+      const backlog = await missing();
       worker.clickhouse.heal();
-      await sending;
+      const since = performance.now();
+      await rig.until("less than a second's events are missing", async () => (await missing()) < rate);
+      const seconds = (performance.now() - since) / 1_000;
+      await flow.stop();
+      const bytes = residentBytes([worker.process.pid ?? 0], "VmHWM");
+      const megabytes = bytes && Math.round(bytes / 2 ** 20);
+      rig.note(`a backlog of ${backlog} events was caught up with in ${seconds.toFixed(1)} s; ${megabytes} MB at most`);
+      const faults = [];
+      if (backlog < rate * sized(rig, { short: 6, whole: 50 })) faults.push(`the backlog was ${backlog} events only`);
+      if (megabytes !== undefined && megabytes > mostMegabytes)
+        faults.push(`the worker took ${megabytes} MB, and ${mostMegabytes} are its bound`);
+      return { faults };
     },
   },
   {

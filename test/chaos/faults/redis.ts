@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Fault, sized } from "../fault.ts";
 import { logOf, partitions, pipelineName, type Rig } from "../rig.ts";
+import { cutRedisLog } from "../services.ts";
 
 const rate = 1_500;
 const exact = "all land, once, in their turn; the ledger counts each once";
@@ -20,6 +21,34 @@ export const redisFaults: readonly Fault[] = [
         await rig.redisServer.restart();
         await sending;
       }
+    },
+  },
+  {
+    name: "redis-loses-its-last-second",
+    does: "kill -9 of Redis (appendfsync everysec) while events are sent, and the end of its log was not on disk yet, as when the power fails; the producer goes on",
+    expects:
+      "exactly the events in that end are gone, the audit counts them as vanished and says so aloud (a sentence, and exit code 1); all else lands",
+    run: async (rig) => {
+      await rig.workload.renew("memory");
+      for (let kills = 0; kills < sized(rig, { short: 1, whole: 5 }); kills++) {
+        await rig.redis.configSet("appendfsync", "everysec");
+        const sending = rig.workload.send(3_000, rate);
+        await sleep(rig.random.int(600, 1_200));
+        await rig.redisServer.kill();
+        await cutRedisLog(rig.directory, rig.random.int(10_000, 80_000));
+        await rig.redisServer.restart();
+        await sending;
+        // The producer finds out when it next writes to a partition.
+        await rig.workload.send(800, rate);
+      }
+      const vanished = rig.workload.acknowledged.size - (await storedEvents(rig));
+      await rig.startWorker();
+      await rig.drained();
+      const faults = vanished > 0 ? [] : ["nothing is gone"];
+      const { code, stderr } = await rig.verb("audit");
+      if (code !== 1 || !new RegExp(`vanished\\W+${vanished}\\b`).test(stderr))
+        faults.push(`the audit does not say aloud that ${vanished} events have vanished (exit code ${code}): ${stderr}`);
+      return { vanished, mayHaveGaps: true, read: rig.workload.acknowledged.size - vanished, faults };
     },
   },
   {
@@ -168,6 +197,12 @@ async function refusals({ redis }: Rig): Promise<string> {
 async function unread({ redis }: Rig, partition: string) {
   const group = (await redis.xInfoGroups(logOf(partition))).find(({ name }) => name === pipelineName);
   return (await redis.xRange(logOf(partition), `(${group?.["last-delivered-id"]}`, "+")) ?? [];
+}
+
+/** Events in all frames that are there, as these announce them. */
+async function storedEvents({ redis }: Rig): Promise<number> {
+  const entries = await Promise.all(partitions.map((partition) => redis.xRange(logOf(partition), "-", "+")));
+  return entries.flat().reduce((sum, entry) => sum + Number(entry?.message["n"] ?? 0), 0);
 }
 
 /** Events in those entries, over all partitions. */

@@ -55,6 +55,13 @@ describe("the chaos suite's judgement", () => {
     expect(judge({ ...trimmed, ...audit({ read: 90, lost: 10 }) }, { lost: 9, read: 90 })).toHaveLength(2);
   });
 
+  it("takes what Redis has lost only when the audit says so", () => {
+    const cut = { ...clean, landed: 90, lost: 10, ...audit({ read: 90 }) };
+    expect(judge(cut, { vanished: 10, read: 90 })).toHaveLength(1);
+    expect(judge({ ...cut, ...audit({ read: 90, vanished: 10 }) }, { vanished: 10, read: 90 })).toEqual([]);
+    expect(judge({ ...cut, ...audit({ read: 90, vanished: 10 }) }, { vanished: 11, read: 90 })).toHaveLength(2);
+  });
+
   it("wants to see the loss of a consumer that loses", () => {
     expect(judge(clean, { mustLose: true })).toHaveLength(1);
     expect(judge({ ...clean, landed: 0, lost: 100 }, { mustLose: true })).toHaveLength(1);
