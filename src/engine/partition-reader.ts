@@ -14,7 +14,7 @@ import type { PackDerived } from "./outbox.ts";
 import { Parking } from "./parking.ts";
 import type { Quarantine } from "./quarantine.ts";
 import { createRelay } from "./relay.ts";
-import { createSettlement } from "./settlement.ts";
+import { createSettlement, type Unsettled } from "./settlement.ts";
 
 export interface ReaderDeps {
   readonly bus: Bus;
@@ -54,7 +54,7 @@ interface Cursor {
   received: string;
   /** The newest entry that the group was ever given. */
   newest: string;
-  /** There was nothing new at the last look: until then, by the monotonic clock, it is left alone while the other log has something. */
+  /** Nothing new is looked for until then, by the monotonic clock, while the other log has something: there was none at the last look. */
   idleUntil: number;
   /** A former owner has read after it lost the lease. */
   stolen: boolean;
@@ -94,6 +94,8 @@ export async function readPartition(
   let last = replay;
   /** The next read of `last`, under way while the one before is taken through the stages. */
   let ahead: Promise<ReadResult | undefined> | undefined;
+  /** What the stages had not taken when it was time to stop. */
+  const untaken: Unsettled[] = [];
   /** Reads in a row that failed. Their answers may have been lost on the way, with entries given out. */
   let failures = 0;
 
@@ -102,7 +104,8 @@ export async function readPartition(
     if (!(await gauge.room(either, eventsPerRead))) break;
     const found = await readOn().finally(() => gauge.remove(eventsPerRead));
     if (found === "fenced") break;
-    if (found === "suspects") await takeSuspects(last);
+    if (found === "failed") await pause();
+    else if (found === "suspects") await takeSuspects(last);
     else if (found === "stolen") await lookAgain(last);
     else if (found === "nothing") await rest(last);
   }
@@ -142,9 +145,9 @@ export async function readPartition(
   }
 
   /** Reads once, and takes what came. `undefined`: on with the next read. */
-  async function readOn(): Promise<"fenced" | "suspects" | "stolen" | "nothing" | undefined> {
+  async function readOn(): Promise<"failed" | "fenced" | "suspects" | "stolen" | "nothing" | undefined> {
     const result = await nextRead();
-    if (result === undefined) return undefined;
+    if (result === undefined) return "failed";
     if (result.kind !== "entries") return result.kind;
     if (last.stolen) return "stolen";
     if (result.entries.length > 0) {
@@ -206,13 +209,18 @@ export async function readPartition(
       if (!(error instanceof RetryableError)) throw error;
       if (failures++ === 0) logger.warn({ ...about, error: messageOf(error) }, "reading failed, trying again");
       from.from = "pending";
-      await clock.sleep(backoffMs(failures, retryLimits), either);
       return undefined;
     }
   }
 
+  /** Rests between reads that fail. */
+  function pause(): Promise<void> {
+    return clock.sleep(backoffMs(failures, retryLimits), either);
+  }
+
   async function take(from: Cursor, entries: readonly Entry[]): Promise<void> {
     const filled = await fillWithRetry(entries);
+    if (!filled) untaken.push({ fence: from.fence, entries: entries.map(({ id }) => id) });
     if (!filled || lost.aborted) return;
     state.accept(filled.chunk.states);
     settlement.add(from.fence, filled);
@@ -223,7 +231,10 @@ export async function readPartition(
     await settlement.idle();
     await deps.quarantine.during(either, async () => {
       let result: ReadResult | undefined;
-      while (result === undefined && !either.aborted) result = await read(from, from.maxEntries);
+      while (result === undefined && !either.aborted) {
+        if (failures > 0) await pause();
+        result = await read(from, from.maxEntries);
+      }
       if (result?.kind !== "entries") return;
       await take(from, result.entries);
       await settlement.idle();
@@ -256,7 +267,7 @@ export async function readPartition(
   async function handBack(): Promise<void> {
     const { failure } = settlement;
     if (lost.aborted || !(failure === undefined || failure instanceof HeadraceError)) return;
-    for (const { fence, entries } of settlement.unsettled()) {
+    for (const { fence, entries } of [...settlement.unsettled(), ...untaken]) {
       await bus.nack(fence, entries).catch((error) => {
         logger.warn({ ...about, error: messageOf(error) }, "entries could not be handed back: the stop counts as a delivery");
       });

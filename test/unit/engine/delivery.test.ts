@@ -4,7 +4,7 @@ import { deliveryLimits } from "../../../src/bus/port.ts";
 import { ConfigError, RetryableError } from "../../../src/core/errors.ts";
 import { pipeline } from "../../../src/dsl/pipeline.ts";
 import { clickhouse } from "../../../src/dsl/sinks.ts";
-import { interpose } from "../../support/interpose.ts";
+import { interpose, refuseCalls } from "../../support/interpose.ts";
 import { thingRow, things, thingTable } from "../../support/things.ts";
 import { envelopeOf, Workbench } from "../../support/workbench.ts";
 
@@ -152,6 +152,24 @@ describe("workers that end without a death", () => {
     rows.stopWith(undefined);
     const worker = bench.start([copy]);
     expect(await bench.drained(copy)).toMatchObject({ read: 10, delivered: 10, deadLettered: {}, balanced: true });
+    await worker.stop();
+  });
+
+  it("since they were stopped while keyed state could not be had, make no dead letters", async () => {
+    const bench = new Workbench();
+    const counting = pipeline("counting")
+      .from(stream)
+      .fold("seen", { key: ({ data }) => data.key, initial: 0, decide: (_, event) => [event], evolve: (n) => n + 1 })
+      .to(clickhouse(table), thingRow);
+    await bench.send(stream.plan, things10, 1);
+    for (let stops = 0; stops < 2 * deliveryLimits.last; stops++) {
+      const worker = bench.start([counting], { bus: refuseCalls(bench.bus, (method) => method === "states") });
+      await bench.clock.advance(1_000);
+      await worker.stop();
+    }
+    expect(await bench.audit(counting)).toMatchObject({ delivered: 0, deadLettered: {} });
+    const worker = bench.start([counting]);
+    expect(await bench.drained(counting)).toMatchObject({ read: 10, delivered: 10, deadLettered: {}, balanced: true });
     await worker.stop();
   });
 
