@@ -32,7 +32,11 @@ beforeAll(async () => {
   await writeFile(join(folder, "secret"), operator.env["REDIS_URL"] as string);
 }, 120_000);
 
-afterAll(() => rm(folder, { recursive: true, force: true }));
+afterAll(async () => {
+  // Also the workers of a test that has failed.
+  await operator.stopAll();
+  await rm(folder, { recursive: true, force: true });
+}, 60_000);
 
 describe("a service that is away", () => {
   it("is named with its address and the way out, by every verb that needs it", async () => {
