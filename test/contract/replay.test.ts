@@ -5,7 +5,17 @@ import { type Partition, replayOf } from "../../src/bus/partition.ts";
 import { decodePlainEntry } from "../../src/bus/plain-entry.ts";
 import type { Bus, DeadLetter, DeadLetterDraft, Entry, Fence } from "../../src/bus/port.ts";
 import { uuidOf } from "../../src/core/hash.ts";
-import { frame, freshAdopted, freshPartition, nothing, ownOn, type Twin, twins } from "../support/bus-twins.ts";
+import {
+  frame,
+  freshAdopted,
+  freshPartition,
+  nothing,
+  ownOn,
+  readNewOn,
+  readPendingOn,
+  type Twin,
+  twins,
+} from "../support/bus-twins.ts";
 import { collect } from "../support/collect.ts";
 
 const draft = (entry: string, more: Partial<DeadLetterDraft> = {}): DeadLetterDraft => ({
@@ -33,11 +43,7 @@ describe.each(Object.entries(twins))("replaying on the bus %s", (_, open) => {
   const own = (partition: Partition, owner = "w1") => ownOn(bus, partition, { owner });
   /** The same right, for the replay log. */
   const replaying = (fence: Fence): Fence => ({ ...fence, partition: replayOf(fence.partition, fence.pipeline) });
-  const read = async (fence: Fence, from: "new" | "pending" = "new", count = 100) => {
-    const result = await bus.read(fence, { from, after: "0-0", count });
-    if (result.kind !== "entries") throw new Error(result.kind);
-    return result.entries;
-  };
+  const read = (fence: Fence, count?: number) => readNewOn(bus, fence, count);
   const letters = (partition: Partition) => collect(bus.deadLetters(partition));
   const counts = async (partition: Partition) => (await bus.state(partition, "pipe")).counts;
   const setAside = async (fence: Fence, drafts: readonly DeadLetterDraft[]): Promise<readonly DeadLetter[]> => {
@@ -292,12 +298,12 @@ describe.each(Object.entries(twins))("replaying on the bus %s", (_, open) => {
       for (let n = 0; n < 5; n++) await bus.append(partition, frame(n, 3));
       await bus.reread(partition, "pipe", all);
       const again = replaying(fence);
-      const entries = await read(again, "new", 4);
+      const entries = await read(again, 4);
       expect(await bus.replayBacklog(partition, "pipe")).toBe(5);
       const acked = entries.slice(1, 3).map(({ id }) => id);
       await bus.commit(again, { ...nothing, entries: acked, counts: { delivered: 6 } });
       expect(await bus.replayBacklog(partition, "pipe")).toBe(3);
-      expect((await read(again, "pending")).map(({ id, fields }) => [id, fields !== undefined])).toEqual([
+      expect((await readPendingOn(bus, again)).map(({ id, fields }) => [id, fields !== undefined])).toEqual([
         [entries[0]?.id, true],
         [entries[3]?.id, true],
       ]);

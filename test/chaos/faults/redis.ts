@@ -194,19 +194,19 @@ async function refusals({ redis }: Rig): Promise<string> {
 }
 
 /** Entries of a partition that the group was not given. */
-async function unread({ redis }: Rig, partition: string) {
-  const group = (await redis.xInfoGroups(logOf(partition))).find(({ name }) => name === pipelineName);
-  return (await redis.xRange(logOf(partition), `(${group?.["last-delivered-id"]}`, "+")) ?? [];
+async function unread(rig: Rig, partition: string) {
+  const group = (await rig.redis.xInfoGroups(logOf(partition))).find(({ name }) => name === pipelineName);
+  return entriesFrom(rig, partition, `(${group?.["last-delivered-id"]}`);
 }
 
-/** Events in all frames that are there, as these announce them. */
-async function storedEvents({ redis }: Rig): Promise<number> {
-  const entries = await Promise.all(partitions.map((partition) => redis.xRange(logOf(partition), "-", "+")));
-  return entries.flat().reduce((sum, entry) => sum + Number(entry?.message["n"] ?? 0), 0);
-}
+const entriesFrom = async ({ redis }: Rig, partition: string, from: string) =>
+  (await redis.xRange(logOf(partition), from, "+")) ?? [];
 
-/** Events in those entries, over all partitions. */
-async function unreadEvents(rig: Rig): Promise<number> {
-  const entries = await Promise.all(partitions.map((partition) => unread(rig, partition)));
+const unreadEvents = (rig: Rig): Promise<number> => announced((partition) => unread(rig, partition));
+const storedEvents = (rig: Rig): Promise<number> => announced((partition) => entriesFrom(rig, partition, "-"));
+
+/** Events in these entries of every partition, as the frames announce them. */
+async function announced(entriesOf: (partition: string) => ReturnType<typeof entriesFrom>): Promise<number> {
+  const entries = await Promise.all(partitions.map(entriesOf));
   return entries.flat().reduce((sum, { message }) => sum + Number(message["n"]), 0);
 }

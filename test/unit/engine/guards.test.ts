@@ -89,23 +89,24 @@ describe("the rate limit of a stream that is written", () => {
     const derived = defineStream("derived", { events: [thingHappened], partitions: 2 });
     const finished = pipeline("deriving")
       .from(stream)
-      .to(toStream(derived, { rateLimit: { perSecond: 20, burst: 10 } }), ({ data }) => thingHappened(data));
-    await bench.send(stream.plan, events(100), 5);
+      .to(toStream(derived, { rateLimit: { perSecond: 2_000, burst: 1_000 } }), ({ data }) => thingHappened(data));
+    // Two frames a read.
+    await bench.send(stream.plan, events(10_000), 500);
     const first = bench.start([finished]);
     await bench.clock.advance(2_000);
     const { delivered } = await bench.audit(finished);
-    expect(delivered).toBeLessThanOrEqual(10 + 40);
-    expect(delivered).toBeGreaterThan(0);
+    expect(delivered).toBeLessThanOrEqual(1_000 + 4_000);
+    expect(delivered).toBeGreaterThan(2_000);
     await first.stop();
     const second = bench.start([finished]);
-    expect(await bench.drained(finished)).toMatchObject({ delivered: 100, deadLettered: {} });
+    expect(await bench.drained(finished)).toMatchObject({ delivered: 10_000, deadLettered: {} });
     await second.stop();
     expect(bench.clock.monotonic()).toBeGreaterThanOrEqual(4_000);
     const reading = pipeline("reading").from(derived).to(clickhouse(table), thingRow);
     const reader = bench.start([reading]);
-    expect(await bench.drained(reading)).toMatchObject({ delivered: 100 });
+    expect(await bench.drained(reading)).toMatchObject({ delivered: 10_000 });
     await reader.stop();
-    expect(bench.sink("rows").rows).toHaveLength(100);
+    expect(bench.sink("rows").rows).toHaveLength(10_000);
   });
 });
 
