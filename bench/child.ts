@@ -25,15 +25,20 @@ export interface ChildOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Where its CPU profile goes when it ends; of JavaScript files alone. */
   readonly profileDir?: string | undefined;
+  /** The one core that it may run on (taskset). @default any */
+  readonly core?: number;
   /** Which line says that it is ready. @default the first */
   readonly isReady?: (line: Readonly<Record<string, unknown>>) => boolean;
 }
 
 /** Starts a JavaScript file of the repository, and resolves with its ready line. */
 export function startChild(file: string, args: readonly string[], options: ChildOptions = {}): Promise<Child> {
-  const { profileDir } = options;
+  const { profileDir, core } = options;
   const profiling = profileDir === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profileDir}`];
-  return startProgram(process.execPath, [...profiling, file, ...args], options);
+  const command = [process.execPath, ...profiling, file, ...args] as const;
+  // taskset becomes the program: what is measured under its pid is the program alone.
+  const [program, ...rest] = core === undefined ? command : (["taskset", "-c", String(core), ...command] as const);
+  return startProgram(program, rest, options);
 }
 
 /** Starts any program that writes JSON lines, and resolves with its ready line. */

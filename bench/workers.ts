@@ -1,3 +1,5 @@
+import { spawnSync } from "node:child_process";
+import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { type Child, startChild, together } from "./child.ts";
 import { delivered, pipeline } from "./frames.ts";
@@ -9,7 +11,10 @@ const program = fileURLToPath(new URL("peers/free-sink-worker.mjs", import.meta.
 const leaseMs = 600_000;
 const nameOf = (worker: number) => `worker-${worker}`;
 
-/** Workers of the reference pipeline whose sink costs nothing, with an equal share of the partitions each. */
+/** Lets a process run on one core alone, where the system can: Node's helper threads would take a second one, where it is free. */
+const onCore = spawnSync("taskset", ["-c", "0", "true"]).status === 0;
+
+/** Workers of the reference pipeline whose sink costs nothing, with an equal share of the partitions and a core of its own each. */
 const workers = (count: number, against?: Contestant): Contestant => ({
   name: `workers-${count}`,
   ...(against !== undefined && { against }),
@@ -32,7 +37,11 @@ const workers = (count: number, against?: Contestant): Contestant => ({
 /** None begins before all are ready: time starts when they are told to. */
 async function startTogether({ stack, profileDir }: Bench, count: number): Promise<Child> {
   const starting = Array.from({ length: count }, (_, worker) =>
-    startChild(program, [nameOf(worker), pipeline], { env: stack.env, profileDir }),
+    startChild(program, [nameOf(worker), pipeline], {
+      env: stack.env,
+      profileDir,
+      ...(onCore && { core: worker % availableParallelism() }),
+    }),
   );
   const all = together(await Promise.all(starting));
   for (const pid of all.pids) process.kill(pid, "SIGUSR2");

@@ -39,6 +39,8 @@ const eventsPerRead = 1_000;
 /** Entries of one read at most, and suspects that are tried together at first (deliveryLimits): a frame may hold 500 events. */
 const maxEntries = { frames: 64, plain: eventsPerRead } as const;
 const doorbellMs = 1_000;
+/** How long a read that would bring little waits for more, while earlier ones settle, milliseconds. */
+const gatherMs = 5;
 const retryLimits = { initialMs: 50, maxMs: 5_000 } as const;
 
 /** How far the reading of one log is. */
@@ -153,11 +155,23 @@ export async function readPartition(
     if (result.entries.length > 0) {
       await readAhead();
       await take(last, result.entries);
+      await gather();
       return undefined;
     }
     if (last.from === "new") return "nothing";
     last.from = "new";
     return undefined;
+  }
+
+  /**
+   * Lets more come together where a read has emptied the log and earlier ones are still settled: a read with its commit costs Redis
+   * and the worker as much as some hundred events.
+   */
+  async function gather(): Promise<void> {
+    if (last.isFull || last.from === "pending") return;
+    const moved = new AbortController();
+    await Promise.race([settlement.next(), clock.sleep(gatherMs, AbortSignal.any([either, moved.signal]))]);
+    moved.abort();
   }
 
   function nextRead(): Promise<ReadResult | undefined> {

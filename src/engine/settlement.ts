@@ -28,6 +28,8 @@ export interface Settlement {
   add(fence: Fence, filled: Filled): void;
   /** Resolves when nothing is under way any more, or the lease is gone. */
   idle(): Promise<void>;
+  /** Resolves when one of those under way is settled; at once where there is none. */
+  next(): Promise<void>;
   /** What was added and has not been committed. */
   unsettled(): readonly Unsettled[];
   /** Why the pipeline has to stop. */
@@ -89,6 +91,9 @@ export function createSettlement(
     },
     async idle() {
       await Promise.race([Promise.all(underWay), isLost]);
+    },
+    async next() {
+      if (underWay.size > 0) await Promise.race(underWay);
     },
     unsettled() {
       return [...outstanding.main, ...outstanding.replay].filter(({ entries }) => entries.length > 0);

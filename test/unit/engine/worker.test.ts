@@ -146,6 +146,37 @@ describe("a worker", () => {
     expect(bench.sink("rows").rows).toHaveLength(40_000);
   });
 
+  it("reads what trickles in some at a time while the sink is busy, and at once when it is not", async () => {
+    const bench = new Workbench();
+    const stream = things();
+    const finished = copy(stream);
+    let reads = 0;
+    const bus = interpose(bench.bus, (call, method) => {
+      if (method === "read") reads++;
+      return call();
+    });
+    bench.prepare(clickhouse(table).plan).failNext(Number.POSITIVE_INFINITY);
+    const worker = bench.start([finished], { bus });
+    await bench.clock.advance(1);
+    const partition = first(stream);
+    const all = events(101);
+    const before = reads;
+    for (const event of all.slice(0, 100)) {
+      await bench.store(partition, [event]);
+      await bench.clock.advance(1);
+    }
+    expect((await bench.audit(finished)).read).toBeGreaterThan(90);
+    expect(reads - before).toBeLessThan(50);
+    bench.sink("rows").failNext(0);
+    await bench.drained(finished);
+    const began = bench.clock.monotonic();
+    await bench.store(partition, all.slice(100));
+    await bench.drained(finished);
+    expect(bench.clock.monotonic() - began).toBeLessThan(5);
+    await worker.stop();
+    expect(bench.sink("rows").rows).toHaveLength(101);
+  });
+
   it("leaves a lost partition at once, also where a sink never answers", async () => {
     const bench = new Workbench();
     const stream = things();

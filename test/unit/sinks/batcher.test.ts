@@ -123,18 +123,35 @@ describe("a batcher", () => {
   });
 
   test("fails the writes of a failed batch whole, and no others", async () => {
-    const { sink, log, rows, finish, deliveries } = open({ minIntervalMs: 0 });
+    const { sink, log, rows, finish, deliveries, pass } = open({ minIntervalMs: 0 });
     const failing = sink.write(rows(35), 350);
     const other = sink.write(rows(3), 30);
     const outcome = expect(failing).rejects.toThrow("schema");
     await settled();
     deliveries.shift()?.reject(new Error("schema"));
     await outcome;
-    await settled();
+    await pass(2);
     expect(log.filter((line) => line.startsWith("deliver"))).toEqual(["deliver 0..9", "deliver 35..37"]);
     await finish();
     expect(await other).toEqual({ rejected: [] });
     expect(sink.inFlightRows).toBe(0);
+  });
+
+  test("without an interval, takes along what comes right behind a delivery", async () => {
+    const { sink, log, rows, finish, pass } = open({ minIntervalMs: 0 });
+    void sink.write(rows(1), 10);
+    await settled();
+    void sink.write(rows(1), 10);
+    await finish();
+    void sink.write(rows(2), 20);
+    await pass(1);
+    expect(log.filter((line) => line.startsWith("deliver"))).toEqual(["deliver 0..0"]);
+    await pass(1);
+    expect(log.filter((line) => line.startsWith("deliver"))).toEqual(["deliver 0..0", "deliver 1..3"]);
+    await finish();
+    void sink.write(rows(1), 10);
+    await settled();
+    expect(log.at(-1)).toBe("deliver 4..4");
   });
 
   test("delivers what is left at once when it is closed", async () => {
