@@ -44,7 +44,7 @@ export default {
       "no-dev-packages",
       "What is shipped may not import what a user of the package does not get.",
       { path: "^(src|pipelines|workflows|activities)/" },
-      { dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown"], dependencyTypesNot: ["type-only"] },
+      { dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown"], dependencyTypesNot: ["type-only", "npm-peer"] },
     ),
     ...Object.entries(rooms).map(([room, allowed]) =>
       forbid(

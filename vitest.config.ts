@@ -34,7 +34,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "unit",
-          include: ["test/unit/**/*.test.ts", "test/types/**/*.test.ts"],
+          include: ["test/{unit,types,guide}/**/*.test.ts"],
           testTimeout: 30_000,
           hookTimeout: 30_000,
         },
@@ -44,7 +44,7 @@ export default defineConfig({
         test: {
           name: "services",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/unit/**", "test/types/**", "test/chaos/**"],
+          exclude: ["test/{unit,types,guide,chaos}/**"],
           // Starts the embedded Redis, ClickHouse and Temporal once, and only when a file of this project runs.
           globalSetup: ["test/support/stack.ts"],
           testTimeout: 60_000,

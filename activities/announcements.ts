@@ -20,10 +20,19 @@ interface Checkout {
 /** Tells the streams how a checkout ended, so that pipelines see it. */
 export const createAnnouncements = ({ announce }: AnnouncementDeps) => ({
   async announceOrder(key: string, order: Checkout & { readonly orderId: string; readonly totalCents: number }): Promise<void> {
+    const { cartId, checkoutId } = order;
+    await announce("carts", {
+      id: `${key}/cart`,
+      type: "cart.checked_out",
+      time: firstScheduled(),
+      data: { cartId, checkoutId },
+    });
     await announce("orders", { id: key, type: "order.placed", time: firstScheduled(), data: order });
   },
 
   async announceRefusal(key: string, refusal: Checkout & { readonly reason: string }): Promise<void> {
+    const { cartId, checkoutId } = refusal;
+    await announce("carts", { id: `${key}/cart`, type: "cart.unfrozen", time: firstScheduled(), data: { cartId, checkoutId } });
     await announce("orders", {
       id: key,
       type: "order.refused",

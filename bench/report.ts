@@ -33,6 +33,8 @@ const rivals: Readonly<Record<string, readonly string[]>> = {
   "plain": others,
   "workers-2": ["workers-1"],
   "partitions-64": ["partitions-8"],
+  "fold": ["frames"],
+  "tumbling": ["frames"],
 };
 /** No pipeline can be faster than the slower one of these. */
 const rawLimits = ["raw-read", "raw-insert"] as const;

@@ -1,5 +1,6 @@
 import { frames, framesOf64 } from "./frames.ts";
 import { handLoop } from "./hand-loop.ts";
+import { fold, tumbling } from "./keyed.ts";
 import type { Contestant } from "./measure.ts";
 import { peers } from "./peers.ts";
 import { plain } from "./plain.ts";
@@ -17,6 +18,8 @@ const contestants: readonly Contestant[] = [
   oneWorker,
   twoWorkers,
   framesOf64,
+  fold,
+  tumbling,
 ];
 
 /** The names that `--only` takes. */

@@ -1,8 +1,15 @@
 import { type Dropped, drop, type Event, type EventOf } from "headrace";
-import type { cartCreated, checkoutRequested, itemAdded, itemRemoved, quantityChanged } from "./events.ts";
+import type * as events from "./events.ts";
 
 export type CartEvent = EventOf<
-  typeof cartCreated | typeof itemAdded | typeof itemRemoved | typeof quantityChanged | typeof checkoutRequested
+  | typeof events.cartCreated
+  | typeof events.itemAdded
+  | typeof events.itemRemoved
+  | typeof events.quantityChanged
+  | typeof events.checkoutRequested
+  | typeof events.cartCheckedOut
+  | typeof events.cartUnfrozen
+  | typeof events.cartAbandoned
 >;
 
 export interface Line {
@@ -11,26 +18,44 @@ export interface Line {
   readonly unitPriceCents: number;
 }
 
+/**
+ * `open`: takes edits. `frozen`: a checkout is under way, whose id stands beside it; it ends as `checked out`, or the cart is opened again.
+ * `abandoned`: nobody has touched it for long.
+ */
+export type CartStatus = "open" | "frozen" | "checked out" | "abandoned";
+
 export interface Cart {
+  readonly status: CartStatus;
+  /** The checkout that has frozen it, or bought it. */
+  readonly checkoutId?: string;
+  /** Checkouts that were undone, the newest last. */
+  readonly undone?: readonly string[];
   readonly userId: string;
   readonly lines: readonly Line[];
   /** Ids of the events that were applied, the newest last: one that comes again changes nothing. */
   readonly seen: readonly string[];
 }
 
-export const emptyCart: Cart = { userId: "", lines: [], seen: [] };
+export const emptyCart: Cart = { status: "open", userId: "", lines: [], seen: [] };
 
 /** A cart holds this many distinct items, and this many in all. */
 export const capacity = { items: 50, quantity: 200 } as const;
 const remembered = 500;
+const rememberedCheckouts = 20;
 
 /** An event that the cart did not take, with the reason. */
 export type ItemRejected = Event<
   "cart.item_rejected",
-  { readonly cartId: string; readonly sku: string; readonly quantity: number; readonly reason: string }
+  {
+    readonly cartId: string;
+    readonly sku?: string;
+    readonly quantity?: number;
+    readonly checkoutId?: string;
+    readonly reason: string;
+  }
 >;
 /** A checkout with what the cart held at that moment. */
-export interface Checkout extends Event<"cart.checkout_requested", EventOf<typeof checkoutRequested>["data"]> {
+export interface Checkout extends Event<"cart.checkout_requested", EventOf<typeof events.checkoutRequested>["data"]> {
   readonly cart: Cart;
 }
 export type CartChange = Exclude<CartEvent, { readonly type: "cart.checkout_requested" }> | ItemRejected | Checkout;
@@ -40,15 +65,25 @@ export function decideCart(cart: Cart, event: CartEvent): readonly CartChange[] 
   if (cart.seen.includes(event.id)) return drop("duplicate");
   switch (event.type) {
     case "cart.created":
-      return [event];
-    case "cart.checkout_requested":
-      return [{ ...event, cart }];
+      return cart.userId === "" ? [event] : drop("created before");
+    case "cart.checkout_requested": {
+      const { cartId, checkoutId } = event.data;
+      const reason = checkoutRefusalOf(cart, checkoutId);
+      return [reason ? { ...event, type: "cart.item_rejected", data: { cartId, checkoutId, reason } } : { ...event, cart }];
+    }
     case "cart.item_added":
     case "cart.item_removed":
     case "cart.quantity_changed": {
-      const reason = refusalOf(cart, event);
+      const reason = cart.status === "open" ? refusalOf(cart, event) : isNot[cart.status];
       return [reason ? { ...event, type: "cart.item_rejected", data: { ...event.data, reason } } : event];
     }
+    case "cart.checked_out":
+    case "cart.unfrozen":
+      // Another checkout's end is none of this one's.
+      return cart.status === "frozen" && cart.checkoutId === event.data.checkoutId ? [event] : drop("not frozen by it");
+    case "cart.abandoned":
+      // Whoever has touched it meanwhile wins.
+      return cart.status === "open" ? [event] : drop("not open");
     default:
       return event satisfies never;
   }
@@ -59,21 +94,45 @@ export function evolveCart(cart: Cart, change: CartChange): Cart {
   const seen = [...cart.seen, change.id].slice(-remembered);
   switch (change.type) {
     case "cart.created":
-      return { ...cart, seen, userId: cart.userId || change.data.userId };
+      return { ...cart, seen, userId: change.data.userId };
     case "cart.item_added":
     case "cart.item_removed":
     case "cart.quantity_changed":
       return { ...cart, seen, lines: changeLines(cart.lines, change) };
     case "cart.item_rejected":
-    case "cart.checkout_requested":
       return { ...cart, seen };
+    case "cart.checkout_requested":
+      // One that is asked for again changes nothing.
+      return cart.status === "open" ? { ...cart, seen, status: "frozen", checkoutId: change.data.checkoutId } : { ...cart, seen };
+    case "cart.checked_out":
+      return { ...cart, seen, status: "checked out" };
+    case "cart.unfrozen": {
+      const { checkoutId: _, ...open } = cart;
+      const undone = [...(cart.undone ?? []), change.data.checkoutId].slice(-rememberedCheckouts);
+      return { ...open, seen, undone, status: "open" };
+    }
+    case "cart.abandoned":
+      return { ...cart, seen, status: "abandoned" };
     default:
       return change satisfies never;
   }
 }
 
+/** Why a cart that is not open takes no edit and no checkout. */
+const isNot: Readonly<Record<Exclude<CartStatus, "open">, string>> = {
+  "frozen": "a checkout is under way",
+  "checked out": "checked out",
+  "abandoned": "abandoned",
+};
+
 export const totalCents = (lines: readonly Line[]): number =>
   lines.reduce((sum, line) => sum + line.quantity * line.unitPriceCents, 0);
+
+/** The same press of "pay" may be asked for again: it is still one checkout. One that was undone is over. */
+function checkoutRefusalOf({ status, checkoutId, undone = [] }: Cart, asked: string): string | undefined {
+  if (status === "open") return undone.includes(asked) ? "this checkout was undone" : undefined;
+  return checkoutId === asked ? undefined : isNot[status];
+}
 
 type ItemEvent = Extract<CartEvent, { readonly type: "cart.item_added" | "cart.item_removed" | "cart.quantity_changed" }>;
 

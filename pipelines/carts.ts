@@ -35,7 +35,16 @@ export const carts = pipeline("carts")
         ])
         .with(
           {
-            type: P.union("cart.created", "cart.item_added", "cart.item_removed", "cart.quantity_changed", "cart.item_rejected"),
+            type: P.union(
+              "cart.created",
+              "cart.item_added",
+              "cart.item_removed",
+              "cart.quantity_changed",
+              "cart.item_rejected",
+              "cart.checked_out",
+              "cart.unfrozen",
+              "cart.abandoned",
+            ),
           },
           (other) => to.history(historyRow(other)),
         )

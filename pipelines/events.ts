@@ -26,6 +26,18 @@ export const loginFailed = defineEvent(
 );
 export const loginEnded = defineEvent("login.ended", z.object({ userId, sessionId: text, ip: ip.optional() }), byUser);
 
+/** A failed login, noted with one of those whom it may be an attack on, or by. */
+export const failureNoted = defineEvent("login.failure_noted", z.object({ kind: z.enum(["user", "address"]), subject: userId }), {
+  key: ({ kind, subject }) => `${kind}/${subject}`,
+});
+
+/** A burst of failures: of one user, or from one address. `since` is RFC 3339. */
+export const attackSuspected = defineEvent(
+  "login.attack_suspected",
+  z.object({ userId: userId.optional(), ip: ip.optional(), since: text, failures: z.int().positive() }),
+  { key: ({ userId = "", ip = "" }) => userId || ip },
+);
+
 export const cartCreated = defineEvent("cart.created", z.object({ cartId, userId }), byCart);
 export const itemAdded = defineEvent("cart.item_added", z.object({ cartId, sku, quantity, unitPriceCents: cents }), byCart);
 export const itemRemoved = defineEvent("cart.item_removed", z.object({ cartId, sku, quantity }), byCart);
@@ -39,6 +51,17 @@ export const checkoutRequested = defineEvent(
   z.object({ cartId, checkoutId: z.string().min(1).max(128), paymentToken: z.string().min(1).max(256) }),
   byCart,
 );
+
+/** A checkout has bought what the cart held. */
+export const cartCheckedOut = defineEvent(
+  "cart.checked_out",
+  z.object({ cartId, checkoutId: z.string().min(1).max(128) }),
+  byCart,
+);
+/** A checkout was undone: the cart takes edits again. */
+export const cartUnfrozen = defineEvent("cart.unfrozen", z.object({ cartId, checkoutId: z.string().min(1).max(128) }), byCart);
+/** Nobody has touched the cart for long. */
+export const cartAbandoned = defineEvent("cart.abandoned", z.object({ cartId }), byCart);
 
 const order = { orderId: text, checkoutId: text, cartId, userId };
 export const orderPlaced = defineEvent("order.placed", z.object({ ...order, totalCents: cents }), byOrder);

@@ -9,9 +9,24 @@ export const logins = defineStream("logins", { events: loginEvents, partitions: 
 /** Logins that another program writes into a Redis stream of its own. */
 export const appLogins = defineStream("app-logins", { events: loginEvents, adopt: "app:logins" });
 
+/** Failed logins by user and by address: what bursts are found in. */
+export const loginFailures = defineStream("login-failures", { events: [events.failureNoted], partitions: 8 });
+
+/** What somebody should look at. */
+export const alerts = defineStream("alerts", { events: [events.attackSuspected], partitions: 2 });
+
 /** What happens to carts, partitioned by cart. */
 export const carts = defineStream("carts", {
-  events: [events.cartCreated, events.itemAdded, events.itemRemoved, events.quantityChanged, events.checkoutRequested],
+  events: [
+    events.cartCreated,
+    events.itemAdded,
+    events.itemRemoved,
+    events.quantityChanged,
+    events.checkoutRequested,
+    events.cartCheckedOut,
+    events.cartUnfrozen,
+    events.cartAbandoned,
+  ],
   partitions: 8,
 });
 

@@ -72,6 +72,41 @@ export const sessionDurations = defineView(
    GROUP BY day`,
 );
 
+/** Bursts of failed logins as far as each had got, one row for each time that it grew. The row of the highest version holds. */
+export const loginBursts = defineTable("login_bursts", {
+  columns: {
+    kind: c.string().lowCardinality(),
+    subject: c.string(),
+    since: c.dateTime64(3),
+    until: c.dateTime64(3),
+    failures: c.uint32(),
+    /** The failures so far; 4294967295 where the burst turned out to be the end of an earlier one. */
+    version: c.uint32(),
+  },
+  engine: { kind: "replacingMergeTree", version: "version" },
+  orderBy: ["kind", "subject", "since"],
+  partitionBy: { unit: "day", column: "since" },
+  ttl: { column: "since", days: 400 },
+});
+
+/** One row a burst: at least 5 failures of one user, or from one address, with no more than 5 minutes between two of them. */
+export const loginAlerts = defineView(
+  "login_alerts",
+  `SELECT kind, subject, since, until, failures
+   FROM login_bursts FINAL
+   WHERE version < 4294967295`,
+);
+
+/** How long the sessions of each user lasted, by the day on which they began. */
+export const sessionDurationsByUser = defineView(
+  "session_durations_by_user",
+  `SELECT user_id, toDate(started_at) AS day, count() AS sessions,
+          quantileExact(0.5)(assumeNotNull(duration_ms)) AS median_ms, quantileExact(0.95)(assumeNotNull(duration_ms)) AS p95_ms
+   FROM login_sessions
+   WHERE duration_ms IS NOT NULL
+   GROUP BY user_id, day`,
+);
+
 /** The history of every cart: what was accepted, and what was refused, with its reason. */
 export const cartEvents = defineTable("cart_events", {
   columns: {
@@ -112,4 +147,13 @@ export const orders = defineView(
 );
 
 /** Beside the tables that pipelines write, in the order in which they can be created. */
-export const derived = [sessionTimes, loginSessions, loginsByUserDay, loginsByHour, sessionDurations, orders] as const;
+export const derived = [
+  sessionTimes,
+  loginSessions,
+  loginsByUserDay,
+  loginsByHour,
+  sessionDurations,
+  sessionDurationsByUser,
+  loginAlerts,
+  orders,
+] as const;

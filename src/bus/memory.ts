@@ -1,5 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import { isBefore } from "./entry-id.ts";
+import type { IdSet, KeyedStore, StoredTimer } from "./keyed-store.ts";
+import { MemoryKeyed } from "./memory-keyed.ts";
 import { eventsIn, type MemoryGroup, MemoryLog } from "./memory-log.ts";
 import { copiedFields, replayedFields } from "./memory-replays.ts";
 import { trimLog } from "./memory-trim.ts";
@@ -31,7 +33,7 @@ interface Lease {
 /** What all groups of a pipeline on the logs of one partition share. */
 interface Books {
   readonly counts: Map<string, number>;
-  readonly states: Map<string, string>;
+  readonly keyed: MemoryKeyed;
   readonly outbox: OutboxEntry[];
   readonly lastNumbers: Map<string, number>;
   /** Where the group of the main log begins again when somebody removes it; `undefined` before it first began. */
@@ -73,6 +75,7 @@ export class MemoryBus implements Bus {
     lease.epoch++;
     lease.owner = owner;
     lease.until = now + ttlMs;
+    this.#booksOf(partition, pipeline).keyed.begin();
     return { kind: "owned", epoch: lease.epoch, lastDelivered: this.#group(partition, pipeline).lastDelivered };
   }
 
@@ -114,17 +117,32 @@ export class MemoryBus implements Bus {
 
   async states(fence: Fence, names: readonly string[]): Promise<readonly (string | null)[] | "fenced"> {
     if (!this.#holds(fence)) return "fenced";
-    const { states } = this.#booksOf(fence.partition, fence.pipeline);
-    return names.map((name) => states.get(name) ?? null);
+    const { keyed } = this.#booksOf(fence.partition, fence.pipeline);
+    return names.map((name) => keyed.state(name));
+  }
+
+  async timers(fence: Fence, page: Parameters<KeyedStore["timers"]>[1]): Promise<readonly StoredTimer[] | "fenced"> {
+    return this.#holds(fence) ? this.#booksOf(fence.partition, fence.pipeline).keyed.timers(page) : "fenced";
+  }
+
+  async seen(fence: Fence, wanted: readonly IdSet[]): Promise<readonly (readonly boolean[])[] | "fenced"> {
+    if (!this.#holds(fence)) return "fenced";
+    const { keyed } = this.#booksOf(fence.partition, fence.pipeline);
+    return wanted.map((ids) => keyed.seen(ids, this.#clock.now()));
+  }
+
+  async peek(partition: Partition, pipeline: string, name: string): Promise<string | null> {
+    return this.#booksOf(partition, pipeline).keyed.state(name);
   }
 
   async commit(fence: Fence, commit: Commit): Promise<"committed" | "fenced"> {
     if (!this.#holds(fence)) return "fenced";
     const { partition, pipeline } = fence;
-    const { entries, counts, deadLetters, states, derived, floor } = commit;
+    const { entries, counts, deadLetters, keyed, derived, floor } = commit;
     const group = this.#group(partition, pipeline);
     const log = this.#log(partition);
     const books = this.#booksOf(partition, pipeline);
+    if (keyed && !books.keyed.takes(keyed)) return "committed";
     const acked = entries.filter((id) => group.pending.delete(id)).length;
     if (entries.length > 0 && acked === 0) return "committed";
     if (floor !== undefined) books.floor = floor;
@@ -136,7 +154,7 @@ export class MemoryBus implements Bus {
       letters.push({ ...draft, id: this.#nextId(), pipeline, partition: partition.name, at, fields });
     }
     if (partition.side === "replay") log.remove(entries);
-    for (const [name, json] of states) books.states.set(name, json);
+    if (keyed) books.keyed.write(keyed, this.#clock.now());
     for (const { to, frame } of derived) {
       const sequence = (books.lastNumbers.get(to.log) ?? -1) + 1;
       books.lastNumbers.set(to.log, sequence);
@@ -337,7 +355,7 @@ export class MemoryBus implements Bus {
   #booksOf(partition: Partition, pipeline: string): Books {
     return getOrMake(this.#books, keys.ledger(partition, pipeline), () => ({
       counts: new Map(),
-      states: new Map(),
+      keyed: new MemoryKeyed(),
       outbox: [],
       lastNumbers: new Map(),
       floor: undefined,

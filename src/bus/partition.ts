@@ -58,6 +58,9 @@ export const keys = {
   lease: (partition: Partition, pipeline: string) => `${partition.prefix}:lease:${pipeline}`,
   ledger: (partition: Partition, pipeline: string) => `${partition.prefix}:ledger:${pipeline}`,
   states: (partition: Partition, pipeline: string) => `${partition.prefix}:state:${pipeline}`,
+  timers: (partition: Partition, pipeline: string, { stage, clock }: { readonly stage: string; readonly clock: string }) =>
+    `${partition.prefix}:timers:${pipeline}:${clock}:${stage}`,
+  seen: (partition: Partition, pipeline: string, set: string) => `${partition.prefix}:seen:${pipeline}:${set.replace("\n", ":")}`,
   /** How many events the entries hold that were given out and not settled, where it is not one. */
   open: (partition: Partition, pipeline: string) =>
     `${partition.prefix}:${partition.side === "replay" ? "replay-open" : "open"}:${pipeline}`,

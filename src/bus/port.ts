@@ -1,18 +1,14 @@
 import type { RetentionPlan } from "../plan/plan.ts";
 import type { Durability } from "./durability.ts";
+import type { Fence } from "./fence.ts";
+import type { KeyedCommit, KeyedStore } from "./keyed-store.ts";
 import type { Partition } from "./partition.ts";
 import type { Replays } from "./replays.ts";
 
+export type { Fence } from "./fence.ts";
+
 /** The one consumer of every group: a partition has one owner at a time, so recovery is "read my pending entries from 0". */
 export const consumerName = "owner";
-
-/** Proof of ownership. Every read and commit carries it, and is refused once the epoch has moved on. */
-export interface Fence {
-  readonly partition: Partition;
-  readonly pipeline: string;
-  readonly owner: string;
-  readonly epoch: number;
-}
 
 export type Acquired =
   | {
@@ -86,8 +82,8 @@ export interface Commit {
   /** Increments of the ledger: counter to number of events. */
   readonly counts: Readonly<Record<string, number>>;
   readonly deadLetters: readonly DeadLetterDraft[];
-  /** Keyed states to write: name to JSON. */
-  readonly states: ReadonlyMap<string, string>;
+  /** `undefined` for a pipeline that keeps no state. */
+  readonly keyed: KeyedCommit | undefined;
   /** Frames of derived events, for the outbox. */
   readonly derived: readonly DerivedFrame[];
   /** Every entry up to this one is settled, with this commit. Not known where an earlier one is not yet. */
@@ -203,7 +199,7 @@ export interface Watch {
 }
 
 /** What the engine needs of a log of partitions. Drivers: Redis Streams, and the in-memory twin of the tests. */
-export interface Bus extends Replays {
+export interface Bus extends Replays, KeyedStore {
   /**
    * Takes the lease, where it is free, has run out or is one's own, and makes sure that the group exists, from the stream's first
    * entry. Each taking raises the epoch: what an owner sent before it lost the lease is fenced, also if it gets the lease back.
@@ -216,8 +212,6 @@ export interface Bus extends Replays {
   read(fence: Fence, request: ReadRequest): Promise<ReadResult>;
   /** Hands entries back that were given out and not acked: that time no longer counts as a delivery. Twice takes off two. */
   nack(fence: Fence, entries: readonly string[]): Promise<void>;
-  /** Keyed states by name, under the fence; null where there is none. What another owner has moved on is no state to go on from. */
-  states(fence: Fence, names: readonly string[]): Promise<readonly (string | null)[] | "fenced">;
   /** States, derived frames, ledger, dead letters and acks under the fence, in one step. */
   commit(fence: Fence, commit: Commit): Promise<"committed" | "fenced">;
   /**

@@ -155,6 +155,18 @@ program
   .action(async (options) => done(await (await import("./replay.ts")).replayVerb({ ...where(), ...options })));
 
 program
+  .command("state")
+  .description("what pipelines keep for a key")
+  .command("get")
+  .description("show the state of a key, and its timers")
+  .argument("<pipeline>")
+  .argument("<key>")
+  .option("--json", "one JSON object a stage that keeps something", false)
+  .action(async (pipeline, key, options) =>
+    done(await (await import("./state.ts")).stateGet(pipeline, key, { ...where(), ...options })),
+  );
+
+program
   .command("bench")
   .description("measure it on this machine, beside the raw limits and its rivals")
   .option("--only <names>", "only these measurements, joined by commas")

@@ -25,6 +25,8 @@ export const errorCodes = {
   "clickhouse.schema": "ClickHouse refuses the statement: schema or rights",
   "temporal.retry": "Temporal is not ready",
   "temporal.refused": "Temporal refuses the call",
+  "state.version": "a stored state is of another form than the code expects",
+  "state.size": "a state has grown beyond its limit",
   "replay.stalled": "a replay log is full, and nobody reads it",
   "replay.state": "a replay would change keyed state a second time",
   "migrate.unsafe": "a change of a table would lose data",

@@ -22,6 +22,8 @@ export const positive = rule("a number above 0", (value) => isNumber(value) && v
 export const duration = rule("milliseconds, from 1 to 24 days", (value) => isNumber(value) && value >= 1 && value <= maxMs);
 export const interval = rule("milliseconds, from 0 to 24 days", (value) => isNumber(value) && value >= 0 && value <= maxMs);
 export const text = rule("a text that is not empty", (value) => typeof value === "string" && value !== "");
+export const flag = rule("true or false", (value) => typeof value === "boolean");
+export const needed = rule("a value", (value) => value !== undefined);
 export const callback = rule("a function", (value) => typeof value === "function");
 export const sharing = rule(
   "true, false, or a name of lower-case letters, digits and hyphens",

@@ -2,8 +2,14 @@ import type { RateLimitPlan, SinkGuardsPlan } from "../plan/guards.ts";
 import { count, duration, optional, positive, type Shape, sharing } from "./check-options.ts";
 import type { TypeHint } from "./hints.ts";
 
-/** Guards of a source. The others have no meaning there, and say why. */
+/** Options and guards of a source. Guards that have no meaning there say why. */
 export interface SourceGuards {
+  /**
+   * A producer that was silent for so long is not waited for: event time goes on without it; where all are silent, by the clock. As long
+   * it takes until a stream that begins has its first window closed: producers may come that nobody has heard of yet. Milliseconds.
+   * @default 30000
+   */
+  readonly idleMs?: number;
   /**
    * Events read a second by this pipeline, in each worker or, where it is shared, in all together. Reading waits, and Redis keeps
    * the rest.
@@ -34,9 +40,9 @@ const rateLimit: Shape = { perSecond: positive, burst: optional(count), shared: 
 const breaker: Shape = { failures: count, openMs: duration };
 export const sinkRetry: Shape = { initialMs: duration, maxMs: duration };
 
-/** Also those of a sink that writes a stream. */
-export const sourceGuards: Shape = { rateLimit: { of: rateLimit } };
-export const sinkGuards: Shape = { rateLimit: { of: rateLimit }, breaker: { of: breaker } };
+export const streamGuards: Shape = { rateLimit: { of: rateLimit } };
+export const sourceGuards: Shape = { ...streamGuards, idleMs: duration };
+export const sinkGuards: Shape = { ...streamGuards, breaker: { of: breaker } };
 export const stageGuards: Shape = {
   retry: { of: { attempts: count, ...sinkRetry } },
   timeoutMs: duration,

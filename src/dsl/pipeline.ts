@@ -1,13 +1,29 @@
 import { ConfigError } from "../core/errors.ts";
 import type { GuardsPlan, SourceGuardsPlan } from "../plan/guards.ts";
-import type { DeadLettered, Decision, Dropped, EndPlan, PipelinePlan, StagePlan, StreamPlan } from "../plan/plan.ts";
+import type { Decision, EndPlan, PipelinePlan, StagePlan, StreamPlan } from "../plan/plan.ts";
+import type { WindowPlan } from "../plan/stage.ts";
+import type { Aggregator } from "./aggregators/aggregator.ts";
 import { checkOptions } from "./check-options.ts";
 import type { EventDraft } from "./event.ts";
 import { type SourceGuards, sourceGuards, stageGuards } from "./guards.ts";
 import type { RowFor, RowLike } from "./hints.ts";
+import {
+  dedupePlan,
+  type FoldOptions,
+  foldPlan,
+  type Joined,
+  type JoinOptions,
+  joinPlan,
+  type KeyedFoldOptions,
+  latePlan,
+  type ResultsOf,
+  type WindowOf,
+  windowPlan,
+} from "./keyed.ts";
 import type { MustDecide, SendTo } from "./outcome.ts";
 import { type SinkRef, streamSink } from "./sinks.ts";
 import type { Carried, Stream } from "./stream.ts";
+import type { WindowSpec } from "./window.ts";
 
 /** A finished pipeline. */
 export interface Pipeline {
@@ -32,6 +48,19 @@ export interface PipelineBuilder<out T> {
    * crashes. The values that `decide` returns go on; the keys of one partition are folded in the order of their events.
    */
   fold<State, Decided>(name: string, options: FoldOptions<T, State, Decided>): PipelineBuilder<Decided>;
+  /** What the stage behind it keeps its states under. Use the stream's partition key, or a finer one. */
+  keyBy(key: (value: T) => string): Keyed<T>;
+  /**
+   * Lets each event through once, by its id, as long as it is remembered: what a producer sends twice counts as `duplicate`. What
+   * comes after that is let through again: nothing is ever lost by it.
+   */
+  dedupe(
+    name: string,
+    options?: {
+      /** How long an id is remembered at least, milliseconds. Costs about 70 bytes of Redis an event. @default a day */
+      readonly horizonMs?: number;
+    },
+  ): PipelineBuilder<T>;
   /** Ends the pipeline: each value becomes a row of one sink. */
   to<Row, const Result extends RowLike<Row>>(
     sink: SinkRef<Row>,
@@ -49,15 +78,26 @@ export interface PipelineBuilder<out T> {
   ): Pipeline;
 }
 
-export interface FoldOptions<in T, in out State, in out Decided> {
-  /** Whose state it is. Use the stream's partition key, or a finer one. */
-  readonly key: (value: T) => string;
-  /** The state of a key that has none yet. States are kept as JSON. */
-  readonly initial: State;
-  /** What follows from the value, seen the state: values that go on, or a reason to end here. Pure. */
-  readonly decide: (state: State, value: T) => readonly Decided[] | Dropped | DeadLettered;
-  /** The state after a decided value. Pure. */
-  readonly evolve: (state: State, decided: Decided) => State;
+/** A pipeline in the making whose values have a key. */
+export interface Keyed<T> {
+  /** Gathers the values of each key by event time. */
+  window(spec: WindowSpec): Windowed<T>;
+  /** Keeps a state for each key, as `fold` without `keyBy` does. */
+  fold<State, Decided>(name: string, options: KeyedFoldOptions<T, State, Decided>): PipelineBuilder<Decided>;
+  /** Pairs values of two sides of each key whose times lie near enough to each other: each pair once, in whatever order they come. */
+  join<Left, Right>(name: string, options: JoinOptions<T, Left, Right>): PipelineBuilder<Joined<Left, Right>>;
+}
+
+export interface Windowed<T> {
+  /** Where values go that come too late, as events. @default the dead letters keep them, under the reason `late` */
+  late<E, const Draft extends EventDraft<string, unknown>>(
+    stream: Stream<E>,
+    toEvent: (value: T) => Draft & Carried<E, Draft>,
+  ): Windowed<T>;
+  /** What is made of the values of a window, by names of your own. */
+  aggregate<const Aggregators extends Readonly<Record<string, Aggregator<T, unknown>>>>(
+    aggregators: Aggregators,
+  ): PipelineBuilder<WindowOf<ResultsOf<Aggregators>>>;
 }
 
 /** A pipeline without a source. */
@@ -72,6 +112,7 @@ interface Draft {
   readonly name: string;
   readonly sources: readonly StreamPlan[];
   readonly sourceGuards?: SourceGuardsPlan;
+  readonly idleMs?: number;
   readonly stages: readonly StagePlan[];
 }
 
@@ -106,27 +147,45 @@ export function pipeline(name: string): PipelineStart {
         });
       }
       checkOptions(`pipeline '${name}', guards of its source`, guards, sourceGuards);
-      return builder({ name, sources, ...(guards && { sourceGuards: guards as SourceGuardsPlan }), stages: [] });
+      const { idleMs, ...others } = (guards ?? {}) as SourceGuards & SourceGuardsPlan;
+      const options = { ...(guards && { sourceGuards: others }), ...(idleMs !== undefined && { idleMs }) };
+      return builder({ name, sources, ...options, stages: [] });
     },
   };
 }
 
 function builder<T>(draft: Draft): PipelineBuilder<T> {
+  const placeOf = (stage: string) => `stage '${stage}' of pipeline '${draft.name}'`;
   const add = (stage: StagePlan) => {
     if (draft.stages.some((other) => other.name === stage.name)) {
       throw new ConfigError("config.invalid", `pipeline '${draft.name}': two stages are called '${stage.name}'`, {
         hint: "Give each stage a name of its own: reasons and counts are kept under it.",
       });
     }
-    if ("guards" in stage) checkOptions(`stage '${stage.name}' of pipeline '${draft.name}'`, stage.guards, stageGuards);
+    if (/[\n]/.test(stage.name) || stage.name === "") {
+      throw new ConfigError("config.invalid", `pipeline '${draft.name}': a stage cannot be called '${stage.name}'`, {
+        hint: "Give it a name of one line.",
+      });
+    }
+    if ("guards" in stage) checkOptions(placeOf(stage.name), stage.guards, stageGuards);
     return builder<never>({ ...draft, stages: [...draft.stages, stage] });
   };
+  const windowed = (key: (value: T) => string, spec: WindowSpec, late: WindowPlan["late"]): Windowed<T> => ({
+    late: (stream, toEvent) => windowed(key, spec, latePlan(stream.plan, toEvent)),
+    aggregate: (aggregators) => add(windowPlan(placeOf(spec.plan.name), { key, spec, late, aggregators })),
+  });
   const end = (end: EndPlan): Pipeline => ({ plan: { kind: "pipeline", ...draft, end } });
   return {
     filter: (name: string, keep: (value: T) => boolean) => add({ kind: "filter", name, keep }),
     map: (name, transform, guards) => add({ kind: "map", name, transform, guards }),
     flatMap: (name, transform, guards) => add({ kind: "flatMap", name, transform, guards }),
-    fold: (name, options) => add({ kind: "fold", name, ...options }),
+    fold: (name, options) => add(foldPlan(placeOf(name), name, options as never)),
+    dedupe: (name, options = {}) => add(dedupePlan(placeOf(name), name, options)),
+    keyBy: (key) => ({
+      window: (spec) => windowed(key, spec, undefined),
+      fold: (name, options) => add(foldPlan(placeOf(name), name, { ...options, key } as never)),
+      join: (name, options) => add(joinPlan(placeOf(name), name, { ...options, key })),
+    }),
     to: (sink, toRow) => end({ kind: "to", sink: sink.plan, toRow }),
     emit: (stream, toEvent) => end({ kind: "to", sink: streamSink(stream), toRow: toEvent }),
     route: (destinations, decide) =>

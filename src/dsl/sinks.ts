@@ -3,7 +3,7 @@ import { ConfigError } from "../core/errors.ts";
 import type { RetryPlan, SinkGuardsPlan } from "../plan/guards.ts";
 import type { BatchPlan, SinkPlan, StreamSinkPlan } from "../plan/plan.ts";
 import { callback, checkOptions, count, duration, interval, oneOf, type Shape, text } from "./check-options.ts";
-import { type ClickHouseGuards, type StreamGuards, sinkGuards, sinkRetry, sourceGuards } from "./guards.ts";
+import { type ClickHouseGuards, type StreamGuards, sinkGuards, sinkRetry, streamGuards } from "./guards.ts";
 import type { TypeHint } from "./hints.ts";
 import type { DraftFor, Stream } from "./stream.ts";
 import type { Table } from "./table.ts";
@@ -134,7 +134,7 @@ export function startWorkflow<Input>(
 
 /** Derived events on a stream of ours. Their ids come from the event that caused them, so a replay makes the same ones. */
 export function toStream<E>(stream: Stream<E>, options: StreamGuards = {}): SinkRef<DraftFor<E>> {
-  checkOptions(`toStream '${stream.plan.name}'`, options, sourceGuards);
+  checkOptions(`toStream '${stream.plan.name}'`, options, streamGuards);
   const { rateLimit } = options;
   return { plan: { ...streamSink(stream), ...(rateLimit && { guards: { rateLimit } }) } };
 }

@@ -1,7 +1,8 @@
 import { type Envelope, type Envelopes, envelopeJson } from "../bus/envelope.ts";
 import type { DeadLetterDraft } from "../bus/port.ts";
+import type { Moment } from "../plan/window.ts";
 import type { Rejected } from "../sinks/port.ts";
-import type { StateDraft } from "../state/keyed-state.ts";
+import type { StateDraft } from "../state/state-draft.ts";
 
 /** Rows for one destination, and the event behind each. */
 export interface Rows {
@@ -39,24 +40,27 @@ export class Chunk {
   readonly pipeline: string;
   /** The destinations that are streams. */
   readonly derives: ReadonlySet<string>;
-  readonly states: StateDraft;
+  /** `undefined` for a pipeline that keeps no state. */
+  readonly states: StateDraft | undefined;
   bytes = 0;
   readonly #spans: Span[] = [];
   readonly #setAside = new Set<number>();
+  /** What no single event has caused, by its number from -1 downwards. */
+  readonly #caused: { readonly moment: Moment }[] = [];
   #opened = 0;
   #begun = 0;
   /** The frame that was decoded again last. */
   #decoded: { readonly id: string; readonly envelopes: Envelopes } | undefined;
 
-  constructor(pipeline: string, derives: ReadonlySet<string>, states: StateDraft) {
+  constructor(pipeline: string, derives: ReadonlySet<string>, states: StateDraft | undefined) {
     this.pipeline = pipeline;
     this.derives = derives;
     this.states = states;
   }
 
-  /** Events in the entries that were opened. */
-  get events(): number {
-    return this.#opened;
+  /** Events in the entries that were opened, and results that no single event has caused. */
+  get size(): number {
+    return this.#opened + this.#caused.length;
   }
 
   /** Opens a frame; `begin` is then called for each of its events in turn. */
@@ -77,6 +81,11 @@ export class Chunk {
     return this.#begun++;
   }
 
+  /** The number of a result that no single event has caused: below 0, since no outcome of the ledger is counted for it. */
+  beginCaused(result: { readonly moment: Moment }): number {
+    return -this.#caused.push(result);
+  }
+
   count(counter: string, by: number): void {
     this.counts[counter] = (this.counts[counter] ?? 0) + by;
   }
@@ -86,9 +95,15 @@ export class Chunk {
     for (const [name, count] of Object.entries(counts)) this.count(`${prefix}:${name}`, count);
   }
 
-  setAside(event: number, envelope: Envelope, letter: Letter): void {
+  setAside(event: number, envelope: Envelope | undefined, letter: Letter): void {
     this.#setAside.add(event);
     this.deadLetters.push(this.#draft(event, letter, envelope));
+  }
+
+  /** Sets a result aside that no single event has caused. */
+  setCausedAside(event: number, value: unknown, letter: Letter): void {
+    this.#setAside.add(event);
+    this.deadLetters.push(this.#causedDraft(event, { ...letter, original: jsonOf(value) }));
   }
 
   /** Takes back what an event has left here so far. */
@@ -114,8 +129,10 @@ export class Chunk {
   reject(stage: string, events: readonly number[], rejected: readonly Rejected[]): void {
     for (const { row, reason } of rejected) {
       const event = events[row] as number;
-      this.deadLetters.push(this.#draft(event, { stage, reason: "row-refused", error: reason }));
-      if (this.#setAside.has(event)) continue;
+      const draft = this.#draft(event, { stage, reason: "row-refused", error: reason });
+      this.deadLetters.push(draft);
+      this.states?.forgetId(draft.eventId);
+      if (this.#setAside.has(event) || event < 0) continue;
       this.#setAside.add(event);
       this.count("delivered", -1);
       this.count("deadLettered:row-refused", 1);
@@ -124,12 +141,18 @@ export class Chunk {
 
   /** `envelope`: the event, where it is at hand. */
   #draft(event: number, letter: Letter, envelope?: Envelope): DeadLetterDraft {
+    if (event < 0) return this.#causedDraft(event, letter);
     const span = this.#spanOf(event);
     if (span.kind === "lone")
       return { entry: span.id, index: 0, type: span.type, eventId: span.eventId, original: undefined, ...letter };
     const index = event - span.first;
     const { type, id: eventId, ...rest } = envelope ?? this.#decodeAgain(span, index);
     return { entry: span.id, index, type, eventId, original: originalOf({ type, id: eventId, ...rest }), ...letter };
+  }
+
+  #causedDraft(event: number, letter: Letter & { readonly original?: string }): DeadLetterDraft {
+    const { moment } = this.#caused[-event - 1] as { readonly moment: Moment };
+    return { entry: "", index: 0, type: "", eventId: moment.id, original: "{}", ...letter };
   }
 
   #spanOf(event: number): Span {
@@ -186,6 +209,14 @@ class RowsByDestination {
     }
   }
 }
+
+const jsonOf = (value: unknown): string => {
+  try {
+    return JSON.stringify(value) ?? "{}";
+  } catch {
+    return "{}";
+  }
+};
 
 /** The event as JSON; `undefined`, for the bytes of its whole entry, where it nests deeper than JSON can be written. */
 function originalOf(envelope: Envelope): string | undefined {

@@ -1,23 +1,21 @@
 import type { Envelope } from "../bus/envelope.ts";
 import { uuidOf } from "../core/hash.ts";
+import type { Moment } from "../plan/window.ts";
 import type { Outcomes, States } from "../stages/run.ts";
+import { CausedOutcomes, type EventDraft } from "./caused-outcomes.ts";
 import type { Chunk } from "./chunk.ts";
-
-interface EventDraft {
-  readonly type: string;
-  readonly data: unknown;
-  readonly time?: Date;
-}
 
 /** How an event ended so far; a higher one wins when an event had several. */
 const undecided = 0;
 const dropped = 1;
-const delivered = 2;
-const deadLettered = 3;
+const duplicate = 2;
+const delivered = 3;
+const late = 4;
+const deadLettered = 5;
 
 /**
- * Takes what becomes of one event of a chunk: dead-lettered if any part of it was, else delivered if any part was, else dropped.
- * It is used again for the next event, unless a stage of this one has not answered yet.
+ * Takes what becomes of one event of a chunk: the worst that became of any part of it, or delivered where any part was and none came
+ * to harm, else dropped. It is used again for the next event, unless a stage of this one has not answered yet.
  */
 export class EventOutcomes implements Outcomes {
   readonly #chunk: Chunk;
@@ -26,18 +24,28 @@ export class EventOutcomes implements Outcomes {
   #state = undecided;
   #reason = "";
   #derived = 0;
+  #watermark = 0;
 
   constructor(chunk: Chunk) {
     this.#chunk = chunk;
   }
 
-  get states(): States {
-    return this.#chunk.states;
+  get moment(): Moment {
+    return this.#envelope as Envelope;
   }
 
-  begin(envelope: Envelope): void {
+  get watermark(): number {
+    return this.#watermark;
+  }
+
+  get states(): States {
+    return this.#chunk.states as States;
+  }
+
+  begin(envelope: Envelope, watermark = 0): void {
     this.#event = this.#chunk.begin();
     this.#envelope = envelope;
+    this.#watermark = watermark;
     this.#state = undecided;
     this.#derived = 0;
   }
@@ -53,8 +61,8 @@ export class EventOutcomes implements Outcomes {
   end(): void {
     if (this.#state === undecided)
       this.deadLetter({ stage: "stages", reason: "stage-failed", error: "a stage returned neither values nor a reason to end" });
-    if (this.#state === delivered) this.#chunk.count("delivered", 1);
-    else this.#chunk.count(`${this.#state === dropped ? "dropped" : "deadLettered"}:${this.#reason}`, 1);
+    this.#chunk.count(this.#counter(), 1);
+    if (this.#state >= late) this.#chunk.states?.forgetId(this.moment.id);
   }
 
   send(destination: string, row: unknown): void {
@@ -63,6 +71,10 @@ export class EventOutcomes implements Outcomes {
     } else {
       this.#chunk.rows.add(destination, row, this.#event);
     }
+    this.keep();
+  }
+
+  keep(): void {
     if (this.#state < delivered) this.#state = delivered;
   }
 
@@ -72,11 +84,40 @@ export class EventOutcomes implements Outcomes {
     this.#reason = reason;
   }
 
-  deadLetter(letter: { readonly stage: string; readonly reason: string; readonly error: string }): void {
-    this.#chunk.setAside(this.#event, this.#envelope as Envelope, letter);
+  duplicate(): void {
+    if (this.#state < duplicate) this.#state = duplicate;
+  }
+
+  late(stage: string, to?: { readonly destination: string; readonly row: unknown }): void {
+    if (to) this.send(to.destination, to.row);
+    else this.#chunk.setAside(this.#event, this.#envelope, { stage, reason: "late", error: lateness(this.moment, stage) });
+    if (this.#state < late) this.#state = late;
+  }
+
+  deadLetter({ stage, reason, error }: Parameters<Outcomes["deadLetter"]>[0]): void {
+    this.#chunk.setAside(this.#event, this.#envelope as Envelope, { stage, reason, error });
     if (this.#state === deadLettered) return;
     this.#state = deadLettered;
-    this.#reason = letter.reason;
+    this.#reason = reason;
+  }
+
+  caused(cause: string, time: number): Outcomes {
+    return new CausedOutcomes(this.#chunk, { cause, time, watermark: this.#watermark });
+  }
+
+  #counter(): string {
+    switch (this.#state) {
+      case delivered:
+        return "delivered";
+      case duplicate:
+        return "duplicate";
+      case late:
+        return "late";
+      case dropped:
+        return `dropped:${this.#reason}`;
+      default:
+        return `deadLettered:${this.#reason}`;
+    }
   }
 
   /** Gives a derived event its identity: the same cause makes the same id, however often it is read. */
@@ -93,3 +134,6 @@ export class EventOutcomes implements Outcomes {
     };
   }
 }
+
+const lateness = ({ time }: Moment, stage: string): string =>
+  `its time is ${new Date(time).toISOString()}, and what '${stage}' made of that time is final`;

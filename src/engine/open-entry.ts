@@ -12,6 +12,8 @@ export type Opened =
       readonly envelopes: Envelopes;
       /** Decodes a frame once more. `undefined` for an entry that is one event. */
       readonly decode: (() => Envelopes) | undefined;
+      /** Who stored the frame; empty for an entry that is one event. */
+      readonly producer: string;
     }
   | { readonly kind: "refused"; readonly letter: Omit<DeadLetterDraft, "entry" | "index" | "original"> };
 
@@ -26,10 +28,11 @@ export function openEntry(log: string, { id, fields }: Entry): Opened {
   if (!isFrame(fields)) {
     const plain = decodePlainEntry(log, id, named);
     if (plain.kind === "refused") return refuse(plain);
-    return { kind: "opened", envelopes: [plain.envelope], decode: undefined };
+    return { kind: "opened", envelopes: [plain.envelope], decode: undefined, producer: "" };
   }
   try {
-    return { kind: "opened", envelopes: decodeFrame(named), decode: () => decodeFrame(named) };
+    const producer = String(named.get("pid") ?? "");
+    return { kind: "opened", envelopes: decodeFrame(named), decode: () => decodeFrame(named), producer };
   } catch (error) {
     return refuse({ reason: "undecodable", error: messageOf(error) });
   }

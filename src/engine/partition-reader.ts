@@ -7,9 +7,10 @@ import type { Clock } from "../core/clock.ts";
 import { HeadraceError, messageOf, RetryableError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import type { Sink } from "../sinks/port.ts";
-import { KeyedState } from "../state/keyed-state.ts";
+import { KeyedState, type KeyedStateOptions } from "../state/keyed-state.ts";
 import type { Fill, Filled } from "./fill.ts";
 import type { Gauge } from "./gauge.ts";
+import type { KeyedFill } from "./keyed-fill.ts";
 import type { PackDerived } from "./outbox.ts";
 import { Parking } from "./parking.ts";
 import type { Quarantine } from "./quarantine.ts";
@@ -22,7 +23,7 @@ export interface ReaderDeps {
   readonly logger: Logger;
   /** The sinks by the names of the pipeline's destinations; streams are not among them. */
   readonly sinks: ReadonlyMap<string, Sink>;
-  readonly fill: Fill;
+  readonly stages: Stages;
   readonly pack: PackDerived;
   /** Commits must keep the order of the reads: the pipeline keeps state, or makes events whose order counts. */
   readonly inOrder: boolean;
@@ -30,6 +31,11 @@ export interface ReaderDeps {
   /** Lets one partition of the process at a time take up suspects. */
   readonly quarantine: Quarantine;
 }
+
+/** What events go through. */
+export type Stages =
+  | { readonly kind: "stateless"; readonly fill: Fill }
+  | { readonly kind: "keyed"; readonly fill: KeyedFill; readonly state: KeyedStateOptions };
 
 /**
  * Events that one read is to bring. Small reads keep few objects alive at once: with ten times as many the garbage collector took a
@@ -87,7 +93,8 @@ export async function readPartition(
   const { bus, clock, logger, gauge } = deps;
   const either = AbortSignal.any([stop, lost]);
   const about = { partition: fence.partition.name, pipeline: fence.pipeline };
-  const state = new KeyedState(bus, fence);
+  const { stages } = deps;
+  const state = stages.kind === "keyed" ? new KeyedState(fence, deps, stages.state) : undefined;
   const parking = new Parking();
   const relay = createRelay(fence, deps, either);
   const settlement = createSettlement(deps, { state, relay, lost });
@@ -168,10 +175,10 @@ export async function readPartition(
    * and the worker as much as some hundred events.
    */
   async function gather(): Promise<void> {
-    if (last.isFull || last.from === "pending") return;
-    const moved = new AbortController();
-    await Promise.race([settlement.next(), clock.sleep(gatherMs, AbortSignal.any([either, moved.signal]))]);
-    moved.abort();
+    if (last.isFull || last.from === "pending" || !settlement.isBusy) return;
+    const settled = new AbortController();
+    settlement.onNext(() => settled.abort());
+    await clock.sleep(gatherMs, settled.signal);
   }
 
   function nextRead(): Promise<ReadResult | undefined> {
@@ -236,8 +243,28 @@ export async function readPartition(
     const filled = await fillWithRetry(entries);
     if (!filled) untaken.push({ fence: from.fence, entries: entries.map(({ id }) => id) });
     if (!filled || lost.aborted) return;
-    state.accept(filled.chunk.states);
+    if (filled.chunk.states) state?.accept(filled.chunk.states);
     settlement.add(from.fence, filled);
+    if (filled.moreDue) await ring(from);
+  }
+
+  /** Also for an owner that has read nothing yet: the timers of the one before go on. */
+  async function isTimerDue(): Promise<boolean> {
+    if (!state) return false;
+    try {
+      await state.open();
+      return state.isDue(clock.now());
+    } catch (error) {
+      if (!(error instanceof RetryableError)) throw error;
+      logger.warn({ ...about, error: messageOf(error) }, "timers cannot be looked at, trying again");
+      return false;
+    }
+  }
+
+  /** Lets timers ring that are due, with no entry to go by. */
+  async function ring(from: Cursor): Promise<void> {
+    if (!(await gauge.room(either, eventsPerRead))) return;
+    await take(from, []).finally(() => gauge.remove(eventsPerRead));
   }
 
   /** Takes up one group of suspects, with nothing else of this partition under way, and no suspects of another one. */
@@ -259,6 +286,7 @@ export async function readPartition(
   async function rest(from: Cursor): Promise<void> {
     from.idleUntil = clock.monotonic() + doorbellMs;
     if (!isIdle(main) || !isIdle(replay)) return;
+    if (await isTimerDue()) await ring(from);
     const watches = [main, replay].map(({ fence: { partition }, newest }) => ({ partition, after: newest }));
     await bus.wait(watches, doorbellMs, either);
     main.idleUntil = 0;
@@ -288,11 +316,16 @@ export async function readPartition(
     }
   }
 
+  function fill(entries: readonly Entry[]): Promise<Filled> {
+    if (stages.kind === "stateless") return stages.fill(entries, { clock, logger, parking, signal: either });
+    return stages.fill(entries, { state: state as KeyedState, now: clock.now(), idle: settlement.idle, signal: either });
+  }
+
   /** What was read is taken through the stages, also when a stop came meanwhile; it is not tried again after one. */
   async function fillWithRetry(entries: readonly Entry[]): Promise<Filled | undefined> {
     for (let attempt = 0; attempt === 0 ? !lost.aborted : !either.aborted; attempt++) {
       try {
-        return await deps.fill(entries, { clock, logger, states: state.draft(), parking, signal: either });
+        return await fill(entries);
       } catch (error) {
         if (!(error instanceof RetryableError)) throw error;
         logger.warn({ ...about, error: messageOf(error) }, "a stage asked to try again");

@@ -5,7 +5,7 @@ import { messageOf, RetryableError, TerminalError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 
 /** Frames of one look at the outbox. */
-const pageSize = 32;
+const pageSize = 64;
 const retryLimits = { initialMs: 50, maxMs: 5_000 } as const;
 
 export interface Relay {
@@ -63,14 +63,24 @@ export function createRelay(
     return bus.outbox(partition, pipeline, pageSize);
   }
 
+  /** The frames of one log in their order, those of several side by side. */
   async function store(page: readonly OutboxEntry[]): Promise<void> {
-    for (const { id, to, frame } of page) {
+    const stored: string[] = [];
+    const byLog = new Map<string, OutboxEntry[]>();
+    for (const entry of page) byLog.set(entry.to.log, [...(byLog.get(entry.to.log) ?? []), entry]);
+    const results = await Promise.allSettled([...byLog.values()].map((frames) => storeInTurn(frames, stored)));
+    if (stored.length > 0) await bus.relayed(partition, pipeline, stored);
+    for (const result of results) if (result.status === "rejected") throw result.reason;
+  }
+
+  async function storeInTurn(frames: readonly OutboxEntry[], stored: string[]): Promise<void> {
+    for (const { id, to, frame } of frames) {
       const appended = await bus.append(to, frame);
       if (appended.kind === "gap")
         throw new RetryableError("service.unreachable", `${to.name} waits for frame ${appended.last + 1} of this outbox`);
       if (appended.kind === "superseded")
         throw new TerminalError("producer.superseded", `${to.name} knows a later outbox under this name: its clock was set back`);
-      await bus.relayed(partition, pipeline, [id]);
+      stored.push(id);
     }
   }
 }

@@ -28,8 +28,10 @@ export interface Settlement {
   add(fence: Fence, filled: Filled): void;
   /** Resolves when nothing is under way any more, or the lease is gone. */
   idle(): Promise<void>;
-  /** Resolves when one of those under way is settled; at once where there is none. */
-  next(): Promise<void>;
+  /** Whether something is under way. */
+  readonly isBusy: boolean;
+  /** Calls back when the next one is settled. There is one who listens: a later call takes the place of an earlier one. */
+  onNext(listener: () => void): void;
   /** What was added and has not been committed. */
   unsettled(): readonly Unsettled[];
   /** Why the pipeline has to stop. */
@@ -44,7 +46,7 @@ export interface Unsettled {
 
 interface Read {
   readonly fence: Fence;
-  readonly last: string;
+  readonly last: string | undefined;
   /** None once it is settled. */
   entries: readonly string[];
 }
@@ -58,7 +60,7 @@ const retryLimits = { initialMs: 50, maxMs: 5_000 } as const;
  */
 export function createSettlement(
   deps: SettlementDeps,
-  { state, relay, lost }: { readonly state: KeyedState; readonly relay: Relay; readonly lost: AbortSignal },
+  { state, relay, lost }: { readonly state: KeyedState | undefined; readonly relay: Relay; readonly lost: AbortSignal },
 ): Settlement {
   const { bus, clock, logger, sinks, pack, inOrder, gauge } = deps;
   const underWay = new Set<Promise<void>>();
@@ -70,21 +72,25 @@ export function createSettlement(
   });
   let before: Promise<void> = Promise.resolve();
   let failure: unknown;
+  // No promise to wait for: each wait would hang on to it, and where a sink is away nothing is settled for hours.
+  let tell = () => {};
 
   return {
     add(fence, filled) {
       const { chunk } = filled;
-      const read: Read = { fence, last: chunk.entries.at(-1) as string, entries: chunk.entries };
-      outstanding[fence.partition.side].push(read);
-      gauge.add(chunk.events);
+      const read: Read = { fence, last: chunk.entries.at(-1), entries: chunk.entries };
+      // Timers that ring by themselves settle nothing.
+      if (chunk.entries.length > 0) outstanding[fence.partition.side].push(read);
+      gauge.add(chunk.size);
       const settled = settle(filled, read)
         .catch((error) => {
           // A stop or a lost lease ends what waits; it is left to the next owner.
           if (!isAbort(error)) failure ??= error;
         })
         .finally(() => {
-          gauge.remove(chunk.events);
+          gauge.remove(chunk.size);
           underWay.delete(settled);
+          tell();
         });
       before = settled;
       underWay.add(settled);
@@ -92,8 +98,11 @@ export function createSettlement(
     async idle() {
       await Promise.race([Promise.all(underWay), isLost]);
     },
-    async next() {
-      if (underWay.size > 0) await Promise.race(underWay);
+    get isBusy() {
+      return underWay.size > 0;
+    },
+    onNext(listener) {
+      tell = listener;
     },
     unsettled() {
       return [...outstanding.main, ...outstanding.replay].filter(({ entries }) => entries.length > 0);
@@ -174,12 +183,12 @@ export function createSettlement(
     const { fence } = read;
     const { partition, pipeline } = fence;
     const reads = outstanding[partition.side];
-    const { entries, counts, deadLetters } = chunk;
-    const states = chunk.states.toJson();
+    const { entries, counts, deadLetters, states } = chunk;
+    const keyed = states?.toCommit();
     for (let attempt = 0; !lost.aborted && failure === undefined; attempt++) {
       try {
-        await bus.commit(fence, { entries, counts, deadLetters, states, derived, floor: floorWith(read) });
-        state.settled();
+        await bus.commit(fence, { entries, counts, deadLetters, keyed, derived, floor: floorWith(read) });
+        if (states) state?.settled(states);
         read.entries = [];
         while (reads[0]?.entries.length === 0) reads.shift();
         if (derived.length > 0) relay.ring();

@@ -7,7 +7,10 @@ import type { Fill } from "./fill.ts";
  * Holds what was read back until the source's limit lets it through. Meanwhile nothing more is read, and Redis keeps the rest.
  * Entries that are tried again have paid already.
  */
-export function paced(fill: Fill, limit: RateLimit | undefined): Fill {
+export function paced<Context extends { readonly signal: AbortSignal }>(
+  fill: Fill<Context>,
+  limit: RateLimit | undefined,
+): Fill<Context> {
   if (limit === undefined) return fill;
   const paid = new WeakSet<readonly Entry[]>();
   return async (entries, context) => {

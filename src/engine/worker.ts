@@ -2,19 +2,21 @@ import { setMaxListeners } from "node:events";
 import { partitionsOf } from "../bus/partition.ts";
 import type { Bus } from "../bus/port.ts";
 import type { Clock } from "../core/clock.ts";
+import { seconds } from "../core/duration.ts";
 import type { Logger } from "../core/log.ts";
 import { createLimits, type LimitFor } from "../limit/limits.ts";
-import { firstKeyedStage } from "../plan/keyed-state.ts";
 import { type OwnSinkPlan, type PipelinePlan, sinksOf } from "../plan/plan.ts";
 import type { Presence } from "../registry/port.ts";
 import type { Sink } from "../sinks/port.ts";
 import { guardStages } from "../stages/guard.ts";
+import { formsOf } from "../state/forms.ts";
 import { pacedPacking } from "./derived-guard.ts";
 import { compileFill } from "./fill.ts";
 import { Gauge } from "./gauge.ts";
+import { compileKeyedFill } from "./keyed-fill.ts";
 import { compilePacking } from "./outbox.ts";
 import { own } from "./ownership.ts";
-import { type ReaderDeps, readPartition } from "./partition-reader.ts";
+import { type ReaderDeps, readPartition, type Stages } from "./partition-reader.ts";
 import { Quarantine } from "./quarantine.ts";
 import { Shares } from "./shares.ts";
 import { paced } from "./source-guard.ts";
@@ -42,7 +44,11 @@ export interface WorkerOptions {
   readonly leaseTtlMs?: number;
   /** Events read and not yet committed, over all partitions, above which nothing more is read. @default 60000 */
   readonly maxInFlightEvents?: number;
+  /** Memory for keyed states that are committed, over all partitions, bytes, roughly. @default 64 MiB */
+  readonly stateCacheBytes?: number;
 }
+
+const defaultIdleMs = seconds(30);
 
 /**
  * Runs pipelines: stands by for every partition of every source, and reads those whose lease it holds. Resolves when
@@ -51,7 +57,7 @@ export interface WorkerOptions {
  * @throws whatever stops a pipeline (ConfigError), after all the others were stopped in order
  */
 export async function runWorker(options: WorkerOptions, deps: WorkerDeps, stop: AbortSignal): Promise<void> {
-  const { instance, leaseTtlMs = 10_000, maxInFlightEvents = 60_000 } = options;
+  const { instance, leaseTtlMs = 10_000, maxInFlightEvents = 60_000, stateCacheBytes = 64 * 1024 * 1024 } = options;
   const gauge = new Gauge(maxInFlightEvents);
   const quarantine = new Quarantine();
   const trimmer = new Trimmer(deps);
@@ -68,19 +74,31 @@ export async function runWorker(options: WorkerOptions, deps: WorkerDeps, stop: 
     const pack = pacedPacking(compilePacking(pipeline), { pipeline, limitFor, stop: either });
     return { pipeline, limit, pack };
   });
+  const keyedPartitions = options.pipelines
+    .filter((pipeline) => formsOf(pipeline).length > 0)
+    .reduce((sum, { sources }) => sum + sources.flatMap(partitionsOf).length, 0);
   const readers = guarded.flatMap(({ pipeline, limit, pack }) => {
+    const forms = formsOf(pipeline);
+    const state = {
+      forms,
+      cacheBytes: Math.ceil(stateCacheBytes / keyedPartitions),
+      idleMs: pipeline.idleMs ?? defaultIdleMs,
+    };
     const plans = Object.entries(sinksOf(pipeline));
     const sinks = new Map(plans.flatMap(([name, plan]) => (plan.kind === "stream" ? [] : [[name, deps.sinkFor(plan)]])));
     const derives = plans.some(([, { kind }]) => kind === "stream");
-    const inOrder = derives || firstKeyedStage(pipeline) !== undefined;
+    const inOrder = derives || forms.length > 0;
     return pipeline.sources.flatMap((stream) => {
       const groups = all.filter(({ sources }) => sources.includes(stream)).map(({ name }) => name);
       return partitionsOf(stream).map((partition) => {
-        const fill = paced(compileFill(pipeline, stream, partition), limit);
+        const stages: Stages =
+          forms.length > 0
+            ? { kind: "keyed", fill: paced(compileKeyedFill(pipeline, stream, partition), limit), state }
+            : { kind: "stateless", fill: paced(compileFill(pipeline, stream, partition), limit) };
         return {
           slot: { pipeline: pipeline.name, partition },
           trimmed: { partition, stream, groups },
-          reader: { ...deps, gauge, quarantine, sinks, pack, inOrder, fill } satisfies ReaderDeps,
+          reader: { ...deps, gauge, quarantine, sinks, pack, inOrder, stages } satisfies ReaderDeps,
         };
       });
     });

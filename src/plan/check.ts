@@ -1,10 +1,11 @@
 import { describeGuards } from "./describe-guards.ts";
 import { rateOf } from "./guards.ts";
+import { firstKeyedStage } from "./keyed-state.ts";
 import { type AppPlan, type PipelinePlan, rateLimitsOf, sinksOf, targetOf } from "./plan.ts";
 
 /** Something that is wrong with an application, found without running it. */
 export interface Finding {
-  readonly code: "duplicate-name" | "cycle" | "key-clash" | "limit-clash" | "guards-clash" | "no-pipelines";
+  readonly code: "duplicate-name" | "cycle" | "key-clash" | "limit-clash" | "guards-clash" | "split-keys" | "no-pipelines";
   /** The definition, such as `pipeline 'carts'`. */
   readonly where: string;
   readonly message: string;
@@ -17,6 +18,7 @@ export function checkApp(app: AppPlan): readonly Finding[] {
   return [
     ...checkPipelines(app),
     ...checkStreams(app),
+    ...checkKeys(pipelines),
     ...checkLimits(pipelines),
     ...checkSinkGuards(pipelines),
     ...checkCycles(pipelines),
@@ -55,6 +57,23 @@ function checkStreams({ streams }: AppPlan): readonly Finding[] {
     if (other === undefined) return [];
     const message = `it lies on the Redis key '${layout.redisKey}', as does ${other}`;
     return [{ code: "key-clash", where: `stream '${name}'`, message, hint: "Share one definition, or adopt another key." }];
+  });
+}
+
+/** States lie beside the partition that an event came from: the same key on two streams would have two. */
+function checkKeys(pipelines: readonly PipelinePlan[]): readonly Finding[] {
+  return pipelines.flatMap((pipeline): readonly Finding[] => {
+    const keyed = firstKeyedStage(pipeline);
+    if (!keyed || pipeline.sources.length === 1) return [];
+    const streams = pipeline.sources.map(({ name }) => `'${name}'`).join(" and ");
+    return [
+      {
+        code: "split-keys",
+        where: `pipeline '${pipeline.name}'`,
+        message: `its stage '${keyed.name}' keeps states by key, and it reads ${streams}: a key would have a state for each of them`,
+        hint: "Let a pipeline without keyed stages emit both to one stream, and read that.",
+      },
+    ];
   });
 }
 

@@ -1,6 +1,6 @@
 import { describeGuards } from "./describe-guards.ts";
-import type { PipelinePlan, SinkPlan, StreamPlan } from "./plan.ts";
-import { sinksOf } from "./plan.ts";
+import { type PipelinePlan, type SinkPlan, type StagePlan, type StreamPlan, sinksOf } from "./plan.ts";
+import type { WindowShape } from "./window.ts";
 
 /**
  * A pipeline's plan in words, a line a stage, for people and for tests.
@@ -20,7 +20,7 @@ export function describe(pipeline: { readonly plan: PipelinePlan }): string {
     name,
     ...sources.map((stream) => line("from", describeStream(stream))),
     ...(sourceGuards?.rateLimit ? [line("at most", describeGuards(sourceGuards))] : []),
-    ...stages.map((stage) => line(stage.kind, stage.name, "guards" in stage ? describeGuards(stage.guards) : "")),
+    ...stages.map((stage) => line(stage.kind, stage.name, describeStage(stage))),
     ...Object.entries(sinksOf(pipeline.plan)).map(([destination, sink]) =>
       line(
         end.kind,
@@ -29,6 +29,36 @@ export function describe(pipeline: { readonly plan: PipelinePlan }): string {
       ),
     ),
   ].join("\n");
+}
+
+/** What a stage does beside its name. Two that differ in it keep different states. */
+function describeStage(stage: StagePlan): string {
+  switch (stage.kind) {
+    case "filter":
+      return "";
+    case "map":
+    case "flatMap":
+      return describeGuards(stage.guards);
+    case "fold":
+      return stage.version === 1 ? "" : `version ${stage.version}`;
+    case "window":
+      return `${describeShape(stage.shape)}, up to ${stage.allowedLatenessMs} ms late${stage.early ? ", early" : ""}: ${Object.entries(
+        stage.aggregators,
+      )
+        .map(([name, { does }]) => `${name} = ${does}`)
+        .join(", ")}`;
+    case "join":
+      return `${stage.beforeMs} ms before to ${stage.afterMs} ms after, up to ${stage.allowedLatenessMs} ms late`;
+    case "dedupe":
+      return `for ${stage.horizonMs} ms`;
+    default:
+      return stage satisfies never;
+  }
+}
+
+function describeShape(shape: WindowShape): string {
+  if (shape.kind === "session") return `session, gap ${shape.gapMs} ms`;
+  return shape.hopMs === shape.sizeMs ? `tumbling ${shape.sizeMs} ms` : `hopping ${shape.sizeMs} ms each ${shape.hopMs} ms`;
 }
 
 const describeStream = ({ name, layout }: StreamPlan): string =>

@@ -13,46 +13,15 @@
  * - dead letter: an entry, event or row that could not be handled, kept with its bytes and reason; replay: reading again.
  * - ledger: the counts of every outcome; registry: who is alive.
  */
-import type { StandardSchemaV1 } from "@standard-schema/spec";
-import type { GuardsPlan, RateLimitPlan, RetryPlan, SinkGuardsPlan, SourceGuardsPlan } from "./guards.ts";
+import type { RateLimitPlan, RetryPlan, SinkGuardsPlan, SourceGuardsPlan } from "./guards.ts";
+import type { Decision } from "./outcome.ts";
+import type { StagePlan } from "./stage.ts";
+import type { EventPlan, StreamPlan } from "./stream.ts";
 import type { TableObjectPlan, TablePlan } from "./table.ts";
 
-/** A type of event: its name, its schema and how its partition key is found. */
-export interface EventPlan {
-  readonly kind: "event";
-  readonly type: string;
-  readonly version: number;
-  readonly schema: StandardSchemaV1;
-  /** The partition key of an event's data; the empty string where none is declared. */
-  readonly keyOf: (data: never) => string;
-}
-
-/** `partitioned`: P Redis streams of ours. `adopted`: one Redis stream that another program writes, read in place. */
-export type StreamLayout =
-  | { readonly kind: "partitioned"; readonly partitions: number }
-  | { readonly kind: "adopted"; readonly redisKey: string };
-
-/**
- * How much is kept of what every group has finished with, in each partition: what exceeds any of the limits goes, oldest first.
- * What a group has not read, or not acked, is kept whatever they say.
- */
-export interface RetentionPlan {
-  /** Kept for so long after it was stored, milliseconds; the time is that of the entry's id. */
-  readonly maxAgeMs?: number;
-  /** So many entries are kept; a frame is one. */
-  readonly maxEntries?: number;
-  /** So much memory is kept, as Redis measures it (MEMORY USAGE), roughly. */
-  readonly maxBytes?: number;
-}
-
-export interface StreamPlan {
-  readonly kind: "stream";
-  readonly name: string;
-  readonly layout: StreamLayout;
-  /** Nothing is ever removed where there is none. */
-  readonly retention?: RetentionPlan;
-  readonly events: readonly EventPlan[];
-}
+export type { DeadLettered, Decision, Dropped, Outcome, Sent } from "./outcome.ts";
+export type { DedupePlan, FoldPlan, JoinPlan, StagePlan } from "./stage.ts";
+export type { EventPlan, RetentionPlan, StreamPlan } from "./stream.ts";
 
 /** How a ClickHouse sink cuts its batches: whichever limit is met first. */
 export interface BatchPlan {
@@ -97,54 +66,6 @@ export type SinkPlan = ClickHouseSinkPlan | WorkflowSinkPlan | StreamSinkPlan;
 /** What is written by a sink of its own; streams are written by the commit. */
 export type OwnSinkPlan = Exclude<SinkPlan, StreamSinkPlan>;
 
-export type StagePlan =
-  | { readonly kind: "filter"; readonly name: string; readonly keep: (value: never) => boolean }
-  | {
-      readonly kind: "map";
-      readonly name: string;
-      readonly transform: (value: never) => unknown;
-      readonly guards: GuardsPlan | undefined;
-    }
-  | {
-      readonly kind: "flatMap";
-      readonly name: string;
-      readonly transform: (value: never) => unknown;
-      readonly guards: GuardsPlan | undefined;
-    }
-  | FoldPlan;
-
-/** Keyed state: `decide` looks at the state and the value, `evolve` moves the state on by what was decided. Both are pure. */
-export interface FoldPlan {
-  readonly kind: "fold";
-  readonly name: string;
-  readonly key: (value: never) => string;
-  readonly initial: unknown;
-  readonly decide: (state: never, value: never) => readonly unknown[] | Dropped | DeadLettered;
-  readonly evolve: (state: never, decided: never) => unknown;
-}
-
-/** What becomes of an event at the end of its pipeline. `Sent` names a destination of the route. */
-export type Outcome = Sent | Dropped | DeadLettered;
-
-export interface Sent {
-  readonly kind: "sent";
-  readonly to: string;
-  readonly row: unknown;
-}
-
-export interface Dropped {
-  readonly kind: "dropped";
-  readonly reason: string;
-}
-
-export interface DeadLettered {
-  readonly kind: "deadLettered";
-  readonly reason: string;
-}
-
-/** One outcome, or several for an event that goes to more than one destination. */
-export type Decision = Outcome | readonly Outcome[];
-
 /** How a pipeline ends: every value to one sink, or each where `decide` sends it. */
 export type EndPlan =
   | { readonly kind: "to"; readonly sink: SinkPlan; readonly toRow: (value: never) => unknown }
@@ -159,6 +80,8 @@ export interface PipelinePlan {
   readonly name: string;
   readonly sources: readonly StreamPlan[];
   readonly sourceGuards?: SourceGuardsPlan;
+  /** When a silent partition's event time goes on by itself, milliseconds. @default half a minute */
+  readonly idleMs?: number;
   readonly stages: readonly StagePlan[];
   readonly end: EndPlan;
 }
@@ -214,9 +137,18 @@ export function partitionKey({ type, keyOf }: EventPlan, data: unknown): string 
   return key;
 }
 
+/** The name of the destination that the late values of a stage go to. */
+export const lateDestination = (stage: string): string => `late:${stage}`;
+
 /** The sinks of a pipeline by the name under which outcomes name them; `to` is the name of the only one. */
-export function sinksOf(pipeline: PipelinePlan): Readonly<Record<string, SinkPlan>> {
-  return pipeline.end.kind === "to" ? { to: pipeline.end.sink } : pipeline.end.destinations;
+export function sinksOf({ end, stages }: PipelinePlan): Readonly<Record<string, SinkPlan>> {
+  const sinks = end.kind === "to" ? { to: end.sink } : end.destinations;
+  const late = stages.flatMap((stage) =>
+    stage.kind === "window" && stage.late
+      ? [[lateDestination(stage.name), { kind: "stream", stream: stage.late.stream } satisfies SinkPlan] as const]
+      : [],
+  );
+  return late.length === 0 ? sinks : { ...sinks, ...Object.fromEntries(late) };
 }
 
 /** The name of what a sink writes to: sinks of one target are one in a process. */

@@ -2,19 +2,18 @@ import type { PipelinePlan, StagePlan } from "../plan/plan.ts";
 import { end } from "./end.ts";
 import { filter } from "./filter.ts";
 import { flatMap } from "./flat-map.ts";
-import { fold } from "./fold.ts";
 import { map } from "./map.ts";
 import type { Run } from "./run.ts";
 
 /**
- * Makes one function out of a pipeline's stages: what takes an event from its source to its destinations. Guards were put on before,
- * once for the process (`guardStages`): here, for each partition, they would each time be others.
+ * Makes one function out of the stages of a pipeline without keyed state: what takes an event from its source to its destinations.
+ * Guards were put on before, once for the process (`guardStages`): here, for each partition, they would each time be others.
  */
 export function compileStages(plan: PipelinePlan): Run {
   return plan.stages.reduceRight<Run>((next, stage) => compileStage(stage, next), end(plan.end));
 }
 
-function compileStage(stage: StagePlan, next: Run): Run {
+export function compileStage(stage: StagePlan, next: Run): Run {
   if ("guards" in stage && stage.guards) throw new Error(`nobody has put on the guards of stage '${stage.name}'`);
   switch (stage.kind) {
     case "filter":
@@ -24,7 +23,10 @@ function compileStage(stage: StagePlan, next: Run): Run {
     case "flatMap":
       return flatMap(stage, next);
     case "fold":
-      return fold(stage, next);
+    case "window":
+    case "join":
+    case "dedupe":
+      throw new Error(`stage '${stage.name}' keeps a state: it begins a section of its own`);
     default:
       return stage satisfies never;
   }

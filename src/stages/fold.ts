@@ -1,35 +1,123 @@
 import { TerminalError } from "../core/errors.ts";
 import type { DeadLettered, Dropped, FoldPlan } from "../plan/plan.ts";
+import type { Timer, Timers } from "../plan/timer.ts";
 import { each } from "./each.ts";
-import type { Outcomes, Run } from "./run.ts";
+import { pursue } from "./pursue.ts";
+import type { Held, KeyedStage, Outcomes, Ring, Run } from "./run.ts";
 
-export function fold(plan: FoldPlan, next: Run): Run {
-  const { name, initial } = plan;
+/** The timer that forgets a state which nothing has touched for long. */
+const forgetting = "forget";
+
+/**
+ * Keeps a state for each key: `decide` says what follows from a value, `onTimer` what follows from a timer, and `evolve` moves the
+ * state on by either. The timers of a key are those that its state asks for.
+ *
+ * `behindMs`: how far the watermark of this stage lies behind that of the source, by what the stages before it wait for.
+ */
+export function fold(plan: FoldPlan, { next, behindMs }: { readonly next: Run; readonly behindMs: number }): KeyedStage {
+  const { name, initial, ttlMs } = plan;
   const keyOf = plan.key as (value: unknown) => string;
   const decide = plan.decide as (state: unknown, value: unknown) => readonly unknown[] | Dropped | DeadLettered;
   const evolve = plan.evolve as (state: unknown, decided: unknown) => unknown;
-  return (value, outcomes) => {
-    const key = keyOf(value);
-    const state = outcomes.states.get(name, key);
-    return state instanceof Promise
-      ? state.then((fetched) => step(fetched, key, value, outcomes))
-      : step(state, key, value, outcomes);
+  const timersOf = plan.timers as ((state: unknown) => Readonly<Record<string, Omit<Timer, "rung">>>) | undefined;
+  const onTimer = plan.onTimer as ((state: unknown, timer: { name: string; at: Date }) => readonly unknown[]) | undefined;
+  const waitsMs = behindMs + plan.allowedLatenessMs;
+
+  return {
+    name,
+    keyOf,
+    run(value, outcomes) {
+      const key = keyOf(value);
+      return withHeld(key, outcomes, (held) => take(held, { key, value, outcomes }));
+    },
+    fire(given, outcomes) {
+      return withHeld(given.key, outcomes, (held) => ring(given, held, outcomes));
+    },
   };
 
-  function step(known: unknown, key: string, value: unknown, outcomes: Outcomes): void | Promise<void> {
-    let state = known === undefined ? initial : known;
-    const decided = decide(state, value);
+  function withHeld(
+    key: string,
+    { states }: Outcomes,
+    go: (held: Held | undefined) => void | Promise<void>,
+  ): void | Promise<void> {
+    const held = states.get(name, key);
+    return held instanceof Promise ? held.then(go) : go(held);
+  }
+
+  /** What was due before a value comes before it, also where nobody has heard the timer yet. */
+  function take(
+    held: Held | undefined,
+    given: { readonly key: string; readonly value: unknown; readonly outcomes: Outcomes },
+  ): void | Promise<void> {
+    const { key, outcomes } = given;
+    const due = held && earliestDue(held.timers, outcomes.watermark);
+    if (!due) return step(held, given);
+    const again = () => withHeld(key, outcomes, (now) => take(now, given));
+    const ringing = ring({ key, ...due }, held, outcomes);
+    return ringing ? ringing.then(again) : again();
+  }
+
+  function step(
+    held: Held | undefined,
+    { key, value, outcomes }: { readonly key: string; readonly value: unknown; readonly outcomes: Outcomes },
+  ): void | Promise<void> {
+    const decided = decide(held === undefined ? initial : held.state, value);
     if ("kind" in decided) {
       if (decided.kind === "dropped") return outcomes.drop(decided.reason);
       return outcomes.deadLetter({ stage: name, reason: decided.reason, error: decided.reason });
     }
+    move(held, { key, decided, outcomes });
+    if (decided.length === 0) return outcomes.drop(name);
+    return each(decided, next, outcomes);
+  }
+
+  /** What follows from a timer. One that was set otherwise meanwhile does nothing. */
+  function ring({ key, timer, at }: Ring, held: Held | undefined, outcomes: Outcomes): void | Promise<void> {
+    const set = held?.timers[timer];
+    if (!held || !set || set.at !== at || set.rung) return;
+    if (timer === forgetting) return outcomes.states.set(name, key, undefined);
+    const time = set.clock === "event" ? at - waitsMs : at;
+    const decided = onTimer?.(held.state, { name: timer, at: new Date(time) }) ?? [];
+    move({ state: held.state, timers: { ...held.timers, [timer]: { ...set, rung: true } } }, { key, decided, outcomes });
+    const caused = outcomes.caused(`${name}\n${key}\n${timer}\n${at}`, time);
+    return each(decided, (one) => pursue(next, one, caused), caused);
+  }
+
+  function move(
+    held: Held | undefined,
+    { key, decided, outcomes }: { readonly key: string; readonly decided: readonly unknown[]; readonly outcomes: Outcomes },
+  ): void {
+    const { states } = outcomes;
+    let state = held === undefined ? initial : held.state;
     for (const one of decided) state = evolve(state, one);
     if (state === undefined)
       throw new TerminalError("event.invalid", `fold '${name}': evolve returned no state`, {
-        hint: "Return the new state on every path.",
+        hint: "Return the new state on every path, or null to forget it.",
       });
-    outcomes.states.set(name, key, state);
-    if (decided.length === 0) return outcomes.drop(name);
-    return each(decided, next, outcomes);
+    if (state === null) return states.set(name, key, undefined);
+    states.set(name, key, { state, timers: timersAfter(state, held?.timers ?? {}, states.now) });
+  }
+
+  /** The timers that a state asks for. One that has rung for the same time stays silent. */
+  function timersAfter(state: unknown, before: Timers, now: number): Timers {
+    const timers: Record<string, Timer> = {};
+    for (const [timer, { clock, at }] of Object.entries(timersOf?.(state) ?? {})) {
+      const set: Timer = { clock, at: clock === "event" ? at + waitsMs : at };
+      timers[timer] = before[timer]?.rung && before[timer].at === set.at ? before[timer] : set;
+    }
+    if (ttlMs === undefined) return timers;
+    const forgets = before[forgetting];
+    // Moved no more often than in steps of a tenth: each move is a write of its own.
+    const isFresh = forgets !== undefined && forgets.at > now + ttlMs * 0.9;
+    timers[forgetting] = isFresh ? forgets : { clock: "processing", at: now + ttlMs };
+    return timers;
+  }
+
+  function earliestDue(timers: Timers, watermark: number): Omit<Ring, "key"> | undefined {
+    let due: Omit<Ring, "key"> | undefined;
+    for (const [timer, { clock, at, rung }] of Object.entries(timers)) {
+      if (clock === "event" && !rung && at <= watermark && (!due || at < due.at)) due = { timer, at };
+    }
+    return due;
   }
 }

@@ -1,21 +1,75 @@
 import type { Sent } from "../plan/plan.ts";
+import type { Timers } from "../plan/timer.ts";
+import type { Moment } from "../plan/window.ts";
 
-/** Takes what becomes of the event under way. One event may be sent several times; it is dropped or set aside as a whole. */
+/**
+ * Takes what becomes of the value under way. One event may be sent several times; it is dropped, found late or set aside as a whole.
+ */
 export interface Outcomes {
-  send(destination: string, row: unknown): void;
-  drop(reason: string): void;
-  /** The states of a fold's keys, as the event under way sees them. */
+  /** When the value happened, and the id of the event that it comes from. */
+  readonly moment: Moment;
+  /** Up to here the event time of the partition is complete, before any allowance for lateness; milliseconds since the epoch. */
+  readonly watermark: number;
+  /** The keyed states, as the event under way sees them. */
   readonly states: States;
-  deadLetter(letter: { readonly stage: string; readonly reason: string; readonly error: string }): void;
+  send(destination: string, row: unknown): void;
+  /** The value has become part of a state, and ends here unless something follows from it. */
+  keep(): void;
+  drop(reason: string): void;
+  /** The same event was taken before. */
+  duplicate(): void;
+  /** The value comes too late for the stage. Where no destination is named, the dead letters keep it. */
+  late(stage: string, to?: { readonly destination: string; readonly row: unknown }): void;
+  /** `value`: what is set aside, where it is not the event itself. */
+  deadLetter(letter: { readonly stage: string; readonly reason: string; readonly error: string; readonly value?: unknown }): void;
+  /**
+   * The outcomes of something that no single event has caused, such as the end of a window: `cause` names it, so that it gets the
+   * same identity however often and after whatever events it is made.
+   */
+  caused(cause: string, time: number): Outcomes;
 }
 
-/** Keyed state as a fold sees it. A promise only where the state has to be fetched first. */
+/** Keyed state as a stage sees it. A promise only where it has to be fetched first. */
 export interface States {
-  get(stage: string, key: string): unknown | Promise<unknown>;
-  set(stage: string, key: string, state: unknown): void;
+  /** Processing time, milliseconds since the epoch. */
+  readonly now: number;
+  get(stage: string, key: string): Held | undefined | Promise<Held | undefined>;
+  /**
+   * The state to change in place: a copy, unless it was made by this read already. Where an event fails half way through, call
+   * `startOver`, and the read is taken again with a copy for each event.
+   */
+  own(stage: string, key: string, copy: (state: never) => unknown): Held | undefined | Promise<Held | undefined>;
+  /** `undefined` removes the state and its timers. */
+  set(stage: string, key: string, held: Held | undefined): void;
+  /** Whether an id was taken before, within what is remembered. Takes it. */
+  takes(stage: string, moment: Moment): boolean | Promise<boolean>;
+  /** Throws what begins the read again, unless it is one with a copy for each event already. */
+  startOver(): void;
+}
+
+export interface Held {
+  readonly state: unknown;
+  readonly timers: Timers;
 }
 
 /** Takes one value through a stage and all behind it. Returns a promise only where a stage did: waiting costs. */
 export type Run = (value: unknown, outcomes: Outcomes) => void | Promise<void>;
+
+/** A stage that keeps a state for each key. */
+export interface KeyedStage {
+  readonly name: string;
+  /** What the state of a value is kept under; `undefined` where the stage remembers ids alone. */
+  readonly keyOf: ((value: unknown) => string) | undefined;
+  readonly run: Run;
+  /** The time of a timer has come. */
+  fire(ring: Ring, outcomes: Outcomes): void | Promise<void>;
+}
+
+export interface Ring {
+  readonly key: string;
+  readonly timer: string;
+  /** When it was to ring: by the watermark, or by the clock. */
+  readonly at: number;
+}
 
 export const sent = (to: string, row: unknown): Sent => ({ kind: "sent", to, row });

@@ -1,110 +1,195 @@
+import { LRUCache } from "lru-cache";
 import type { Bus, Fence } from "../bus/port.ts";
-import { ConfigError, messageOf, RetryableError } from "../core/errors.ts";
-import type { States } from "../stages/run.ts";
+import type { Clock } from "../core/clock.ts";
+import { RetryableError } from "../core/errors.ts";
+import type { Timer } from "../plan/timer.ts";
+import type { Held } from "../stages/run.ts";
+import { progressName, splitName } from "./names.ts";
+import { decodeState, type StageForm } from "./record.ts";
+import { type Cached, StateDraft, type StateSource } from "./state-draft.ts";
+import { TimerQueue } from "./timer-queue.ts";
+import { type Progress, Watermark } from "./watermark.ts";
 
-/** States kept in memory above which committed ones are let go. */
-const maxCached = 100_000;
-
-/**
- * The keyed states of one partition and pipeline, as its single owner sees them: Redis holds what is committed, this
- * cache what is newest. It lives no longer than the lease: another owner may have moved the states on.
- */
-export class KeyedState {
-  readonly #bus: Bus;
-  readonly #fence: Fence;
-  readonly #cache = new Map<string, unknown>();
-  #uncommitted = 0;
-
-  constructor(bus: Bus, fence: Fence) {
-    this.#bus = bus;
-    this.#fence = fence;
-  }
-
-  /** Opens the states for one chunk. Nothing that the chunk sets is seen by others before `accept`. */
-  draft(): StateDraft {
-    return new StateDraft(this.#cache, (names) => this.#fetch(names));
-  }
-
-  /** Makes a chunk's states the newest ones; call `settled` when they are committed. */
-  accept(draft: StateDraft): void {
-    for (const [name, state] of draft.changed) this.#cache.set(name, state);
-    this.#uncommitted++;
-  }
-
-  settled(): void {
-    this.#uncommitted--;
-    // An uncommitted state must stay: Redis still holds the one before.
-    if (this.#uncommitted > 0 || this.#cache.size <= maxCached) return;
-    for (const name of this.#cache.keys()) {
-      if (this.#cache.size <= maxCached / 2) break;
-      this.#cache.delete(name);
-    }
-  }
-
-  async #fetch(names: readonly string[]): Promise<void> {
-    const stored = await this.#bus.states(this.#fence, names);
-    if (stored === "fenced") {
-      const { partition, pipeline } = this.#fence;
-      throw new RetryableError("lease.lost", `${partition.name}: another worker owns it for '${pipeline}' by now`);
-    }
-    names.forEach((name, i) => {
-      const json = stored[i];
-      this.#cache.set(name, typeof json === "string" ? JSON.parse(json) : undefined);
-    });
-  }
+export interface KeyedStateDeps {
+  readonly bus: Bus;
+  readonly clock: Clock;
 }
 
-/** The states of one chunk on its way. */
-export class StateDraft implements States {
-  readonly changed = new Map<string, unknown>();
-  readonly #cache: ReadonlyMap<string, unknown>;
-  readonly #fetch: (names: readonly string[]) => Promise<void>;
+export interface KeyedStateOptions {
+  readonly forms: readonly StageForm[];
+  /** Committed states kept in memory, bytes, roughly. */
+  readonly cacheBytes: number;
+  /** When a silent partition's event time goes on by itself, milliseconds. */
+  readonly idleMs: number;
+}
 
-  constructor(cache: ReadonlyMap<string, unknown>, fetch: (names: readonly string[]) => Promise<void>) {
-    this.#cache = cache;
-    this.#fetch = fetch;
+/** How many timers are fetched at once. */
+const timerPage = 10_000;
+/** What an object of the cache takes beside its text, bytes, roughly; and each byte of that text as an object. */
+const overhead = { entry: 300, perByte: 2 } as const;
+
+/**
+ * The keyed states of one partition and pipeline, as its single owner sees them: Redis holds what is committed, this what is newest.
+ * It lives no longer than the lease: another owner may have moved the states on.
+ *
+ * One draft at a time: it is accepted, or thrown away by the next one.
+ */
+export class KeyedState implements StateSource {
+  readonly #deps: KeyedStateDeps;
+  readonly #options: KeyedStateOptions;
+  readonly #fence: Fence;
+  readonly #forms: ReadonlyMap<string, StageForm>;
+  /** Committed ones; any of them may go. */
+  readonly #cache: LRUCache<string, Cached>;
+  /** Not committed yet, with the draft that made each. */
+  readonly #newer = new Map<string, { readonly held: Held | undefined; readonly draft: StateDraft }>();
+  /** Ids that were taken and are not committed yet. */
+  readonly #newerIds = new Map<string, Set<string>>();
+  readonly #queues = new Map<string, TimerQueue>();
+  #watermark: Watermark | undefined;
+  /** The watermark before the draft that is open. */
+  #progress: Progress | undefined;
+  #commits = 0;
+
+  constructor(fence: Fence, deps: KeyedStateDeps, options: KeyedStateOptions) {
+    this.#fence = fence;
+    this.#deps = deps;
+    this.#options = options;
+    this.#forms = new Map(options.forms.map((form) => [form.stage, form]));
+    this.#cache = new LRUCache({ maxSize: options.cacheBytes });
   }
 
-  get(stage: string, key: string): unknown | Promise<unknown> {
-    const name = nameOf(stage, key);
-    if (this.changed.has(name)) return this.changed.get(name);
-    if (this.#cache.has(name)) return this.#cache.get(name);
-    return this.#fetch([name]).then(() => this.#cache.get(name));
+  get stages(): readonly string[] {
+    return this.#options.forms.map(({ stage }) => stage);
   }
 
-  set(stage: string, key: string, state: unknown): void {
-    this.changed.set(nameOf(stage, key), state);
+  /** Whether a timer is due at `now`, with nothing left to be read. */
+  isDue(now: number): boolean {
+    if (!this.#watermark) return false;
+    const until = { event: this.#watermark.at(now), processing: now };
+    return [...this.#queues].some(([name, queue]) => {
+      const time = until[name.startsWith("event") ? "event" : "processing"];
+      return queue.horizon <= time || (queue.next()?.at ?? Number.POSITIVE_INFINITY) <= time;
+    });
   }
 
-  /** Fetches what is not in memory, in one call: a round trip a chunk instead of one an event. */
-  async prefetch(stage: string, keys: Iterable<string>): Promise<void> {
-    const missing = [...new Set(keys)].map((key) => nameOf(stage, key)).filter((name) => !this.#cache.has(name));
-    if (missing.length > 0) await this.#fetch(missing);
+  get now(): number {
+    return this.#deps.clock.now();
+  }
+
+  get watermark(): Watermark {
+    if (!this.#watermark) throw new Error("the states are not open");
+    return this.#watermark;
   }
 
   /**
-   * The changed states as JSON, for the commit.
-   * @throws ConfigError where a state is not JSON
+   * Reads how far the partition is, and its next timers. Called before the first draft.
+   * @throws RetryableError when it cannot be read at present
    */
-  toJson(): ReadonlyMap<string, string> {
-    return new Map([...this.changed].map(([name, state]) => [name, jsonOf(name, state)]));
+  async open(): Promise<void> {
+    if (this.#watermark) return;
+    const [json] = await this.#ask((fence) => this.#deps.bus.states(fence, [progressName]));
+    for (const { stage } of this.#options.forms) {
+      for (const clock of ["event", "processing"] as const) await this.load(stage, clock);
+    }
+    this.#progress = json ? (JSON.parse(json) as Progress) : undefined;
+    this.#watermark = new Watermark(this.#options.idleMs, this.#progress);
   }
-}
 
-function jsonOf(name: string, state: unknown): string {
-  try {
-    return JSON.stringify(state);
-  } catch (error) {
-    const [stage, key] = name.split("\n");
-    throw new ConfigError(
-      "config.invalid",
-      `the state that fold '${stage}' keeps for '${key}' is not JSON: ${messageOf(error)}`,
-      {
-        cause: error,
-        hint: "Keep strings, finite numbers, booleans, null, arrays and plain objects.",
-      },
+  queue(stage: string, clock: Timer["clock"]): TimerQueue {
+    const name = `${clock}\n${stage}`;
+    const known = this.#queues.get(name);
+    if (known) return known;
+    const made = new TimerQueue();
+    this.#queues.set(name, made);
+    return made;
+  }
+
+  /** Fetches the next timers of a stage. Everything before must be committed: what is not is not in Redis yet. */
+  async load(stage: string, clock: Timer["clock"]): Promise<void> {
+    const queue = this.queue(stage, clock);
+    const from = queue.horizon;
+    const page = await this.#ask((fence) => this.#deps.bus.timers(fence, { stage, clock, from, count: timerPage }));
+    queue.load(page, page.length < timerPage);
+  }
+
+  /** Opens the states for one read. `careful`: with a copy for each event, and a look at each size. */
+  draft(careful = false): StateDraft {
+    for (const queue of this.#queues.values()) queue.discard();
+    this.#watermark = new Watermark(this.#options.idleMs, this.#progress);
+    return new StateDraft(this, careful);
+  }
+
+  /** Makes a draft's states the newest ones; call `settled` when they are committed. */
+  accept(draft: StateDraft): void {
+    for (const [name, held] of draft.changed) {
+      this.#cache.delete(name);
+      this.#newer.set(name, { held, draft });
+    }
+    for (const [set, ids] of draft.ids) {
+      const known = this.#newerIds.get(set) ?? new Set();
+      this.#newerIds.set(set, known);
+      for (const id of ids) known.add(id);
+    }
+    for (const queue of this.#queues.values()) queue.accept();
+    this.#progress = this.watermark.toProgress();
+    draft.number = ++this.#commits;
+  }
+
+  settled(draft: StateDraft): void {
+    for (const [name, held] of draft.changed) {
+      if (this.#newer.get(name)?.draft !== draft) continue;
+      this.#newer.delete(name);
+      this.#cache.set(name, { held }, { size: sizeOf(draft.encoded.get(name)) });
+    }
+    for (const [set, ids] of draft.ids) for (const id of ids) this.forgetId(set, id);
+  }
+
+  forgetId(set: string, id: string): void {
+    const known = this.#newerIds.get(set);
+    known?.delete(id);
+    if (known?.size === 0) this.#newerIds.delete(set);
+  }
+
+  /** `undefined` where it has to be fetched. */
+  known(name: string): Cached | undefined {
+    return this.#newer.get(name) ?? this.#cache.get(name);
+  }
+
+  form(stage: string): StageForm {
+    const form = this.#forms.get(stage);
+    if (!form) throw new Error(`no keyed stage '${stage}'`);
+    return form;
+  }
+
+  async fetch(names: readonly string[]): Promise<readonly (Held | undefined)[]> {
+    const stored = await this.#ask((fence) => this.#deps.bus.states(fence, names));
+    return names.map((name, i) => {
+      const json = stored[i];
+      const { stage, key } = splitName(name);
+      const held = typeof json === "string" ? decodeState({ stage, key }, json, this.form(stage)) : undefined;
+      this.#cache.set(name, { held }, { size: sizeOf(json ?? undefined) });
+      return held;
+    });
+  }
+
+  /** Which of these ids were taken before, each in its set. */
+  async fetchIds(wanted: ReadonlyMap<string, readonly string[]>): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
+    // What is not committed is looked at before Redis is asked: by the time it answers, it may have been.
+    const newer = new Map([...wanted].map(([set, ids]) => [set, ids.filter((id) => this.#newerIds.get(set)?.has(id))]));
+    const asked = [...wanted].map(([set, ids]) => ({ set, ids }));
+    const stored = await this.#ask((fence) => this.#deps.bus.seen(fence, asked));
+    return new Map(
+      asked.map(({ set, ids }, i) => [set, new Set([...(newer.get(set) ?? []), ...ids.filter((_, k) => stored[i]?.[k])])]),
     );
   }
+
+  async #ask<Answer>(call: (fence: Fence) => Promise<Answer | "fenced">): Promise<Answer> {
+    const answer = await call(this.#fence);
+    if (answer !== "fenced") return answer;
+    const { partition, pipeline } = this.#fence;
+    throw new RetryableError("lease.lost", `${partition.name}: another worker owns it for '${pipeline}' by now`);
+  }
 }
 
-const nameOf = (stage: string, key: string): string => `${stage}\n${key}`;
+const sizeOf = (json: string | undefined): number => overhead.entry + overhead.perByte * (json?.length ?? 0);

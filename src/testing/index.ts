@@ -1,2 +1,4 @@
 /** The public door `headrace/testing`. */
-export { type PipelineRun, type PipelineTest, type TestOptions, testPipeline } from "./test-pipeline.ts";
+export { type EveryLifeOptions, everyLife, type Life, type LogEvent } from "./every-life.ts";
+export type { Death } from "./mortal-bus.ts";
+export { type PipelineRun, type PipelineTest, type TestEvent, type TestOptions, testPipeline } from "./test-pipeline.ts";

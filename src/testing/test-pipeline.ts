@@ -1,10 +1,8 @@
-import { setImmediate as turn } from "node:timers/promises";
 import type { Envelope } from "../bus/envelope.ts";
 import { MemoryBus } from "../bus/memory.ts";
 import { partitionsOf } from "../bus/partition.ts";
 import type { DeadLetter } from "../bus/port.ts";
 import { Producer } from "../bus/producer.ts";
-import { type Clock, systemClock } from "../core/clock.ts";
 import { ConfigError } from "../core/errors.ts";
 import { eventId, uuidOf } from "../core/hash.ts";
 import { silentLogger } from "../core/log.ts";
@@ -18,9 +16,12 @@ import { createLimits } from "../limit/limits.ts";
 import { createMemoryBuckets } from "../limit/memory.ts";
 import { type OwnSinkPlan, type SinkPlan, type StreamPlan, sinksOf } from "../plan/plan.ts";
 import { createMemorySink, type MemorySink } from "../sinks/memory.ts";
+import { findStates, type StateFound } from "../state/find-states.ts";
+import { type Death, MortalBus } from "./mortal-bus.ts";
+import { VirtualClock } from "./virtual-clock.ts";
 
 export interface TestOptions {
-  /** What the pipeline takes for now: events without a time get it, and times are admitted by it. @default the system's clock */
+  /** What the clock shows at first: events without a time get it, and times are admitted by it. @default now */
   readonly now?: Date;
 }
 
@@ -32,17 +33,32 @@ export interface PipelineRun {
   readonly audit: Audit;
 }
 
+export type TestEvent = EventDraft<string, unknown> & { readonly id?: string };
+
 export interface PipelineTest {
-  /** Stores events on a stream that the pipeline reads; on the only one, where none is named. Without an id, each is a new event. */
-  send(events: readonly (EventDraft<string, unknown> & { readonly id?: string })[], to?: Stream<unknown>): Promise<void>;
+  /**
+   * Stores events on a stream that the pipeline reads; on the only one, where none is named. Without an id, each is a new event; with the
+   * id of an earlier one it is sent again. The events of one call to one partition are one frame, and are read together.
+   */
+  send(events: readonly TestEvent[], to?: Stream<unknown>): Promise<void>;
   /** Stores an entry as it is on an adopted stream, as another program's XADD does. */
   add(fields: Readonly<Record<string, string | Buffer>>, to?: Stream<unknown>): void;
   /** Runs the pipeline until all of it is settled. */
   run(): Promise<PipelineRun>;
+  /** Lets time pass, and runs the pipeline before and after it: timers ring, and windows close where nothing comes any more. */
+  advance(ms: number): Promise<PipelineRun>;
+  /**
+   * The worker dies at a call of the bus during the next run, and another takes its place: what was read and not committed is
+   * delivered again. `crash({ call: "commit", when: "before" })` has the sinks written twice.
+   */
+  crash(at: Death): void;
+  /** What the stages keep for a key: a line a stage that keeps something. */
+  state(key: string): Promise<readonly StateFound[]>;
 }
 
 /**
- * Runs a pipeline in memory, with the engine that runs it in production: no service is needed, and none is opened.
+ * Runs a pipeline in memory and on a virtual clock, with the engine that runs it in production: no service is needed, and none is
+ * opened. It works in every test runner, and needs none.
  *
  * @example
  * ```ts
@@ -52,11 +68,13 @@ export interface PipelineTest {
  * ```
  */
 export function testPipeline({ plan: pipeline }: Pipeline, { now }: TestOptions = {}): PipelineTest {
-  const clock: Clock = now ? { ...systemClock, now: () => now.getTime() } : systemClock;
+  const clock = new VirtualClock(now?.getTime() ?? Date.now());
   const bus = new MemoryBus(clock);
   const sinks = new Map<OwnSinkPlan, MemorySink>();
   const producers = new Map<string, Producer>();
   const limitFor = createLimits({ clock, logger: silentLogger, buckets: createMemoryBuckets(clock) });
+  const partitions = pipeline.sources.flatMap(partitionsOf);
+  let death: Death | undefined;
   let sent = 0;
 
   const sinkFor = (plan: OwnSinkPlan): MemorySink => {
@@ -86,6 +104,45 @@ export function testPipeline({ plan: pipeline }: Pipeline, { now }: TestOptions 
       },
     );
   };
+  const isSettled = async () => {
+    const states = await Promise.all(partitions.map((partition) => bus.state(partition, pipeline.name)));
+    const outboxes = await Promise.all(partitions.map((partition) => bus.outbox(partition, pipeline.name, 1)));
+    return (
+      states.every(({ pendingEntries, lagEntries }) => pendingEntries === 0 && lagEntries === 0) &&
+      outboxes.every(({ length }) => length === 0)
+    );
+  };
+
+  /** One worker, until all is settled or it dies. */
+  async function work(): Promise<"done" | "died"> {
+    const life = new MortalBus(bus, death);
+    death = undefined;
+    const stop = new AbortController();
+    const end = { failed: false };
+    const running = runWorker(
+      { instance: "test", pipelines: [pipeline] },
+      { bus: life.bus, clock, logger: silentLogger, sinkFor, limitFor },
+      stop.signal,
+    );
+    running.catch(() => {
+      end.failed = true;
+    });
+    const isResting = async () => end.failed || life.isDead || (life.waiting === partitions.length && (await isSettled()));
+    await clock.until(isResting);
+    stop.abort();
+    await clock.settle(running).catch((error) => {
+      if (!life.isDead) throw error;
+    });
+    return life.isDead ? "died" : "done";
+  }
+
+  async function run(): Promise<PipelineRun> {
+    while ((await work()) === "died");
+    const deadLetters: DeadLetter[] = [];
+    for (const partition of partitions) for await (const letter of bus.deadLetters(partition)) deadLetters.push(letter);
+    const rows = Object.fromEntries(Object.entries(sinksOf(pipeline)).map(([name, plan]) => [name, rowsOf(plan)]));
+    return { rows, deadLetters, audit: await audit(pipeline, bus) };
+  }
 
   return {
     async send(events, to) {
@@ -98,12 +155,19 @@ export function testPipeline({ plan: pipeline }: Pipeline, { now }: TestOptions 
           continue;
         }
         const producer =
-          producers.get(stream.name) ??
-          new Producer({ stream, producer: "test", lingerMs: 0 }, { bus, clock, logger: silentLogger });
+          producers.get(stream.name) ?? new Producer({ stream, producer: "test" }, { bus, clock, logger: silentLogger });
         producers.set(stream.name, producer);
-        await producer.send({ id: identity, type, time: at, source: undefined, traceparent: undefined, data });
+        const { stored } = await producer.send({
+          id: identity,
+          type,
+          time: at,
+          source: undefined,
+          traceparent: undefined,
+          data,
+        });
+        stored.catch(() => {}); // flush tells
       }
-      await Promise.all([...producers.values()].map((producer) => producer.flush()));
+      await Promise.all([...producers.values()].map((producer) => clock.settle(producer.flush())));
     },
 
     add(fields, to) {
@@ -117,33 +181,15 @@ export function testPipeline({ plan: pipeline }: Pipeline, { now }: TestOptions 
       bus.appendPlain(partition, fields);
     },
 
-    async run() {
-      const partitions = pipeline.sources.flatMap(partitionsOf);
-      const stop = new AbortController();
-      const running = runWorker(
-        { instance: "test", pipelines: [pipeline] },
-        { bus, clock, logger: silentLogger, sinkFor, limitFor },
-        stop.signal,
-      );
-      let failed = false;
-      running.catch(() => {
-        failed = true;
-      });
-      const isSettled = async () => {
-        const states = await Promise.all(partitions.map((partition) => bus.state(partition, pipeline.name)));
-        const outboxes = await Promise.all(partitions.map((partition) => bus.outbox(partition, pipeline.name, 1)));
-        return (
-          states.every(({ pendingEntries, lagEntries }) => pendingEntries === 0 && lagEntries === 0) &&
-          outboxes.every(({ length }) => length === 0)
-        );
-      };
-      while (!failed && !(await isSettled())) await turn();
-      stop.abort();
-      await running;
-      const deadLetters: DeadLetter[] = [];
-      for (const partition of partitions) for await (const letter of bus.deadLetters(partition)) deadLetters.push(letter);
-      const rows = Object.fromEntries(Object.entries(sinksOf(pipeline)).map(([name, plan]) => [name, rowsOf(plan)]));
-      return { rows, deadLetters, audit: await audit(pipeline, bus) };
+    run,
+    async advance(ms) {
+      await run();
+      await clock.advance(ms);
+      return await run();
     },
+    crash(at) {
+      death = at;
+    },
+    state: (key) => findStates(pipeline, key, bus),
   };
 }

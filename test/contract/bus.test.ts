@@ -126,7 +126,7 @@ describe.each(Object.entries(twins))("the bus %s", (_, open) => {
       entries: [entry?.id ?? ""],
       counts: { delivered: 3 },
       deadLetters: [letter],
-      states: new Map([["cart\nc1", "1"]]),
+      keyed: { number: 1, states: new Map([["cart\nc1", "1"]]), timers: [], seen: [] },
     };
     expect(await bus.commit(fence, commit)).toBe("committed");
     expect(await bus.commit(fence, commit)).toBe("committed");

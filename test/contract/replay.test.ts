@@ -267,7 +267,7 @@ describe.each(Object.entries(twins))("replaying on the bus %s", (_, open) => {
         ...nothing,
         entries: [entry?.id as string],
         counts: { delivered: 3 },
-        states: new Map([["a\nb", "1"]]),
+        keyed: { number: 1, states: new Map([["a\nb", "1"]]), timers: [], seen: [] },
       });
       expect(await bus.states(fence, ["a\nb"])).toEqual(["1"]);
       expect(await bus.state(partition, "pipe")).toMatchObject({

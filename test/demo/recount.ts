@@ -23,14 +23,15 @@ export async function recount(query: Query, truth: Truth): Promise<readonly Mism
     loginsByHour(query, truth),
     loginsByUserDay(query, truth),
     sessionDurations(query, truth),
+    loginAlerts(query, truth),
     cartEvents(query, truth),
     orders(query, truth),
   ]);
   return parts.flat();
 }
 
-/** The same for `login_alerts`: one row a burst, with its true size, once the pipeline has seen the day to its end. */
-export async function recountAlerts(query: Query, truth: Truth): Promise<readonly Mismatch[]> {
+/** One row a burst, with its true size. */
+async function loginAlerts(query: Query, truth: Truth): Promise<readonly Mismatch[]> {
   const rows = await query(`
     SELECT kind, subject, ${ms("since")} AS since_ms, ${ms("until")} AS until_ms, failures FROM login_alerts`);
   const keyOf = (kind: unknown, subject: unknown, since: unknown) => `login_alerts ${kind} '${subject}' since ${since}`;

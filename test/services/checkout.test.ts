@@ -155,6 +155,7 @@ describe("a checkout", () => {
       `SELECT type, toUInt32(count()) AS rows FROM cart_events FINAL WHERE cart_id = '${press.order.cart_id}' GROUP BY type ORDER BY type`,
     );
     expect(history).toEqual([
+      { type: "cart.checked_out", rows: 1 },
       { type: "cart.checkout_requested", rows: 1 },
       { type: "cart.created", rows: 1 },
       { type: "cart.item_added", rows: 1 },

@@ -68,7 +68,11 @@ describe("on a Redis Cluster", () => {
       const fence = { partition, pipeline: "pipe", owner: "w", epoch: acquired.kind === "owned" ? acquired.epoch : 0 };
       const first = await append(0);
       await bus.read(fence, { from: "new", after: "0-0", count: 10 });
-      await bus.commit(fence, { ...nothing, entries: [first], states: new Map([["seen", "1"]]) });
+      await bus.commit(fence, {
+        ...nothing,
+        entries: [first],
+        keyed: { number: 1, states: new Map([["seen", "1"]]), timers: [], seen: [] },
+      });
       const waiting = bus.wait([{ partition, after: first }], 60_000, signal);
       const isListening = async () =>
         expect(String(await home.client.sendCommand(["CLIENT", "LIST"]))).toMatch(/ name=headrace-doorbell .* cmd=xread /);

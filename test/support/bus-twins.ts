@@ -123,4 +123,4 @@ function entriesOf(result: ReadResult): readonly Entry[] {
 }
 
 /** A commit of nothing, to be filled in. */
-export const nothing: Commit = { entries: [], counts: {}, deadLetters: [], states: new Map(), derived: [], floor: undefined };
+export const nothing: Commit = { entries: [], counts: {}, deadLetters: [], keyed: undefined, derived: [], floor: undefined };

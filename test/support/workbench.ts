@@ -12,8 +12,9 @@ import { runWorker, type WorkerOptions } from "../../src/engine/worker.ts";
 import type { OwnSinkPlan, PipelinePlan, SinkPlan, StreamPlan } from "../../src/plan/plan.ts";
 import { createMemorySink, type MemorySink } from "../../src/sinks/memory.ts";
 import type { Sink } from "../../src/sinks/port.ts";
+import type { StateRecord } from "../../src/state/record.ts";
+import { VirtualClock } from "../../src/testing/virtual-clock.ts";
 import { collect } from "./collect.ts";
-import { VirtualClock } from "./virtual-clock.ts";
 
 export interface Running {
   /** Settles when the worker has ended. */
@@ -124,7 +125,7 @@ export class Workbench {
     const fence = { partition, pipeline: plan.name, owner: "test", epoch };
     const states = await this.bus.states(fence, names);
     await this.bus.release(fence);
-    return (states as readonly (string | null)[]).map((json) => JSON.parse(json ?? "null"));
+    return (states as readonly (string | null)[]).map((json) => (json === null ? null : (JSON.parse(json) as StateRecord).s));
   }
 
   async deadLetters({ sources }: PipelinePlan) {

@@ -160,7 +160,6 @@ describe("each verb", () => {
 
   test("there is no window without a key", () => {
     expect(source).type.not.toHaveProperty("window");
-    expect(source).type.not.toHaveProperty("keyBy");
     expect(source).type.not.toHaveProperty("aggregate");
     expect(pipeline("empty")).type.not.toHaveProperty("to");
   });

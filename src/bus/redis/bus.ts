@@ -1,6 +1,7 @@
 import { messageOf, RetryableError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
 import type { Durability } from "../durability.ts";
+import type { IdSet, KeyedStore, StoredTimer } from "../keyed-store.ts";
 import { keys, outboxPrefix, type Partition, replayOf } from "../partition.ts";
 import {
   type Acquired,
@@ -28,6 +29,7 @@ import { Appenders } from "./appenders.ts";
 import { readDeadLetters } from "./dead-letters.ts";
 import { Doorbells } from "./doorbells.ts";
 import { groupState } from "./group-state.ts";
+import { keyedArgs, readSeen, readState, readTimers } from "./keyed.ts";
 import { openRedis } from "./open-redis.ts";
 import { readOutbox } from "./outbox.ts";
 import { readPlain } from "./read-plain.ts";
@@ -126,9 +128,22 @@ class RedisBus implements Bus {
     return (reply as (Buffer | null)[]).map((value) => (value === null ? null : String(value)));
   }
 
+  async timers(fence: Fence, page: Parameters<KeyedStore["timers"]>[1]): Promise<readonly StoredTimer[] | "fenced"> {
+    return retryable(readTimers(this.#redis, fence, page));
+  }
+
+  async seen(fence: Fence, wanted: readonly IdSet[]): Promise<readonly (readonly boolean[])[] | "fenced"> {
+    return wanted.length === 0 ? [] : retryable(readSeen(this.#redis, fence, wanted));
+  }
+
+  peek(partition: Partition, pipeline: string, name: string): Promise<string | null> {
+    return retryable(readState(this.#redis, partition, pipeline, name));
+  }
+
   async commit(fence: Fence, commit: Commit): Promise<"committed" | "fenced"> {
-    const { entries, counts, deadLetters, states, derived, floor } = commit;
+    const { entries, counts, deadLetters, derived, floor } = commit;
     const { partition, pipeline, owner, epoch } = fence;
+    const keyed = keyedArgs(fence, commit.keyed, 8);
     const counters = Object.entries(counts).filter(([, count]) => count !== 0);
     const reply = await this.#run(
       "commit",
@@ -140,17 +155,27 @@ class RedisBus implements Bus {
         keys.deadLetters(partition),
         keys.states(partition, pipeline),
         keys.outbox(partition, pipeline),
+        ...keyed.keys,
       ],
       [
-        ...[owner, epoch, pipeline, new Date().toISOString(), pipeline, partition.name, partition.side, floor ?? ""],
+        ...[
+          owner,
+          epoch,
+          pipeline,
+          new Date().toISOString(),
+          pipeline,
+          partition.name,
+          partition.side,
+          floor ?? "",
+          keyed.number,
+        ],
         entries.length,
         ...entries,
         counters.length,
         ...counters.flat(),
         deadLetters.length,
         ...deadLetters.flatMap(deadLetterArgs),
-        states.size,
-        ...[...states].flat(),
+        ...keyed.args,
         derived.length,
         ...derived.flatMap(derivedArgs),
       ],

@@ -10,6 +10,8 @@ const names = [
   "given",
   "nack",
   "states",
+  "timers",
+  "seen",
   "commit",
   "append",
   "trim",

@@ -16,6 +16,8 @@ export function obstacle(app: AppPlan, { partition, letter }: Found, stateAgain:
   const reads = ({ name }: StreamPlan) => name === partition.stream;
   const pipeline = app.pipelines.find(({ name, sources }) => name === letter.pipeline && sources.some(reads));
   if (!pipeline) return `no pipeline '${letter.pipeline}' reads '${partition.stream}' any more`;
+  if (letter.entry === "")
+    return "it is what a stage made of several events, and no event: repair the stage, and replay the stream";
   if (letter.original === undefined && letter.fields.length === 0) return nothingKept;
   const kept = letter.fields.flatMap(([name, value]) => [Buffer.from(name), value]);
   if (letter.original === undefined && isFrame(kept) && !wholeEntries.includes(letter.stage))

@@ -37,5 +37,5 @@ export const notCarriedInRoute = logins.route({ alerts: toStream(alerts) }, (_, 
 
 // refused: Property 'window' does not exist on type 'PipelineBuilder<
 export const windowWithoutKey = logins.window;
-// refused: Property 'keyBy' does not exist on type 'PipelineBuilder<
-export const keyed = logins.keyBy;
+// refused: Property 'aggregate' does not exist on type 'PipelineBuilder<
+export const aggregatedWithoutWindow = logins.aggregate;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type BreakerOptions, ProducerBreaker } from "../../../src/bus/producer-breaker.ts";
 import { RetryableError, TerminalError } from "../../../src/core/errors.ts";
-import { idle, VirtualClock } from "../../support/virtual-clock.ts";
+import { idle, VirtualClock } from "../../../src/testing/virtual-clock.ts";
 
 const away = () => Promise.reject(new RetryableError("service.unreachable", "away"));
 const fine = () => Promise.resolve("fine");

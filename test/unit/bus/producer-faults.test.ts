@@ -8,10 +8,10 @@ import { Producer } from "../../../src/bus/producer.ts";
 import { systemClock } from "../../../src/core/clock.ts";
 import { RetryableError } from "../../../src/core/errors.ts";
 import { silentLogger } from "../../../src/core/log.ts";
+import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
 import { framesOf } from "../../support/frames-of.ts";
 import { interpose } from "../../support/interpose.ts";
 import { things } from "../../support/things.ts";
-import { VirtualClock } from "../../support/virtual-clock.ts";
 import { envelopeOf } from "../../support/workbench.ts";
 
 /**

@@ -4,10 +4,10 @@ import { type Partition, partitionIndex, partitionsOf } from "../../../src/bus/p
 import { Producer, type ProducerOptions } from "../../../src/bus/producer.ts";
 import { systemClock } from "../../../src/core/clock.ts";
 import { ConfigError, RetryableError } from "../../../src/core/errors.ts";
+import { idle, VirtualClock } from "../../../src/testing/virtual-clock.ts";
 import { framesOf } from "../../support/frames-of.ts";
 import { interpose } from "../../support/interpose.ts";
 import { things } from "../../support/things.ts";
-import { idle, VirtualClock } from "../../support/virtual-clock.ts";
 import { envelopeOf } from "../../support/workbench.ts";
 
 const thing = (n: number, key = "k", text = "") => envelopeOf(n, "thing.happened", { key, n, text });

@@ -5,10 +5,10 @@ import type { Bus } from "../../../src/bus/port.ts";
 import { Producer } from "../../../src/bus/producer.ts";
 import { systemClock } from "../../../src/core/clock.ts";
 import { ConfigError, RetryableError } from "../../../src/core/errors.ts";
+import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
 import { framesOf } from "../../support/frames-of.ts";
 import { interpose } from "../../support/interpose.ts";
 import { things } from "../../support/things.ts";
-import { VirtualClock } from "../../support/virtual-clock.ts";
 import { envelopeOf } from "../../support/workbench.ts";
 
 const stream = things(1).plan;

@@ -13,10 +13,10 @@ import { RetryableError, TerminalError } from "../../../src/core/errors.ts";
 import { type Logger, silentLogger } from "../../../src/core/log.ts";
 import { defineEvent } from "../../../src/dsl/event.ts";
 import { defineStream } from "../../../src/dsl/stream.ts";
+import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
 import { framesOf } from "../../support/frames-of.ts";
 import { interpose } from "../../support/interpose.ts";
 import { thingHappened, things } from "../../support/things.ts";
-import { VirtualClock } from "../../support/virtual-clock.ts";
 import { envelopeOf } from "../../support/workbench.ts";
 
 const thing = (n: number, key = "k", more: object = {}): Envelope => envelopeOf(n, "thing.happened", { key, n, ...more });

@@ -27,8 +27,11 @@ describe("the slot of a key", () => {
     for (const layout of layouts) {
       for (const partition of partitionsOf({ kind: "stream", name: "logins", events: [], layout })) {
         const replay = replayOf(partition, "pipe");
-        const named = Object.values(keys) as readonly ((partition: Partition, pipeline: string) => string)[];
-        const all = [partition, replay].flatMap((one) => [one.log, ...named.map((name) => name(one, "pipe"))]);
+        type Name = (partition: Partition, pipeline: string, of: unknown) => string;
+        const { timers, seen, ...others } = keys;
+        const named = Object.values(others) as readonly Name[];
+        const all = [partition, replay].flatMap((one) => [one.log, ...named.map((name) => name(one, "pipe", undefined))]);
+        all.push(timers(partition, "pipe", { stage: "{a} stage", clock: "event" }), seen(partition, "pipe", "{a} stage\n7"));
         expect(new Set(all.map(slotOf))).toEqual(new Set([slotOf(partition.log)]));
       }
     }

@@ -5,13 +5,13 @@ import { type Partition, partitionsOf, replayOf } from "../../../src/bus/partiti
 import type { Fence } from "../../../src/bus/port.ts";
 import { Feeder } from "../../../src/cli/replay/feeder.ts";
 import { type Part, rereadPartition } from "../../../src/cli/replay/reread.ts";
+import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
 import { things } from "../../support/things.ts";
-import { VirtualClock } from "../../support/virtual-clock.ts";
 import { envelopeOf } from "../../support/workbench.ts";
 
 const pipeline = "pipe";
 const [partition] = partitionsOf(things().plan) as [Partition];
-const nothing = { counts: {}, deadLetters: [], states: new Map(), derived: [], floor: undefined };
+const nothing = { counts: {}, deadLetters: [], keyed: undefined, derived: [], floor: undefined };
 
 let clock: VirtualClock;
 let bus: MemoryBus;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Breaker } from "../../../src/core/breaker.ts";
+import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
 import { logBook } from "../../support/log-book.ts";
-import { VirtualClock } from "../../support/virtual-clock.ts";
 
 function open(failures = 3) {
   const clock = new VirtualClock();

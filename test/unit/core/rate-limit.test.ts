@@ -2,7 +2,7 @@ import { setMaxListeners } from "node:events";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createRateLimit } from "../../../src/core/rate-limit.ts";
-import { VirtualClock } from "../../support/virtual-clock.ts";
+import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
 
 const never = new AbortController().signal;
 setMaxListeners(0, never);

@@ -1,7 +1,7 @@
 import { getEventListeners } from "node:events";
 import { describe, expect, it } from "vitest";
 import { Gauge } from "../../../src/engine/gauge.ts";
-import { idle } from "../../support/virtual-clock.ts";
+import { idle } from "../../../src/testing/virtual-clock.ts";
 
 describe("the gauge of what is in flight", () => {
   it("lets only as many of those who wait begin as there is room for, in their order", async () => {

@@ -6,9 +6,9 @@ import { RetryableError } from "../../../src/core/errors.ts";
 import { silentLogger } from "../../../src/core/log.ts";
 import { type Owned, own } from "../../../src/engine/ownership.ts";
 import { Shares } from "../../../src/engine/shares.ts";
+import { idle, VirtualClock } from "../../../src/testing/virtual-clock.ts";
 import { interpose } from "../../support/interpose.ts";
 import { things } from "../../support/things.ts";
-import { idle, VirtualClock } from "../../support/virtual-clock.ts";
 
 const ttlMs = 10_000;
 const partition = partitionsOf(things().plan)[0] as Partition;
@@ -16,7 +16,7 @@ const nothing: Commit = {
   entries: [],
   counts: { delivered: 1 },
   deadLetters: [],
-  states: new Map(),
+  keyed: undefined,
   derived: [],
   floor: undefined,
 };

@@ -1,7 +1,7 @@
 import { getEventListeners } from "node:events";
 import { describe, expect, it } from "vitest";
 import { Parking } from "../../../src/engine/parking.ts";
-import { idle } from "../../support/virtual-clock.ts";
+import { idle } from "../../../src/testing/virtual-clock.ts";
 
 describe("parking", () => {
   it("lets nothing pass what was refused, whenever it comes; other keys go on", async () => {

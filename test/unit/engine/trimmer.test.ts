@@ -10,9 +10,9 @@ import { clickhouse } from "../../../src/dsl/sinks.ts";
 import { defineStream } from "../../../src/dsl/stream.ts";
 import { Trimmer } from "../../../src/engine/trimmer.ts";
 import type { StreamPlan } from "../../../src/plan/plan.ts";
+import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
 import { refuseCalls } from "../../support/interpose.ts";
 import { thingHappened, thingRow, things, thingTable } from "../../support/things.ts";
-import { VirtualClock } from "../../support/virtual-clock.ts";
 import { envelopeOf, Workbench } from "../../support/workbench.ts";
 
 const events = [thingHappened];
@@ -41,7 +41,7 @@ describe("a trimmer", () => {
       entries: read.entries.map(({ id }) => id),
       counts: {},
       deadLetters: [],
-      states: new Map(),
+      keyed: undefined,
       derived: [],
       floor: undefined,
     });

@@ -7,8 +7,8 @@ import { createLimits } from "../../../src/limit/limits.ts";
 import { createMemoryBuckets } from "../../../src/limit/memory.ts";
 import type { Buckets } from "../../../src/limit/port.ts";
 import { SharedLimit } from "../../../src/limit/shared.ts";
+import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
 import { logBook } from "../../support/log-book.ts";
-import { VirtualClock } from "../../support/virtual-clock.ts";
 
 /** Processes that share one bucket, on one virtual clock. */
 function open(rate: Rate, processes = 1) {

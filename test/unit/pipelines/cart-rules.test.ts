@@ -32,25 +32,31 @@ const changed = (sku: string, quantity: number, id?: string): CartEvent => ({
   type: "cart.quantity_changed",
   data: { cartId: "c1", sku, quantity },
 });
-const checkout = (id?: string): CartEvent => ({
+const checkout = (id?: string, checkoutId = "x1"): CartEvent => ({
   ...base(id),
   type: "cart.checkout_requested",
-  data: { cartId: "c1", checkoutId: "x1", paymentToken: "tok" },
+  data: { cartId: "c1", checkoutId, paymentToken: "tok" },
 });
+const checkedOut = (checkoutId = "x1"): CartEvent => ({
+  ...base(),
+  type: "cart.checked_out",
+  data: { cartId: "c1", checkoutId },
+});
+const unfrozen = (checkoutId = "x1"): CartEvent => ({ ...base(), type: "cart.unfrozen", data: { cartId: "c1", checkoutId } });
+const abandoned = (): CartEvent => ({ ...base(), type: "cart.abandoned", data: { cartId: "c1" } });
 
 /** What the fold does: decides, then moves the cart on by what was decided. */
 function apply(
   events: readonly CartEvent[],
   from: Cart = emptyCart,
-): { readonly cart: Cart; readonly changes: readonly CartChange[]; readonly dropped: number } {
+): { readonly cart: Cart; readonly changes: readonly CartChange[]; readonly dropped: readonly string[] } {
   let cart = from;
-  let dropped = 0;
+  const dropped: string[] = [];
   const changes: CartChange[] = [];
   for (const event of events) {
     const decided = decideCart(cart, event);
     if ("kind" in decided) {
-      expect(decided).toEqual({ kind: "dropped", reason: "duplicate" });
-      dropped++;
+      dropped.push(decided.reason);
       continue;
     }
     for (const change of decided) {
@@ -67,8 +73,12 @@ const quantities = ({ lines }: Cart) => Object.fromEntries(lines.map(({ sku, qua
 const fifty = Array.from({ length: capacity.items }, (_, n) => added(`sku-${n}`));
 
 describe("a cart", () => {
-  it("belongs to the user who made it, and to nobody who comes later", () => {
-    expect(apply([created("u1"), created("u2")]).cart.userId).toBe("u1");
+  it("is one cart, however often it is created, and belongs to the user who made it", () => {
+    const { cart, changes, dropped } = apply([created("u1"), added("a"), created("u2"), created("u1")]);
+    expect(cart.userId).toBe("u1");
+    expect(quantities(cart)).toEqual({ a: 1 });
+    expect(changes).toHaveLength(2);
+    expect(dropped).toEqual(["created before", "created before"]);
   });
 
   it("adds up what is added, at the price of the latest addition", () => {
@@ -126,7 +136,7 @@ describe("a cart", () => {
       created("u1", "made"),
     ]);
     expect(quantities(cart)).toEqual({ a: 2 });
-    expect(dropped).toBe(4);
+    expect(dropped).toEqual(["duplicate", "duplicate", "duplicate", "duplicate"]);
     expect(reasons(changes)).toEqual(["over 200 in all"]);
   });
 
@@ -160,21 +170,78 @@ describe("a cart", () => {
   });
 
   it("may shrink while it is over its capacity, and may not grow", () => {
-    const over: Cart = { userId: "u1", lines: [{ sku: "a", quantity: 300, unitPriceCents: 1 }], seen: [] };
+    const over: Cart = { status: "open", userId: "u1", lines: [{ sku: "a", quantity: 300, unitPriceCents: 1 }], seen: [] };
     const { cart, changes } = apply([changed("a", 250), added("b", 1), removed("a", 10)], over);
     expect(reasons(changes)).toEqual(["over 200 in all"]);
     expect(quantities(cart)).toEqual({ a: 240 });
   });
 
-  it("gives a checkout what it holds at that moment, and stays as it is", () => {
-    const { cart, changes } = apply([created("u1"), added("a", 2, 100), checkout(), added("b")]);
+  it("gives a checkout what it holds at that moment, and refuses edits and other checkouts from then on", () => {
+    const { cart, changes } = apply([
+      created("u1"),
+      added("a", 2, 100),
+      checkout(),
+      added("b"),
+      removed("a"),
+      changed("a", 1),
+      checkout("other", "x2"),
+      checkout("again", "x1"),
+    ]);
     const request = changes.find((change) => change.type === "cart.checkout_requested");
     expect(request).toMatchObject({ data: { checkoutId: "x1" }, cart: { userId: "u1", lines: [{ sku: "a", quantity: 2 }] } });
-    expect(quantities(cart)).toEqual({ a: 2, b: 1 });
+    expect(cart).toMatchObject({ status: "frozen", checkoutId: "x1" });
+    expect(quantities(cart)).toEqual({ a: 2 });
+    expect(reasons(changes)).toEqual(Array.from({ length: 4 }, () => "a checkout is under way"));
+    expect(changes.at(-2)).toMatchObject({ type: "cart.item_rejected", data: { checkoutId: "x2" } });
+    expect(changes.at(-1)).toMatchObject({ type: "cart.checkout_requested", cart: { lines: [{ sku: "a", quantity: 2 }] } });
+  });
+
+  it("takes edits again when the checkout that froze it was undone, and no other one", () => {
+    const { cart, changes, dropped } = apply([
+      added("a"),
+      checkout(),
+      unfrozen("x2"),
+      added("b"),
+      unfrozen("x1"),
+      added("b"),
+      checkout("again"),
+    ]);
+    expect(quantities(cart)).toEqual({ a: 1, b: 1 });
+    expect(cart.status).toBe("open");
+    expect(cart).not.toHaveProperty("checkoutId");
+    expect(dropped).toEqual(["not frozen by it"]);
+    expect(reasons(changes)).toEqual(["a checkout is under way", "this checkout was undone"]);
+    expect(apply([checkout("new", "x3")], cart).cart).toMatchObject({ status: "frozen", checkoutId: "x3" });
+  });
+
+  it("is closed by the checkout that froze it, for good", () => {
+    const { cart, changes, dropped } = apply([
+      added("a"),
+      checkout(),
+      checkedOut(),
+      added("b"),
+      unfrozen(),
+      abandoned(),
+      checkout("again"),
+      checkout("new", "x2"),
+    ]);
+    expect(cart.status).toBe("checked out");
+    expect(dropped).toEqual(["not frozen by it", "not open"]);
+    expect(reasons(changes)).toEqual(["checked out", "checked out"]);
+    expect(changes.at(-2)).toMatchObject({ type: "cart.checkout_requested", data: { checkoutId: "x1" } });
+  });
+
+  it("can be abandoned while it is open, and then takes nothing more", () => {
+    expect(apply([added("a"), abandoned(), added("b")])).toMatchObject({
+      cart: { status: "abandoned", lines: [{ sku: "a" }] },
+      changes: [{}, { type: "cart.abandoned" }, { type: "cart.item_rejected", data: { reason: "abandoned" } }],
+    });
+    expect(apply([added("a"), checkout(), abandoned()])).toMatchObject({ cart: { status: "frozen" }, dropped: ["not open"] });
   });
 
   it("changes no cart in place", () => {
     const frozen: Cart = Object.freeze({
+      status: "open",
       userId: "u1",
       lines: Object.freeze([Object.freeze({ sku: "a", quantity: 1, unitPriceCents: 1 })]),
       seen: Object.freeze(["e0"]),

@@ -4,8 +4,8 @@ import { type Logger, silentLogger } from "../../../src/core/log.ts";
 import { MemoryRegistry } from "../../../src/registry/memory.ts";
 import type { Facts, Load, Registry } from "../../../src/registry/port.ts";
 import { appear } from "../../../src/registry/presence.ts";
+import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
 import { process } from "../../support/process.ts";
-import { VirtualClock } from "../../support/virtual-clock.ts";
 
 const ttlMs = 10_000;
 

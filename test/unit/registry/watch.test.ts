@@ -3,8 +3,8 @@ import { RetryableError } from "../../../src/core/errors.ts";
 import { MemoryRegistry } from "../../../src/registry/memory.ts";
 import type { View } from "../../../src/registry/port.ts";
 import { watchLive } from "../../../src/registry/watch.ts";
+import { idle, VirtualClock } from "../../../src/testing/virtual-clock.ts";
 import { process } from "../../support/process.ts";
-import { idle, VirtualClock } from "../../support/virtual-clock.ts";
 
 const ttlMs = 10_000;
 

@@ -5,8 +5,8 @@ import { createRateLimit } from "../../../src/core/rate-limit.ts";
 import { createBatcher } from "../../../src/sinks/batcher.ts";
 import { createSinkGuards, guardedCall } from "../../../src/sinks/guarded-call.ts";
 import { retrying } from "../../../src/sinks/retrying.ts";
+import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
 import { logBook } from "../../support/log-book.ts";
-import { VirtualClock } from "../../support/virtual-clock.ts";
 
 interface Options {
   readonly breaker?: { readonly failures: number; readonly openMs: number };

@@ -3,8 +3,8 @@ import { RetryableError, TerminalError } from "../../../src/core/errors.ts";
 import { createLimits } from "../../../src/limit/limits.ts";
 import type { GuardsPlan } from "../../../src/plan/guards.ts";
 import { guarded } from "../../../src/stages/guard.ts";
+import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
 import { logBook } from "../../support/log-book.ts";
-import { VirtualClock } from "../../support/virtual-clock.ts";
 
 const away = () => new RetryableError("service.unreachable", "away");
 const notTheirs = () => new TerminalError("event.invalid", "no such user");

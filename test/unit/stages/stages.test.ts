@@ -7,8 +7,8 @@ import { type Pipeline, type PipelineBuilder, pipeline } from "../../../src/dsl/
 import { clickhouse } from "../../../src/dsl/sinks.ts";
 import { defineStream } from "../../../src/dsl/stream.ts";
 import { compileAdmission } from "../../../src/stages/admit.ts";
-import { compileStages } from "../../../src/stages/compile.ts";
-import type { Outcomes } from "../../../src/stages/run.ts";
+import { compileFlow } from "../../../src/stages/flow.ts";
+import type { Held, Outcomes, Run } from "../../../src/stages/run.ts";
 import { type Thing, thingRow, things, thingTable } from "../../support/things.ts";
 import { envelopeOf } from "../../support/workbench.ts";
 
@@ -23,26 +23,45 @@ const thing = (n: number, key = "k"): Thing => ({
   data: { key, n, orders: [] },
 });
 
-/** Writes down what becomes of the events, in order. `late` states come as promises. */
+/** Writes down what becomes of the events, in order. `isSlow`: states come as promises. */
 class Notes implements Outcomes {
   readonly told: (readonly unknown[])[] = [];
   readonly stored = new Map<string, unknown>();
-  late = false;
+  readonly moment = { id: "e", time: 0 };
+  readonly watermark = 0;
+  isSlow = false;
   readonly states = {
+    now: 0,
     get: (stage: string, key: string) => {
       const state = this.stored.get(`${stage} ${key}`);
-      return this.late ? Promise.resolve(state) : state;
+      const held = state === undefined ? undefined : { state, timers: {} };
+      return this.isSlow ? Promise.resolve(held) : held;
     },
-    set: (stage: string, key: string, state: unknown) => void this.stored.set(`${stage} ${key}`, state),
+    own: (stage: string, key: string) => this.states.get(stage, key),
+    set: (stage: string, key: string, held: Held | undefined) => void this.stored.set(`${stage} ${key}`, held?.state),
+    takes: () => true,
+    startOver: () => {},
   };
   send(destination: string, row: unknown): void {
     this.told.push(["sent", destination, (row as { readonly n: unknown }).n]);
   }
+  keep(): void {
+    this.told.push(["kept"]);
+  }
   drop(reason: string): void {
     this.told.push(["dropped", reason]);
   }
+  duplicate(): void {
+    this.told.push(["duplicate"]);
+  }
+  late(stage: string): void {
+    this.told.push(["late", stage]);
+  }
   deadLetter(letter: { readonly stage: string; readonly reason: string; readonly error: string }): void {
     this.told.push(["dead", letter.stage, letter.reason]);
+  }
+  caused(): Outcomes {
+    return this;
   }
 }
 
@@ -52,7 +71,7 @@ describe("the stages of a pipeline", () => {
     notes = new Notes();
   });
   const run = (finished: Pipeline, ...events: readonly Thing[]) => {
-    const through = compileStages(finished.plan);
+    const [{ run: through }] = compileFlow(finished.plan).slice(-1) as unknown as readonly [{ readonly run: Run }];
     return events.map((event) => through(event, notes));
   };
   /** For stages that wait for nothing: they must not return promises either. */
@@ -163,7 +182,7 @@ describe("the stages of a pipeline", () => {
     });
 
     it("waits for a state that has to be fetched", async () => {
-      notes.late = true;
+      notes.isSlow = true;
       notes.stored.set("count k", { n: 40 });
       await run(counting, thing(2))[0];
       expect(notes.told).toEqual([["sent", "to", 42]]);

@@ -10,5 +10,5 @@ end
 epoch = epoch + 1
 local made = begin(KEYS[1], KEYS[2], KEYS[3], KEYS[4], ARGV[3], true)
 if made.err and string.find(made.err, 'BUSYGROUP', 1, true) == nil then return made end
-redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'until', string.format('%.0f', now + ARGV[2]), 'epoch', epoch)
+redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'until', string.format('%.0f', now + ARGV[2]), 'epoch', epoch, 'commits', 0)
 return { 1, epoch, group_of(KEYS[2], ARGV[3])['last-delivered-id'] }

@@ -1,11 +1,19 @@
 -- The commit: states, derived frames, ledger, dead letters and acks become true together, under the fence, or not at all.
--- KEYS lease, stream, open, ledger, dlq, state, outbox
--- ARGV owner, epoch, group, at, pipeline, partition, log, floor,
+-- KEYS lease, stream, open, ledger, dlq, state, outbox, (timers or ids)…
+-- ARGV owner, epoch, group, at, pipeline, partition, log, floor, number,
 --      #acks, id…, #counts, (counter, number)…, #deadLetters, (entry, keepEntry, #fields, field…)…,
---      #states, (name, json)…, #derived, (to, log, n, c, t0, t1, h, d)…
+--      #states, (name, json)…, #timers, (place in KEYS, member, score)…, #sets, (place in KEYS, ttl, #ids, id…)…,
+--      #derived, (to, log, n, c, t0, t1, h, d)…
+-- An empty json or score removes. A number is the commit's place among those of this owner, where it has one.
 -- → 1 done, 0 fenced
 if not holds(KEYS[1], ARGV[1], ARGV[2]) then return 0 end
-local at = 9
+if ARGV[9] ~= '' then
+  -- Made before, and only its answer was lost: it may ack nothing, so its acks do not tell.
+  if tonumber(redis.call('HGET', KEYS[1], 'commits') or '0') >= tonumber(ARGV[9]) then return 1 end
+  redis.call('HSET', KEYS[1], 'commits', ARGV[9])
+end
+local first_ack = 11
+local at = 10
 local function take()
   local value = ARGV[at]
   at = at + 1
@@ -55,12 +63,24 @@ for _ = 1, tonumber(take()) do
   redis.call('XADD', KEYS[5], '*', unpack(fields))
 end
 -- A replay log is there for this group alone: what is settled leaves it.
-for first = 9 + 1, 9 + acks, 1000 do
-  if ARGV[7] == 'replay' then redis.call('XDEL', KEYS[2], unpack(ARGV, first, math.min(first + 999, 9 + acks))) end
+for first = first_ack, first_ack + acks - 1, 1000 do
+  if ARGV[7] == 'replay' then redis.call('XDEL', KEYS[2], unpack(ARGV, first, math.min(first + 999, first_ack + acks - 1))) end
 end
 for _ = 1, tonumber(take()) do
-  local name = take()
-  redis.call('HSET', KEYS[6], name, take())
+  local name, json = take(), take()
+  if json == '' then redis.call('HDEL', KEYS[6], name) else redis.call('HSET', KEYS[6], name, json) end
+end
+for _ = 1, tonumber(take()) do
+  local timers, member, score = KEYS[tonumber(take())], take(), take()
+  if score == '' then redis.call('ZREM', timers, member) else redis.call('ZADD', timers, score, member) end
+end
+for _ = 1, tonumber(take()) do
+  local ids, ttl, count = KEYS[tonumber(take())], take(), tonumber(take())
+  for first = at, at + count - 1, 1000 do
+    redis.call('SADD', ids, unpack(ARGV, first, math.min(first + 999, at + count - 1)))
+  end
+  at = at + count
+  redis.call('PEXPIRE', ids, ttl)
 end
 local frames = tonumber(take())
 if frames > 0 then

@@ -4,6 +4,7 @@
 --   floor        everything up to this entry is settled: where the group begins again when somebody removes it
 --   seen         entries that were given out, or were gone before the group began
 --   events       events in the entries that were given out of its own log; absent where entries were gone before the group began
+--   commits      how many commits of keyed state the present owner has made
 --   stolen       a former owner has read after it lost the lease: entries are pending that the present one has not seen
 --   flight:<log> events given out and not settled, for each log (its own and the replay log)
 --   out, out:<log>  incarnation and number of the last derived frame, for each log that it is for

@@ -1,0 +1,3 @@
+/** 120,000 keys of the bench's logins: 20,000 users in each of six hours. */
+export const keyOf = ({ time, data }: { readonly time: Date; readonly data: { readonly userId: string } }): string =>
+  `${data.userId}/${time.getUTCHours()}`;

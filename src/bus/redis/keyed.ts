@@ -1,0 +1,71 @@
+import type { IdSet, KeyedCommit, StoredTimer, TimerPlace } from "../keyed-store.ts";
+import { keys, type Partition } from "../partition.ts";
+import type { Fence } from "../port.ts";
+import type { Commands } from "./redis.ts";
+import { runScript } from "./scripts.ts";
+
+/** The keys and arguments that a commit of keyed state adds to those of every commit. Keys are named by their places among them. */
+export function keyedArgs(
+  { partition, pipeline }: Fence,
+  commit: KeyedCommit | undefined,
+  firstKey: number,
+): { readonly keys: readonly string[]; readonly number: number | string; readonly args: readonly (string | number | Buffer)[] } {
+  if (!commit) return { keys: [], number: "", args: [0, 0, 0] };
+  const places = new Map<string, number>();
+  const place = (key: string): number => {
+    const known = places.get(key) ?? firstKey + places.size;
+    places.set(key, known);
+    return known;
+  };
+  const { states, timers, seen } = commit;
+  const args = [
+    states.size,
+    ...[...states].flatMap(([name, json]) => [name, json ?? ""]),
+    timers.length,
+    ...timers.flatMap(({ member, at, ...of }) => [place(keys.timers(partition, pipeline, of)), member, at ?? ""]),
+    seen.length,
+    ...seen.flatMap(({ set, ids, ttlMs }) => [
+      place(keys.seen(partition, pipeline, set)),
+      ttlMs,
+      ids.length,
+      ...ids.map(bytesOf),
+    ]),
+  ];
+  return { keys: [...places.keys()], number: commit.number, args };
+}
+
+export async function readTimers(
+  redis: Commands,
+  { partition, pipeline, owner, epoch }: Fence,
+  { from, count, ...place }: TimerPlace & { readonly from: number; readonly count: number },
+): Promise<readonly StoredTimer[] | "fenced"> {
+  const reply = await runScript(redis, "timers", {
+    keys: [keys.lease(partition, pipeline), keys.timers(partition, pipeline, place)],
+    args: [owner, epoch, Number.isFinite(from) ? from : "-inf", count],
+  });
+  if (reply === null) return "fenced";
+  const flat = (reply as readonly Buffer[]).map(String);
+  return Array.from({ length: flat.length / 2 }, (_, i) => ({ member: flat[2 * i] as string, at: Number(flat[2 * i + 1]) }));
+}
+
+export async function readSeen(
+  redis: Commands,
+  { partition, pipeline, owner, epoch }: Fence,
+  wanted: readonly IdSet[],
+): Promise<readonly (readonly boolean[])[] | "fenced"> {
+  const reply = await runScript(redis, "seen", {
+    keys: [keys.lease(partition, pipeline), ...wanted.map(({ set }) => keys.seen(partition, pipeline, set))],
+    args: [owner, epoch, ...wanted.flatMap(({ ids }) => [ids.length, ...ids.map(bytesOf)])],
+  });
+  if (reply === null) return "fenced";
+  return (reply as readonly (readonly number[])[]).map((flags) => flags.map((flag) => flag === 1));
+}
+
+export async function readState(redis: Commands, partition: Partition, pipeline: string, name: string): Promise<string | null> {
+  const key = keys.states(partition, pipeline);
+  const reply = (await redis.send(key, ["HGET", key, name])) as Buffer | null;
+  return reply === null ? null : String(reply);
+}
+
+/** A UUID in its 16 bytes: half of what its text takes. */
+const bytesOf = (uuid: string): Buffer => Buffer.from(uuid.replaceAll("-", ""), "hex");

@@ -1,0 +1,77 @@
+import { uuidOf } from "../core/hash.ts";
+import type { Moment } from "../plan/window.ts";
+import type { Outcomes, States } from "../stages/run.ts";
+import type { Chunk } from "./chunk.ts";
+
+/** An event that a pipeline makes, before it has an identity. */
+export interface EventDraft {
+  readonly type: string;
+  readonly data: unknown;
+  readonly time?: Date;
+}
+
+interface Cause {
+  /** Names the cause within its pipeline. */
+  readonly cause: string;
+  readonly time: number;
+  readonly watermark: number;
+}
+
+/**
+ * Takes what becomes of a result that no single event has caused, such as the end of a window. The ledger counts outcomes of events
+ * that were read, and none of these; what fails becomes a dead letter with the result in it.
+ */
+export class CausedOutcomes implements Outcomes {
+  readonly watermark: number;
+  readonly #cause: Cause;
+  readonly #chunk: Chunk;
+  readonly #number: number;
+  #moment: Moment | undefined;
+  #derived = 0;
+
+  constructor(chunk: Chunk, cause: Cause) {
+    this.#chunk = chunk;
+    this.#cause = cause;
+    this.watermark = cause.watermark;
+    this.#number = chunk.beginCaused(this);
+  }
+
+  /** Made when it is asked for: most timers ring without a result. */
+  get moment(): Moment {
+    const { cause, time } = this.#cause;
+    this.#moment ??= { time, id: uuidOf(`${this.#chunk.pipeline}\n${cause}`) };
+    return this.#moment;
+  }
+
+  get states(): States {
+    return this.#chunk.states as States;
+  }
+
+  send(destination: string, row: unknown): void {
+    if (!this.#chunk.derives.has(destination)) return this.#chunk.rows.add(destination, row, this.#number);
+    const { type, data, time } = row as EventDraft;
+    const { pipeline } = this.#chunk;
+    const id = uuidOf(`${this.moment.id}\n${pipeline}\n${destination}\n${this.#derived++}`);
+    const at = time?.getTime() ?? this.moment.time;
+    this.#chunk.derived.add(destination, { id, type, time: at, source: pipeline, traceparent: undefined, data }, this.#number);
+  }
+
+  keep(): void {}
+
+  drop(): void {}
+
+  duplicate(): void {}
+
+  late(stage: string, to?: { readonly destination: string; readonly row: unknown }): void {
+    if (to) return this.send(to.destination, to.row);
+    this.deadLetter({ stage, reason: "late", error: `a result that came too late for stage '${stage}'` });
+  }
+
+  deadLetter({ value, ...letter }: Parameters<Outcomes["deadLetter"]>[0]): void {
+    this.#chunk.setCausedAside(this.#number, value, letter);
+  }
+
+  caused(cause: string, time: number): Outcomes {
+    return new CausedOutcomes(this.#chunk, { cause, time, watermark: this.watermark });
+  }
+}

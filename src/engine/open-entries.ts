@@ -1,0 +1,59 @@
+import type { Envelope, Envelopes } from "../bus/envelope.ts";
+import type { Partition } from "../bus/partition.ts";
+import { deliveryLimits, type Entry } from "../bus/port.ts";
+import { type AdmittedEvent, compileAdmission, type Refusal } from "../stages/admit.ts";
+import { concernsEveryone, describeFailure } from "../stages/pursue.ts";
+import type { Chunk } from "./chunk.ts";
+import { openEntry } from "./open-entry.ts";
+
+/** The events of an entry that was opened. */
+export interface OpenedEntry {
+  readonly envelopes: Envelopes;
+  /** Who stored the frame; empty for an entry that another program wrote. */
+  readonly producer: string;
+  /** When it was stored, milliseconds since the epoch. */
+  readonly storedAt: number;
+}
+
+/** Opens entries into a chunk. What cannot be opened is a dead letter there already. */
+export function openEntries(partition: Partition, entries: readonly Entry[], chunk: Chunk): readonly OpenedEntry[] {
+  return entries.flatMap((entry) => {
+    for (const value of entry.fields ?? []) chunk.bytes += value.length;
+    const opened = openEntry(partition.log, entry);
+    if (opened.kind === "refused") {
+      chunk.refuseEntry(entry.id, entry.events, opened.letter);
+      return [];
+    }
+    const { envelopes } = opened;
+    if (entry.deliveries > deliveryLimits.last) {
+      chunk.refuseEntry(entry.id, entry.events, {
+        stage: "delivery",
+        reason: "gave-up",
+        error: `it was given out ${deliveryLimits.last} times, and each time its reader ended before it was settled`,
+        type: envelopes.at(0)?.type ?? "",
+        eventId: envelopes.at(0)?.id ?? "",
+      });
+      return [];
+    }
+    // An entry of an adopted stream was counted as one when it was read, and may be a frame.
+    if (envelopes.length !== entry.events) chunk.count("read", envelopes.length - entry.events);
+    if (opened.decode) chunk.open({ id: entry.id, events: envelopes.length, decode: opened.decode });
+    else chunk.openLone(entry.id, envelopes.at(0) as Envelope);
+    return [{ envelopes, producer: opened.producer, storedAt: Number.parseInt(entry.id, 10) }];
+  });
+}
+
+/** Makes the gate of a stream. A schema or a key function is the user's code, and may throw: that is the event's fault. */
+export function compileGate(
+  stream: Parameters<typeof compileAdmission>[0],
+): (envelope: Envelope, now: number) => AdmittedEvent | Refusal {
+  const admit = compileAdmission(stream);
+  return (envelope, now) => {
+    try {
+      return admit(envelope, now);
+    } catch (error) {
+      if (concernsEveryone(error)) throw error;
+      return { reason: "schema", error: describeFailure(error) };
+    }
+  };
+}

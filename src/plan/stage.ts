@@ -1,0 +1,90 @@
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+import type { GuardsPlan } from "./guards.ts";
+import type { DeadLettered, Dropped } from "./outcome.ts";
+import type { StreamPlan } from "./stream.ts";
+import type { Timer } from "./timer.ts";
+import type { AggregatorPlan, WindowShape } from "./window.ts";
+
+export type StagePlan =
+  | { readonly kind: "filter"; readonly name: string; readonly keep: (value: never) => boolean }
+  | {
+      readonly kind: "map";
+      readonly name: string;
+      readonly transform: (value: never) => unknown;
+      readonly guards: GuardsPlan | undefined;
+    }
+  | {
+      readonly kind: "flatMap";
+      readonly name: string;
+      readonly transform: (value: never) => unknown;
+      readonly guards: GuardsPlan | undefined;
+    }
+  | FoldPlan
+  | WindowPlan
+  | JoinPlan
+  | DedupePlan;
+
+/** Keyed state: `decide` looks at the state and the value, `evolve` moves the state on by what was decided. Both are pure. */
+export interface FoldPlan {
+  readonly kind: "fold";
+  readonly name: string;
+  readonly key: (value: never) => string;
+  readonly initial: unknown;
+  readonly decide: (state: never, value: never) => readonly unknown[] | Dropped | DeadLettered;
+  /** `null` forgets the state. */
+  readonly evolve: (state: never, decided: never) => unknown;
+  /** The timers that a state asks for, by their names. */
+  readonly timers: ((state: never) => Readonly<Record<string, Omit<Timer, "rung">>>) | undefined;
+  /** What follows from a timer: values as `decide` makes them. */
+  readonly onTimer: ((state: never, timer: { readonly name: string; readonly at: Date }) => readonly unknown[]) | undefined;
+  /** How much older than the newest event an event may be before timers of event time ring, milliseconds. */
+  readonly allowedLatenessMs: number;
+  /** A state that nothing has touched for so long is forgotten, milliseconds of processing time. */
+  readonly ttlMs: number | undefined;
+  readonly schema: StandardSchemaV1 | undefined;
+  /** The version of the states' form. */
+  readonly version: number;
+  /** Brings a state of an older version to the present one. */
+  readonly migrate: ((state: unknown, version: number) => unknown) | undefined;
+}
+
+/** Pairs values of two sides of a key: the right one's time lies from `beforeMs` before to `afterMs` after the left one's. */
+export interface JoinPlan {
+  readonly kind: "join";
+  readonly name: string;
+  readonly key: (value: never) => string;
+  /** What is kept of a value of that side, as JSON; `undefined` for a value that is not of it. */
+  readonly left: (value: never) => unknown;
+  readonly right: (value: never) => unknown;
+  readonly beforeMs: number;
+  readonly afterMs: number;
+  readonly allowedLatenessMs: number;
+}
+
+/** Lets each event id through once, as long as it is remembered. */
+export interface DedupePlan {
+  readonly kind: "dedupe";
+  readonly name: string;
+  /** How long an id is remembered at least, milliseconds. */
+  readonly horizonMs: number;
+}
+
+/** Values of a key by event time. A window is final once the watermark has passed its end, and then takes nothing more. */
+export interface WindowPlan {
+  readonly kind: "window";
+  readonly name: string;
+  readonly key: (value: never) => string;
+  readonly shape: WindowShape;
+  /** How much older than the newest event an event may be and still be taken, milliseconds. */
+  readonly allowedLatenessMs: number;
+  /** A result each time that a window has changed, beside the final one. */
+  readonly early: boolean;
+  readonly aggregators: Readonly<Record<string, AggregatorPlan>>;
+  /** Where values go that came too late; the dead letters keep them where there is none. */
+  readonly late: LatePlan | undefined;
+}
+
+export interface LatePlan {
+  readonly stream: StreamPlan;
+  readonly toEvent: (value: never) => unknown;
+}

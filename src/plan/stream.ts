@@ -1,0 +1,38 @@
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+
+/** A type of event: its name, its schema and how its partition key is found. */
+export interface EventPlan {
+  readonly kind: "event";
+  readonly type: string;
+  readonly version: number;
+  readonly schema: StandardSchemaV1;
+  /** The partition key of an event's data; the empty string where none is declared. */
+  readonly keyOf: (data: never) => string;
+}
+
+/** `partitioned`: P Redis streams of ours. `adopted`: one Redis stream that another program writes, read in place. */
+export type StreamLayout =
+  | { readonly kind: "partitioned"; readonly partitions: number }
+  | { readonly kind: "adopted"; readonly redisKey: string };
+
+/**
+ * How much is kept of what every group has finished with, in each partition: what exceeds any of the limits goes, oldest first.
+ * What a group has not read, or not acked, is kept whatever they say.
+ */
+export interface RetentionPlan {
+  /** Kept for so long after it was stored, milliseconds; the time is that of the entry's id. */
+  readonly maxAgeMs?: number;
+  /** So many entries are kept; a frame is one. */
+  readonly maxEntries?: number;
+  /** So much memory is kept, as Redis measures it (MEMORY USAGE), roughly. */
+  readonly maxBytes?: number;
+}
+
+export interface StreamPlan {
+  readonly kind: "stream";
+  readonly name: string;
+  readonly layout: StreamLayout;
+  /** Nothing is ever removed where there is none. */
+  readonly retention?: RetentionPlan;
+  readonly events: readonly EventPlan[];
+}

@@ -1,0 +1,45 @@
+/** When a value happened, and the id of the event that it comes from: what orders values whose order of arrival means nothing. */
+export interface Moment {
+  /** Milliseconds since the epoch. */
+  readonly time: number;
+  readonly id: string;
+}
+
+/**
+ * Gathers the values of a window. The result must not depend on the order in which values are added and gathered parts merged:
+ * windows are exact because of it. What is gathered is kept as JSON.
+ */
+export interface AggregatorPlan {
+  /** What it does, such as `count` or `top-k 3`: a window whose aggregators do something else has other states. */
+  readonly does: string;
+  readonly init: () => unknown;
+  /** A copy that `add` and `merge` may change without changing the original. */
+  readonly copy: (gathered: never) => unknown;
+  /** May change what it is given, and returns it. */
+  readonly add: (gathered: never, value: never, moment: Moment) => unknown;
+  /** May change the first, and returns it. */
+  readonly merge: (gathered: never, other: never) => unknown;
+  readonly result: (gathered: never) => unknown;
+}
+
+/**
+ * `aligned`: windows of `sizeMs`, one beginning each `hopMs` since the epoch; tumbling ones where both are equal.
+ * `session`: values of a key with no more than `gapMs` between one and the next.
+ */
+export type WindowShape =
+  | { readonly kind: "aligned"; readonly sizeMs: number; readonly hopMs: number }
+  | { readonly kind: "session"; readonly gapMs: number };
+
+/** What a window stage hands on. */
+export interface WindowResult {
+  readonly key: string;
+  readonly start: Date;
+  /** Aligned windows end before this moment; a session ends with its last event, at this moment. */
+  readonly end: Date;
+  readonly values: Readonly<Record<string, unknown>>;
+  /**
+   * `early`: as far as it goes now. `final`: the watermark has passed, nothing will change. `retracted`: what was said early of a
+   * session with this start is void, since an older event made it part of a longer one.
+   */
+  readonly pane: "early" | "final" | "retracted";
+}

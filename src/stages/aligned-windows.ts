@@ -1,0 +1,84 @@
+import type { WindowShape } from "../plan/window.ts";
+import type { Gathering } from "./gathering.ts";
+import type { Added, Pane, Windows } from "./windows.ts";
+
+/** Values gathered from `start` on, for the width of a slice. */
+type Slice = [start: number, gathered: unknown[]];
+
+interface State {
+  /** Windows that end up to here were handed on. */
+  closed: number;
+  /** In rising order; no two with the same start. A window is some slices side by side, so that a value is added once. */
+  readonly slices: Slice[];
+}
+
+/** Windows of `sizeMs`, one beginning each `hopMs`. They take a value as long as the last window that it falls in is open. */
+export function alignedWindows(
+  { sizeMs, hopMs }: Extract<WindowShape, { kind: "aligned" }>,
+  gathering: Gathering,
+): Windows<State> {
+  const width = greatestCommonDivisor(sizeMs, hopMs);
+  const startOf = (time: number, step: number) => Math.floor(time / step) * step;
+  /** The earliest window that holds a slice, and the latest. */
+  const firstStart = (slice: number) => startOf(slice - sizeMs, hopMs) + hopMs;
+  const lastStart = (slice: number) => startOf(slice, hopMs);
+  const isDone = (slice: number, watermark: number) => lastStart(slice) + sizeMs <= watermark;
+  /** The earliest window that holds a slice and was not handed on. */
+  const nextStart = (slice: number, closed: number) => Math.max(firstStart(slice), startOf(closed - sizeMs, hopMs) + hopMs);
+
+  return {
+    init: (watermark) => ({ closed: watermark, slices: [] }),
+
+    copy: ({ closed, slices }) => ({ closed, slices: slices.map(([start, gathered]) => [start, gathering.copy(gathered)]) }),
+
+    add(state, value, moment, watermark): Added {
+      const start = startOf(moment.time, width);
+      if (isDone(start, watermark)) return { kind: "late" };
+      const slice = sliceOf(state, start);
+      gathering.add(slice[1], value, moment);
+      return { kind: "added", retracted: [], changed: () => openPanes(state, start) };
+    },
+
+    close(state, watermark) {
+      const panes: Pane[] = [];
+      let closed = state.closed;
+      for (const [slice] of state.slices) {
+        for (let start = nextStart(slice, closed); start <= slice && start + sizeMs <= watermark; start += hopMs) {
+          panes.push(paneAt(state, start));
+          closed = start + sizeMs;
+        }
+      }
+      state.closed = Math.max(state.closed, watermark);
+      const kept = state.slices.findIndex(([slice]) => !isDone(slice, watermark));
+      state.slices.splice(0, kept < 0 ? state.slices.length : kept);
+      return panes;
+    },
+
+    closesAt({ closed, slices: [oldest] }) {
+      return oldest && nextStart(oldest[0], closed) + sizeMs;
+    },
+  };
+
+  function sliceOf({ slices }: State, start: number): Slice {
+    let at = slices.length;
+    while (at > 0 && (slices[at - 1] as Slice)[0] > start) at--;
+    const known = slices[at - 1];
+    if (known?.[0] === start) return known;
+    const made: Slice = [start, gathering.init()];
+    slices.splice(at, 0, made);
+    return made;
+  }
+
+  function openPanes(state: State, slice: number): readonly Pane[] {
+    const panes: Pane[] = [];
+    for (let start = nextStart(slice, state.closed); start <= slice; start += hopMs) panes.push(paneAt(state, start));
+    return panes;
+  }
+
+  function paneAt({ slices }: State, start: number): Pane {
+    const parts = slices.filter(([slice]) => slice >= start && slice < start + sizeMs).map(([, gathered]) => gathered);
+    return { start, end: start + sizeMs, lastTime: start + sizeMs - 1, gathered: gathering.mergeAll(parts) };
+  }
+}
+
+const greatestCommonDivisor = (a: number, b: number): number => (b === 0 ? a : greatestCommonDivisor(b, a % b));

@@ -1,0 +1,87 @@
+import type { JoinPlan } from "../plan/plan.ts";
+import { inTurn } from "./each.ts";
+import { pursue } from "./pursue.ts";
+import type { Held, KeyedStage, Outcomes, Run } from "./run.ts";
+
+type Waiting = readonly [time: number, id: string, value: unknown];
+
+interface State {
+  readonly left: readonly Waiting[];
+  readonly right: readonly Waiting[];
+}
+
+type Side = keyof State;
+
+const none: State = { left: [], right: [] };
+/** The timer of a key: it rings when the first that waits has nobody left to wait for. */
+const parting = "part";
+
+/**
+ * Pairs the values of both sides of a key whose times lie near enough to each other: each pair once, whichever came first. A value
+ * waits in the state until the watermark says that no partner can come any more.
+ */
+export function join(plan: JoinPlan, { next, behindMs }: { readonly next: Run; readonly behindMs: number }): KeyedStage {
+  const { name, beforeMs, afterMs } = plan;
+  const keyOf = plan.key as (value: unknown) => string;
+  const sideOf = { left: plan.left, right: plan.right } as Readonly<Record<Side, (value: unknown) => unknown>>;
+  const waitsMs = behindMs + plan.allowedLatenessMs;
+  /** How long after its own time a value of a side may get a partner. */
+  const reachMs = { left: afterMs, right: beforeMs } as const;
+
+  return {
+    name,
+    keyOf,
+    run(value, outcomes) {
+      const left = sideOf.left(value);
+      const right = left === undefined ? sideOf.right(value) : undefined;
+      if (left === undefined && right === undefined) return outcomes.drop(name);
+      const key = keyOf(value);
+      const arrival = { key, side: left === undefined ? "right" : "left", part: left ?? right, outcomes } as const;
+      const held = outcomes.states.get(name, key);
+      return held instanceof Promise ? held.then((fetched) => meet(fetched, arrival)) : meet(held, arrival);
+    },
+    fire({ key, at }, outcomes) {
+      const held = outcomes.states.get(name, key);
+      const part = (known: Held | undefined) => {
+        if (known) keep(stillWaiting(known.state as State, at - waitsMs), { key, outcomes });
+      };
+      return held instanceof Promise ? held.then(part) : part(held);
+    },
+  };
+
+  function meet(
+    held: Held | undefined,
+    arrival: { readonly key: string; readonly side: Side; readonly part: unknown; readonly outcomes: Outcomes },
+  ): void | Promise<void> {
+    const { key, side, part, outcomes } = arrival;
+    const { moment } = outcomes;
+    const watermark = outcomes.watermark - waitsMs;
+    if (moment.time + reachMs[side] < watermark) return outcomes.late(name);
+    const state = stillWaiting((held?.state as State | undefined) ?? none, watermark);
+    if (state[side].some(([, id]) => id === moment.id)) return outcomes.duplicate();
+    const own: Waiting = [moment.time, moment.id, part];
+    keep({ ...state, [side]: [...state[side], own] }, { key, outcomes });
+    outcomes.keep();
+    const pairs = side === "left" ? state.right.map((other) => [own, other]) : state.left.map((other) => [other, own]);
+    return inTurn(pairs as [Waiting, Waiting][], ([left, right]) => {
+      const apartMs = right[0] - left[0];
+      if (apartMs < -beforeMs || apartMs > afterMs) return;
+      const caused = outcomes.caused(`${name}\n${left[1]}\n${right[1]}`, Math.max(left[0], right[0]));
+      return pursue(next, { key, left: dated(left), right: dated(right) }, caused);
+    });
+  }
+
+  function stillWaiting(state: State, watermark: number): State {
+    const waits = (side: Side) => state[side].filter(([time]) => time + reachMs[side] >= watermark);
+    return { left: waits("left"), right: waits("right") };
+  }
+
+  function keep(state: State, { key, outcomes }: { readonly key: string; readonly outcomes: Outcomes }): void {
+    const ends = (["left", "right"] as const).flatMap((side) => state[side].map(([time]) => time + reachMs[side]));
+    if (ends.length === 0) return outcomes.states.set(name, key, undefined);
+    const at = Math.min(...ends) + 1 + waitsMs;
+    outcomes.states.set(name, key, { state, timers: { [parting]: { clock: "event", at } } });
+  }
+}
+
+const dated = ([time, , value]: Waiting) => ({ time: new Date(time), value });

@@ -1,0 +1,26 @@
+import { ConfigError, HeadraceError, messageOf, RetryableError } from "../core/errors.ts";
+import type { Outcomes, Run } from "./run.ts";
+
+/** Concerns all events: it is no fault of the one under way. */
+export const concernsEveryone = (error: unknown): boolean => error instanceof RetryableError || error instanceof ConfigError;
+
+/** Takes a result on that no event alone has caused. What fails with it is set aside in its own name, and nothing else with it. */
+export function pursue(next: Run, value: unknown, outcomes: Outcomes): void | Promise<void> {
+  try {
+    const pending = next(value, outcomes);
+    return pending?.catch((error) => setAside(outcomes, error, value));
+  } catch (error) {
+    setAside(outcomes, error, value);
+  }
+}
+
+/** @throws the error again where it concerns everyone */
+export function setAside(outcomes: Pick<Outcomes, "deadLetter">, error: unknown, value?: unknown): void {
+  if (concernsEveryone(error)) throw error;
+  outcomes.deadLetter({ stage: "stages", reason: "stage-failed", error: describeFailure(error), value });
+}
+
+export function describeFailure(error: unknown): string {
+  const name = error instanceof Error && !(error instanceof HeadraceError) ? `${error.name}: ` : "";
+  return `${name}${messageOf(error)}`.slice(0, 500);
+}

@@ -1,0 +1,106 @@
+import { lateDestination } from "../plan/plan.ts";
+import type { WindowPlan } from "../plan/stage.ts";
+import type { WindowResult } from "../plan/window.ts";
+import { alignedWindows } from "./aligned-windows.ts";
+import { each, inTurn } from "./each.ts";
+import { gathering } from "./gathering.ts";
+import { pursue } from "./pursue.ts";
+import type { Held, KeyedStage, Outcomes, Run } from "./run.ts";
+import { sessionWindows } from "./session-windows.ts";
+import type { Pane, Windows } from "./windows.ts";
+
+/** The timer of a key: it rings when its next window closes, or earlier, and is set again then. */
+const closing = "close";
+
+/**
+ * Gathers values by key and event time. What is late, and what a window holds, follows from the values before in the log and
+ * nothing else: neither from how they were cut into reads nor from when a timer rang.
+ *
+ * `behindMs`: how far the watermark of this stage lies behind that of the source, by what the stages before it wait for.
+ */
+export function window(plan: WindowPlan, { next, behindMs }: { readonly next: Run; readonly behindMs: number }): KeyedStage {
+  const { name, shape, early, late } = plan;
+  const keyOf = plan.key as (value: unknown) => string;
+  const toLateEvent = late?.toEvent as ((value: unknown) => unknown) | undefined;
+  const gather = gathering(plan.aggregators);
+  const windows = (shape.kind === "session" ? sessionWindows(shape, gather) : alignedWindows(shape, gather)) as Windows<unknown>;
+  const waitsMs = behindMs + plan.allowedLatenessMs;
+
+  return {
+    name,
+    keyOf,
+    run(value, outcomes) {
+      const key = keyOf(value);
+      const held = outcomes.states.own(name, key, windows.copy);
+      return held instanceof Promise
+        ? held.then((fetched) => take(fetched, { key, value, outcomes }))
+        : take(held, { key, value, outcomes });
+    },
+    fire({ key, at }, outcomes) {
+      const held = outcomes.states.own(name, key, windows.copy);
+      return held instanceof Promise ? held.then((fetched) => close(fetched)) : close(held);
+
+      function close(known: Held | undefined): void | Promise<void> {
+        if (!known) return;
+        const closed = windows.close(known.state, at - waitsMs);
+        keep({ state: known.state, timers: {} }, key, outcomes);
+        return inTurn(closed, (pane) => finish(pane, key, outcomes));
+      }
+    },
+  };
+
+  function take(
+    known: Held | undefined,
+    { key, value, outcomes }: { readonly key: string; readonly value: unknown; readonly outcomes: Outcomes },
+  ): void | Promise<void> {
+    const { moment, states } = outcomes;
+    const watermark = outcomes.watermark - waitsMs;
+    const held = known ?? { state: windows.init(watermark), timers: {} };
+    const closed = windows.close(held.state, watermark);
+    const added = tryAdd();
+    keep(held, key, outcomes);
+    const results = added.kind === "late" ? [] : resultsOf(added);
+    if (added.kind === "late") {
+      outcomes.late(name, toLateEvent && { destination: lateDestination(name), row: toLateEvent(value) });
+    } else outcomes.keep();
+    const finishing = inTurn(closed, (pane) => finish(pane, key, outcomes));
+    return finishing ? finishing.then(() => each(results, next, outcomes)) : each(results, next, outcomes);
+
+    function tryAdd() {
+      try {
+        return windows.add(held.state, value, moment, watermark);
+      } catch (error) {
+        // Some of the aggregators may have taken the value.
+        states.startOver();
+        throw error;
+      }
+    }
+
+    function resultsOf({ changed, retracted }: Extract<typeof added, { kind: "added" }>): readonly WindowResult[] {
+      if (!early) return [];
+      return [
+        ...retracted.map((pane) => resultOf(pane, key, "retracted")),
+        ...changed().map((pane) => resultOf(pane, key, "early")),
+      ];
+    }
+  }
+
+  /** Writes the state down, and the time at which it has to be looked at again. */
+  function keep({ state, timers }: Held, key: string, { states }: Outcomes): void {
+    const closesAt = windows.closesAt(state);
+    if (closesAt === undefined) return states.set(name, key, undefined);
+    const at = closesAt + waitsMs;
+    const set = timers[closing];
+    // One that rings too early is set again then: sessions would move theirs with each event.
+    const isInTime = set !== undefined && !set.rung && set.at <= at;
+    states.set(name, key, { state, timers: isInTime ? timers : { [closing]: { clock: "event", at } } });
+  }
+
+  function finish(pane: Pane, key: string, outcomes: Outcomes): void | Promise<void> {
+    return pursue(next, resultOf(pane, key, "final"), outcomes.caused(`${name}\n${key}\n${pane.start}`, pane.lastTime));
+  }
+
+  function resultOf({ start, end, gathered }: Pane, key: string, pane: WindowResult["pane"]): WindowResult {
+    return { key, start: new Date(start), end: new Date(end), values: gather.result(gathered), pane };
+  }
+}

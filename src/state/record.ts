@@ -1,0 +1,101 @@
+import { ConfigError, messageOf } from "../core/errors.ts";
+import { describeIssues } from "../core/schema-issues.ts";
+import type { FoldPlan } from "../plan/plan.ts";
+import type { Timer, Timers } from "../plan/timer.ts";
+import type { Held } from "../stages/run.ts";
+
+/** What is stored of a key's state. An on-disk contract. */
+export interface StateRecord {
+  /** The version of the state's form. */
+  readonly v: number;
+  /** When it was written, milliseconds since the epoch. */
+  readonly at: number;
+  readonly s: unknown;
+  /** Its timers: event or processing time, when, and 1 where it has rung. Left out where there are none. */
+  readonly t?: Readonly<Record<string, readonly [clock: "e" | "p", at: number, rung?: 1]>>;
+}
+
+/** How the states of a stage are read. */
+export type StateForm = Pick<FoldPlan, "version" | "migrate" | "schema">;
+
+/** What the states of a stage are like. */
+export interface StageForm extends StateForm {
+  readonly stage: string;
+  /** How long ids are remembered, milliseconds, where the stage remembers some. */
+  readonly horizonMs: number | undefined;
+}
+
+/** @throws ConfigError where the state is not JSON */
+export function encodeState(
+  name: { readonly stage: string; readonly key: string },
+  { state, timers }: Held,
+  { version, now }: { readonly version: number; readonly now: number },
+): string {
+  const entries = Object.entries(timers);
+  const t = Object.fromEntries(
+    entries.map(([timer, { clock, at, rung }]) => [
+      timer,
+      rung ? [clock === "event" ? "e" : "p", at, 1] : [clock === "event" ? "e" : "p", at],
+    ]),
+  );
+  try {
+    return JSON.stringify({ v: version, at: now, s: state, ...(entries.length > 0 && { t }) });
+  } catch (error) {
+    throw new ConfigError(
+      "config.invalid",
+      `the state that stage '${name.stage}' keeps for '${name.key}' is not JSON: ${messageOf(error)}`,
+      {
+        cause: error,
+        hint: "Keep strings, finite numbers, booleans, null, arrays and plain objects.",
+      },
+    );
+  }
+}
+
+/** @throws ConfigError where the state is of another form than the stage's, and nothing says what becomes of it */
+export function decodeState(
+  { stage, key }: { readonly stage: string; readonly key: string },
+  json: string,
+  form: StateForm,
+): Held {
+  const { v, s, t = {} } = JSON.parse(json) as StateRecord;
+  const where = `the state that stage '${stage}' keeps for '${key}'`;
+  if (typeof v !== "number")
+    throw new ConfigError("state.version", `${where} is written in a form that this version of Headrace does not know`, {
+      hint: "See docs/wire-format.md for what is stored.",
+    });
+  if (v > form.version)
+    throw new ConfigError("state.version", `${where} is of version ${v}, and this code knows ${form.version}`, {
+      hint: "A newer version has run here. Deploy it again, or one that knows its states.",
+    });
+  let state = s;
+  if (v < form.version) {
+    if (!form.migrate)
+      throw new ConfigError(
+        "state.version",
+        `${where} is of version ${v}, this code's is ${form.version}, and nothing brings it there`,
+        {
+          hint: "Give the stage a function 'migrate'.",
+        },
+      );
+    state = form.migrate(s, v);
+  }
+  check(where, state, form);
+  const timers: Record<string, Timer> = {};
+  for (const [timer, [clock, at, rung]] of Object.entries(t)) {
+    timers[timer] = { clock: clock === "e" ? "event" : "processing", at, ...(rung && { rung: true }) };
+  }
+  return { state, timers: timers satisfies Timers };
+}
+
+function check(where: string, state: unknown, { schema }: StateForm): void {
+  const result = schema?.["~standard"].validate(state);
+  if (result instanceof Promise)
+    throw new ConfigError("config.invalid", `${where}: its schema answers with a promise`, {
+      hint: "Use a schema without asynchronous checks.",
+    });
+  if (result?.issues)
+    throw new ConfigError("state.version", `${where} does not fit its schema: ${describeIssues(result.issues)}`, {
+      hint: "Raise the stage's version and say in 'migrate' what becomes of older states.",
+    });
+}

@@ -1,0 +1,111 @@
+/** What is stored of a watermark: how far each producer is (its newest event time, and when its newest entry was stored). */
+export interface Progress {
+  /** When the first entry was stored. */
+  readonly began: number;
+  /** When the newest entry was stored. */
+  readonly newest: number;
+  readonly mark: number;
+  readonly producers: Readonly<Record<string, readonly [time: number, heard: number]>>;
+}
+
+/** Where an event comes from. Times are milliseconds since the epoch. */
+export interface Arrival {
+  readonly producer: string;
+  readonly time: number;
+  /** When its entry was stored. */
+  readonly storedAt: number;
+}
+
+/** Further producers share one place: what is written with each commit stays small. */
+const maxProducers = 64;
+const everyOther = "*";
+
+/**
+ * Up to where the event time of a partition is complete. Producers send in the order of their own time, and side by side: so it is the
+ * least of their newest times. It follows from the log alone, not from when it is read or in which portions:
+ *
+ *   a producer that was silent for `idleMs`, measured by when entries were stored, is not waited for
+ *   until the log is `idleMs` old nothing is complete: producers may come that nobody has heard of yet
+ *   an event's time counts no further than the moment it was stored: a clock that is ahead closes no windows
+ *
+ * Only when nothing has come from anybody for `idleMs` it goes on by the clock, from the newest time that was seen.
+ */
+export class Watermark {
+  readonly #idleMs: number;
+  readonly #producers = new Map<string, { time: number; heard: number }>();
+  #began: number | undefined;
+  #newest = 0;
+  #mark = 0;
+
+  constructor(idleMs: number, progress?: Progress) {
+    this.#idleMs = idleMs;
+    if (!progress) return;
+    this.#began = progress.began;
+    this.#newest = progress.newest;
+    this.#mark = progress.mark;
+    for (const [producer, [time, heard]] of Object.entries(progress.producers)) this.#producers.set(producer, { time, heard });
+  }
+
+  /** Milliseconds since the epoch; 0 as long as nothing is complete. */
+  get mark(): number {
+    return this.#mark;
+  }
+
+  advance({ producer, time, storedAt }: Arrival): void {
+    this.#began ??= storedAt;
+    const known = this.#place(producer);
+    const held = known.time <= this.#mark || this.#producers.size === 1;
+    const counts = Math.min(time, storedAt);
+    if (counts > known.time) known.time = counts;
+    const isNewer = storedAt > this.#newest;
+    if (isNewer) this.#newest = storedAt;
+    if (storedAt > known.heard) known.heard = storedAt;
+    // The least can only have moved where this one was among the last, or others have been silent for too long by now.
+    if (held || isNewer) this.#raise();
+  }
+
+  /** Where it would be at `now`, with nothing left to be read. */
+  at(now: number): number {
+    const idleFor = now - this.#newest - this.#idleMs;
+    if (this.#began === undefined || idleFor < 0) return this.#mark;
+    const newest = Math.max(...[...this.#producers.values()].map(({ time }) => time));
+    return Math.max(this.#mark, newest + idleFor);
+  }
+
+  /** Nothing is left to be read at `now`. */
+  rest(now: number): void {
+    this.#mark = this.at(now);
+  }
+
+  toProgress(): Progress | undefined {
+    if (this.#began === undefined) return undefined;
+    const producers = Object.fromEntries([...this.#producers].map(([name, { time, heard }]) => [name, [time, heard] as const]));
+    return { began: this.#began, newest: this.#newest, mark: this.#mark, producers };
+  }
+
+  #place(producer: string): { time: number; heard: number } {
+    const known = this.#producers.get(producer);
+    if (known) return known;
+    this.#forgetSilent();
+    const name = this.#producers.size < maxProducers ? producer : everyOther;
+    const place = this.#producers.get(name) ?? { time: 0, heard: 0 };
+    this.#producers.set(name, place);
+    return place;
+  }
+
+  #forgetSilent(): void {
+    if (this.#producers.size < maxProducers) return;
+    for (const [name, { heard }] of this.#producers) if (this.#isSilent(heard)) this.#producers.delete(name);
+  }
+
+  #isSilent(heard: number): boolean {
+    return heard <= this.#newest - this.#idleMs;
+  }
+
+  #raise(): void {
+    if (this.#newest - (this.#began as number) < this.#idleMs) return;
+    let least = Number.POSITIVE_INFINITY;
+    for (const { time, heard } of this.#producers.values()) if (!this.#isSilent(heard) && time < least) least = time;
+    if (least > this.#mark && least !== Number.POSITIVE_INFINITY) this.#mark = least;
+  }
+}
