@@ -245,6 +245,8 @@ export async function readPartition(
     if (!filled || lost.aborted) return;
     if (filled.chunk.states) state?.accept(filled.chunk.states);
     settlement.add(from.fence, filled);
+    // The next death would count against them again: they are to be through as soon as can be.
+    if (from.from === "pending") for (const sink of deps.sinks.values()) sink.hurry?.();
     if (filled.moreDue) await ring(from);
   }
 

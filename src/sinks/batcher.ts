@@ -42,7 +42,7 @@ const stragglersMs = 2;
 /**
  * Joins the writes of many writers into batches, and delivers them one after another.
  *
- * A batch is cut when it is full, or when the last delivery began `minIntervalMs` ago and none is under way.
+ * A batch is cut when it is full, or when the last delivery began `minIntervalMs` ago and none is under way, or when somebody is in a hurry.
  */
 export function createBatcher<Prepared>(delivery: Delivery<Prepared>, options: BatcherOptions): Sink {
   const { name, batch: limits, clock, signal } = options;
@@ -53,6 +53,7 @@ export function createBatcher<Prepared>(delivery: Delivery<Prepared>, options: B
   let lastStart = Number.NEGATIVE_INFINITY;
   let running: Promise<void> | undefined;
   let closing = false;
+  let hurried = false;
   /** Ends the wait for more rows early. */
   let wake = () => {};
 
@@ -85,6 +86,11 @@ export function createBatcher<Prepared>(delivery: Delivery<Prepared>, options: B
         running ??= run();
         if (isFull()) wake();
       });
+    },
+    hurry() {
+      if (queue.length === 0) return;
+      hurried = true;
+      wake();
     },
     get inFlightRows() {
       return inFlightRows;
@@ -128,7 +134,7 @@ export function createBatcher<Prepared>(delivery: Delivery<Prepared>, options: B
   /** Waits for the interval to pass, or for a full batch, or for the end. */
   async function moreRows(): Promise<void> {
     const waitMs = lastStart + limits.minIntervalMs - clock.monotonic();
-    if (waitMs <= 0 || isFull() || closing) return;
+    if (waitMs <= 0 || isFull() || closing || hurried) return;
     const early = new AbortController();
     wake = () => early.abort();
     await clock.sleep(waitMs, early.signal);
@@ -148,7 +154,9 @@ export function createBatcher<Prepared>(delivery: Delivery<Prepared>, options: B
     }
     queuedRows -= rows;
     queuedBytes = queuedRows === 0 ? 0 : queuedBytes - bytes;
-    return queue.splice(0, count);
+    const batch = queue.splice(0, count);
+    hurried &&= queue.length > 0;
+    return batch;
   }
 
   /** Delivers a batch and settles its writes. Never throws. */

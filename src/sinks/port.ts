@@ -20,6 +20,8 @@ export interface Sink {
    * `bytes` is an estimate of the rows' size.
    */
   write(rows: readonly unknown[], bytes: number): Promise<WriteResult>;
+  /** Asks a sink that gathers rows to wait for no more: those written so far go out as soon as none is under way. */
+  hurry?(): void;
   /** Rows written and not yet settled. */
   readonly inFlightRows: number;
   /** Drains; may be called twice. */

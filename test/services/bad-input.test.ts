@@ -76,7 +76,7 @@ describe("the command line", () => {
       [
         "no stream of this name",
         ["send", "logouts"],
-        { code: 2, says: /no stream 'logouts'/, wayOut: /logins, app-logins, carts, orders/ },
+        { code: 2, says: /no stream 'logouts'/, wayOut: /logins, app-logins, login-failures, alerts, carts, orders/ },
       ],
       ["an adopted stream", ["send", "app-logins"], { code: 2, says: /'app-logins' is adopted/, wayOut: /XADD app:logins/ }],
       ["no format of this name", send("--from", "xml"), { code: 2, says: /no format 'xml'/, wayOut: /json, sshd/ }],
@@ -116,7 +116,7 @@ describe("the command line", () => {
   }, 120_000);
 
   it("refuses roles, pipelines, times, ids and settings that do not exist", async () => {
-    const pipelines = /login-analytics, carts, orders/;
+    const pipelines = /login-analytics, login-failures, login-attacks, carts, orders/;
     await refuseAll(operator, [
       ["role", ["start", "--role", "wizard"], { code: 2, says: /no role 'wizard'/, wayOut: /worker, saga and all/ }],
       ["no role", ["start", "--role", ","], { code: 2, says: /no role ''/, wayOut: /worker, saga and all/ }],

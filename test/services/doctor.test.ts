@@ -174,6 +174,12 @@ describe("headrace doctor", () => {
         what: expect.stringMatching(/no worker runs the pipeline: 6 entries wait for it in 2 partitions/),
         hint: "Run 'headrace start --role worker --pipelines login-analytics'.",
       },
+      {
+        severity: "warning",
+        where: "stream 'logins', group 'login-failures'",
+        what: expect.stringMatching(/no worker runs the pipeline: 6 entries wait for it in 2 partitions/),
+        hint: "Run 'headrace start --role worker --pipelines login-failures'.",
+      },
     ]);
   });
 
@@ -196,7 +202,8 @@ describe("headrace doctor", () => {
 });
 
 describe("a worker", () => {
-  const worker = ["start", "--role", "worker", "--pipelines", "login-analytics", "--json"];
+  // Both that read `logins`: what one of them has not read is not removed.
+  const worker = ["start", "--role", "worker", "--pipelines", "login-analytics,login-failures", "--json"];
 
   it("refuses to start on a Redis that evicts", async () => {
     await redis.configSet("maxmemory-policy", "volatile-ttl");

@@ -101,6 +101,76 @@ describe("an sshd log", () => {
   });
 });
 
+describe("the attacks in an sshd log", () => {
+  const pipelines = ["login-failures", "login-attacks"];
+  const alerts = () =>
+    operator.sql(`
+      SELECT kind, subject, toString(since) AS since, toString(until) AS until, toUInt32(failures) AS failures
+      FROM login_alerts ORDER BY kind, subject, since`);
+
+  it("are those that a query over its rows finds, though workers are killed while they look; sent twice, they are the same", async () => {
+    const wanted = await operator.sql(burstsInSql);
+    expect(wanted.length).toBeGreaterThan(5);
+    const start = () => operator.start(["start", "--role", "worker", "--pipelines", pipelines.join(","), "--json"]);
+    for (let kills = 0; kills < 3; kills++) {
+      const worker = await start();
+      await vi.waitFor(
+        async () => expect(sum((await operator.lag("login-failures")).map(({ epoch }) => epoch))).toBeGreaterThan(9 * kills),
+        {
+          timeout: 20_000,
+          interval: 20,
+        },
+      );
+      await worker.kill();
+    }
+    await start();
+    await vi.waitFor(
+      async () => {
+        for (const name of pipelines) await operator.drained(name);
+        expect(await alerts()).toEqual(wanted);
+      },
+      { timeout: 60_000, interval: 500 },
+    );
+    for (const name of pipelines) expect(await operator.audit(name)).toMatchObject({ deadLettered: {}, late: 0, balanced: true });
+    // Each failure was sent twice, and noted with its user and its address.
+    expect(await operator.audit("login-attacks")).toMatchObject({ read: 4 * truth.failed, duplicate: 2 * truth.failed });
+  }, 120_000);
+
+  it("are kept by subject, for whoever asks", async () => {
+    const [attack] = await alerts();
+    const key = `${attack?.["kind"]}/${attack?.["subject"]}`;
+    const { stdout } = await operator.run(["state", "get", "login-attacks", key, "--json"]);
+    const found = stdout
+      .split("\n")
+      .filter(Boolean)
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(found.map(({ stage }) => stage)).toEqual(["bursts", "alarm"]);
+    expect(found[0]).toMatchObject({ pipeline: "login-attacks", key, timers: [{ timer: "close", clock: "event" }] });
+    const nobody = await operator.run(["state", "get", "login-attacks", "user/nobody at all", "--json"]);
+    expect(JSON.parse(nobody.stdout)).toMatchObject({ key: "user/nobody at all", state: null, timers: [] });
+    expect(await operator.tryRun(["state", "get", "login-analytics", "x"])).toMatchObject({ code: 2 });
+  });
+});
+
+/** Bursts by plain SQL: where the gap to the failure before is too large, another one begins. */
+const burstsInSql = `
+  WITH failed AS (
+    SELECT 'user' AS kind, user_id AS subject, at, event_id FROM login_events FINAL WHERE outcome = 'failure'
+    UNION ALL
+    SELECT 'address' AS kind, ip AS subject, at, event_id FROM login_events FINAL WHERE outcome = 'failure'
+  ), marked AS (
+    SELECT kind, subject, at, event_id,
+           at > lagInFrame(at) OVER (PARTITION BY kind, subject ORDER BY at, event_id ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+                + INTERVAL 5 MINUTE AS begins
+    FROM failed
+  ), numbered AS (
+    SELECT kind, subject, at,
+           sum(begins) OVER (PARTITION BY kind, subject ORDER BY at, event_id ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS burst
+    FROM marked
+  )
+  SELECT kind, subject, toString(min(at)) AS since, toString(max(at)) AS until, toUInt32(count()) AS failures
+  FROM numbered GROUP BY kind, subject, burst HAVING failures >= 5 ORDER BY kind, subject, since`;
+
 /** Partitions that the worker owns and has taken entries of that it has not settled. */
 async function atWork(redis: Awaited<ReturnType<typeof redisClient>>, instance: string): Promise<number> {
   const partitions = Array.from({ length: 8 }, (_, index) => `hr:{logins:0${index}}`);

@@ -154,6 +154,29 @@ describe("a batcher", () => {
     expect(log.at(-1)).toBe("deliver 4..4");
   });
 
+  test("waits for no more rows when somebody is in a hurry, once", async () => {
+    const { sink, log, rows, finish } = open();
+    sink.hurry?.();
+    void sink.write(rows(1), 10);
+    await settled();
+    void sink.write(rows(2), 20);
+    await finish();
+    await settled();
+    expect(log.at(-1)).toBe("prepare 2");
+    sink.hurry?.();
+    await settled();
+    expect(log.at(-1)).toBe("deliver 1..2");
+    void sink.write(rows(1), 10);
+    sink.hurry?.();
+    await finish();
+    await settled();
+    expect(log.at(-1)).toBe("deliver 3..3");
+    void sink.write(rows(1), 10);
+    await finish();
+    await settled();
+    expect(log.at(-1)).toBe("prepare 1");
+  });
+
   test("delivers what is left at once when it is closed", async () => {
     const { sink, log, rows, finish } = open();
     void sink.write(rows(1), 10);
