@@ -106,9 +106,12 @@ async function through(section: Section, flow: readonly Item[], passage: Passage
   const { keyed, run } = section;
   const { state, states, until } = passage;
   if (keyed) await prefetch(keyed, flow, passage);
+  const timers = keyed && state.queue(keyed.name, "event");
   let left = maxRings;
   for (const { value, outcomes } of flow) {
-    if (keyed) await ring("event", outcomes.watermark);
+    // Hardly any event makes a timer ring: the others are not to wait for a turn of the loop.
+    const next = timers?.next();
+    if (next && next.at <= outcomes.watermark) await ring("event", outcomes.watermark);
     try {
       const pending = run(value, outcomes);
       if (pending) await pending;
