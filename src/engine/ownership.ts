@@ -52,7 +52,8 @@ export async function own(
   const trustedMs = options.ttlMs * (1 - marginPart);
   for (let seat = await shares.seat(slot); seat; seat = await shares.seat(slot)) {
     const takenForMs = await hold(seat).finally(seat.leave);
-    if (takenForMs > 0) await shares.rest(slot, Math.min(takenForMs, options.ttlMs / 5) + 50);
+    const ms = Math.min(takenForMs, options.ttlMs / 5) + 50;
+    if (takenForMs > 0) await shares.rest(slot, { ms, leftMs: takenForMs });
   }
 
   /** Tries for the lease, and works as long as it is ours. How long it will be another's, milliseconds; 0 where it was ours. */

@@ -69,6 +69,8 @@ export class Shares {
   /** `undefined`: as many as there are. None before the first view. */
   #share: ReadonlyMap<string, number> | undefined = new Map();
   #changedAt = 0;
+  /** Until when leases are held that we tried for. */
+  readonly #heldUntil = new Map<string, number>();
 
   constructor(options: SharesOptions) {
     this.#options = options;
@@ -123,8 +125,12 @@ export class Shares {
     return undefined;
   }
 
-  /** Rests for `ms`; less where the doings of others are a reason to try again. */
-  rest(slot: Slot, ms: number): Promise<void> {
+  /**
+   * Somebody holds the lease for `leftMs` more, whom the registry need not show. Rests for `ms`; less where the doings of others are a
+   * reason to try again.
+   */
+  rest(slot: Slot, { ms, leftMs }: { readonly ms: number; readonly leftMs: number }): Promise<void> {
+    this.#heldUntil.set(nameOf(slot), this.#options.clock.monotonic() + leftMs);
     return this.#sleep(this.#resting, slot, ms);
   }
 
@@ -168,10 +174,13 @@ export class Shares {
     return [...this.#sittings].filter(({ slot, beyond }) => slot.pipeline === pipeline && !beyond);
   }
 
-  #patienceLeft({ pipeline, partition }: Slot): number {
+  /** Patience begins when the lease is free: while somebody holds it, nobody leaves it to nobody. */
+  #patienceLeft(slot: Slot): number {
+    const { pipeline, partition } = slot;
     const { patienceMs, clock } = this.#options;
     const isHeld = this.#view?.some(({ pipelines }) => pipelines[pipeline]?.held.includes(partition.name)) ?? true;
-    return isHeld ? patienceMs : this.#changedAt + patienceMs - clock.monotonic();
+    const freeSince = Math.max(this.#changedAt, this.#heldUntil.get(nameOf(slot)) ?? 0);
+    return isHeld ? patienceMs : freeSince + patienceMs - clock.monotonic();
   }
 
   async #sleep(sleepers: Set<Sleeper>, slot: Slot, ms: number): Promise<void> {
@@ -187,6 +196,8 @@ export class Shares {
     for (const { nudge } of [...this.#waiting, ...this.#resting]) nudge.abort();
   }
 }
+
+const nameOf = ({ pipeline, partition }: Slot): string => `${pipeline} ${partition.name}`;
 
 const toRunner = ({ instance, since, pipelines }: Pick<Facts, "instance" | "since" | "pipelines">): Runner => ({
   instance,

@@ -180,6 +180,19 @@ describe("several workers", () => {
     });
   });
 
+  it("share what one held whom the registry did not show, when it dies after their patience is over", async () => {
+    const unseen = fleet.join("w1", [copy]);
+    unseen.registry = "away";
+    fleet.join("w2", [copy]);
+    await fleet.bench.clock.advance(300);
+    fleet.join("w3", [copy]);
+    await fleet.bench.clock.advance(13_000);
+    expect(await fleet.held(copy)).toEqual({ w1: 8 });
+    unseen.kill();
+    await until({ w2: 4, w3: 4 }, takeoverMs);
+    await rests(60_000);
+  });
+
   it("come to rest in fair shares, whoever came, went and died before, and leave no partition to nobody for long", async () => {
     const life = fc.record({
       what: fc.constantFrom("join", "join", "join", "stop", "kill", "away", "sound"),
