@@ -2,13 +2,7 @@ import { uuidOf } from "../core/hash.ts";
 import type { Moment } from "../plan/window.ts";
 import type { Outcomes, States } from "../stages/run.ts";
 import type { Chunk } from "./chunk.ts";
-
-/** An event that a pipeline makes, before it has an identity. */
-export interface EventDraft {
-  readonly type: string;
-  readonly data: unknown;
-  readonly time?: Date;
-}
+import { derive, type EventDraft } from "./derive.ts";
 
 interface Cause {
   /** Names the cause within its pipeline. */
@@ -49,11 +43,9 @@ export class CausedOutcomes implements Outcomes {
 
   send(destination: string, row: unknown): void {
     if (!this.#chunk.derives.has(destination)) return this.#chunk.rows.add(destination, row, this.#number);
-    const { type, data, time } = row as EventDraft;
     const { pipeline } = this.#chunk;
-    const id = uuidOf(`${this.moment.id}\n${pipeline}\n${destination}\n${this.#derived++}`);
-    const at = time?.getTime() ?? this.moment.time;
-    this.#chunk.derived.add(destination, { id, type, time: at, source: pipeline, traceparent: undefined, data }, this.#number);
+    const event = derive(row as EventDraft, { cause: this.moment, pipeline, destination, place: this.#derived++ });
+    this.#chunk.derived.add(destination, event, this.#number);
   }
 
   keep(): void {}

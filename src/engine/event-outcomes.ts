@@ -1,9 +1,9 @@
 import type { Envelope } from "../bus/envelope.ts";
-import { uuidOf } from "../core/hash.ts";
 import type { Moment } from "../plan/window.ts";
 import type { Outcomes, States } from "../stages/run.ts";
-import { CausedOutcomes, type EventDraft } from "./caused-outcomes.ts";
+import { CausedOutcomes } from "./caused-outcomes.ts";
 import type { Chunk } from "./chunk.ts";
+import { derive, type EventDraft } from "./derive.ts";
 
 /** How an event ended so far; a higher one wins when an event had several. */
 const undecided = 0;
@@ -67,7 +67,10 @@ export class EventOutcomes implements Outcomes {
 
   send(destination: string, row: unknown): void {
     if (this.#chunk.derives.has(destination)) {
-      this.#chunk.derived.add(destination, this.#derive(destination, row as EventDraft), this.#event);
+      const { pipeline } = this.#chunk;
+      const cause = this.#envelope as Envelope;
+      const event = derive(row as EventDraft, { cause, pipeline, destination, place: this.#derived++ });
+      this.#chunk.derived.add(destination, event, this.#event);
     } else {
       this.#chunk.rows.add(destination, row, this.#event);
     }
@@ -118,20 +121,6 @@ export class EventOutcomes implements Outcomes {
       default:
         return `deadLettered:${this.#reason}`;
     }
-  }
-
-  /** Gives a derived event its identity: the same cause makes the same id, however often it is read. */
-  #derive(destination: string, { type, data, time }: EventDraft): Envelope {
-    const cause = this.#envelope as Envelope;
-    const { pipeline } = this.#chunk;
-    return {
-      id: uuidOf(`${cause.id}\n${pipeline}\n${destination}\n${this.#derived++}`),
-      type,
-      time: time?.getTime() ?? cause.time,
-      source: pipeline,
-      traceparent: cause.traceparent,
-      data,
-    };
   }
 }
 
