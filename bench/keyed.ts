@@ -15,5 +15,5 @@ const keyed = (name: string, makesRows: boolean): Contestant => ({
 /** Each event moves the count of its key, and becomes a row. */
 export const fold = keyed("fold", true);
 
-/** Events of each key, counted by ten minutes. */
+/** Events of each key, counted by the hour. */
 export const tumbling = keyed("tumbling", false);

@@ -1,4 +1,5 @@
 import type { Fence } from "./fence.ts";
+import type { PackedStates } from "./packed-states.ts";
 import type { Partition } from "./partition.ts";
 
 /** The clock that a timer goes by, and the stage that it belongs to. */
@@ -30,8 +31,7 @@ export interface IdSet {
 export interface KeyedCommit {
   /** Its place among the commits of this owner, from 1: one that comes again changes nothing. */
   readonly number: number;
-  /** Name to JSON; null removes. */
-  readonly states: ReadonlyMap<string, string | null>;
+  readonly states: PackedStates;
   readonly timers: readonly TimerChange[];
   /** Ids to remember: each set at least `ttlMs` from now on. */
   readonly seen: readonly (IdSet & { readonly ttlMs: number })[];

@@ -1,4 +1,5 @@
 import type { IdSet, KeyedCommit, StoredTimer, TimerPlace } from "./keyed-store.ts";
+import { unpackStates } from "./packed-states.ts";
 
 /** The keyed states of one pipeline on one partition, in memory. */
 export class MemoryKeyed {
@@ -21,7 +22,7 @@ export class MemoryKeyed {
   }
 
   write({ states, timers, seen }: KeyedCommit, now: number): void {
-    for (const [name, json] of states) {
+    for (const { name, json } of unpackStates(states)) {
       if (json === null) this.#states.delete(name);
       else this.#states.set(name, json);
     }

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import xxhash from "xxhash-wasm";
 
 // The module is compiled once, when this file is imported: hashing itself is synchronous everywhere.
@@ -25,7 +25,7 @@ function isUuid(text: string): boolean {
 
 /** A UUID (version 8, RFC 9562) made from the SHA-256 of `text`: one text, one id, on every machine. */
 export function uuidOf(text: string): string {
-  const hex = createHash("sha256").update(text).digest("hex");
+  const hex = hash("sha256", text);
   const variant = ((Number.parseInt(hex.charAt(16), 16) & 0x3) | 0x8).toString(16);
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }

@@ -8,7 +8,6 @@ import { compileFlow, type Item, type Section } from "../stages/flow.ts";
 import { setAside } from "../stages/pursue.ts";
 import type { KeyedStage } from "../stages/run.ts";
 import type { KeyedState } from "../state/keyed-state.ts";
-import { nameOf } from "../state/names.ts";
 import { StartOver, type StateDraft, splitMember } from "../state/state-draft.ts";
 import type { TimerQueue } from "../state/timer-queue.ts";
 import { CausedOutcomes } from "./caused-outcomes.ts";
@@ -30,15 +29,20 @@ export interface KeyedFillContext {
 /** Takes the entries of one read, none perhaps, and the timers that are due, through the stages. */
 export type KeyedFill = Fill<KeyedFillContext>;
 
-/** Timers of a stage that ring in one read. */
+/** Timers of a stage that ring at once. */
 const maxRings = 1_000;
+/** What a commit may carry of states where its entries can be divided, bytes. */
+const maxCommitBytes = 16 * 1024 * 1024;
+/** Events that go through the stages together. */
+const portionEvents = 1_000;
 
 /**
  * Compiles what a pipeline with keyed state does with the entries of one partition. Events go through one section of stages after
  * another, each section in their order: so the states of all of them are fetched in one call. Before each event the timers ring
  * that its time has made due: what comes out does not depend on how events were cut into reads.
  *
- * A bad entry or event becomes a dead letter with its reason. A read is tried again as a whole: what an event does to a state must not
+ * It takes as many of the entries as one commit can carry. A bad entry or event becomes a dead letter with its reason. A read is tried
+ * again as a whole: what an event does to a state must not
  * be done twice. What rejects is a RetryableError, or a ConfigError (the pipeline stops).
  */
 export function compileKeyedFill(pipeline: PipelinePlan, stream: StreamPlan, partition: Partition): KeyedFill {
@@ -49,27 +53,51 @@ export function compileKeyedFill(pipeline: PipelinePlan, stream: StreamPlan, par
   return async (entries, context) => {
     const { state } = context;
     await state.open();
-    try {
-      return await fill(entries, context, state.draft());
-    } catch (error) {
-      if (!(error instanceof StartOver)) throw error;
-      return await fill(entries, context, state.draft(true));
-    }
+    return takeSome(entries, context);
   };
+
+  async function takeSome(entries: readonly Entry[], context: KeyedFillContext, careful = false): Promise<Filled> {
+    try {
+      return await fill(entries, context, context.state.draft(careful));
+    } catch (error) {
+      if (error instanceof TooMuch) return takeSome(entries.slice(0, error.fits), context, careful);
+      if (error instanceof StartOver) return takeSome(entries, context, true);
+      throw error;
+    }
+  }
 
   async function fill(entries: readonly Entry[], context: KeyedFillContext, states: StateDraft): Promise<Filled> {
     const { state, now, idle } = context;
     for (const section of sections) section.take();
     const chunk = new Chunk(pipeline.name, derives, states);
-    const { watermark } = state;
-    const all: EventOutcomes[] = [];
-    let flow: readonly Item[] = openEntries(partition, entries, chunk).flatMap(({ envelopes, producer, storedAt }) => {
-      const items: Item[] = [];
+    let until: Until = { event: state.watermark.mark, processing: now };
+    let taken = 0;
+    for (const portion of inPortions(entries)) {
+      const { events, items } = open(portion, { chunk, state, now });
+      if (portion.length === 0) state.watermark.rest(now);
+      until = { event: state.watermark.mark, processing: now };
+      // What earlier portions have set is not in the store yet, and may lie where timers are fetched from.
+      if (taken > 0 && mustLoad(state, until)) throw new TooMuch(taken);
+      await loadTimers(state, until, idle);
+      let flow: readonly Item[] = items;
+      for (const section of sections) flow = await through(section, flow, { chunk, states, until, state });
+      for (const outcomes of events) outcomes.end();
+      taken += portion.length;
+    }
+    if (states.encode() > maxCommitBytes && entries.length > 1) throw new TooMuch(entries.length >> 1);
+    return { chunk, late: [], moreDue: sections.some(({ keyed }) => keyed && isDue(keyed.name, { state, until })) };
+  }
+
+  /** The outcomes of all events in the entries, and the events that go through the stages. */
+  function open(entries: readonly Entry[], { chunk, state: { watermark }, now }: Opening) {
+    const events: EventOutcomes[] = [];
+    const items: Item[] = [];
+    for (const { envelopes, producer, storedAt } of openEntries(partition, entries, chunk)) {
       for (let k = 0; k < envelopes.length; k++) {
         const envelope = envelopes.at(k) as Envelope;
         const event = admit(envelope, now);
         const outcomes = new EventOutcomes(chunk);
-        all.push(outcomes);
+        events.push(outcomes);
         if (!isRefusal(event)) {
           // Ids of another program's entries may be no times.
           watermark.advance({ producer, time: envelope.time, storedAt: storedAt > 1e12 ? storedAt : now });
@@ -78,16 +106,40 @@ export function compileKeyedFill(pipeline: PipelinePlan, stream: StreamPlan, par
         outcomes.begin(envelope, watermark.mark);
         if (isRefusal(event)) outcomes.deadLetter({ stage: "admit", ...event });
       }
-      return items;
-    });
-    if (entries.length === 0) watermark.rest(now);
-    const until = { event: watermark.mark, processing: now };
-    await loadTimers(state, until, idle);
-    for (const section of sections) flow = await through(section, flow, { chunk, states, until, state });
-    for (const outcomes of all) outcomes.end();
-    states.encode();
-    return { chunk, late: [], moreDue: sections.some(({ keyed }) => keyed && isDue(keyed.name, { state, until })) };
+    }
+    return { events, items };
   }
+}
+
+/** Cuts a read up: objects of many events that are alive at once burden the garbage collector. */
+function inPortions(entries: readonly Entry[]): readonly (readonly Entry[])[] {
+  const portions: Entry[][] = [];
+  let events = Number.POSITIVE_INFINITY;
+  for (const entry of entries) {
+    if (events + entry.events > portionEvents) {
+      portions.push([]);
+      events = 0;
+    }
+    portions.at(-1)?.push(entry);
+    events += entry.events;
+  }
+  return portions.length > 0 ? portions : [[]];
+}
+
+/** Only so many of the entries can go into one commit. */
+class TooMuch extends Error {
+  readonly fits: number;
+
+  constructor(fits: number) {
+    super();
+    this.fits = fits;
+  }
+}
+
+interface Opening {
+  readonly chunk: Chunk;
+  readonly state: KeyedState;
+  readonly now: number;
 }
 
 interface Passage {
@@ -153,31 +205,36 @@ async function prefetch(keyed: KeyedStage, flow: readonly Item[], { state, state
       name,
       flow.map(({ outcomes }) => outcomes.moment),
     );
-  const names = flow.flatMap(({ value }) => {
+  const keys: string[] = [];
+  for (const { value } of flow) {
     try {
-      return [nameOf(name, keyOf(value))];
-    } catch {
-      return [];
-    }
-  });
-  for (const clock of clocks) {
-    for (const { member } of state.queue(name, clock).due(until[clock], maxRings))
-      names.push(nameOf(name, splitMember(member).key));
+      keys.push(keyOf(value));
+    } catch {}
   }
-  await states.prefetch(names);
+  for (const clock of clocks) {
+    for (const { member } of state.queue(name, clock).due(until[clock], maxRings)) keys.push(splitMember(member).key);
+  }
+  await states.prefetch(name, keys);
 }
 
 /** Where memory holds no timer that is due, the store may. */
 async function loadTimers(state: KeyedState, until: Until, idle: () => Promise<void>): Promise<void> {
   for (const stage of state.stages) {
     for (const clock of clocks) {
-      const queue = state.queue(stage, clock);
-      const next = queue.next();
-      if (queue.horizon > until[clock] || (next && next.at <= until[clock])) continue;
+      if (!isMissing(state.queue(stage, clock), until[clock])) continue;
       await idle();
       await state.load(stage, clock);
     }
   }
+}
+
+const mustLoad = (state: KeyedState, until: Until): boolean =>
+  state.stages.some((stage) => clocks.some((clock) => isMissing(state.queue(stage, clock), until[clock])));
+
+function isMissing(queue: TimerQueue, until: number): boolean {
+  if (queue.horizon > until) return false;
+  const next = queue.next();
+  return !next || next.at > until;
 }
 
 function isDue(stage: string, { state, until }: Pick<Passage, "state" | "until">): boolean {

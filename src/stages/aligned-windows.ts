@@ -1,6 +1,6 @@
 import type { WindowShape } from "../plan/window.ts";
 import type { Gathering } from "./gathering.ts";
-import type { Added, Pane, Windows } from "./windows.ts";
+import { type Added, noPanes, type Pane, type Windows } from "./windows.ts";
 
 /** Values gathered from `start` on, for the width of a slice. */
 type Slice = [start: number, gathered: unknown[]];
@@ -36,10 +36,21 @@ export function alignedWindows(
       if (isDone(start, watermark)) return { kind: "late" };
       const slice = sliceOf(state, start);
       gathering.add(slice[1], value, moment);
-      return { kind: "added", retracted: [], changed: () => openPanes(state, start) };
+      return { kind: "added", retracted: noPanes, at: start };
+    },
+
+    changed(state, slice) {
+      const panes: Pane[] = [];
+      for (let start = nextStart(slice, state.closed); start <= slice; start += hopMs) panes.push(paneAt(state, start));
+      return panes;
     },
 
     close(state, watermark) {
+      const [oldest] = state.slices;
+      if (!oldest || nextStart(oldest[0], state.closed) + sizeMs > watermark) {
+        state.closed = Math.max(state.closed, watermark);
+        return noPanes;
+      }
       const panes: Pane[] = [];
       let closed = state.closed;
       for (const [slice] of state.slices) {
@@ -67,12 +78,6 @@ export function alignedWindows(
     const made: Slice = [start, gathering.init()];
     slices.splice(at, 0, made);
     return made;
-  }
-
-  function openPanes(state: State, slice: number): readonly Pane[] {
-    const panes: Pane[] = [];
-    for (let start = nextStart(slice, state.closed); start <= slice; start += hopMs) panes.push(paneAt(state, start));
-    return panes;
   }
 
   function paneAt({ slices }: State, start: number): Pane {

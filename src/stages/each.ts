@@ -2,7 +2,7 @@ import type { Outcomes, Run } from "./run.ts";
 
 /** Takes each value on, in order: from the first promise on, the rest waits its turn. */
 export const each = (values: readonly unknown[], next: Run, outcomes: Outcomes): void | Promise<void> =>
-  inTurn(values, (value) => next(value, outcomes));
+  values.length === 1 ? next(values[0], outcomes) : inTurn(values, (value) => next(value, outcomes));
 
 export function inTurn<Value>(values: readonly Value[], take: (value: Value) => void | Promise<void>): void | Promise<void> {
   for (let i = 0; i < values.length; i++) {

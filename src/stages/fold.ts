@@ -5,6 +5,8 @@ import { each } from "./each.ts";
 import { pursue } from "./pursue.ts";
 import type { Held, KeyedStage, Outcomes, Ring, Run } from "./run.ts";
 
+const noTimers: Timers = {};
+
 /** The timer that forgets a state which nothing has touched for long. */
 const forgetting = "forget";
 
@@ -27,8 +29,9 @@ export function fold(plan: FoldPlan, { next, behindMs }: { readonly next: Run; r
     name,
     keyOf,
     run(value, outcomes) {
-      const key = keyOf(value);
-      return withHeld(key, outcomes, (held) => take(held, { key, value, outcomes }));
+      const given = { key: keyOf(value), value, outcomes };
+      const held = outcomes.states.get(name, given.key);
+      return held instanceof Promise ? held.then((fetched) => take(fetched, given)) : take(held, given);
     },
     fire(given, outcomes) {
       return withHeld(given.key, outcomes, (held) => ring(given, held, outcomes));
@@ -100,6 +103,7 @@ export function fold(plan: FoldPlan, { next, behindMs }: { readonly next: Run; r
 
   /** The timers that a state asks for. One that has rung for the same time stays silent. */
   function timersAfter(state: unknown, before: Timers, now: number): Timers {
+    if (!timersOf && ttlMs === undefined) return noTimers;
     const timers: Record<string, Timer> = {};
     for (const [timer, { clock, at }] of Object.entries(timersOf?.(state) ?? {})) {
       const set: Timer = { clock, at: clock === "event" ? at + waitsMs : at };

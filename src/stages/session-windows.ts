@@ -31,8 +31,10 @@ export function sessionWindows({ gapMs }: Extract<WindowShape, { kind: "session"
       gathering.add(gathered, value, moment);
       const session: Session = [start, Math.max(time, newest?.[1] ?? time), gathered];
       sessions.splice(first, met.length, session);
-      return { kind: "added", retracted, changed: () => [paneOf(session)] };
+      return { kind: "added", retracted, at: time };
     },
+
+    changed: (sessions, at) => sessions.filter(([start, last]) => start <= at && at <= last).map(paneOf),
 
     close(sessions, watermark) {
       // A value at the very end of the gap still belongs to the session, and may come as long as the watermark has not passed it.

@@ -7,10 +7,16 @@ import { gathering } from "./gathering.ts";
 import { pursue } from "./pursue.ts";
 import type { Held, KeyedStage, Outcomes, Run } from "./run.ts";
 import { sessionWindows } from "./session-windows.ts";
-import type { Pane, Windows } from "./windows.ts";
+import type { Added, Pane, Windows } from "./windows.ts";
 
 /** The timer of a key: it rings when its next window closes, or earlier, and is set again then. */
 const closing = "close";
+
+interface Taking {
+  readonly key: string;
+  readonly value: unknown;
+  readonly outcomes: Outcomes;
+}
 
 /**
  * Gathers values by key and event time. What is late, and what a window holds, follows from the values before in the log and
@@ -30,11 +36,9 @@ export function window(plan: WindowPlan, { next, behindMs }: { readonly next: Ru
     name,
     keyOf,
     run(value, outcomes) {
-      const key = keyOf(value);
-      const held = outcomes.states.own(name, key, windows.copy);
-      return held instanceof Promise
-        ? held.then((fetched) => take(fetched, { key, value, outcomes }))
-        : take(held, { key, value, outcomes });
+      const taking = { key: keyOf(value), value, outcomes };
+      const held = outcomes.states.own(name, taking.key, windows.copy);
+      return held instanceof Promise ? held.then((fetched) => take(fetched, taking)) : take(held, taking);
     },
     fire({ key, at }, outcomes) {
       const held = outcomes.states.own(name, key, windows.copy);
@@ -44,45 +48,48 @@ export function window(plan: WindowPlan, { next, behindMs }: { readonly next: Ru
         if (!known) return;
         const closed = windows.close(known.state, at - waitsMs);
         keep({ state: known.state, timers: {} }, key, outcomes);
-        return inTurn(closed, (pane) => finish(pane, key, outcomes));
+        return finishAll(closed, key, outcomes);
       }
     },
   };
 
-  function take(
-    known: Held | undefined,
-    { key, value, outcomes }: { readonly key: string; readonly value: unknown; readonly outcomes: Outcomes },
-  ): void | Promise<void> {
-    const { moment, states } = outcomes;
+  function take(known: Held | undefined, { key, value, outcomes }: Taking): void | Promise<void> {
     const watermark = outcomes.watermark - waitsMs;
     const held = known ?? { state: windows.init(watermark), timers: {} };
     const closed = windows.close(held.state, watermark);
-    const added = tryAdd();
+    const added = tryAdd(held.state, { value, outcomes, watermark });
     keep(held, key, outcomes);
-    const results = added.kind === "late" ? [] : resultsOf(added);
-    if (added.kind === "late") {
+    if (added.kind === "late")
       outcomes.late(name, toLateEvent && { destination: lateDestination(name), row: toLateEvent(value) });
-    } else outcomes.keep();
-    const finishing = inTurn(closed, (pane) => finish(pane, key, outcomes));
+    else outcomes.keep();
+    const results = early && added.kind === "added" ? earlyResults(held.state, key, added) : [];
+    if (closed.length === 0 && results.length === 0) return;
+    const finishing = finishAll(closed, key, outcomes);
     return finishing ? finishing.then(() => each(results, next, outcomes)) : each(results, next, outcomes);
+  }
 
-    function tryAdd() {
-      try {
-        return windows.add(held.state, value, moment, watermark);
-      } catch (error) {
-        // Some of the aggregators may have taken the value.
-        states.startOver();
-        throw error;
-      }
+  function tryAdd(
+    state: unknown,
+    { value, outcomes, watermark }: { readonly value: unknown; readonly outcomes: Outcomes; readonly watermark: number },
+  ): Added {
+    try {
+      return windows.add(state, value, outcomes.moment, watermark);
+    } catch (error) {
+      // Some of the aggregators may have taken the value.
+      outcomes.states.startOver();
+      throw error;
     }
+  }
 
-    function resultsOf({ changed, retracted }: Extract<typeof added, { kind: "added" }>): readonly WindowResult[] {
-      if (!early) return [];
-      return [
-        ...retracted.map((pane) => resultOf(pane, key, "retracted")),
-        ...changed().map((pane) => resultOf(pane, key, "early")),
-      ];
-    }
+  function earlyResults(
+    state: unknown,
+    key: string,
+    { retracted, at }: Extract<Added, { kind: "added" }>,
+  ): readonly WindowResult[] {
+    return [
+      ...retracted.map((pane) => resultOf(pane, key, "retracted")),
+      ...windows.changed(state, at).map((pane) => resultOf(pane, key, "early")),
+    ];
   }
 
   /** Writes the state down, and the time at which it has to be looked at again. */
@@ -94,6 +101,10 @@ export function window(plan: WindowPlan, { next, behindMs }: { readonly next: Ru
     // One that rings too early is set again then: sessions would move theirs with each event.
     const isInTime = set !== undefined && !set.rung && set.at <= at;
     states.set(name, key, { state, timers: isInTime ? timers : { [closing]: { clock: "event", at } } });
+  }
+
+  function finishAll(panes: readonly Pane[], key: string, outcomes: Outcomes): void | Promise<void> {
+    return inTurn(panes, (pane) => finish(pane, key, outcomes));
   }
 
   function finish(pane: Pane, key: string, outcomes: Outcomes): void | Promise<void> {

@@ -1,5 +1,7 @@
 import type { Moment } from "../plan/window.ts";
 
+export const noPanes: readonly Pane[] = [];
+
 /** The values of one key in one window. */
 export interface Pane {
   readonly start: number;
@@ -15,8 +17,8 @@ export type Added =
       readonly kind: "added";
       /** Earlier results that are void. */
       readonly retracted: readonly Pane[];
-      /** The windows that have changed. */
-      readonly changed: () => readonly Pane[];
+      /** A time in the slice or session that took the value. */
+      readonly at: number;
     };
 
 /**
@@ -28,6 +30,8 @@ export interface Windows<State> {
   /** A copy that the others may change. */
   copy(state: State): State;
   add(state: State, value: unknown, moment: Moment, watermark: number): Added;
+  /** The open windows that hold what was added at a time. */
+  changed(state: State, at: number): readonly Pane[];
   /** Takes the windows out that the watermark has passed, in the order of their ends. */
   close(state: State, watermark: number): readonly Pane[];
   /** At which watermark the next window closes; `undefined` when there is none, and the state may go. */

@@ -6,7 +6,7 @@ import type { Timer } from "../plan/timer.ts";
 import type { Held } from "../stages/run.ts";
 import { progressName, splitName } from "./names.ts";
 import { decodeState, type StageForm } from "./record.ts";
-import { type Cached, StateDraft, type StateSource } from "./state-draft.ts";
+import { none, type Slot, StateDraft, type StateSource } from "./state-draft.ts";
 import { TimerQueue } from "./timer-queue.ts";
 import { type Progress, Watermark } from "./watermark.ts";
 
@@ -40,9 +40,9 @@ export class KeyedState implements StateSource {
   readonly #fence: Fence;
   readonly #forms: ReadonlyMap<string, StageForm>;
   /** Committed ones; any of them may go. */
-  readonly #cache: LRUCache<string, Cached>;
-  /** Not committed yet, with the draft that made each. */
-  readonly #newer = new Map<string, { readonly held: Held | undefined; readonly draft: StateDraft }>();
+  readonly #cache: LRUCache<string, Held | typeof none>;
+  /** Not committed yet. They go before what the cache holds. */
+  readonly #newer = new Map<string, Slot>();
   /** Ids that were taken and are not committed yet. */
   readonly #newerIds = new Map<string, Set<string>>();
   readonly #queues = new Map<string, TimerQueue>();
@@ -122,10 +122,7 @@ export class KeyedState implements StateSource {
 
   /** Makes a draft's states the newest ones; call `settled` when they are committed. */
   accept(draft: StateDraft): void {
-    for (const [name, held] of draft.changed) {
-      this.#cache.delete(name);
-      this.#newer.set(name, { held, draft });
-    }
+    for (const slot of draft.changed) this.#newer.set(slot.name, slot);
     for (const [set, ids] of draft.ids) {
       const known = this.#newerIds.get(set) ?? new Set();
       this.#newerIds.set(set, known);
@@ -137,10 +134,11 @@ export class KeyedState implements StateSource {
   }
 
   settled(draft: StateDraft): void {
-    for (const [name, held] of draft.changed) {
-      if (this.#newer.get(name)?.draft !== draft) continue;
+    for (const slot of draft.changed) {
+      const { name, held, length } = slot;
+      if (this.#newer.get(name) !== slot) continue;
       this.#newer.delete(name);
-      this.#cache.set(name, { held }, { size: sizeOf(draft.encoded.get(name)) });
+      this.#keep(name, held, length);
     }
     for (const [set, ids] of draft.ids) for (const id of ids) this.forgetId(set, id);
   }
@@ -151,9 +149,9 @@ export class KeyedState implements StateSource {
     if (known?.size === 0) this.#newerIds.delete(set);
   }
 
-  /** `undefined` where it has to be fetched. */
-  known(name: string): Cached | undefined {
-    return this.#newer.get(name) ?? this.#cache.get(name);
+  known(name: string): Held | typeof none | undefined {
+    const newer = this.#newer.get(name);
+    return newer ? (newer.held ?? none) : this.#cache.get(name);
   }
 
   form(stage: string): StageForm {
@@ -165,12 +163,16 @@ export class KeyedState implements StateSource {
   async fetch(names: readonly string[]): Promise<readonly (Held | undefined)[]> {
     const stored = await this.#ask((fence) => this.#deps.bus.states(fence, names));
     return names.map((name, i) => {
-      const json = stored[i];
+      const json = stored[i] ?? null;
       const { stage, key } = splitName(name);
-      const held = typeof json === "string" ? decodeState({ stage, key }, json, this.form(stage)) : undefined;
-      this.#cache.set(name, { held }, { size: sizeOf(json ?? undefined) });
+      const held = json === null ? undefined : decodeState({ stage, key }, json, this.form(stage));
+      this.#keep(name, held, json?.length ?? 0);
       return held;
     });
+  }
+
+  #keep(name: string, held: Held | undefined, length: number): void {
+    this.#cache.set(name, held ?? none, { size: overhead.entry + overhead.perByte * length });
   }
 
   /** Which of these ids were taken before, each in its set. */
@@ -191,5 +193,3 @@ export class KeyedState implements StateSource {
     throw new RetryableError("lease.lost", `${partition.name}: another worker owns it for '${pipeline}' by now`);
   }
 }
-
-const sizeOf = (json: string | undefined): number => overhead.entry + overhead.perByte * (json?.length ?? 0);

@@ -31,15 +31,18 @@ export function encodeState(
   { state, timers }: Held,
   { version, now }: { readonly version: number; readonly now: number },
 ): string {
-  const entries = Object.entries(timers);
-  const t = Object.fromEntries(
-    entries.map(([timer, { clock, at, rung }]) => [
-      timer,
-      rung ? [clock === "event" ? "e" : "p", at, 1] : [clock === "event" ? "e" : "p", at],
-    ]),
+  const t = Object.entries(timers).map(
+    ([timer, { clock, at, rung }]) => `${JSON.stringify(timer)}:["${clock === "event" ? "e" : "p"}",${at}${rung ? ",1" : ""}]`,
   );
+  // Put together by hand, since every event makes one.
+  return `{"v":${version},"at":${now},"s":${jsonOf(name, state)}${t.length > 0 ? `,"t":{${t.join()}}` : ""}}`;
+}
+
+function jsonOf(name: { readonly stage: string; readonly key: string }, state: unknown): string {
   try {
-    return JSON.stringify({ v: version, at: now, s: state, ...(entries.length > 0 && { t }) });
+    const json = JSON.stringify(state) as string | undefined;
+    if (json !== undefined) return json;
+    throw new TypeError(`a ${typeof state} cannot be written`);
   } catch (error) {
     throw new ConfigError(
       "config.invalid",

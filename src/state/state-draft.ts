@@ -1,4 +1,5 @@
 import type { TimerChange } from "../bus/keyed-store.ts";
+import { type PackedStates, packStates, type StateChange } from "../bus/packed-states.ts";
 import { TerminalError } from "../core/errors.ts";
 import type { Timer, Timers } from "../plan/timer.ts";
 import type { Moment } from "../plan/window.ts";
@@ -6,7 +7,7 @@ import type { Held, States } from "../stages/run.ts";
 import { nameOf, progressName, splitName } from "./names.ts";
 import { encodeState, type StageForm } from "./record.ts";
 import type { TimerQueue } from "./timer-queue.ts";
-import type { Progress, Watermark } from "./watermark.ts";
+import type { Watermark } from "./watermark.ts";
 
 /** What a state may measure as JSON, bytes. */
 const maxStateBytes = 1024 * 1024;
@@ -15,8 +16,8 @@ const maxStateBytes = 1024 * 1024;
 export interface StateSource {
   readonly now: number;
   readonly watermark: Watermark;
-  /** `undefined` where it has to be fetched. */
-  known(name: string): Cached | undefined;
+  /** `undefined` where it has to be fetched; `none` where it is known that there is none. */
+  known(name: string): Held | typeof none | undefined;
   fetch(names: readonly string[]): Promise<readonly (Held | undefined)[]>;
   /** Which of these ids were taken before, each in its set. */
   fetchIds(wanted: ReadonlyMap<string, readonly string[]>): Promise<ReadonlyMap<string, ReadonlySet<string>>>;
@@ -26,9 +27,20 @@ export interface StateSource {
   form(stage: string): StageForm;
 }
 
-/** A state in the cache; `undefined` where it is known that there is none. */
-export interface Cached {
-  readonly held: Held | undefined;
+/** It is known that there is no state. */
+export const none = Symbol("no state");
+
+/** A state as one read sees it. */
+export interface Slot {
+  readonly stage: string;
+  readonly key: string;
+  /** Under which it is stored. */
+  readonly name: string;
+  held: Held | undefined;
+  /** Whether the read has set it. */
+  isChanged: boolean;
+  /** The size of its JSON, once `encode` was called. */
+  length: number;
 }
 
 /** The read has to be taken again, with a copy of the state for each event. */
@@ -36,20 +48,21 @@ export class StartOver extends Error {}
 
 /** The states of one read on its way. Nothing that it sets is seen by others before it is accepted. */
 export class StateDraft implements States {
-  readonly changed = new Map<string, Held | undefined>();
+  /** What it has set. */
+  readonly changed: Slot[] = [];
   /** The ids that it takes, by set. */
   readonly ids = new Map<string, Set<string>>();
-  /** The changed states as JSON, once `encode` was called. */
-  readonly encoded = new Map<string, string>();
   /** Its place among the commits of this owner, once it was accepted. */
   number = 0;
   readonly now: number;
-  /** How far the watermark is with it. */
-  #progress: Progress | undefined;
+  /** What it has set, and how far the watermark is with it. */
+  #packed: PackedStates = packStates([]);
   readonly #base: StateSource;
   readonly #careful: boolean;
-  /** What was looked at: it must still be there when it is set, whatever leaves the cache meanwhile. */
-  readonly #read = new Map<string, Held | undefined>();
+  /** What was looked at, by stage and key: it must still be there when it is set, whatever leaves the cache meanwhile. */
+  readonly #slots = new Map<string, Map<string, Slot>>();
+  /** The one that was asked for last: an event asks for its own several times. */
+  #last: Slot | undefined;
   readonly #timers = new Map<string, TimerChange>();
   /** Ids that were asked for, by set: whether each was taken before. */
   readonly #asked = new Map<string, Map<string, boolean>>();
@@ -61,34 +74,34 @@ export class StateDraft implements States {
   }
 
   get(stage: string, key: string): Held | undefined | Promise<Held | undefined> {
-    const name = nameOf(stage, key);
-    if (this.changed.has(name)) return this.changed.get(name);
-    if (this.#read.has(name)) return this.#read.get(name);
-    const known = this.#base.known(name);
-    if (!known) return this.prefetch([name]).then(() => this.#read.get(name));
-    this.#read.set(name, known.held);
-    return known.held;
+    const slot = this.#slot(stage, key);
+    return slot ? slot.held : this.#fetched(stage, key).then(({ held }) => held);
   }
 
   own(stage: string, key: string, copy: (state: never) => unknown): Held | undefined | Promise<Held | undefined> {
-    const isOwn = !this.#careful && this.changed.has(nameOf(stage, key));
-    const held = this.get(stage, key);
-    if (held instanceof Promise) return held.then((fetched) => fetched && copied(fetched));
-    return held && (isOwn ? held : copied(held));
+    const isCareful = this.#careful;
+    const slot = this.#slot(stage, key);
+    return slot ? owned(slot) : this.#fetched(stage, key).then(owned);
 
-    function copied({ state, timers }: Held): Held {
-      return { state: copy(state as never), timers };
+    function owned({ held, isChanged }: Slot): Held | undefined {
+      if (!held || (isChanged && !isCareful)) return held;
+      return { state: copy(held.state as never), timers: held.timers };
     }
   }
 
   /** @throws TerminalError where the state is too large: then it stays as it was */
   set(stage: string, key: string, held: Held | undefined): void {
-    const name = nameOf(stage, key);
-    if (this.#careful && held) this.#checkSize(name, this.#encode(name, held));
-    const before = this.get(stage, key);
-    if (before instanceof Promise) throw new Error(`the state of '${key}' was not looked at before it was set`);
-    this.changed.set(name, held);
-    if (held?.timers !== before?.timers) this.#setTimers(stage, key, { before: before?.timers ?? {}, after: held?.timers ?? {} });
+    const slot = this.#slot(stage, key);
+    if (!slot) throw new Error(`the state of '${key}' was not looked at before it was set`);
+    if (this.#careful && held) checkSize(slot, this.#encode(slot, held));
+    const before = slot.held?.timers ?? noTimers;
+    const after = held?.timers ?? noTimers;
+    slot.held = held;
+    if (!slot.isChanged) {
+      slot.isChanged = true;
+      this.changed.push(slot);
+    }
+    if (after !== before) this.#setTimers(slot, { before, after });
   }
 
   takes(stage: string, { id, time }: Moment): boolean | Promise<boolean> {
@@ -111,17 +124,44 @@ export class StateDraft implements States {
   }
 
   /** Fetches what is not in memory, in one call: a round trip a read instead of one an event. */
-  async prefetch(names: Iterable<string>): Promise<void> {
-    const missing = [...new Set(names)].filter((name) => !(this.changed.has(name) || this.#read.has(name) || this.#known(name)));
+  async prefetch(stage: string, keys: readonly string[]): Promise<void> {
+    const missing = [...new Set(keys.filter((key) => !this.#slot(stage, key)))];
     if (missing.length === 0) return;
-    const fetched = await this.#base.fetch(missing);
-    missing.forEach((name, i) => void this.#read.set(name, fetched[i]));
+    const fetched = await this.#base.fetch(missing.map((key) => nameOf(stage, key)));
+    missing.forEach((key, i) => void this.#open(stage, key, fetched[i]));
   }
 
-  #known(name: string): boolean {
-    const known = this.#base.known(name);
-    if (known) this.#read.set(name, known.held);
-    return known !== undefined;
+  async #fetched(stage: string, key: string): Promise<Slot> {
+    await this.prefetch(stage, [key]);
+    return this.#slot(stage, key) as Slot;
+  }
+
+  /** `undefined` where the state has to be fetched. */
+  #slot(stage: string, key: string): Slot | undefined {
+    const last = this.#last;
+    if (last && last.key === key && last.stage === stage) return last;
+    const slot = this.#slotsOf(stage).get(key);
+    if (slot) {
+      this.#last = slot;
+      return slot;
+    }
+    const known = this.#base.known(nameOf(stage, key));
+    return known && this.#open(stage, key, known === none ? undefined : known);
+  }
+
+  #open(stage: string, key: string, held: Held | undefined): Slot {
+    const slot: Slot = { stage, key, name: nameOf(stage, key), held, isChanged: false, length: 0 };
+    this.#slotsOf(stage).set(key, slot);
+    this.#last = slot;
+    return slot;
+  }
+
+  #slotsOf(stage: string): Map<string, Slot> {
+    const known = this.#slots.get(stage);
+    if (known) return known;
+    const made = new Map<string, Slot>();
+    this.#slots.set(stage, made);
+    return made;
   }
 
   async askIds(stage: string, moments: readonly Moment[]): Promise<void> {
@@ -147,29 +187,29 @@ export class StateDraft implements States {
   }
 
   /**
-   * Writes the changed states as JSON.
+   * Writes the changed states as JSON, and says how many bytes that makes.
    * @throws ConfigError where one is not JSON; StartOver where one is too large, to find out by which event
    */
-  encode(): void {
-    for (const [name, held] of this.changed) {
-      if (!held) continue;
-      const json = this.#encode(name, held);
-      if (!this.#careful && isTooLarge(json)) throw new StartOver();
-      this.encoded.set(name, json);
+  encode(): number {
+    const progress = this.#base.watermark.toProgress();
+    const states: StateChange[] = progress ? [{ name: progressName, json: JSON.stringify(progress) }] : [];
+    for (const slot of this.changed) {
+      const json = slot.held ? this.#encode(slot, slot.held) : null;
+      if (!this.#careful && json !== null && isTooLarge(json)) throw new StartOver();
+      slot.length = json?.length ?? 0;
+      states.push({ name: slot.name, json });
     }
-    this.#progress = this.#base.watermark.toProgress();
+    this.#packed = packStates(states);
+    return this.#packed.bytes.length;
   }
 
   /** What goes into the commit. */
   toCommit() {
-    const states = new Map<string, string | null>();
-    for (const name of this.changed.keys()) states.set(name, this.encoded.get(name) ?? null);
-    if (this.#progress) states.set(progressName, JSON.stringify(this.#progress));
     const seen = [...this.ids].map(([set, ids]) => ({ set, ids: [...ids], ttlMs: this.#horizonOf(splitName(set).stage) }));
-    return { number: this.number, states, timers: [...this.#timers.values()], seen };
+    return { number: this.number, states: this.#packed, timers: [...this.#timers.values()], seen };
   }
 
-  #setTimers(stage: string, key: string, { before, after }: { readonly before: Timers; readonly after: Timers }): void {
+  #setTimers({ stage, key }: Slot, { before, after }: { readonly before: Timers; readonly after: Timers }): void {
     for (const [timer, { clock, rung }] of Object.entries(before)) {
       if (!rung && (after[timer]?.clock !== clock || after[timer].rung))
         this.#change({ stage, clock, member: memberOf(timer, key), at: undefined });
@@ -187,21 +227,8 @@ export class StateDraft implements States {
     this.#timers.set(`${clock}\n${stage}\n${member}`, change);
   }
 
-  #encode(name: string, held: Held): string {
-    const { stage, key } = splitName(name);
+  #encode({ stage, key }: Slot, held: Held): string {
     return encodeState({ stage, key }, held, { version: this.#base.form(stage).version, now: this.now });
-  }
-
-  #checkSize(name: string, json: string): void {
-    if (!isTooLarge(json)) return;
-    const { stage, key } = splitName(name);
-    throw new TerminalError(
-      "state.size",
-      `the state that stage '${stage}' keeps for '${key}' would measure more than ${maxStateBytes} bytes`,
-      {
-        hint: "Keep less for each key, or use a finer key. The state stays as it was.",
-      },
-    );
   }
 
   #setOf(stage: string, time: number): string {
@@ -211,6 +238,19 @@ export class StateDraft implements States {
   #horizonOf(stage: string): number {
     return this.#base.form(stage).horizonMs as number;
   }
+}
+
+const noTimers: Timers = {};
+
+function checkSize({ stage, key }: Slot, json: string): void {
+  if (!isTooLarge(json)) return;
+  throw new TerminalError(
+    "state.size",
+    `the state that stage '${stage}' keeps for '${key}' would measure more than ${maxStateBytes} bytes`,
+    {
+      hint: "Keep less for each key, or use a finer key. The state stays as it was.",
+    },
+  );
 }
 
 const isTooLarge = (json: string): boolean => json.length > maxStateBytes / 4 && Buffer.byteLength(json) > maxStateBytes;

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { encodeFrame } from "../../src/bus/frame.ts";
+import { packStates } from "../../src/bus/packed-states.ts";
 import { type Partition, replayOf } from "../../src/bus/partition.ts";
 import type { Bus, Commit, Fence } from "../../src/bus/port.ts";
 import {
@@ -126,7 +127,7 @@ describe.each(Object.entries(twins))("the bus %s", (_, open) => {
       entries: [entry?.id ?? ""],
       counts: { delivered: 3 },
       deadLetters: [letter],
-      keyed: { number: 1, states: new Map([["cart\nc1", "1"]]), timers: [], seen: [] },
+      keyed: { number: 1, states: packStates([{ name: "cart\nc1", json: "1" }]), timers: [], seen: [] },
     };
     expect(await bus.commit(fence, commit)).toBe("committed");
     expect(await bus.commit(fence, commit)).toBe("committed");

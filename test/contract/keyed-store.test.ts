@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { KeyedCommit } from "../../src/bus/keyed-store.ts";
+import { packStates } from "../../src/bus/packed-states.ts";
 import type { Bus, Fence } from "../../src/bus/port.ts";
 import { uuidOf } from "../../src/core/hash.ts";
 import { frame, freshPartition, nothing, ownOn, readNewOn, type Twin, twins } from "../support/bus-twins.ts";
@@ -18,7 +19,7 @@ describe.each(Object.entries(twins))("keyed state on the bus %s", (_, open) => {
 
   const own = (partition = freshPartition(), owner = "w1") => ownOn(bus, partition, { owner });
   const commit = (fence: Fence, number: number, keyed: Partial<KeyedCommit>) =>
-    bus.commit(fence, { ...nothing, keyed: { number, states: new Map(), timers: [], seen: [], ...keyed } });
+    bus.commit(fence, { ...nothing, keyed: { number, states: packStates([]), timers: [], seen: [], ...keyed } });
   const timers = (fence: Fence, from = Number.NEGATIVE_INFINITY, count = 10) =>
     bus.timers(fence, { stage, clock: "event", from, count });
   const timer = (member: string, at: number | undefined) => ({ stage, clock: "event" as const, member, at });
@@ -26,16 +27,16 @@ describe.each(Object.entries(twins))("keyed state on the bus %s", (_, open) => {
   it("keeps states, changes and removes them, and shows them to people without a fence", async () => {
     const fence = await own();
     await commit(fence, 1, {
-      states: new Map([
-        ["s\na", '"one"'],
-        ["s\nb", '"two"'],
+      states: packStates([
+        { name: "s\na", json: '"one"' },
+        { name: "s\nb", json: '"two"' },
       ]),
     });
     await commit(fence, 2, {
-      states: new Map([
-        ["s\na", '"three"'],
-        ["s\nb", null],
-        ["s\nc", null],
+      states: packStates([
+        { name: "s\na", json: '"three"' },
+        { name: "s\nb", json: null },
+        { name: "s\nc", json: null },
       ]),
     });
     expect(await bus.states(fence, ["s\na", "s\nb", "s\nc"])).toEqual(['"three"', null, null]);
@@ -93,7 +94,7 @@ describe.each(Object.entries(twins))("keyed state on the bus %s", (_, open) => {
     const count = 9_000;
     const ids = Array.from({ length: count }, (_, i) => uuidOf(`id ${i}`));
     await commit(fence, 1, {
-      states: new Map(ids.map((id) => [`s\n${id}`, "1"])),
+      states: packStates(ids.map((id) => ({ name: `s\n${id}`, json: "1" }))),
       timers: ids.map((id, i) => timer(id, i)),
       seen: [{ set: "once\n1", ids, ttlMs: 60_000 }],
     });
@@ -118,7 +119,7 @@ describe.each(Object.entries(twins))("keyed state on the bus %s", (_, open) => {
         ...nothing,
         entries,
         counts: { delivered: 3 },
-        keyed: { number, states: new Map([["s\na", json]]), timers: [], seen: [] },
+        keyed: { number, states: packStates([{ name: "s\na", json }]), timers: [], seen: [] },
       });
     for (let n = 0; n < 2; n++) expect(await write(1, "1", [entry?.id as string])).toBe("committed");
     expect((await bus.state(fence.partition, "pipe")).counts).toEqual({ read: 3, delivered: 3 });
@@ -131,9 +132,9 @@ describe.each(Object.entries(twins))("keyed state on the bus %s", (_, open) => {
   it("begins to count commits anew with each owner, also with the same one that came back", async () => {
     const partition = freshPartition();
     const first = await own(partition);
-    await commit(first, 7, { states: new Map([["s\na", "1"]]) });
+    await commit(first, 7, { states: packStates([{ name: "s\na", json: "1" }]) });
     const again = await own(partition);
-    expect(await commit(again, 1, { states: new Map([["s\na", "2"]]) })).toBe("committed");
+    expect(await commit(again, 1, { states: packStates([{ name: "s\na", json: "2" }]) })).toBe("committed");
     expect(await bus.states(again, ["s\na"])).toEqual(["2"]);
   });
 
@@ -144,7 +145,7 @@ describe.each(Object.entries(twins))("keyed state on the bus %s", (_, open) => {
     const second = await own(partition, "w2");
     expect(
       await commit(first, 1, {
-        states: new Map([["s\na", "1"]]),
+        states: packStates([{ name: "s\na", json: "1" }]),
         timers: [timer("x\n1", 1)],
         seen: [{ set: "once\n1", ids: [a], ttlMs: 60_000 }],
       }),

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { EntryFields } from "../../src/bus/fields.ts";
 import { originField } from "../../src/bus/origin.ts";
+import { packStates } from "../../src/bus/packed-states.ts";
 import { type Partition, replayOf } from "../../src/bus/partition.ts";
 import { decodePlainEntry } from "../../src/bus/plain-entry.ts";
 import type { Bus, DeadLetter, DeadLetterDraft, Entry, Fence } from "../../src/bus/port.ts";
@@ -267,7 +268,7 @@ describe.each(Object.entries(twins))("replaying on the bus %s", (_, open) => {
         ...nothing,
         entries: [entry?.id as string],
         counts: { delivered: 3 },
-        keyed: { number: 1, states: new Map([["a\nb", "1"]]), timers: [], seen: [] },
+        keyed: { number: 1, states: packStates([{ name: "a\nb", json: "1" }]), timers: [], seen: [] },
       });
       expect(await bus.states(fence, ["a\nb"])).toEqual(["1"]);
       expect(await bus.state(partition, "pipe")).toMatchObject({

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { encodeFrame } from "../../src/bus/frame.ts";
+import { packStates } from "../../src/bus/packed-states.ts";
 import { type Partition, partitionsOf } from "../../src/bus/partition.ts";
 import { openRedisBus } from "../../src/bus/redis/bus.ts";
 import { silentLogger } from "../../src/core/log.ts";
@@ -71,7 +72,7 @@ describe("on a Redis Cluster", () => {
       await bus.commit(fence, {
         ...nothing,
         entries: [first],
-        keyed: { number: 1, states: new Map([["seen", "1"]]), timers: [], seen: [] },
+        keyed: { number: 1, states: packStates([{ name: "seen", json: "1" }]), timers: [], seen: [] },
       });
       const waiting = bus.wait([{ partition, after: first }], 60_000, signal);
       const isListening = async () =>

@@ -10,7 +10,7 @@ export function keyedArgs(
   commit: KeyedCommit | undefined,
   firstKey: number,
 ): { readonly keys: readonly string[]; readonly number: number | string; readonly args: readonly (string | number | Buffer)[] } {
-  if (!commit) return { keys: [], number: "", args: [0, 0, 0] };
+  if (!commit) return { keys: [], number: "", args: [0, "", 0, 0] };
   const places = new Map<string, number>();
   const place = (key: string): number => {
     const known = places.get(key) ?? firstKey + places.size;
@@ -18,19 +18,13 @@ export function keyedArgs(
     return known;
   };
   const { states, timers, seen } = commit;
-  const args = [
-    states.size,
-    ...[...states].flatMap(([name, json]) => [name, json ?? ""]),
-    timers.length,
-    ...timers.flatMap(({ member, at, ...of }) => [place(keys.timers(partition, pipeline, of)), member, at ?? ""]),
-    seen.length,
-    ...seen.flatMap(({ set, ids, ttlMs }) => [
-      place(keys.seen(partition, pipeline, set)),
-      ttlMs,
-      ids.length,
-      ...ids.map(bytesOf),
-    ]),
-  ];
+  const args: (string | number | Buffer)[] = [states.count, states.bytes, timers.length];
+  for (const { member, at, ...of } of timers) args.push(place(keys.timers(partition, pipeline, of)), member, at ?? "");
+  args.push(seen.length);
+  for (const { set, ids, ttlMs } of seen) {
+    args.push(place(keys.seen(partition, pipeline, set)), ttlMs, ids.length);
+    for (const id of ids) args.push(bytesOf(id));
+  }
   return { keys: [...places.keys()], number: commit.number, args };
 }
 

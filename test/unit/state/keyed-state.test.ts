@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { MemoryBus } from "../../../src/bus/memory.ts";
+import { unpackStates } from "../../../src/bus/packed-states.ts";
 import { type Partition, partitionsOf } from "../../../src/bus/partition.ts";
 import type { Fence } from "../../../src/bus/port.ts";
 import { uuidOf } from "../../../src/core/hash.ts";
@@ -66,7 +67,7 @@ describe("keyed state", () => {
   async function store(entries: readonly (readonly [stage: string, key: string, state: unknown])[], forms?: StageForm[]) {
     const state = await open(forms);
     const draft = state.draft();
-    await draft.prefetch(entries.map(([stage, key]) => `${stage}\n${key}`));
+    for (const [stage, key] of entries) await draft.prefetch(stage, [key]);
     for (const [stage, key, value] of entries) draft.set(stage, key, held(value));
     await commit(state, draft);
     fetches.length = 0;
@@ -100,8 +101,8 @@ describe("keyed state", () => {
       ["cart", "b", 2],
     ]);
     const draft = (await open()).draft();
-    await draft.prefetch(["cart\na", "cart\nb", "cart\na", "cart\nc"]);
-    await draft.prefetch(["cart\na", "cart\nb", "cart\nc"]);
+    await draft.prefetch("cart", ["a", "b", "a", "c"]);
+    await draft.prefetch("cart", ["a", "b", "c"]);
     expect(fetches).toEqual([["cart\na", "cart\nb", "cart\nc"]]);
     expect([draft.get("cart", "a"), draft.get("cart", "b"), draft.get("cart", "c")]).toEqual([held(1), held(2), undefined]);
   });
@@ -110,7 +111,7 @@ describe("keyed state", () => {
     await store([["cart", "a", 1]]);
     const state = await open();
     const abandoned = state.draft();
-    await abandoned.prefetch(["cart\na", "cart\nnew"]);
+    await abandoned.prefetch("cart", ["a", "new"]);
     abandoned.set("cart", "a", held(2));
     abandoned.set("cart", "new", held(9));
     expect([abandoned.get("cart", "a"), abandoned.get("cart", "new")]).toEqual([held(2), held(9)]);
@@ -130,13 +131,13 @@ describe("keyed state", () => {
     ]);
     const state = await open();
     const draft = state.draft();
-    await draft.prefetch(["cart\na", "cart\nb", "cart\nc"]);
+    await draft.prefetch("cart", ["a", "b", "c"]);
     draft.set("cart", "b", held({ n: [1, null] }));
     draft.set("cart", "c", undefined);
     await commit(state, draft);
-    expect([...draft.toCommit().states]).toEqual([
-      ["cart\nb", JSON.stringify({ v: 1, at: clock.now(), s: { n: [1, null] } })],
-      ["cart\nc", null],
+    expect(unpackStates(draft.toCommit().states)).toEqual([
+      { name: "cart\nb", json: JSON.stringify({ v: 1, at: clock.now(), s: { n: [1, null] } }) },
+      { name: "cart\nc", json: null },
     ]);
     expect(state.draft().get("cart", "c")).toBeUndefined();
     expect(await (await open()).draft().get("cart", "c")).toBeUndefined();
@@ -145,13 +146,13 @@ describe("keyed state", () => {
   it("holds no more committed states than its memory takes, and always those that are not committed", async () => {
     const state = await open(undefined, 400 * 100);
     const early = state.draft();
-    await early.prefetch(["cart\nprecious"]);
+    await early.prefetch("cart", ["precious"]);
     early.set("cart", "precious", held("x".repeat(50_000)));
     early.encode();
     state.accept(early);
     const late = state.draft();
     const keys = Array.from({ length: 1_000 }, (_, n) => `k${n}`);
-    await late.prefetch(keys.map((key) => `cart\n${key}`));
+    await late.prefetch("cart", keys);
     for (const key of keys) late.set("cart", key, held(key));
     late.encode();
     state.accept(late);
@@ -190,12 +191,12 @@ describe("keyed state", () => {
   it("refuses a state that is too large, and finds out by which event", async () => {
     const state = await open();
     const draft = state.draft();
-    await draft.prefetch(["cart\na"]);
+    await draft.prefetch("cart", ["a"]);
     draft.set("cart", "a", held("x".repeat(2_000_000)));
     expect(() => draft.encode()).toThrow(StartOver);
     expect(() => draft.startOver()).toThrow(StartOver);
     const careful = state.draft(true);
-    await careful.prefetch(["cart\na"]);
+    await careful.prefetch("cart", ["a"]);
     expect(() => careful.set("cart", "a", held("x".repeat(2_000_000)))).toThrow(
       "the state that stage 'cart' keeps for 'a' would measure more than 1048576 bytes",
     );
@@ -205,7 +206,7 @@ describe("keyed state", () => {
 
   it("refuses a state that is not JSON, and says whose", async () => {
     const draft = (await open()).draft();
-    await draft.prefetch(["cart\nc1"]);
+    await draft.prefetch("cart", ["c1"]);
     draft.set("cart", "c1", held({ total: 5n }));
     expect(() => draft.encode()).toThrow("the state that stage 'cart' keeps for 'c1' is not JSON");
   });
@@ -229,7 +230,7 @@ describe("keyed state", () => {
     const next = () => state.queue("cart", "event").next();
     const timer = (at: number) => ({ idle: { clock: "event", at } }) as const;
     const draft = state.draft();
-    await draft.prefetch(["cart\na", "cart\nb"]);
+    await draft.prefetch("cart", ["a", "b"]);
     draft.set("cart", "a", held(1, timer(200)));
     draft.set("cart", "b", held(1, timer(100)));
     await commit(state, draft);

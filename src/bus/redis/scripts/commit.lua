@@ -2,9 +2,9 @@
 -- KEYS lease, stream, open, ledger, dlq, state, outbox, (timers or ids)…
 -- ARGV owner, epoch, group, at, pipeline, partition, log, floor, number,
 --      #acks, id…, #counts, (counter, number)…, #deadLetters, (entry, keepEntry, #fields, field…)…,
---      #states, (name, json)…, #timers, (place in KEYS, member, score)…, #sets, (place in KEYS, ttl, #ids, id…)…,
+--      #states, states packed, #timers, (place in KEYS, member, score)…, #sets, (place in KEYS, ttl, #ids, id…)…,
 --      #derived, (to, log, n, c, t0, t1, h, d)…
--- An empty json or score removes. A number is the commit's place among those of this owner, where it has one.
+-- States are packed as packed-states.ts says. An empty json or score removes. A number is the commit's place among those of this owner, where it has one.
 -- → 1 done, 0 fenced
 if not holds(KEYS[1], ARGV[1], ARGV[2]) then return 0 end
 if ARGV[9] ~= '' then
@@ -66,8 +66,10 @@ end
 for first = first_ack, first_ack + acks - 1, 1000 do
   if ARGV[7] == 'replay' then redis.call('XDEL', KEYS[2], unpack(ARGV, first, math.min(first + 999, first_ack + acks - 1))) end
 end
-for _ = 1, tonumber(take()) do
-  local name, json = take(), take()
+local states, packed, next_state = tonumber(take()), take(), 1
+for _ = 1, states do
+  local name, json
+  name, json, next_state = struct.unpack('>I4c0I4c0', packed, next_state)
   if json == '' then redis.call('HDEL', KEYS[6], name) else redis.call('HSET', KEYS[6], name, json) end
 end
 for _ = 1, tonumber(take()) do

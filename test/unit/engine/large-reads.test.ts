@@ -1,0 +1,107 @@
+import { describe, expect, it } from "vitest";
+import { type Partition, partitionsOf } from "../../../src/bus/partition.ts";
+import type { Bus } from "../../../src/bus/port.ts";
+import { pipeline } from "../../../src/dsl/pipeline.ts";
+import { clickhouse } from "../../../src/dsl/sinks.ts";
+import { interpose } from "../../support/interpose.ts";
+import { type Thing, thingRow, things, thingTable } from "../../support/things.ts";
+import { envelopeOf, Workbench } from "../../support/workbench.ts";
+
+const table = thingTable("rows");
+
+/** The bus, with a look at how many bytes of states each commit carries. */
+function weighing(bus: Bus, bytes: number[]): Bus {
+  return new Proxy(bus, {
+    get(target, property: keyof Bus) {
+      const method = target[property].bind(target) as (...args: readonly unknown[]) => unknown;
+      if (property !== "commit") return method;
+      return (...args: Parameters<Bus["commit"]>) => {
+        bytes.push(args[1].keyed?.states.bytes.length ?? 0);
+        return method(...args);
+      };
+    },
+  });
+}
+
+describe("a read of many events", () => {
+  it("is divided where one commit could not carry what it does to the states", async () => {
+    const bench = new Workbench();
+    const stream = things();
+    const finished = pipeline("heavy")
+      .from(stream)
+      .fold("text", {
+        key: ({ data }) => data.key,
+        initial: { text: "", n: 0 },
+        decide: (_, event) => [event],
+        evolve: ({ n }, { data }) => ({ text: "x".repeat(900_000), n: n + data.n }),
+      })
+      .to(clickhouse(table), thingRow);
+    const [partition] = partitionsOf(stream.plan) as [Partition];
+    const events = Array.from({ length: 120 }, (_, n) => envelopeOf(n, "thing.happened", { key: `k${n % 60}`, n }));
+    await bench.send(stream.plan, events, 1);
+    const bytes: number[] = [];
+    const worker = bench.start([finished], { bus: weighing(bench.bus, bytes) });
+    expect(await bench.drained(finished)).toMatchObject({ read: 120, delivered: 120, balanced: true });
+    await worker.stop();
+    expect(Math.max(...bytes)).toBeLessThanOrEqual(16 * 1024 * 1024);
+    expect(bytes.reduce((sum, size) => sum + size, 0)).toBeGreaterThan(60 * 900_000);
+    expect(bench.sink("rows").rows).toHaveLength(120);
+    const states = await bench.states(
+      finished,
+      partition,
+      Array.from({ length: 60 }, (_, k) => `text\nk${k}`),
+    );
+    expect(states.map((state) => (state as { n: number }).n)).toEqual(Array.from({ length: 60 }, (_, k) => k + k + 60));
+  });
+
+  it("lets each timer ring once, also those that only the store knows when the read begins", async () => {
+    const bench = new Workbench();
+    const stream = things();
+    const began = Date.UTC(2026, 0, 1);
+    const dueAt = (n: number) => began + 3_600_000 + n * 10;
+    const finished = pipeline("alarms")
+      .from(stream)
+      .fold("alarm", {
+        key: ({ data }) => data.key,
+        initial: { n: -1 },
+        decide: (_, event: Thing) => [event],
+        evolve: (_, { data }) => ({ n: data.n }),
+        timers: ({ n }) => (n < 0 ? {} : { ring: { clock: "event", at: new Date(dueAt(n)) } }),
+        onTimer: ({ n }, { at }) => [{ id: "", time: at, data: { key: "rung", n, orders: [] } } as unknown as Thing],
+      })
+      .filter("rings", ({ data }) => data.key === "rung")
+      .to(clickhouse(table), ({ time, data }) => ({ event_id: crypto.randomUUID(), key: data.key, n: data.n, at: time }));
+    const timers = 13_000;
+    const setters = Array.from({ length: timers }, (_, n) =>
+      envelopeOf(n, "thing.happened", { key: `k${n}`, n }, began + Math.floor(n / 10)),
+    );
+    await bench.send(stream.plan, setters, 500);
+    const first = bench.start([finished]);
+    await bench.drained(finished);
+    await first.stop();
+
+    await bench.clock.advance(3 * 3_600_000);
+    const tick = (n: number, time: number) => envelopeOf(timers + n, "thing.happened", { key: "tick", n: -1 }, time);
+    // Nine tenths of what the next owner fetches at first ring before the long read, which comes to the end of the rest half way.
+    await bench.send(stream.plan, [tick(0, dueAt(9_000))], 1);
+    await bench.send(
+      stream.plan,
+      Array.from({ length: 8_000 }, (_, n) => tick(n + 1, dueAt(9_000) + n * 5)),
+      500,
+    );
+    let loads = 0;
+    const second = bench.start([finished], {
+      bus: interpose(bench.bus, (call, method) => {
+        if (method === "timers") loads++;
+        return call();
+      }),
+    });
+    await bench.drained(finished);
+    await second.stop();
+    const rung = bench.sink("rows").rows.map((row) => (row as { n: number }).n);
+    expect(rung.filter((n) => n < 13_000)).toHaveLength(new Set(rung).size);
+    expect(rung.sort((a, b) => a - b)).toEqual(Array.from({ length: timers }, (_, n) => n));
+    // Two for the start, one for each clock.
+    expect(loads).toBeGreaterThan(2);
+  });
+});
