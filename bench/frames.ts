@@ -12,10 +12,14 @@ export const pipeline = "login-analytics";
 export const appDirectory = (name: string): string => fileURLToPath(new URL(`apps/${name}`, import.meta.url));
 
 /** A worker as an operator starts it, of the reference application or of the one in `directory`. */
-export const startWorker = ({ stack, profileDir }: Pick<Bench, "stack" | "profileDir">, directory = ".") =>
+export const startWorker = (
+  { stack, profileDir }: Pick<Bench, "stack" | "profileDir">,
+  directory = ".",
+  more: readonly string[] = [],
+) =>
   startChild(
     headraceFile,
-    ["start", "--role", "worker", "--pipelines", pipeline, "--json", "--cwd", directory, "--dir", stack.dir],
+    ["start", "--role", "worker", "--pipelines", pipeline, "--json", "--cwd", directory, "--dir", stack.dir, ...more],
     { env: stack.env, profileDir },
   );
 

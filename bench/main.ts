@@ -12,14 +12,15 @@ import { plain, plainLowLatency } from "./plain.ts";
 import { type Line, toLines, toRow } from "./report.ts";
 import { contestantsOf, isWanted, measurements } from "./selection.ts";
 import { openStack } from "./stack.ts";
+import { measureStateSize } from "./state-size.ts";
 
 export { measurements };
 
 export interface BenchOptions {
-  /** Some of `measurements`; all but `memory` where it is left out. */
+  /** Some of `measurements`; all but `memory` and `state-size` where it is left out. */
   readonly only?: readonly string[] | undefined;
   readonly runs: number;
-  /** Events of a run. @default 1,000,000; 10,000,000 for `memory` */
+  /** Events of a run. @default 1,000,000; 10,000,000 for `memory`; keys of `state-size` */
   readonly events?: number | undefined;
   /** A directory for CPU profiles of the measured processes. */
   readonly profileDir?: string | undefined;
@@ -38,7 +39,9 @@ export async function runBench(
   { say, print }: BenchDeps,
 ): Promise<void> {
   const wants = (name: string) => isWanted(name, only);
-  const found = lookForPeers(peers.filter(({ contestant }) => wants(contestant.name) || wants("latency")));
+  const found = lookForPeers(
+    peers.filter(({ contestant }) => wants(contestant.name) || (wants("latency") && contestant.makesRows)),
+  );
   for (const { name, missing } of found.missing) say(`${name} is not there, and is left out: ${missing}`);
   const [load = 0] = loadavg();
   if (load > availableParallelism() / 2)
@@ -60,7 +63,7 @@ export async function runBench(
         { contestant: plain, profile: "default" },
         { contestant: plainLowLatency, profile: "low-latency" },
       ];
-      const rivals = [handLoop(1_000), ...found.present.map(({ contestant }) => contestant)];
+      const rivals = [handLoop(1_000), ...found.present.map(({ contestant }) => contestant).filter(({ makesRows }) => makesRows)];
       const cases = latencyOf([...ours, ...rivals.map((contestant) => ({ contestant, profile: undefined }))], bench, count);
       const results = await interleave(cases, { runs, say, signal });
       kinds.push(
@@ -72,8 +75,11 @@ export async function runBench(
     }
     if (wants("memory")) {
       const memory = await measureMemory({ stack, profileDir, signal }, { events: events ?? 10_000_000, say });
-      const told = memory ?? { missing: "needs Linux, which tells in /proc how much memory a process has" };
-      kinds.push([{ name: "memory", ...told, versions }]);
+      kinds.push([{ name: "memory", ...(memory ?? needsLinux), versions }]);
+    }
+    if (wants("state-size")) {
+      const size = await measureStateSize({ stack, profileDir, signal }, { keys: events ?? 1_000_000, say });
+      kinds.push([{ name: "state-size", ...(size ?? needsLinux), versions }]);
     }
   } finally {
     await stack.close();
@@ -81,6 +87,8 @@ export async function runBench(
   kinds.push(found.missing);
   for (const lines of kinds) print(lines.map((line) => ({ line, row: toRow(line) })));
 }
+
+const needsLinux = { missing: "needs Linux, which tells in /proc how much memory a process has" };
 
 const speedOf = (bench: Bench) => (contestant: Contestant) => ({
   name: contestant.name,

@@ -36,6 +36,8 @@ export interface Run {
   readonly rssBytes: number | undefined;
   /** Processor time of its processes alone, for each event: it hardly changes when others use the machine too. */
   readonly cpuMicrosPerEvent: number | undefined;
+  /** What Redis was sent for each event, bytes: reads, acks, commits. */
+  readonly redisBytesPerEvent: number;
 }
 
 /** Looking costs what is measured: it is done at this part of the time that the rest will take, and at least this often. */
@@ -52,13 +54,20 @@ export async function measureOnce(contestant: Contestant, bench: Bench): Promise
   await stack.quiet();
   const child = await contestant.start(bench);
   const cpuBefore = cpuSeconds(child.pids);
+  const sentBefore = await stack.sentToRedis();
   try {
     await until(events.length, child, { look: () => contestant.done(bench, child), signal: bench.signal });
     const seconds = (performance.now() - child.readyAt) / 1_000;
     const rssBytes = residentBytes(child.pids, "VmHWM");
     const cpu = cpuBefore === undefined ? undefined : (cpuSeconds(child.pids) ?? 0) - cpuBefore;
+    const redisBytesPerEvent = ((await stack.sentToRedis()) - sentBefore) / events.length;
     if (contestant.makesRows) await verify(contestant.name, bench);
-    return { eventsPerSecond: events.length / seconds, rssBytes, cpuMicrosPerEvent: cpu && (cpu * 1e6) / events.length };
+    return {
+      eventsPerSecond: events.length / seconds,
+      rssBytes,
+      cpuMicrosPerEvent: cpu && (cpu * 1e6) / events.length,
+      redisBytesPerEvent,
+    };
   } finally {
     await child.stop();
   }

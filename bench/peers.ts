@@ -1,10 +1,11 @@
 import { bullmq } from "./bullmq.ts";
+import { bytewax } from "./bytewax.ts";
 import { bento, redpandaConnect } from "./connect.ts";
 import { faststream } from "./faststream.ts";
 import type { Peer } from "./peer.ts";
 
 /** Whom we are compared with, where they are installed. */
-export const peers: readonly Peer[] = [redpandaConnect, bento, faststream, bullmq];
+export const peers: readonly Peer[] = [redpandaConnect, bento, faststream, bullmq, bytewax];
 
 /** Which of them are there, and how to get the others. */
 export interface FoundPeers {

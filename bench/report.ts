@@ -4,12 +4,14 @@ import type { Run } from "./measure.ts";
 import type { Memory } from "./memory.ts";
 import { peers } from "./peers.ts";
 import type { Versions } from "./stack.ts";
+import type { StateSize } from "./state-size.ts";
 
 /** A measurement's line, as the contract has it. */
 export type Line =
   | SpeedLine
   | LatencyLine
   | ({ readonly name: "memory"; readonly versions: Versions } & Memory)
+  | ({ readonly name: "state-size"; readonly versions: Versions } & StateSize)
   | { readonly name: string; readonly missing: string };
 
 export interface SpeedLine {
@@ -21,12 +23,19 @@ export interface SpeedLine {
   readonly rssBytes?: number;
   /** Median of the processor time of its processes alone, microseconds an event. */
   readonly cpuMicrosPerEvent?: number;
+  /** Median of what Redis was sent for each event, bytes. */
+  readonly redisBytesPerEvent: number;
   readonly events: number;
   readonly runs: number;
   readonly versions: Versions;
 }
 
-const others = ["raw-limit", "hand-loop-1000", "hand-loop-5000", ...peers.map(({ contestant }) => contestant.name)];
+const others = [
+  "raw-limit",
+  "hand-loop-1000",
+  "hand-loop-5000",
+  ...peers.flatMap(({ contestant }) => (contestant.makesRows ? [contestant.name] : [])),
+];
 /** What each of ours is compared with, where it ran. */
 const rivals: Readonly<Record<string, readonly string[]>> = {
   "frames": others,
@@ -34,7 +43,8 @@ const rivals: Readonly<Record<string, readonly string[]>> = {
   "workers-2": ["workers-1"],
   "partitions-64": ["partitions-8"],
   "fold": ["frames"],
-  "tumbling": ["frames"],
+  "tumbling": ["frames", "bytewax"],
+  "tumbling-plain": ["plain", "bytewax"],
 };
 /** No pipeline can be faster than the slower one of these. */
 const rawLimits = ["raw-read", "raw-insert"] as const;
@@ -69,6 +79,7 @@ export function toLines(
       },
       vs: Object.fromEntries(vs),
       ...(rss.length > 0 && { rssBytes: Math.max(...rss) }),
+      redisBytesPerEvent: Math.round(medianOf(all.map((run) => run.redisBytesPerEvent).sort((a, b) => a - b))),
       ...(cpu.length > 0 && { cpuMicrosPerEvent: rounded(medianOf(cpu), 100) }),
       events: about.events,
       runs: all.length,
@@ -86,7 +97,13 @@ export function toRow(line: Line): Readonly<Record<string, unknown>> {
     const { events, rssFirstBytes, rssBytes, ratio } = line;
     return { measurement: line.name, "at first": megabytes(rssFirstBytes), "at the end": megabytes(rssBytes), ratio, events };
   }
-  const { name, vs, rssBytes, cpuMicrosPerEvent = "" } = line;
+  if ("restart" in line) {
+    const { keys, stateBytes, restart } = line;
+    const caches = Object.entries(line.rssBytes).map(([cache, rss]) => [`worker, cache ${cache} MB`, megabytes(rss)]);
+    const states = { "measurement": line.name, keys, "in Redis": megabytes(stateBytes), ...Object.fromEntries(caches) };
+    return { ...states, "read after a restart": `${restart.bytesReadPerEvent} B/event` };
+  }
+  const { name, vs, rssBytes, cpuMicrosPerEvent = "", redisBytesPerEvent } = line;
   const { min, median, max } = line.eventsPerSecond;
   return {
     measurement: name,
@@ -94,6 +111,7 @@ export function toRow(line: Line): Readonly<Record<string, unknown>> {
     "events/s": median,
     max,
     "cpu µs/event": cpuMicrosPerEvent,
+    "to Redis": `${redisBytesPerEvent} B/event`,
     memory: megabytes(rssBytes),
     compared: comparison(vs),
   };

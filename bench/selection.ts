@@ -1,6 +1,6 @@
 import { frames, framesOf64 } from "./frames.ts";
 import { handLoop } from "./hand-loop.ts";
-import { fold, tumbling } from "./keyed.ts";
+import { fold, tumbling, tumblingPlain } from "./keyed.ts";
 import type { Contestant } from "./measure.ts";
 import { peers } from "./peers.ts";
 import { plain } from "./plain.ts";
@@ -20,14 +20,18 @@ const contestants: readonly Contestant[] = [
   framesOf64,
   fold,
   tumbling,
+  tumblingPlain,
 ];
 
 /** The names that `--only` takes. */
-export const measurements: readonly string[] = [...contestants.map(({ name }) => name), "latency", "memory"];
+export const measurements: readonly string[] = [...contestants.map(({ name }) => name), "latency", "memory", "state-size"];
 
-/** Whether a measurement was asked for. `memory` takes minutes, and runs only when it is named. */
+/** These take minutes, and run only when they are named. */
+const long = ["memory", "state-size"];
+
+/** Whether a measurement was asked for. */
 export const isWanted = (name: string, only: readonly string[] | undefined): boolean =>
-  only === undefined ? name !== "memory" : only.includes(name);
+  only === undefined ? !long.includes(name) : only.includes(name);
 
 /** The contestants that were asked for, and those that they are measured against. */
 export function contestantsOf(only: readonly string[] | undefined): readonly Contestant[] {

@@ -17,6 +17,10 @@ export interface BenchStack {
   /** The environment that points a process at these services, and at no others. */
   readonly env: Readonly<Record<string, string | undefined>>;
   query(sql: string): Promise<readonly Readonly<Record<string, unknown>>[]>;
+  /** Bytes that Redis was sent since it was started. */
+  sentToRedis(): Promise<number>;
+  /** Bytes that Redis has answered with since it was started. */
+  sentByRedis(): Promise<number>;
   /** Empties Redis and the tables. */
   reset(): Promise<void>;
   /** Resolves when nothing of the preparation is still under way: no fsync, no rewriting of the log, no merge. */
@@ -80,6 +84,7 @@ async function open(dir: string, up: Child): Promise<BenchStack> {
   const quiet = async () => {
     while (!(await isQuiet())) await sleep(50);
   };
+  const traffic = async (field: string) => Number(new RegExp(`^${field}:(\\d+)`, "m").exec(await redis.info("stats"))?.[1]);
   return {
     dir,
     redisUrl,
@@ -89,6 +94,8 @@ async function open(dir: string, up: Child): Promise<BenchStack> {
     versions: await readVersions(redis, query),
     query,
     quiet,
+    sentToRedis: () => traffic("total_net_input_bytes"),
+    sentByRedis: () => traffic("total_net_output_bytes"),
     reset: async () => {
       await redis.flushDb();
       await redis.sendCommand(["BGREWRITEAOF"]);

@@ -9,6 +9,8 @@ export interface Envelope {
   readonly time: number;
   readonly source: string | undefined;
   readonly traceparent: string | undefined;
+  /** Of the event's schema. @default 1 */
+  readonly version?: number | undefined;
   readonly data: unknown;
 }
 
@@ -23,6 +25,7 @@ export interface Envelopes {
  * @throws RangeError where the data nests too deeply for JSON, TypeError where it holds what JSON cannot
  */
 export function envelopeJson(envelope: Envelope): string {
-  const { id, type, time, source, traceparent, data } = envelope;
-  return JSON.stringify({ id, type, time: isDate(time) ? new Date(time).toISOString() : time, source, traceparent, data });
+  const { id, type, time, source, traceparent, version, data } = envelope;
+  const at = isDate(time) ? new Date(time).toISOString() : time;
+  return JSON.stringify({ id, type, version: version === 1 ? undefined : version, time: at, source, traceparent, data });
 }

@@ -5,7 +5,7 @@
  * `t0` and `t1` earliest and latest event time (ms), `h` xxhash64 of `d` as 16 hex digits, `d` the body.
  *
  * The body is JSON in columns (`c` = `j`; `jz`: raw-deflated), since columns parse and compress better than rows:
- *   { "s": [[type, [field, …] | null], …]   shapes: the types and field lists that occur
+ *   { "s": [[type, [field, …] | null], …]   shapes: the types and field lists that occur; [type, fields, version] where that is not 1
  *     "i": [shape of event 0, …]            left out when there is one shape
  *     "id": […], "t": [ms, …],              ids and times
  *     "src": […], "tp": […],                source and traceparent, left out when no event has one; null where one has none
@@ -18,7 +18,7 @@ import type { Envelope, Envelopes } from "./envelope.ts";
 import { type Fields, isNamed } from "./fields.ts";
 import type { UnnumberedFrame } from "./port.ts";
 
-type Shape = readonly [type: string, fields: readonly string[] | null];
+type Shape = readonly [type: string, fields: readonly string[] | null, version?: number];
 
 interface Body {
   readonly s: readonly Shape[];
@@ -48,15 +48,15 @@ export function encodeFrame(envelopes: readonly Envelope[], codec: "j" | "jz" = 
   const index: number[] = [];
   let minTime = Number.POSITIVE_INFINITY;
   let maxTime = Number.NEGATIVE_INFINITY;
-  for (const { type, data, time } of envelopes) {
+  for (const { type, version = 1, data, time } of envelopes) {
     minTime = Math.min(minTime, time);
     maxTime = Math.max(maxTime, time);
     const fields = shapes.length < maxShapes ? fieldsOf(data) : null;
     // The number of fields comes first: without it, no fields and one field without a name would be one shape.
-    const name = fields ? `${fields.length}\n${type}\n${fields.join("\n")}` : `-\n${type}`;
+    const name = fields ? `${fields.length}\n${version}\n${type}\n${fields.join("\n")}` : `-\n${version}\n${type}`;
     let shape = known.get(name);
     if (shape === undefined) {
-      shape = shapes.push([type, fields]) - 1;
+      shape = shapes.push(version === 1 ? [type, fields] : [type, fields, version]) - 1;
       known.set(name, shape);
       columns.push(fields ? fields.map(() => []) : [[]]);
     }
@@ -168,7 +168,7 @@ class FrameEnvelopes implements Envelopes {
   at(index: number): Envelope {
     const { s, i, id, t, src, tp, d } = this.#body;
     const shape = i ? (i[index] as number) : 0;
-    const [type, fields] = s[shape] as Shape;
+    const [type, fields, version] = s[shape] as Shape;
     const columns = d[shape] as readonly (readonly unknown[])[];
     const place = this.#places[index] as number;
     return {
@@ -177,6 +177,7 @@ class FrameEnvelopes implements Envelopes {
       time: t[index] as number,
       source: textOf(src?.[index]),
       traceparent: textOf(tp?.[index]),
+      version,
       data: fields ? objectOf(fields, columns, place) : columns[0]?.[place],
     };
   }
@@ -189,8 +190,9 @@ function objectOf(fields: readonly string[], columns: readonly (readonly unknown
 }
 
 /** `__proto__` is no field: assigning to it would change the object's prototype instead. Encoders keep such data whole. */
-const isShape = ([type, fields]: Shape): boolean =>
+const isShape = ([type, fields, version = 1]: Shape): boolean =>
   typeof type === "string" &&
+  Number.isSafeInteger(version) &&
   (fields === null || (Array.isArray(fields) && fields.every((field) => typeof field === "string" && field !== "__proto__")));
 
 const areColumns = (columns: unknown, [, fields]: Shape, events: number): boolean =>

@@ -65,6 +65,10 @@ export const keys = {
   open: (partition: Partition, pipeline: string) =>
     `${partition.prefix}:${partition.side === "replay" ? "replay-open" : "open"}:${pipeline}`,
   outbox: (partition: Partition, pipeline: string) => `${partition.prefix}:outbox:${pipeline}`,
+  /** What the states of a pipeline follow from, where it was last deployed; beside the first partition of its stream alone. */
+  stages: (partition: Partition, pipeline: string) => `${partition.prefix}:stages:${pipeline}`,
+  /** The schemas of the stream's events, where they were last deployed; beside its first partition alone. */
+  schemas: (partition: Partition) => `${partition.prefix}:schemas`,
   meta: (partition: Partition) => `${partition.prefix}:meta`,
   deadLetters: (partition: Partition) => `${partition.prefix}:dlq`,
   producers: (partition: Partition) => `${partition.prefix}:prod`,

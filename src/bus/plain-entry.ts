@@ -1,7 +1,7 @@
 /**
  * The plain entry: one event that another program wrote, in one of two forms.
- * - a field `data` that holds the whole event as JSON: `{"id"?, "type", "time"?, "source"?, "traceparent"?, "data"}`;
- * - CloudEvents attributes as fields: `type`, and `id`, `time`, `source`, `traceparent` if it likes, beside `data`, the payload as JSON.
+ * - a field `data` that holds the whole event as JSON: `{"id"?, "type", "version"?, "time"?, "source"?, "traceparent"?, "data"}`;
+ * - CloudEvents attributes as fields: `type`, and `id`, `version`, `time`, `source`, `traceparent` if it likes, beside `data`, the payload as JSON.
  * An event without an id gets one from the name of the stream and the id of the entry: reading it again gives the same one.
  * An event without a time happened when its entry was stored.
  */
@@ -49,7 +49,7 @@ export function decodePlainEntry(log: string, entryId: string, fields: Fields): 
   const event = attributes ? { ...attributesOf(fields), data: parsed } : parsed;
   if (typeof event !== "object" || event === null || Array.isArray(event))
     return refuse("not-an-object", "the event is not a JSON object");
-  const { id: givenId, type, time, source, traceparent, data } = event as Record<string, unknown>;
+  const { id: givenId, type, time, source, traceparent, version, data } = event as Record<string, unknown>;
   if (givenId !== undefined && (typeof givenId !== "string" || givenId === "" || givenId.length > 128)) {
     return refuse("bad-id", "the event's id is not a string of 1 to 128 characters", { type });
   }
@@ -58,10 +58,19 @@ export function decodePlainEntry(log: string, entryId: string, fields: Fields): 
   const at = time === undefined ? Number(origin.entry.split("-")[0]) : parseTime(time);
   if (at === undefined)
     return refuse("bad-time", `the event's time is not an RFC 3339 time: ${JSON.stringify(time)?.slice(0, 60)}`, { type, id });
-  return {
-    kind: "event",
-    envelope: { id, type, time: at, source: stringOf(source), traceparent: stringOf(traceparent), data },
-  };
+  const envelope = { id, type, time: at, source: stringOf(source), traceparent: stringOf(traceparent), data };
+  if (version === undefined) return { kind: "event", envelope };
+  const number = Number(version);
+  if (!Number.isSafeInteger(number) || number < 1)
+    return refuse(
+      "bad-version",
+      `the event's version is not a whole number from 1 on: ${JSON.stringify(version)?.slice(0, 60)}`,
+      {
+        type,
+        id,
+      },
+    );
+  return { kind: "event", envelope: { ...envelope, version: number } };
 }
 
 const stringOf = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
@@ -80,7 +89,7 @@ export function parseTime(time: unknown): number | undefined {
 }
 
 function attributesOf(fields: Fields): Record<string, string> {
-  const names = ["id", "type", "time", "source", "traceparent"];
+  const names = ["id", "type", "version", "time", "source", "traceparent"];
   return Object.fromEntries(names.filter((name) => fields.has(name)).map((name) => [name, String(fields.get(name))]));
 }
 

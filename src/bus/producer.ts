@@ -101,9 +101,9 @@ export class Producer {
         hint: "Open another one.",
       });
     this.#refuseWhileIll();
-    const { key, bytes } = this.#admit(envelope);
+    const { key, bytes, version } = this.#admit(envelope);
     const lane = this.#lanes[partitionIndex(key, this.#lanes.length)] as Lane;
-    return lane.offer(envelope, bytes);
+    return lane.offer(version === 1 ? envelope : { ...envelope, version }, bytes);
   }
 
   /** Resolves when everything that was sent so far is stored. */
@@ -142,7 +142,8 @@ export class Producer {
     if (isShort) this.#hastenAll();
   }
 
-  #admit(envelope: Envelope): { readonly key: string; readonly bytes: number } {
+  /** What fits the schema is of its version. */
+  #admit(envelope: Envelope): { readonly key: string; readonly bytes: number; readonly version: number } {
     const { type, data, time } = envelope;
     const plan = this.#plans.get(type);
     const { stream } = this.#options;
@@ -159,7 +160,7 @@ export class Producer {
     const bytes = Buffer.byteLength(attempt(`'${type}' is not JSON`, () => envelopeJson(envelope)));
     if (bytes > maxEventBytes)
       throw new TerminalError("event.invalid", `the event measures ${bytes} bytes; ${maxEventBytes} are the limit`);
-    return { key: attempt(`'${type}' has no key`, () => partitionKey(plan, result.value)), bytes };
+    return { key: attempt(`'${type}' has no key`, () => partitionKey(plan, result.value)), bytes, version: plan.version };
   }
 }
 

@@ -45,6 +45,7 @@ program
   .description("run the application: pipelines (worker) and sagas (saga)")
   .option("--role <roles>", "worker, saga, or all; joined by commas", "all")
   .option("--pipelines <names>", "only these, joined by commas")
+  .option("--state-cache-mb <number>", "memory of a worker for keyed states, which Redis holds all", "64")
   .option("--json", "print one JSON line when ready", false)
   .action(async (options) => done(await (await import("./start.ts")).startVerb({ ...where(), ...options })));
 
@@ -81,7 +82,7 @@ program
 
 program
   .command("check")
-  .description("look the application over, without any service")
+  .description("look the application over; with what is deployed, where a Redis is found")
   .option("--json", "print the findings as JSON", false)
   .action(async (options) => done(await (await import("./check.ts")).checkVerb({ ...where(), ...options })));
 

@@ -1,6 +1,7 @@
 import { ConfigError } from "../core/errors.ts";
 import { loadApp } from "./load-app.ts";
 import { createLogger } from "./logger.ts";
+import { wholeNumber } from "./numbers.ts";
 import { exitCodes, printJson, say } from "./output.ts";
 import type { Whereabouts } from "./services.ts";
 import { announce, newInstance } from "./start/announce.ts";
@@ -13,6 +14,7 @@ const roles: Readonly<Record<string, Role>> = { worker: workerRole, saga: sagaRo
 export interface StartOptions extends Whereabouts {
   readonly role: string;
   readonly pipelines?: string | undefined;
+  readonly stateCacheMb: string;
   readonly json: boolean;
 }
 
@@ -25,6 +27,7 @@ export async function startVerb(options: StartOptions): Promise<number> {
       hint: `There are ${Object.keys(roles).join(", ")} and all.`,
     });
   }
+  const stateCacheBytes = wholeNumber("--state-cache-mb", options.stateCacheMb) * 1024 * 1024;
   const logger = createLogger();
   const stop = new AbortController();
   const signals = onSignals(stop);
@@ -33,7 +36,8 @@ export async function startVerb(options: StartOptions): Promise<number> {
   const others = whole.pipelines.filter((one) => !app.pipelines.includes(one));
   const instance = newInstance();
   const ready = [];
-  for (const name of names) ready.push(await (roles[name] as Role)({ app, others, instance, logger, where: options }));
+  const context = { app, others, instance, stateCacheBytes, logger, where: options };
+  for (const name of names) ready.push(await (roles[name] as Role)(context));
 
   const announced = await announce({ instance, roles: names, logger, where: options }, stop.signal);
   const running = ready.map((role) =>

@@ -25,6 +25,7 @@ export const errorCodes = {
   "clickhouse.schema": "ClickHouse refuses the statement: schema or rights",
   "temporal.retry": "Temporal is not ready",
   "temporal.refused": "Temporal refuses the call",
+  "deployment.incompatible": "what is stored was written by code that this code cannot go on from",
   "state.version": "a stored state is of another form than the code expects",
   "state.size": "a state has grown beyond its limit",
   "replay.stalled": "a replay log is full, and nobody reads it",

@@ -25,6 +25,10 @@ export const text = rule("a text that is not empty", (value) => typeof value ===
 export const flag = rule("true or false", (value) => typeof value === "boolean");
 export const needed = rule("a value", (value) => value !== undefined);
 export const callback = rule("a function", (value) => typeof value === "function");
+export const names = rule(
+  "a list of names",
+  (value) => Array.isArray(value) && value.every((name) => typeof name === "string" && name !== ""),
+);
 export const sharing = rule(
   "true, false, or a name of lower-case letters, digits and hyphens",
   (value) => typeof value === "boolean" || (typeof value === "string" && /^[a-z][a-z0-9-]*$/.test(value)),

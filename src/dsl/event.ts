@@ -1,6 +1,7 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { ConfigError } from "../core/errors.ts";
 import type { EventPlan } from "../plan/plan.ts";
+import { checkOptions, count } from "./check-options.ts";
 
 /** A typed fact, as a stage sees it. The attributes carry the names of CloudEvents 1.0. */
 export interface Event<out Type extends string, out Data> {
@@ -39,8 +40,16 @@ export type EventOf<Definition> = Definition extends EventType<any, any> ? NonNu
 export interface EventOptions<in Data> {
   /** The partition key. Events of one key are kept in order; without it, all events of the type share the empty key. */
   readonly key?: (data: Data) => string;
-  /** Raise it when the schema changes. @default 1 */
+  /**
+   * Raise it when the schema changes in a way that older data does not fit, and say in `upcast` what becomes of that.
+   * @default 1
+   */
   readonly version?: number;
+  /**
+   * Brings data of a version to the next one, by the version that it comes from: `{ 1: (data) => …, 2: (data) => … }`. The last step
+   * makes what the schema takes. What throws, or does not fit the schema afterwards, is a dead letter.
+   */
+  readonly upcast?: Readonly<Record<number, (data: unknown) => unknown>>;
 }
 
 /**
@@ -48,7 +57,7 @@ export interface EventOptions<in Data> {
  *
  * @param type its name, in the past tense and lower case: `login.succeeded`
  * @param schema any Standard Schema (zod, valibot, arktype …) for `data`; it must answer synchronously
- * @throws ConfigError when the name is not lower-case words joined by dots
+ * @throws ConfigError when the name is not lower-case words joined by dots, or a step of `upcast` leads nowhere
  * @example
  * ```ts
  * const loginFailed = defineEvent("login.failed", z.object({ userId: z.string(), ip: z.string() }), { key: (data) => data.userId });
@@ -64,11 +73,20 @@ export function defineEvent<const Type extends string, Data>(
       hint: "Use lower-case words joined by dots, the last in the past tense, such as 'login.succeeded'.",
     });
   }
+  const { version = 1, upcast } = options;
+  checkOptions(`event '${type}'`, { version }, { version: count });
+  const stray = Object.keys(upcast ?? {}).find((from) => !(Number(from) >= 1 && Number(from) < version));
+  if (stray !== undefined) {
+    throw new ConfigError("config.invalid", `event '${type}': upcast begins at version ${stray}, and the event's is ${version}`, {
+      hint: `Give steps from versions 1 to ${version - 1}, or raise the version.`,
+    });
+  }
   const plan: EventPlan = {
     kind: "event",
     type,
-    version: options.version ?? 1,
+    version,
     schema,
+    ...(upcast && { upcast }),
     keyOf: options.key ?? (() => ""),
   };
   const draft = (data: Data, at: { readonly time?: Date | undefined } = {}): EventDraft<Type, Data> => ({ type, data, ...at });

@@ -3,7 +3,7 @@ import type { GuardsPlan, SourceGuardsPlan } from "../plan/guards.ts";
 import type { Decision, EndPlan, PipelinePlan, StagePlan, StreamPlan } from "../plan/plan.ts";
 import type { WindowPlan } from "../plan/stage.ts";
 import type { Aggregator } from "./aggregators/aggregator.ts";
-import { checkOptions } from "./check-options.ts";
+import { checkOptions, names, optional } from "./check-options.ts";
 import type { EventDraft } from "./event.ts";
 import { type SourceGuards, sourceGuards, stageGuards } from "./guards.ts";
 import type { RowFor, RowLike } from "./hints.ts";
@@ -108,8 +108,17 @@ export interface PipelineStart {
   from<E>(...guarded: readonly [Stream<E>, ...Stream<E>[], SourceGuards]): PipelineBuilder<E>;
 }
 
+export interface PipelineOptions {
+  /**
+   * Keyed stages that were deployed and are there no more, by their names: their states are given up. Without it a worker refuses to
+   * start where a keyed stage is gone, since it may only have been renamed.
+   */
+  readonly retired?: readonly string[];
+}
+
 interface Draft {
   readonly name: string;
+  readonly retired?: readonly string[];
   readonly sources: readonly StreamPlan[];
   readonly sourceGuards?: SourceGuardsPlan;
   readonly idleMs?: number;
@@ -117,7 +126,8 @@ interface Draft {
 }
 
 /**
- * Begins a pipeline. Its name is the name of its consumer group: keep it once it has run.
+ * Begins a pipeline. Its name is the name of its consumer group: keep it once it has run. So are the names of its keyed stages those
+ * of their states.
  *
  * @throws ConfigError when the name is not lower-case letters, digits and hyphens, or a stage's name is used twice
  * @example
@@ -129,12 +139,13 @@ interface Draft {
  *   .to(clickhouse(failures), (event) => ({ event_id: event.id, user_id: event.data.userId }));
  * ```
  */
-export function pipeline(name: string): PipelineStart {
+export function pipeline(name: string, options: PipelineOptions = {}): PipelineStart {
   if (!/^[a-z][a-z0-9-]*$/.test(name)) {
     throw new ConfigError("config.invalid", `pipeline '${name}': not a name for a pipeline`, {
       hint: "Use lower-case letters, digits and hyphens.",
     });
   }
+  checkOptions(`pipeline '${name}'`, options, { retired: optional(names) });
   return {
     from: (...given: readonly (Stream<unknown> | SourceGuards)[]) => {
       const last = given.at(-1);
@@ -148,8 +159,8 @@ export function pipeline(name: string): PipelineStart {
       }
       checkOptions(`pipeline '${name}', guards of its source`, guards, sourceGuards);
       const { idleMs, ...others } = (guards ?? {}) as SourceGuards & SourceGuardsPlan;
-      const options = { ...(guards && { sourceGuards: others }), ...(idleMs !== undefined && { idleMs }) };
-      return builder({ name, sources, ...options, stages: [] });
+      const more = { ...options, ...(guards && { sourceGuards: others }), ...(idleMs !== undefined && { idleMs }) };
+      return builder({ name, sources, ...more, stages: [] });
     },
   };
 }

@@ -31,11 +31,13 @@ export function compilePacking(pipeline: PipelinePlan): (...derived: Parameters<
   return (destination, envelopes, now) => {
     const stream = streams.get(destination);
     if (!stream) throw new Error(`no stream '${destination}'`);
-    const { partitions, admit } = stream;
+    const { partitions, admit, versions } = stream;
     const frames: DerivedFrame[] = [];
     const rejected: Rejected[] = [];
     const byPartition = new Map<Partition, Open>();
-    for (const [row, envelope] of envelopes.entries()) {
+    for (const [row, derived] of envelopes.entries()) {
+      // What this code makes is of the version that it knows.
+      const envelope = versions ? { ...derived, version: versions.get(derived.type) } : derived;
       const taken = takes(envelope);
       if (taken.kind === "refused") {
         rejected.push({ row, reason: taken.reason });
@@ -73,4 +75,11 @@ export function compilePacking(pipeline: PipelinePlan): (...derived: Parameters<
   };
 }
 
-const open = (stream: StreamPlan) => ({ partitions: partitionsOf(stream), admit: compileAdmission(stream) });
+const open = (stream: StreamPlan) => ({
+  partitions: partitionsOf(stream),
+  admit: compileAdmission(stream),
+  /** By type; none where all are of version 1, as is what tells none. */
+  versions: stream.events.some(({ version }) => version > 1)
+    ? new Map(stream.events.map(({ type, version }) => [type, version]))
+    : undefined,
+});

@@ -5,7 +5,19 @@ import { type AppPlan, type PipelinePlan, rateLimitsOf, sinksOf, targetOf } from
 
 /** Something that is wrong with an application, found without running it. */
 export interface Finding {
-  readonly code: "duplicate-name" | "cycle" | "key-clash" | "limit-clash" | "guards-clash" | "split-keys" | "no-pipelines";
+  readonly code:
+    | "duplicate-name"
+    | "cycle"
+    | "key-clash"
+    | "limit-clash"
+    | "guards-clash"
+    | "split-keys"
+    | "no-pipelines"
+    | "schema-incompatible"
+    | "stage-gone"
+    | "stage-changed"
+    | "stage-retired"
+    | "state-version";
   /** The definition, such as `pipeline 'carts'`. */
   readonly where: string;
   readonly message: string;
@@ -19,6 +31,7 @@ export function checkApp(app: AppPlan): readonly Finding[] {
     ...checkPipelines(app),
     ...checkStreams(app),
     ...checkKeys(pipelines),
+    ...checkRetired(pipelines),
     ...checkLimits(pipelines),
     ...checkSinkGuards(pipelines),
     ...checkCycles(pipelines),
@@ -75,6 +88,19 @@ function checkKeys(pipelines: readonly PipelinePlan[]): readonly Finding[] {
       },
     ];
   });
+}
+
+function checkRetired(pipelines: readonly PipelinePlan[]): readonly Finding[] {
+  return pipelines.flatMap(({ name, stages, retired = [] }) =>
+    stages
+      .filter((stage) => retired.includes(stage.name))
+      .map((stage) => ({
+        code: "stage-retired" as const,
+        where: `pipeline '${name}', stage '${stage.name}'`,
+        message: "it is listed as retired, and is still there",
+        hint: "Give it a new name, or take it from the list.",
+      })),
+  );
 }
 
 /** One bucket cannot fill at two rates. */

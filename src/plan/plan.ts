@@ -79,6 +79,8 @@ export interface PipelinePlan {
   readonly kind: "pipeline";
   readonly name: string;
   readonly sources: readonly StreamPlan[];
+  /** Names of keyed stages that it had and has no more: their states are given up. */
+  readonly retired?: readonly string[];
   readonly sourceGuards?: SourceGuardsPlan;
   /** When a silent partition's event time goes on by itself, milliseconds. @default half a minute */
   readonly idleMs?: number;

@@ -6,6 +6,8 @@ export interface EventPlan {
   readonly type: string;
   readonly version: number;
   readonly schema: StandardSchemaV1;
+  /** Brings data of a version to the next one, by the version that it comes from. */
+  readonly upcast?: Readonly<Record<number, (data: unknown) => unknown>>;
   /** The partition key of an event's data; the empty string where none is declared. */
   readonly keyOf: (data: never) => string;
 }

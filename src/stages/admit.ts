@@ -29,7 +29,7 @@ const maxAheadMs = days(1);
 export function compileAdmission(stream: StreamPlan): (envelope: Envelope, now: number) => AdmittedEvent | Refusal {
   const types = new Map<string, EventPlan>(stream.events.map((event) => [event.type, event]));
   return (envelope, now) => {
-    const { id, type, time, source = stream.name, traceparent, data } = envelope;
+    const { id, type, time, source = stream.name, traceparent, version = 1 } = envelope;
     const plan = types.get(type);
     if (!plan)
       return {
@@ -42,6 +42,9 @@ export function compileAdmission(stream: StreamPlan): (envelope: Envelope, now: 
         error: `the event's time ${isoOf(time)} is not within 400 days back and one day ahead of now`,
       };
     }
+    if (version > plan.version)
+      return { reason: "version-unknown", error: `'${type}' is of version ${version}, and this code knows ${plan.version}` };
+    const data = version === plan.version || !plan.upcast ? envelope.data : upcast(envelope.data, version, plan);
     const result = plan.schema["~standard"].validate(data);
     if (result instanceof Promise) {
       throw new ConfigError("config.invalid", `event '${type}': its schema answers with a promise`, {
@@ -52,6 +55,13 @@ export function compileAdmission(stream: StreamPlan): (envelope: Envelope, now: 
     const event = { id, type, time: new Date(time), key: partitionKey(plan, result.value), source, data: result.value };
     return traceparent === undefined ? event : { ...event, traceparent };
   };
+}
+
+/** Brings data up one version after the other; where there is no step, it stays as it is. */
+function upcast(data: unknown, from: number, { version, upcast: steps }: EventPlan): unknown {
+  let now = data;
+  for (let at = from; at < version; at++) now = steps?.[at]?.(now) ?? now;
+  return now;
 }
 
 export const isRefusal = (result: AdmittedEvent | Refusal): result is Refusal => "reason" in result;

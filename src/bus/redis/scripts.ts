@@ -24,6 +24,7 @@ const names = [
   "announce",
   "withdraw",
   "live",
+  "replace",
 ] as const;
 export type ScriptName = (typeof names)[number];
 

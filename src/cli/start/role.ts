@@ -10,6 +10,8 @@ export interface RoleContext {
   readonly others: readonly PipelinePlan[];
   /** Names this process, uniquely. */
   readonly instance: string;
+  /** Memory for keyed states, over all partitions, bytes. */
+  readonly stateCacheBytes: number;
   readonly logger: Logger;
   readonly where: Whereabouts;
 }

@@ -1,5 +1,6 @@
 import { setMaxListeners } from "node:events";
 import { setFlagsFromString } from "node:v8";
+import type { Redis } from "../../bus/redis/redis.ts";
 import { readServer, refusalOf } from "../../bus/redis/server.ts";
 import { systemClock } from "../../core/clock.ts";
 import { ConfigError, messageOf, RetryableError } from "../../core/errors.ts";
@@ -7,6 +8,8 @@ import { runWorker } from "../../engine/worker.ts";
 import { createLimits } from "../../limit/limits.ts";
 import { openRedisBuckets } from "../../limit/redis/buckets.ts";
 import { type AppPlan, rateLimitsOf, sinksOf } from "../../plan/plan.ts";
+import { deploy } from "../../registry/deployments.ts";
+import { redisDeployments } from "../../registry/redis/deployments.ts";
 import type { ClickHouse } from "../../sinks/clickhouse/client.ts";
 import { planMigration } from "../../sinks/clickhouse/migrate.ts";
 import { addressOf, openBus, openClickHouse, openRedis, openTemporal } from "../services.ts";
@@ -17,18 +20,21 @@ import { createSinks } from "./sinks.ts";
 const drainMs = 20_000;
 
 /** Runs pipelines. */
-export const workerRole: Role = async ({ app, others, instance, logger, where }) => {
+export const workerRole: Role = async ({ app, others, instance, stateCacheBytes, logger, where }) => {
   allocateYoung();
   const needsTemporal = app.pipelines.some((pipeline) =>
     Object.values(sinksOf(pipeline)).some((sink) => sink.kind === "temporal"),
   );
   const sharesLimits = app.pipelines.flatMap(rateLimitsOf).some(({ rateLimit }) => rateLimit.shared);
-  await checkRedis(where, logger);
+  const redis = await openRedis(where, logger, "headrace-check");
+  await checkRedis(redis, logger);
   const bus = await openBus(where, logger);
   const buckets = sharesLimits ? await openRedisBuckets({ url: addressOf("redis", where), logger }) : undefined;
   const limitFor = createLimits({ clock: systemClock, logger, buckets });
   const clickhouse = await openClickHouse(where);
   await checkTables(app, clickhouse);
+  await deploy(app, redisDeployments(redis));
+  await redis.close();
   const temporal = needsTemporal ? await openTemporal(where) : undefined;
   const giveUp = new AbortController();
   // Every row that waits for its turn listens.
@@ -44,7 +50,7 @@ export const workerRole: Role = async ({ app, others, instance, logger, where })
       });
       try {
         await runWorker(
-          { instance, pipelines: app.pipelines, others },
+          { instance, pipelines: app.pipelines, others, stateCacheBytes },
           { bus, clock: systemClock, logger, sinkFor: sinks.sinkFor, limitFor, presence },
           stop,
         );
@@ -67,21 +73,16 @@ const unsettled = () =>
   });
 
 /** A server that evicts would lose streams, unread entries and all, without a word. */
-async function checkRedis(where: RoleContext["where"], logger: RoleContext["logger"]): Promise<void> {
-  const redis = await openRedis(where, logger, "headrace-check");
-  try {
-    for (const one of redis.servers()) {
-      const server = await readServer(one).catch((error) => {
-        logger.warn(
-          { error: messageOf(error) },
-          "Redis does not tell how it is set up (INFO): that it evicts nothing is not checked",
-        );
-      });
-      const refusal = server && refusalOf(server);
-      if (refusal) throw new ConfigError("bus.unsupported", refusal.what, { hint: refusal.hint });
-    }
-  } finally {
-    await redis.close();
+async function checkRedis(redis: Redis, logger: RoleContext["logger"]): Promise<void> {
+  for (const one of redis.servers()) {
+    const server = await readServer(one).catch((error) => {
+      logger.warn(
+        { error: messageOf(error) },
+        "Redis does not tell how it is set up (INFO): that it evicts nothing is not checked",
+      );
+    });
+    const refusal = server && refusalOf(server);
+    if (refusal) throw new ConfigError("bus.unsupported", refusal.what, { hint: refusal.hint });
   }
 }
 

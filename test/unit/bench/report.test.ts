@@ -3,7 +3,12 @@ import type { Run } from "../../../bench/measure.ts";
 import { toLines, toRow } from "../../../bench/report.ts";
 
 const versions = { node: "1", redis: "2", clickhouse: "3", headrace: "4", cpus: 2 };
-const run = (eventsPerSecond: number, rssBytes?: number): Run => ({ eventsPerSecond, rssBytes, cpuMicrosPerEvent: undefined });
+const run = (eventsPerSecond: number, rssBytes?: number): Run => ({
+  eventsPerSecond,
+  rssBytes,
+  cpuMicrosPerEvent: undefined,
+  redisBytesPerEvent: 10,
+});
 const linesOf = (runs: Readonly<Record<string, readonly Run[]>>) =>
   toLines(new Map(Object.entries(runs)), { events: 1_000, versions });
 const lineOf = (runs: Readonly<Record<string, readonly Run[]>>, name: string) => linesOf(runs).find((line) => line.name === name);

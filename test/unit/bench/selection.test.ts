@@ -4,9 +4,9 @@ import { contestantsOf, isWanted, measurements } from "../../../bench/selection.
 
 const namesOf = (only: readonly string[] | undefined) => contestantsOf(only).map(({ name }) => name);
 
-test("all is measured where nothing is named, but memory, which takes minutes", () => {
-  expect(measurements.filter((name) => !isWanted(name, undefined))).toEqual(["memory"]);
-  expect([...namesOf(undefined), "latency", "memory"]).toEqual(measurements);
+test("all is measured where nothing is named, but memory and state-size, which take minutes", () => {
+  expect(measurements.filter((name) => !isWanted(name, undefined))).toEqual(["memory", "state-size"]);
+  expect([...namesOf(undefined), "latency", "memory", "state-size"]).toEqual(measurements);
 });
 
 test("what is a ratio brings along what it is measured against", () => {

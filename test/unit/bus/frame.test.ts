@@ -65,6 +65,7 @@ const envelopes: fc.Arbitrary<readonly Envelope[]> = fc.array(
     time: fc.integer({ min: -8.64e15, max: 8.64e15 }),
     source: fc.option(text, { nil: undefined }),
     traceparent: fc.option(text, { nil: undefined }),
+    version: fc.option(fc.integer({ min: 2, max: 9 }), { nil: undefined }),
     data,
   }),
   { minLength: 1, maxLength: 30 },

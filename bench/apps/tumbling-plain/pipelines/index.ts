@@ -1,0 +1,4 @@
+import { appLogins } from "../../../../pipelines/streams.ts";
+import { hourlyCounts } from "../../hourly-counts.ts";
+
+export const app = hourlyCounts(appLogins);

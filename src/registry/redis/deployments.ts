@@ -1,0 +1,25 @@
+import type { Redis } from "../../bus/redis/redis.ts";
+import { runScript } from "../../bus/redis/scripts.ts";
+import { messageOf, RetryableError } from "../../core/errors.ts";
+import type { Deployments } from "../deployments.ts";
+
+/** What was deployed, beside the streams in Redis. Calls fail with a RetryableError while it is away. */
+export const redisDeployments = (redis: Redis): Deployments => ({
+  read: (key) =>
+    answered(async () => {
+      const text = (await redis.send(key, ["GET", key])) as Buffer | null;
+      return text === null ? null : String(text);
+    }),
+  replace: (key, before, text) =>
+    answered(async () => (await runScript(redis, "replace", { keys: [key], args: [before ?? "", text] })) === 1),
+});
+
+async function answered<Answer>(call: () => Promise<Answer>): Promise<Answer> {
+  try {
+    return await call();
+  } catch (error) {
+    throw new RetryableError("service.unreachable", `Redis does not tell what is deployed: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}
