@@ -57,9 +57,12 @@ export function compileKeyedFill(pipeline: PipelinePlan, stream: StreamPlan, par
   };
 
   async function takeSome(entries: readonly Entry[], context: KeyedFillContext, careful = false): Promise<Filled> {
+    const draft = context.state.draft(careful);
     try {
-      return await fill(entries, context, context.state.draft(careful));
+      return await fill(entries, context, draft);
     } catch (error) {
+      await context.idle();
+      context.state.forget(draft);
       if (error instanceof TooMuch) return takeSome(entries.slice(0, error.fits), context, careful);
       if (error instanceof StartOver) return takeSome(entries, context, true);
       throw error;
@@ -157,15 +160,16 @@ const clocks = ["event", "processing"] as const;
 async function through(section: Section, flow: readonly Item[], passage: Passage): Promise<readonly Item[]> {
   const { keyed, run } = section;
   const { state, states, until } = passage;
-  if (keyed) await prefetch(keyed, flow, passage);
+  const keys = keyed && (await prefetch(keyed, flow, passage));
   const timers = keyed && state.queue(keyed.name, "event");
   let left = maxRings;
-  for (const { value, outcomes } of flow) {
+  for (let i = 0; i < flow.length; i++) {
+    const { value, outcomes } = flow[i] as Item;
     // Hardly any event makes a timer ring: the others are not to wait for a turn of the loop.
     const next = timers?.next();
     if (next && next.at <= outcomes.watermark) await ring("event", outcomes.watermark);
     try {
-      const pending = run(value, outcomes);
+      const pending = run(value, outcomes, keys?.[i]);
       if (pending) await pending;
     } catch (error) {
       if (error instanceof StartOver) throw error;
@@ -197,24 +201,37 @@ async function through(section: Section, flow: readonly Item[], passage: Passage
 const isSame = (one: ReturnType<TimerQueue["next"]>, other: ReturnType<TimerQueue["next"]>): boolean =>
   one?.member === other?.member && one?.at === other?.at;
 
-/** The states that the section will look at. A key function that throws is met again, and reported, when the value is taken. */
-async function prefetch(keyed: KeyedStage, flow: readonly Item[], { state, states, until }: Passage): Promise<void> {
+/**
+ * Fetches the states that the section will look at. Resolves with the keys of the values, where they have some. A key function that
+ * throws is met again, and reported, when the value is taken.
+ */
+async function prefetch(
+  keyed: KeyedStage,
+  flow: readonly Item[],
+  { state, states, until }: Passage,
+): Promise<readonly (string | undefined)[] | undefined> {
   const { name, keyOf } = keyed;
-  if (!keyOf)
-    return states.askIds(
-      name,
-      flow.map(({ outcomes }) => outcomes.moment),
-    );
-  const keys: string[] = [];
-  for (const { value } of flow) {
+  if (!keyOf) {
+    const moments = flow.map(({ outcomes }) => outcomes.moment);
+    await states.askIds(name, moments);
+    return undefined;
+  }
+  const keys = flow.map(({ value }) => {
     try {
-      keys.push(keyOf(value));
-    } catch {}
-  }
-  for (const clock of clocks) {
-    for (const { member } of state.queue(name, clock).due(until[clock], maxRings)) keys.push(splitMember(member).key);
-  }
+      return keyOf(value);
+    } catch {
+      return undefined;
+    }
+  });
+  const ringing = clocks.flatMap((clock) =>
+    state
+      .queue(name, clock)
+      .due(until[clock], maxRings)
+      .map(({ member }) => splitMember(member).key),
+  );
   await states.prefetch(name, keys);
+  await states.prefetch(name, ringing);
+  return keys;
 }
 
 /** Where memory holds no timer that is due, the store may. */

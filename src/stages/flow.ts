@@ -23,7 +23,7 @@ export interface Section {
   readonly keyed: KeyedStage | undefined;
   /** How far its watermark lies behind that of the source, before what it allows for itself, milliseconds. */
   readonly behindMs: number;
-  readonly run: Run;
+  readonly run: KeyedStage["run"];
   /** What has come out since the last call, for the next section. */
   take(): readonly Item[];
 }

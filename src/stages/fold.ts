@@ -28,9 +28,9 @@ export function fold(plan: FoldPlan, { next, behindMs }: { readonly next: Run; r
   return {
     name,
     keyOf,
-    run(value, outcomes) {
-      const given = { key: keyOf(value), value, outcomes };
-      const held = outcomes.states.get(name, given.key);
+    run(value, outcomes, key = keyOf(value)) {
+      const given = { key, value, outcomes };
+      const held = outcomes.states.get(name, key);
       return held instanceof Promise ? held.then((fetched) => take(fetched, given)) : take(held, given);
     },
     fire(given, outcomes) {

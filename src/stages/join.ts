@@ -31,11 +31,11 @@ export function join(plan: JoinPlan, { next, behindMs }: { readonly next: Run; r
   return {
     name,
     keyOf,
-    run(value, outcomes) {
+    run(value, outcomes, known) {
       const left = sideOf.left(value);
       const right = left === undefined ? sideOf.right(value) : undefined;
       if (left === undefined && right === undefined) return outcomes.drop(name);
-      const key = keyOf(value);
+      const key = known ?? keyOf(value);
       const arrival = { key, side: left === undefined ? "right" : "left", part: left ?? right, outcomes } as const;
       const held = outcomes.states.get(name, key);
       return held instanceof Promise ? held.then((fetched) => meet(fetched, arrival)) : meet(held, arrival);

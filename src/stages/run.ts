@@ -35,8 +35,8 @@ export interface States {
   readonly now: number;
   get(stage: string, key: string): Held | undefined | Promise<Held | undefined>;
   /**
-   * The state to change in place: a copy, unless it was made by this read already. Where an event fails half way through, call
-   * `startOver`, and the read is taken again with a copy for each event.
+   * The state to change in place. Where an event fails half way through, call `startOver`, and the read is taken again from the states
+   * before it, with a copy for each event.
    */
   own(stage: string, key: string, copy: (state: never) => unknown): Held | undefined | Promise<Held | undefined>;
   /** `undefined` removes the state and its timers. */
@@ -60,7 +60,8 @@ export interface KeyedStage {
   readonly name: string;
   /** What the state of a value is kept under; `undefined` where the stage remembers ids alone. */
   readonly keyOf: ((value: unknown) => string) | undefined;
-  readonly run: Run;
+  /** `key`: of the value, where it is known. */
+  readonly run: (value: unknown, outcomes: Outcomes, key?: string) => void | Promise<void>;
   /** The time of a timer has come. */
   fire(ring: Ring, outcomes: Outcomes): void | Promise<void>;
 }

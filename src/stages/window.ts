@@ -35,9 +35,9 @@ export function window(plan: WindowPlan, { next, behindMs }: { readonly next: Ru
   return {
     name,
     keyOf,
-    run(value, outcomes) {
-      const taking = { key: keyOf(value), value, outcomes };
-      const held = outcomes.states.own(name, taking.key, windows.copy);
+    run(value, outcomes, key = keyOf(value)) {
+      const taking = { key, value, outcomes };
+      const held = outcomes.states.own(name, key, windows.copy);
       return held instanceof Promise ? held.then((fetched) => take(fetched, taking)) : take(held, taking);
     },
     fire({ key, at }, outcomes) {

@@ -133,6 +133,11 @@ export class KeyedState implements StateSource {
     draft.number = ++this.#commits;
   }
 
+  /** A draft came to nothing, and everything before it is committed: what it may have changed in place is fetched again. */
+  forget(draft: StateDraft): void {
+    for (const { name } of draft.touched) this.#cache.delete(name);
+  }
+
   settled(draft: StateDraft): void {
     for (const slot of draft.changed) {
       const { name, held, length } = slot;

@@ -50,6 +50,8 @@ export class StartOver extends Error {}
 export class StateDraft implements States {
   /** What it has set. */
   readonly changed: Slot[] = [];
+  /** What it may have changed in place: these states are of no use where it is thrown away. */
+  readonly touched: Slot[] = [];
   /** The ids that it takes, by set. */
   readonly ids = new Map<string, Set<string>>();
   /** Its place among the commits of this owner, once it was accepted. */
@@ -79,14 +81,15 @@ export class StateDraft implements States {
   }
 
   own(stage: string, key: string, copy: (state: never) => unknown): Held | undefined | Promise<Held | undefined> {
-    const isCareful = this.#careful;
     const slot = this.#slot(stage, key);
-    return slot ? owned(slot) : this.#fetched(stage, key).then(owned);
+    return slot ? this.#owned(slot, copy) : this.#fetched(stage, key).then((fetched) => this.#owned(fetched, copy));
+  }
 
-    function owned({ held, isChanged }: Slot): Held | undefined {
-      if (!held || (isChanged && !isCareful)) return held;
-      return { state: copy(held.state as never), timers: held.timers };
-    }
+  #owned(slot: Slot, copy: (state: never) => unknown): Held | undefined {
+    const { held } = slot;
+    if (held && this.#careful) return { state: copy(held.state as never), timers: held.timers };
+    if (held && !slot.isChanged) this.touched.push(slot);
+    return held;
   }
 
   /** @throws TerminalError where the state is too large: then it stays as it was */
@@ -124,8 +127,8 @@ export class StateDraft implements States {
   }
 
   /** Fetches what is not in memory, in one call: a round trip a read instead of one an event. */
-  async prefetch(stage: string, keys: readonly string[]): Promise<void> {
-    const missing = [...new Set(keys.filter((key) => !this.#slot(stage, key)))];
+  async prefetch(stage: string, keys: readonly (string | undefined)[]): Promise<void> {
+    const missing = [...new Set(keys.filter((key) => key !== undefined && !this.#slot(stage, key)))] as readonly string[];
     if (missing.length === 0) return;
     const fetched = await this.#base.fetch(missing.map((key) => nameOf(stage, key)));
     missing.forEach((key, i) => void this.#open(stage, key, fetched[i]));
