@@ -26,6 +26,14 @@ export interface KeyedFillContext {
   readonly idle: () => Promise<void>;
 }
 
+export interface KeyedFillOptions {
+  readonly pipeline: PipelinePlan;
+  readonly stream: StreamPlan;
+  readonly partition: Partition;
+  /** Events that go through the stages together. */
+  readonly portionEvents: number;
+}
+
 /** Takes the entries of one read, none perhaps, and the timers that are due, through the stages. */
 export type KeyedFill = Fill<KeyedFillContext>;
 
@@ -33,8 +41,6 @@ export type KeyedFill = Fill<KeyedFillContext>;
 const maxRings = 1_000;
 /** What a commit may carry of states where its entries can be divided, bytes. */
 const maxCommitBytes = 16 * 1024 * 1024;
-/** Events that go through the stages together. */
-const portionEvents = 1_000;
 
 /**
  * Compiles what a pipeline with keyed state does with the entries of one partition. Events go through one section of stages after
@@ -45,7 +51,7 @@ const portionEvents = 1_000;
  * again as a whole: what an event does to a state must not
  * be done twice. What rejects is a RetryableError, or a ConfigError (the pipeline stops).
  */
-export function compileKeyedFill(pipeline: PipelinePlan, stream: StreamPlan, partition: Partition): KeyedFill {
+export function compileKeyedFill({ pipeline, stream, partition, portionEvents }: KeyedFillOptions): KeyedFill {
   const admit = compileGate(stream);
   const sections = compileFlow(pipeline);
   const derives = streamsOf(pipeline);
@@ -75,7 +81,7 @@ export function compileKeyedFill(pipeline: PipelinePlan, stream: StreamPlan, par
     const chunk = new Chunk(pipeline.name, derives, states);
     let until: Until = { event: state.watermark.mark, processing: now };
     let taken = 0;
-    for (const portion of inPortions(entries)) {
+    for (const portion of inPortions(entries, portionEvents)) {
       const { events, items } = open(portion, { chunk, state, now });
       if (portion.length === 0) state.watermark.rest(now);
       until = { event: state.watermark.mark, processing: now };
@@ -115,7 +121,7 @@ export function compileKeyedFill(pipeline: PipelinePlan, stream: StreamPlan, par
 }
 
 /** Cuts a read up: objects of many events that are alive at once burden the garbage collector. */
-function inPortions(entries: readonly Entry[]): readonly (readonly Entry[])[] {
+function inPortions(entries: readonly Entry[], portionEvents: number): readonly (readonly Entry[])[] {
   const portions: Entry[][] = [];
   let events = Number.POSITIVE_INFINITY;
   for (const entry of entries) {

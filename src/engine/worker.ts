@@ -46,6 +46,8 @@ export interface WorkerOptions {
   readonly maxInFlightEvents?: number;
   /** Memory for keyed states that are committed, over all partitions, bytes, roughly. @default 64 MiB */
   readonly stateCacheBytes?: number;
+  /** Events that go through the stages of a pipeline with keyed state together; what comes out is the same. @default 1000 */
+  readonly portionEvents?: number;
 }
 
 const defaultIdleMs = seconds(30);
@@ -57,7 +59,13 @@ const defaultIdleMs = seconds(30);
  * @throws whatever stops a pipeline (ConfigError), after all the others were stopped in order
  */
 export async function runWorker(options: WorkerOptions, deps: WorkerDeps, stop: AbortSignal): Promise<void> {
-  const { instance, leaseTtlMs = 10_000, maxInFlightEvents = 60_000, stateCacheBytes = 64 * 1024 * 1024 } = options;
+  const {
+    instance,
+    leaseTtlMs = 10_000,
+    maxInFlightEvents = 60_000,
+    stateCacheBytes = 64 * 1024 * 1024,
+    portionEvents = 1_000,
+  } = options;
   const gauge = new Gauge(maxInFlightEvents);
   const quarantine = new Quarantine();
   const trimmer = new Trimmer(deps);
@@ -93,7 +101,7 @@ export async function runWorker(options: WorkerOptions, deps: WorkerDeps, stop: 
       return partitionsOf(stream).map((partition) => {
         const stages: Stages =
           forms.length > 0
-            ? { kind: "keyed", fill: paced(compileKeyedFill(pipeline, stream, partition), limit), state }
+            ? { kind: "keyed", fill: paced(compileKeyedFill({ pipeline, stream, partition, portionEvents }), limit), state }
             : { kind: "stateless", fill: paced(compileFill(pipeline, stream, partition), limit) };
         return {
           slot: { pipeline: pipeline.name, partition },

@@ -20,6 +20,9 @@ import { findStates, type StateFound } from "../state/find-states.ts";
 import { type Death, MortalBus } from "./mortal-bus.ts";
 import { VirtualClock } from "./virtual-clock.ts";
 
+/** Few, so that a test's handful of events meets what thousands do elsewhere. */
+const portionEvents = 4;
+
 export interface TestOptions {
   /** What the clock shows at first: events without a time get it, and times are admitted by it. @default now */
   readonly now?: Date;
@@ -120,7 +123,7 @@ export function testPipeline({ plan: pipeline }: Pipeline, { now }: TestOptions 
     const stop = new AbortController();
     const end = { failed: false };
     const running = runWorker(
-      { instance: "test", pipelines: [pipeline] },
+      { instance: "test", pipelines: [pipeline], portionEvents },
       { bus: life.bus, clock, logger: silentLogger, sinkFor, limitFor },
       stop.signal,
     );
