@@ -22,6 +22,8 @@ export function obstacle(app: AppPlan, { partition, letter }: Found, stateAgain:
   const kept = letter.fields.flatMap(([name, value]) => [Buffer.from(name), value]);
   if (letter.original === undefined && isFrame(kept) && !wholeEntries.includes(letter.stage))
     return "its event nests too deeply to be kept alone: its frame would be read again as a whole";
+  if (letter.reason === "late" && pipeline.stages.some(({ name }) => name === letter.stage))
+    return `what '${letter.stage}' made of its time is final: it would be late again. Allow for more lateness there, for what is to come`;
   const mover = stateAgain ? undefined : mayHaveMoved(app, pipeline, letter.stage);
   if (mover !== undefined)
     return `it was set aside at '${letter.stage}', when the state of '${mover}' may have taken it already: add --state-again to let it take it twice`;

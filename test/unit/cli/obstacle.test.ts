@@ -65,6 +65,12 @@ describe("the dead letters that should not be replayed", () => {
     expect(obstacle(app, found({ pipeline: "downstream" }), false)).toBe("no pipeline 'downstream' reads 'things' any more");
   });
 
+  it("are those that came too late for a stage, as long as it is there", () => {
+    const late = { pipeline: "counting", stage: "count", reason: "late" };
+    expect(obstacle(app, found(late), true)).toMatch(/^what 'count' made of its time is final: it would be late again/);
+    expect(obstacle(app, found({ ...late, stage: "former" }), true)).toBeUndefined();
+  });
+
   it("are those of which nothing is left", () => {
     expect(obstacle(app, found({ original: undefined, stage: "decode", reason: "trimmed" }), true)).toMatch(/nothing was kept/);
   });
