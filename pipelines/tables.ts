@@ -31,14 +31,19 @@ export const sessionTimes = defineAggregate("session_times", {
   },
 });
 
-/** One row a session. Without a logout it ends 30 minutes after it was last heard of, and its duration stays unknown. */
+/**
+ * One row a session that has a login, by user and session id. It begins with its first login and ends with its last logout, whenever that
+ * came; a logout dated before the login, by a clock that is behind, ends it where it began, after 0 ms. Without a logout it ends 30 minutes
+ * after it was last heard of, and its duration stays unknown.
+ */
 export const loginSessions = defineView(
   "login_sessions",
+  // `greatest` sees no null here: versions of ClickHouse differ in what they make of one.
   `SELECT user_id, session_id, started_at,
-          multiIf(logged_out_at IS NOT NULL, logged_out_at,
+          multiIf(logged_out_at IS NOT NULL, greatest(started_at, logged_out_at),
                   last_at + INTERVAL 30 MINUTE <= now64(3), last_at + INTERVAL 30 MINUTE,
                   NULL) AS ended_at,
-          dateDiff('millisecond', started_at, logged_out_at) AS duration_ms
+          if(logged_out_at IS NULL, NULL, dateDiff('millisecond', started_at, ended_at)) AS duration_ms
    FROM session_times
    WHERE started_at IS NOT NULL`,
 );
