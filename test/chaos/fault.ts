@@ -1,4 +1,4 @@
-import type { Rig } from "./rig.ts";
+import type { Rig, RigApp } from "./rig.ts";
 import type { Expectation } from "./verify.ts";
 
 /** One thing that goes wrong, and what must come of it. */
@@ -8,6 +8,8 @@ export interface Fault {
   readonly expects: string;
   /** It kills ClickHouse, and so has one of its own. */
   readonly ownClickHouse?: boolean;
+  /** An application of its own: it is looked at by `run`, which settles what is in the streams. @default the suite's */
+  readonly app?: RigApp;
   /** Makes it happen, and says what is expected where it is not the rule. What is in the streams is settled afterwards. */
   readonly run: (rig: Rig) => Promise<Expectation | undefined>;
 }

@@ -15,17 +15,29 @@ export const logOf = (partition: string): string => `hr:{logins:${partition}}:s`
 /** A stream of somebody else, which the pipeline reads as well. */
 const adoptedLog = "app:logins";
 
+/** A partition of a pipeline: it has an owner. */
 interface Lane {
   readonly log: string;
-  readonly lease: string;
+  readonly group: string;
+  /** What the side keys of the partition begin with. */
+  readonly prefix: string;
 }
 
-/** Everything that has an owner. */
-export const lanes: readonly Lane[] = [
-  ...partitions.map((partition) => ({ log: logOf(partition), lease: `hr:{logins:${partition}}:lease:${pipelineName}` })),
-  { log: adoptedLog, lease: `hr:{${adoptedLog}}:lease:${pipelineName}` },
-];
-const appDirectory = fileURLToPath(new URL("./app", import.meta.url));
+/** The application that is broken. */
+export interface RigApp {
+  readonly directory: string;
+  readonly lanes: readonly Lane[];
+}
+
+/** The suite's own: it tells for each event at what place it came. */
+export const placingApp: RigApp = {
+  directory: fileURLToPath(new URL("./app", import.meta.url)),
+  lanes: [
+    ...partitions.map((partition) => ({ log: logOf(partition), group: pipelineName, prefix: `hr:{logins:${partition}}` })),
+    { log: adoptedLog, group: pipelineName, prefix: `hr:{${adoptedLog}}` },
+  ],
+};
+export const leaseOf = ({ prefix, group }: Lane): string => `${prefix}:lease:${group}`;
 /** Longer than the lease of a killed worker (10 s) and all that it left behind take. */
 const settleWithinMs = 45_000;
 /** Of what each worker said, in a report of a failure. */
@@ -54,6 +66,8 @@ export interface Rig {
   readonly env: Readonly<Record<string, string>>;
   readonly takeoversMs: number[];
   readonly directory: string;
+  /** Adds an entry to the adopted stream, as a program without Headrace does; resolves when Redis has answered. */
+  addPlain(event: object): Promise<unknown>;
   note(text: string): void;
   startWorker(env?: Readonly<Record<string, string>>): Promise<RigWorker>;
   /** Counts, from now on, until living workers own every partition. */
@@ -84,12 +98,16 @@ export interface RigOptions {
   readonly seed: string;
   readonly whole: boolean;
   readonly directory: string;
+  readonly app: RigApp;
   /** The ClickHouse that faults share which do not hurt it; a fault that does has one of its own. */
   readonly clickhouse: BreakableService | "own";
   readonly note: (text: string) => void;
 }
 
 let databases = 0;
+
+const outOfTurn =
+  "SELECT user_id, n, place, pid, count() AS times FROM writings WHERE place != 'next' GROUP BY ALL ORDER BY user_id, n LIMIT 12";
 
 export async function openRig(options: RigOptions): Promise<Rig> {
   const closing: (() => unknown)[] = [];
@@ -105,7 +123,7 @@ export async function openRig(options: RigOptions): Promise<Rig> {
 }
 
 async function assemble(
-  { seed, whole, directory, clickhouse, note }: RigOptions,
+  { seed, whole, directory, app, clickhouse, note }: RigOptions,
   closing: (() => unknown)[],
   close: () => Promise<void>,
 ): Promise<Rig> {
@@ -121,10 +139,8 @@ async function assemble(
   const url = `http://127.0.0.1:${clickhouseServer.port}`;
   const sql = createClickHouse({ url, database });
   closing.push(() => sql.close());
-  const workload = openWorkload(seed, {
-    redisUrl: () => `redis://127.0.0.1:${producerProxy.port}`,
-    addPlain: (event) => redis.xAdd(adoptedLog, "*", { data: JSON.stringify(event) }),
-  });
+  const addPlain = (event: object) => redis.xAdd(adoptedLog, "*", { data: JSON.stringify(event) });
+  const workload = openWorkload(seed, { redisUrl: () => `redis://127.0.0.1:${producerProxy.port}`, addPlain });
   closing.push(workload.close);
 
   const env = {
@@ -149,10 +165,11 @@ async function assemble(
     for (const since = Date.now(); Date.now() - since < withinMs; await sleep(15)) if (await holds()) return;
     throw new Error(`in ${withinMs / 1_000} s it did not come true that ${what}`);
   };
-  const owners = () => Promise.all(lanes.map(({ lease }) => ownerOf(redis, lease)));
+  const { lanes } = app;
+  const owners = () => Promise.all(lanes.map((lane) => ownerOf(redis, leaseOf(lane))));
   const rig: Rig = {
     ...{ seed, random: createRandom(`${seed}/choices`), whole, redisServer, clickhouseServer, redis, producerProxy, workload },
-    ...{ env, takeoversMs, directory, note, until, owners, close },
+    ...{ env, takeoversMs, directory, addPlain, note, until, owners, close },
     startWorker: async (more = {}) => {
       const [toRedis, toClickHouse] = await Promise.all([
         FaultProxy.listen(redisServer.port),
@@ -160,7 +177,7 @@ async function assemble(
       ]);
       closing.push(() => toRedis.close());
       closing.push(() => toClickHouse.close());
-      const started = await startHeadrace(["--cwd", appDirectory, "start", "--role", "worker", "--json"], {
+      const started = await startHeadrace(["--cwd", app.directory, "start", "--role", "worker", "--json"], {
         env: {
           ...env,
           REDIS_URL: `redis://127.0.0.1:${toRedis.port}`,
@@ -200,28 +217,24 @@ async function assemble(
     },
     isPendingEverywhere: async () => {
       const groups = await Promise.all(lanes.map(({ log }) => redis.xInfoGroups(log).catch(() => [])));
-      return groups.every((found) => found.some(({ name, pending }) => name === pipelineName && Number(pending) > 0));
+      return groups.every((found, i) => found.some(({ name, pending }) => name === lanes[i]?.group && Number(pending) > 0));
     },
-    verb: (...args) => tryHeadrace(["--cwd", appDirectory, ...args], { env }),
+    verb: (...args) => tryHeadrace(["--cwd", app.directory, ...args], { env }),
     migrate: async (more = {}) => {
-      await headrace(["--cwd", appDirectory, "migrate", "--apply"], { env: { ...env, ...more } });
+      await headrace(["--cwd", app.directory, "migrate", "--apply"], { env: { ...env, ...more } });
     },
     query: async <Row>(statement: string) => (await sql.query({ query: statement, format: "JSONEachRow" })).json<Row>(),
     command: async (statement) => void (await sql.command({ query: statement })),
     drained: async (withinMs = settleWithinMs) => {
       let left = "nothing was looked at";
       for (const since = Date.now(); Date.now() - since < withinMs; await sleep(40)) {
-        left = (await Promise.all(lanes.map(({ log }) => unsettled(redis, log)))).filter(Boolean).join("; ");
+        left = (await Promise.all(lanes.map((lane) => unsettled(redis, lane)))).filter(Boolean).join("; ");
         if (left === "") return undefined;
       }
       return left;
     },
     evidence: async () => [
-      ...(
-        await rig.query(
-          "SELECT user_id, n, place, pid, count() AS times FROM writings WHERE place != 'next' GROUP BY ALL ORDER BY user_id, n LIMIT 12",
-        )
-      ).map((row) => JSON.stringify(row)),
+      ...(app === placingApp ? await rig.query(outOfTurn) : []).map((row) => JSON.stringify(row)),
       ...workers.flatMap(({ process: { pid }, said }) =>
         said()
           .trim()
@@ -246,13 +259,18 @@ async function ownerOf(redis: RedisClient, lease: string): Promise<string | null
 }
 
 /** What the group has not settled of a log, in words; empty when there is nothing. */
-async function unsettled(redis: RedisClient, log: string): Promise<string> {
+async function unsettled(redis: RedisClient, { log, group: wanted, prefix }: Lane): Promise<string> {
   try {
     if ((await redis.exists(log)) === 0) return "";
-    const group = (await redis.xInfoGroups(log)).find(({ name }) => name === pipelineName);
+    const group = (await redis.xInfoGroups(log)).find(({ name }) => name === wanted);
     if (!group) return `${log} has no group`;
     const next = (await redis.xRange(log, `(${group["last-delivered-id"]}`, "+", { COUNT: 1 }))?.[0];
-    const faults = [Number(group.pending) > 0 && `${group.pending} pending`, next && `unread from ${next.id} on`];
+    const derived = await redis.xLen(`${prefix}:outbox:${wanted}`);
+    const faults = [
+      Number(group.pending) > 0 && `${group.pending} pending`,
+      next && `unread from ${next.id} on`,
+      derived > 0 && `${derived} derived frames on their way`,
+    ];
     return faults.some(Boolean) ? `${log}: ${faults.filter(Boolean).join(", ")}` : "";
   } catch (error) {
     return `${log}: ${error instanceof Error ? error.message : error}`;

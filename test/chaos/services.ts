@@ -3,11 +3,12 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { silentLogger } from "../../src/core/log.ts";
 import { findProgram } from "../../src/stack/binaries/find-program.ts";
-import { redisProgram } from "../../src/stack/binaries/programs.ts";
+import { redisProgram, temporalProgram } from "../../src/stack/binaries/programs.ts";
 import { type GuardedProcess, startGuarded } from "../../src/stack/guard.ts";
 import type { ServicePlan } from "../../src/stack/service.ts";
 import { clickhousePlan } from "../../src/stack/services/clickhouse-plan.ts";
 import { redisPlan } from "../../src/stack/services/redis-plan.ts";
+import { temporalPlan } from "../../src/stack/services/temporal-plan.ts";
 import { freePort } from "../support/free-port.ts";
 
 const readyWithinMs = 60_000;
@@ -40,6 +41,12 @@ export async function cutRedisLog(dir: string, bytes: number): Promise<void> {
 
 export async function startClickHouse(dir: string): Promise<BreakableService> {
   return start(clickhousePlan({ dir, port: await freePort(), env: process.env }), dir);
+}
+
+export async function startTemporal(dir: string): Promise<BreakableService> {
+  const { path: binary } = await findProgram(temporalProgram, { env: process.env, log: silentLogger });
+  await mkdir(join(dir, "temporal"), { recursive: true });
+  return start(temporalPlan({ binary, dir, port: await freePort(), uiPort: await freePort() }), dir);
 }
 
 async function start(plan: ServicePlan, dir: string): Promise<BreakableService> {

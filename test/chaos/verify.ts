@@ -91,7 +91,7 @@ function eventsOf({ event, fields }: DeadLetterLine): readonly string[] {
   }
 }
 
-const linesOf = <Line>(stdout: string): readonly Line[] =>
+export const linesOf = <Line>(stdout: string): readonly Line[] =>
   stdout
     .split("\n")
     .filter((line) => line !== "")
@@ -117,6 +117,8 @@ export interface Expectation {
   readonly mustLose?: boolean;
   /** What was not settled in time, where that was waited for already. */
   readonly unsettled?: string;
+  /** What came out, where `run` has looked itself. */
+  readonly outputs?: Outputs;
   /** What else must hold: sentences about what does not. */
   readonly faults?: readonly string[];
 }

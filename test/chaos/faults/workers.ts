@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Fault, sized } from "../fault.ts";
 import { at, holdInsert, holdQuestion, type Point } from "../points.ts";
-import { lanes, type Rig, type RigWorker } from "../rig.ts";
+import { leaseOf, placingApp, type Rig, type RigWorker } from "../rig.ts";
 
 const rate = 1_500;
 
@@ -144,7 +144,7 @@ export const workerFaults: readonly Fault[] = [
       while (!isOver) {
         // Slow enough for a frame to be settled before it has been given out too often: that would count as its own fault.
         await sleep(rig.random.int(150, 900));
-        await rig.redis.hDel(rig.random.pick(lanes).lease, ["owner", "until"]);
+        await rig.redis.hDel(leaseOf(rig.random.pick(placingApp.lanes)), ["owner", "until"]);
       }
       await over;
     },
