@@ -5,6 +5,16 @@ import { each } from "./each.ts";
 import { pursue } from "./pursue.ts";
 import type { Held, KeyedStage, Outcomes, Ring, Run } from "./run.ts";
 
+/** The state behind what was decided; null where it is to be forgotten. @throws TerminalError where `evolve` returns nothing */
+export function evolved(plan: Pick<FoldPlan, "name" | "evolve">, before: unknown, decided: readonly unknown[]): unknown {
+  const evolve = plan.evolve as (state: unknown, decided: unknown) => unknown;
+  const state = decided.reduce((state, one) => evolve(state, one), before);
+  if (state !== undefined) return state;
+  throw new TerminalError("event.invalid", `fold '${plan.name}': evolve returned no state`, {
+    hint: "Return the new state on every path, or null to forget it.",
+  });
+}
+
 const noTimers: Timers = {};
 
 /** The timer that forgets a state which nothing has touched for long. */
@@ -20,7 +30,6 @@ export function fold(plan: FoldPlan, { next, behindMs }: { readonly next: Run; r
   const { name, initial, ttlMs } = plan;
   const keyOf = plan.key as (value: unknown) => string;
   const decide = plan.decide as (state: unknown, value: unknown) => readonly unknown[] | Dropped | DeadLettered;
-  const evolve = plan.evolve as (state: unknown, decided: unknown) => unknown;
   const timersOf = plan.timers as ((state: unknown) => Readonly<Record<string, Omit<Timer, "rung">>>) | undefined;
   const onTimer = plan.onTimer as ((state: unknown, timer: { name: string; at: Date }) => readonly unknown[]) | undefined;
   const waitsMs = behindMs + plan.allowedLatenessMs;
@@ -91,12 +100,7 @@ export function fold(plan: FoldPlan, { next, behindMs }: { readonly next: Run; r
     { key, decided, outcomes }: { readonly key: string; readonly decided: readonly unknown[]; readonly outcomes: Outcomes },
   ): void {
     const { states } = outcomes;
-    let state = held === undefined ? initial : held.state;
-    for (const one of decided) state = evolve(state, one);
-    if (state === undefined)
-      throw new TerminalError("event.invalid", `fold '${name}': evolve returned no state`, {
-        hint: "Return the new state on every path, or null to forget it.",
-      });
+    const state = evolved(plan, held === undefined ? initial : held.state, decided);
     if (state === null) return states.set(name, key, undefined);
     states.set(name, key, { state, timers: timersAfter(state, held?.timers ?? {}, states.now) });
   }

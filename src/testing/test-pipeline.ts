@@ -18,6 +18,7 @@ import { type OwnSinkPlan, type SinkPlan, type StreamPlan, sinksOf } from "../pl
 import { createMemorySink, type MemorySink } from "../sinks/memory.ts";
 import { findStates, type StateFound } from "../state/find-states.ts";
 import { type Death, MortalBus } from "./mortal-bus.ts";
+import { type Reorder, reordered } from "./reordered.ts";
 import { VirtualClock } from "./virtual-clock.ts";
 
 /** Few, so that a test's handful of events meets what thousands do elsewhere. */
@@ -46,6 +47,13 @@ export interface PipelineTest {
   send(events: readonly TestEvent[], to?: Stream<unknown>): Promise<void>;
   /** Stores an entry as it is on an adopted stream, as another program's XADD does. */
   add(fields: Readonly<Record<string, string | Buffer>>, to?: Stream<unknown>): void;
+  /** Has the events of the next `send` come out of the order of their times, as over many connections or from devices that were offline. */
+  reorder(how: Reorder): void;
+  /**
+   * Stores all that was stored so far once more, entry by entry, as a program does that got no answer: every event comes twice, under
+   * its id. An entry of another program that carries no id is a new event each time.
+   */
+  redeliver(): void;
   /** Runs the pipeline until all of it is settled. */
   run(): Promise<PipelineRun>;
   /** Lets time pass, and runs the pipeline before and after it: timers ring, and windows close where nothing comes any more. */
@@ -78,6 +86,7 @@ export function testPipeline({ plan: pipeline }: Pipeline, { now }: TestOptions 
   const limitFor = createLimits({ clock, logger: silentLogger, buckets: createMemoryBuckets(clock) });
   const partitions = pipeline.sources.flatMap(partitionsOf);
   let death: Death | undefined;
+  let order: Reorder | undefined;
   let sent = 0;
 
   const sinkFor = (plan: OwnSinkPlan): MemorySink => {
@@ -150,9 +159,13 @@ export function testPipeline({ plan: pipeline }: Pipeline, { now }: TestOptions 
   return {
     async send(events, to) {
       const stream = source(to);
-      for (const { id, type, data, time } of events) {
-        const identity = id === undefined ? uuidOf(`test ${sent++}`) : eventId(id);
-        const at = time?.getTime() ?? clock.now();
+      const drafts = events.map(({ id, type, data, time }) => ({
+        ...{ identity: id === undefined ? uuidOf(`test ${sent++}`) : eventId(id), type, data },
+        at: time?.getTime() ?? clock.now(),
+      }));
+      const inOrder = order ? reordered(drafts, order) : drafts;
+      order = undefined;
+      for (const { identity, type, data, at } of inOrder) {
         if (stream.layout.kind === "adopted") {
           this.add({ data: JSON.stringify({ id: identity, type, time: new Date(at).toISOString(), data }) }, to);
           continue;
@@ -182,6 +195,19 @@ export function testPipeline({ plan: pipeline }: Pipeline, { now }: TestOptions 
         });
       }
       bus.appendPlain(partition, fields);
+    },
+
+    reorder(how) {
+      order = how;
+    },
+
+    redeliver() {
+      for (const partition of partitions) {
+        for (const { fields } of bus.entriesOf(partition)) {
+          const named = fields.flatMap((name, i) => (i % 2 === 0 ? [[String(name), fields[i + 1] as Buffer] as const] : []));
+          bus.appendPlain(partition, Object.fromEntries(named));
+        }
+      }
     },
 
     run,
