@@ -15,6 +15,7 @@ export type { SourceGuards, StreamGuards } from "./dsl/guards.ts";
 export type { FoldOptions, Joined, JoinOptions, KeyedFoldOptions, TimerOf, WindowOf } from "./dsl/keyed.ts";
 export { deadLetter, drop } from "./dsl/outcome.ts";
 export { type Keyed, type Pipeline, type PipelineBuilder, pipeline, type Windowed } from "./dsl/pipeline.ts";
+export { defineRollup, rollups } from "./dsl/rollup.ts";
 export {
   type ClickHouseOptions,
   clickhouse,

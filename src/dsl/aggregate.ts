@@ -1,15 +1,8 @@
 import { ConfigError } from "../core/errors.ts";
-import type { AggregateColumnPlan, AggregatePlan, IdempotentAggregate } from "../plan/table.ts";
+import type { AggregatePlan } from "../plan/table.ts";
+import { type AggregateColumn, type AggregateFilter, checkGrouping, aggregateColumn as make } from "./grouping.ts";
 import type { TypeHint } from "./hints.ts";
-import { checkName, type Table } from "./table.ts";
-
-/** One column of an aggregate, over columns of the source table named in `Name`. */
-export interface AggregateColumn<out Name extends string> {
-  readonly kind: "aggregateColumn";
-  readonly aggregate: IdempotentAggregate;
-  readonly args: readonly Name[];
-  readonly where: string | undefined;
-}
+import type { Table } from "./table.ts";
 
 /** States kept per key, as rows arrive. People read them by the name of the aggregate, one row a key. */
 export interface Aggregate {
@@ -17,27 +10,11 @@ export interface Aggregate {
   readonly plan: AggregatePlan;
 }
 
-export interface AggregateFilter {
-  /** A condition in SQL over the source's columns: only rows that fulfil it are seen. */
-  readonly where?: string;
-}
-
-const make = <Name extends string>(
-  aggregate: IdempotentAggregate,
-  args: readonly Name[],
-  filter?: AggregateFilter,
-): AggregateColumn<Name> => ({
-  kind: "aggregateColumn",
-  aggregate,
-  args,
-  where: filter?.where,
-});
-
 /** The type is what the compiler prints; the function is for those who do not type-check. */
 const refused = <Hint>(what: string): Hint =>
   (() => {
     throw new ConfigError("config.invalid", `A materialised view sees repeated rows: ${what} would be too high`, {
-      hint: "Count ids with aggregates.uniqExact, or write it over the table with FINAL in a defineView.",
+      hint: "Define a rollup, or write it over the table with FINAL in a defineView.",
     });
   }) as unknown as Hint;
 
@@ -60,16 +37,12 @@ export const aggregates = {
   uniqCombined64: <const Name extends string>(column: Name, filter?: AggregateFilter) => make("uniqCombined64", [column], filter),
   /** The different values, in no order. */
   groupUniqArray: <const Name extends string>(column: Name, filter?: AggregateFilter) => make("groupUniqArray", [column], filter),
-  sum: refused<
-    TypeHint<"A materialised view sees repeated rows: a sum would be too high. Sum over the table with FINAL in a defineView.">
-  >("a sum"),
+  sum: refused<TypeHint<"A materialised view sees repeated rows: a sum would be too high. Sum in a defineRollup.">>("a sum"),
   count:
-    refused<TypeHint<"A materialised view sees repeated rows: a count would be too high. Count ids with aggregates.uniqExact.">>(
-      "a count",
-    ),
-  avg: refused<
-    TypeHint<"A materialised view sees repeated rows: an average would be wrong. Average over the table with FINAL in a defineView.">
-  >("an average"),
+    refused<TypeHint<"A materialised view sees repeated rows: a count would be too high. Count in a defineRollup.">>("a count"),
+  avg: refused<TypeHint<"A materialised view sees repeated rows: an average would be wrong. Average in a defineRollup.">>(
+    "an average",
+  ),
 } as const;
 
 export interface AggregateOptions<Row> {
@@ -93,36 +66,11 @@ export interface AggregateOptions<Row> {
  *   columns: { started_at: aggregates.min("at"), ended_at: aggregates.max("at", { where: "outcome = 'ended'" }) },
  * });
  */
-export function defineAggregate<Row>(name: string, options: AggregateOptions<Row>): Aggregate {
-  checkName("aggregate", name);
-  const from = options.from.plan;
-  const refuse = (message: string, hint: string): never => {
-    throw new ConfigError("config.invalid", `The aggregate '${name}' ${message}`, { hint });
-  };
-  const find = (column: string) =>
-    from.columns.find((plan) => plan.name === column) ??
-    refuse(`names the column '${column}', which table '${from.name}' does not have`, "Name a column of the table it reads from.");
-
-  if (options.groupBy.length === 0) refuse("has an empty groupBy", "Name the columns that make the key.");
-  for (const key of options.groupBy) {
-    const { nullable, type } = find(key);
-    if (nullable || type.kind === "array") {
-      refuse(`groups by '${key}', which may be null or an array`, "Give the column a default instead of making it nullable.");
-    }
-  }
-  const columns = Object.entries(options.columns).map(([column, { aggregate, args, where }]): AggregateColumnPlan => {
-    checkName(`column of aggregate '${name}'`, column);
-    if (options.groupBy.includes(column as keyof Row & string))
-      refuse(`has '${column}' both as a key and as a column`, "Rename the column.");
-    for (const arg of args) {
-      if (find(arg).type.kind === "array")
-        refuse(`aggregates '${arg}', which is an array`, "Aggregate columns of single values.");
-    }
-    return { name: column, aggregate, args, where };
-  });
-  if (columns.length === 0) refuse("has no columns", "Declare at least one column with aggregates.min and the like.");
+export function defineAggregate<Row>(name: string, { from, where, groupBy, columns }: AggregateOptions<Row>): Aggregate {
+  const checked = checkGrouping({ what: "aggregate", name, from: from.plan, groupBy, columns });
+  if (groupBy.length === 0) checked.refuse("has an empty groupBy", "Name the columns that make the key.");
   return {
     kind: "aggregate",
-    plan: { kind: "aggregate", name, from, where: options.where, groupBy: [...options.groupBy], columns },
+    plan: { kind: "aggregate", name, from: from.plan, where, groupBy: [...groupBy], columns: checked.columns },
   };
 }

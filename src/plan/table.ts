@@ -24,8 +24,9 @@ export interface ColumnPlan {
 }
 
 export type EnginePlan =
-  /** The last row of a sorting key wins; `version` names the column that says which is last. */
-  { readonly kind: "replacingMergeTree"; readonly version: string | undefined } | { readonly kind: "mergeTree" };
+  /** The last row of a sorting key wins; `version` names the column that says which is last, `deleted` the one that says that it is none. */
+  | { readonly kind: "replacingMergeTree"; readonly version: string | undefined; readonly deleted?: string }
+  | { readonly kind: "mergeTree" };
 
 export interface PartitionByPlan {
   readonly unit: "day" | "month";
@@ -64,9 +65,12 @@ export const idempotentAggregates = [
 ] as const;
 export type IdempotentAggregate = (typeof idempotentAggregates)[number];
 
-export interface AggregateColumnPlan {
+/** The aggregates of whole buckets, which are counted from rows that are there once: any will do. In ClickHouse's own words. */
+export type RollupAggregate = "count" | "sum" | "avg" | "min" | "max" | "uniqExact" | `quantileExact(${number})`;
+
+export interface AggregateColumnPlan<Kind extends string = IdempotentAggregate> {
   readonly name: string;
-  readonly aggregate: IdempotentAggregate;
+  readonly aggregate: Kind;
   /** Columns of the source table. */
   readonly args: readonly string[];
   /** A condition in SQL over the source's columns; the aggregate sees only rows that fulfil it. */
@@ -83,6 +87,20 @@ export interface AggregatePlan {
   readonly columns: readonly AggregateColumnPlan[];
 }
 
+/** What is counted for each bucket of time from the rows of `from`, and counted again whenever rows of the bucket came. */
+export interface RollupPlan {
+  readonly kind: "rollup";
+  readonly name: string;
+  readonly from: TablePlan;
+  /** The column that says in which bucket a row is; part of what makes a row of `from` the same. */
+  readonly time: string;
+  /** Buckets begin with each of these in UTC. It is also the name of the column that holds a bucket's start. */
+  readonly every: "minute" | "hour" | "day";
+  readonly where: string | undefined;
+  readonly groupBy: readonly string[];
+  readonly columns: readonly AggregateColumnPlan<RollupAggregate>[];
+}
+
 /** A plain view: a stored SELECT, in SQL, for people. */
 export interface ViewPlan {
   readonly kind: "view";
@@ -90,4 +108,4 @@ export interface ViewPlan {
   readonly sql: string;
 }
 
-export type TableObjectPlan = TablePlan | AggregatePlan | ViewPlan;
+export type TableObjectPlan = TablePlan | AggregatePlan | RollupPlan | ViewPlan;

@@ -1,6 +1,17 @@
-import { aggregates, c, clickhouse, defineAggregate, defineTable, type RowOf, type SinkRef } from "headrace";
+import {
+  aggregates,
+  c,
+  clickhouse,
+  defineAggregate,
+  defineRollup,
+  defineTable,
+  type RowOf,
+  rollups,
+  type SinkRef,
+} from "headrace";
 import { describe, expect, test } from "tstyche";
 import type { RowFor, RowLike } from "../../src/dsl/hints.ts";
+import type { Rollup } from "../../src/dsl/rollup.ts";
 
 const columns = {
   event_id: c.uuid(),
@@ -114,5 +125,21 @@ describe("an aggregate", () => {
     aggregates.count();
     // @ts-expect-error A materialised view sees repeated rows: an average would be wrong.
     aggregates.avg("ratio");
+  });
+});
+
+describe("a rollup", () => {
+  test("counts, adds up, and takes what an aggregate takes", () => {
+    const columns = {
+      events: rollups.count(),
+      total: rollups.sum("total", { where: "flag" }),
+      first: rollups.min("at"),
+      p95: rollups.quantile("total", 0.95),
+    };
+    expect(defineRollup("r", { from: table, time: "at", every: "hour", columns })).type.toBe<Rollup>();
+    // @ts-expect-error Type '"who"' is not assignable to type
+    defineRollup("r", { from: table, time: "at", every: "hour", groupBy: ["who"], columns });
+    // @ts-expect-error Type '"sum"' is not assignable to type
+    defineAggregate("a", { from: table, groupBy: ["user_id"], columns: { total: rollups.sum("total") } });
   });
 });

@@ -347,11 +347,11 @@ describe("an aggregate", () => {
   });
 
   test("that repeats would falsify is refused, with the way out", () => {
-    // @ts-expect-error a sum would be too high. Sum over the table with FINAL in a defineView.
+    // @ts-expect-error a sum would be too high. Sum in a defineRollup.
     aggregates.sum("attempts");
-    // @ts-expect-error a count would be too high. Count ids with aggregates.uniqExact.
+    // @ts-expect-error a count would be too high. Count in a defineRollup.
     aggregates.count();
-    // @ts-expect-error an average would be wrong. Average over the table with FINAL in a defineView.
+    // @ts-expect-error an average would be wrong. Average in a defineRollup.
     aggregates.avg("attempts");
   });
 });

@@ -1,7 +1,8 @@
-import type { AggregateColumnPlan, AggregatePlan, ColumnPlan, IdempotentAggregate } from "../../plan/table.ts";
+import type { AggregateColumnPlan, AggregatePlan, IdempotentAggregate } from "../../plan/table.ts";
 import { digest, type WantedView } from "./ddl.ts";
+import { argumentType, inner, source, sourceColumn, where } from "./ddl-grouping.ts";
 import { quoteName, quoteText } from "./quote.ts";
-import { columnType, typeName } from "./types.ts";
+import { columnType } from "./types.ts";
 
 /**
  * An aggregate is three objects: a table of states, a materialised view that feeds it with every insert into the source, and a view
@@ -65,18 +66,13 @@ const typesOf = (aggregate: AggregatePlan): string =>
     .map((column) => column.type)
     .join();
 
-/**
- * The states of the source's rows; `condition` narrows them down further.
- * The inner names are nobody's: an alias with the name of a source column would be what the conditions mean by that name.
- */
+/** The states of the source's rows; `condition` narrows them down further. */
 export function feedSelect(aggregate: AggregatePlan, condition?: string): string {
-  const inner = (name: string) => quoteName(`__headrace_${name}`);
-  const source = (name: string) => `source.${quoteName(name)}`;
   const keys = aggregate.groupBy.map((name) => `${source(name)} AS ${inner(name)}`);
   const states = aggregate.columns.map((column) => {
     const args = column.args.map((name, index) => {
       const arg = `CAST(${source(name)}, ${quoteText(argumentType(aggregate, name))})`;
-      return index === 0 && column.where !== undefined ? `if((${column.where}), ${arg}, NULL)` : arg;
+      return index === 0 ? where(column, arg) : arg;
     });
     return `${column.aggregate}${isSimple(column.aggregate) ? "" : "State"}(${args.join(", ")}) AS ${inner(column.name)}`;
   });
@@ -124,15 +120,3 @@ const meaning = ({ aggregate, args, where }: AggregateColumnPlan): string =>
 
 /** These are their own state: one value, which ClickHouse keeps as it is. */
 const isSimple = (aggregate: IdempotentAggregate): boolean => aggregate === "min" || aggregate === "max" || aggregate === "any";
-
-/** An enum is aggregated as text, so that new names can be added to it: the type of a state cannot be altered. */
-function argumentType(aggregate: AggregatePlan, name: string): string {
-  const { type } = sourceColumn(aggregate, name);
-  return `Nullable(${type.kind === "enum" ? "String" : typeName(type)})`;
-}
-
-function sourceColumn(aggregate: AggregatePlan, name: string): ColumnPlan {
-  const column = aggregate.from.columns.find((candidate) => candidate.name === name);
-  if (column === undefined) throw new Error(`the aggregate '${aggregate.name}' was made without checking its column '${name}'`);
-  return column;
-}

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { ConfigError } from "../../core/errors.ts";
-import type { ColumnPlan, ColumnType, TablePlan, ViewPlan } from "../../plan/table.ts";
+import type { ColumnPlan, ColumnType, EnginePlan, TablePlan, ViewPlan } from "../../plan/table.ts";
 import { quoteName, quoteText } from "./quote.ts";
 import { columnType } from "./types.ts";
 
@@ -55,12 +55,18 @@ export const viewComment = ({ sql, basis }: WantedView): string => `headrace vie
 /** A short name of a text, by which a change is seen. */
 export const digest = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 32);
 
+/** The columns that say which of the rows of a sorting key is the last, and whether it is one. */
+export const replacedBy = (engine: EnginePlan): readonly string[] =>
+  engine.kind === "mergeTree" ? [] : [engine.version, engine.deleted].filter((name) => name !== undefined);
+
 function engineOf({ engine }: TablePlan): string {
   switch (engine.kind) {
     case "mergeTree":
       return "MergeTree";
     case "replacingMergeTree":
-      return engine.version === undefined ? "ReplacingMergeTree" : `ReplacingMergeTree(${quoteName(engine.version)})`;
+      return engine.version === undefined
+        ? "ReplacingMergeTree"
+        : `ReplacingMergeTree(${replacedBy(engine).map(quoteName).join(", ")})`;
     default:
       throw engine satisfies never;
   }

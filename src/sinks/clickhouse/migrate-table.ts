@@ -1,6 +1,15 @@
 import type { TablePlan } from "../../plan/table.ts";
 import { type Catalog, type Existing, plainEngine, plainKey } from "./catalog.ts";
-import { columnDefinition, createTable, createView, partitionKey, ttlExpression, viewComment, type WantedView } from "./ddl.ts";
+import {
+  columnDefinition,
+  createTable,
+  createView,
+  partitionKey,
+  replacedBy,
+  ttlExpression,
+  viewComment,
+  type WantedView,
+} from "./ddl.ts";
 import type { MigrationStep, Refused } from "./migration-step.ts";
 import { quoteName } from "./quote.ts";
 import { columnType, isLongerEnum } from "./types.ts";
@@ -27,14 +36,10 @@ export function planTable(table: TablePlan, catalog: Catalog): readonly Migratio
     const [has, wants] = [there.partitionKey || "nothing", plainKey(partitionKey(table)) || "nothing"];
     steps.push(refused(name, `${name} is partitioned by ${has} there, and is defined with ${wants}`, rebuild(name)));
   }
-  const version = table.engine.kind === "replacingMergeTree" ? table.engine.version : undefined;
-  if (versionOf(there) !== version) {
+  const [has, wants] = [versionOf(there), replacedBy(table.engine).join(", ")];
+  if (has !== wants) {
     steps.push(
-      refused(
-        name,
-        `${name} has the version ${versionOf(there) ?? "none"} there, and is defined with ${version ?? "none"}`,
-        rebuild(name),
-      ),
+      refused(name, `${name} has the version ${has || "none"} there, and is defined with ${wants || "none"}`, rebuild(name)),
     );
   }
   const wanted = table.columns.map((column) => ({
@@ -156,8 +161,10 @@ function planTtl(table: TablePlan, there: Existing): readonly MigrationStep[] {
 
 const plainSql = (sql: string): string => sql.replace(/`/g, "");
 
-/** The version column among an engine's arguments; the others of a replicated engine are quoted. */
-function versionOf({ engineFull }: Existing): string | undefined {
-  const last = /^\w+\(([^)]*)\)/.exec(engineFull)?.[1]?.split(",").at(-1)?.replace(/`/g, "").trim();
-  return last === undefined || last === "" || last.startsWith("'") ? undefined : last;
-}
+/** The version columns among an engine's arguments; the others of a replicated engine are quoted. */
+const versionOf = ({ engineFull }: Existing): string =>
+  (/^\w+\(([^)]*)\)/.exec(engineFull)?.[1] ?? "")
+    .split(",")
+    .map((argument) => argument.replace(/`/g, "").trim())
+    .filter((argument) => !argument.startsWith("'"))
+    .join(", ");

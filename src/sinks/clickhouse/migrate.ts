@@ -1,20 +1,24 @@
 import { type Clock, systemClock } from "../../core/clock.ts";
 import { minutes } from "../../core/duration.ts";
 import { ConfigError, RetryableError } from "../../core/errors.ts";
+import { byDay } from "../../plan/rollup.ts";
 import type { AggregatePlan, TableObjectPlan } from "../../plan/table.ts";
 import { readCatalog } from "./catalog.ts";
 import type { ClickHouse } from "./client.ts";
 import { backfill, feedName, statesName } from "./ddl-aggregate.ts";
+import { rowsName } from "./ddl-rollup.ts";
 import { planAggregate } from "./migrate-aggregate.ts";
+import { planRollup } from "./migrate-rollup.ts";
 import { planTable, planView } from "./migrate-table.ts";
 import type { MigrationStep } from "./migration-step.ts";
 import { quoteName } from "./quote.ts";
+import { readBuckets, recountBuckets } from "./rollup-rows.ts";
 import { columnType } from "./types.ts";
 
 export type { MigrationStep } from "./migration-step.ts";
 
 /**
- * Compares the tables, aggregates and views that are wanted with what is in the client's database, and says what is to be done.
+ * Compares the tables, aggregates, rollups and views that are wanted with what is in the client's database, and says what is to be done.
  * Empty when all is as it should be. What is not defined is left alone.
  *
  * @throws ConfigError `config.invalid` when two objects would have one name
@@ -30,6 +34,8 @@ export async function planMigration(objects: readonly TableObjectPlan[], client:
         return planTable(object, catalog ?? new Map());
       case "aggregate":
         return planAggregate(object, catalog ?? new Map());
+      case "rollup":
+        return planRollup(object, catalog ?? new Map());
       case "view":
         return planView({ ...object, basis }, catalog ?? new Map());
       default:
@@ -95,6 +101,12 @@ async function apply(step: MigrationStep, client: ClickHouse, options: ApplyOpti
       return client.run(step.sql, call);
     case "backfill":
       return fill(step.aggregate, client, options);
+    case "recount": {
+      const { rollup } = step;
+      for (const starts of byDay(await readBuckets(client, rollup, options.signal)))
+        await recountBuckets(client, rollup, { starts, signal: options.signal });
+      return;
+    }
     case "refused":
       return;
     default:
@@ -136,12 +148,12 @@ async function insertsUnderWay(
   }
 }
 
-/** Aggregates bring the table they read from, before them. */
+/** Aggregates and rollups bring the table they read from, before them. */
 function withSources(objects: readonly TableObjectPlan[]): readonly TableObjectPlan[] {
   const all = new Set<TableObjectPlan>();
   for (const object of objects) if (object.kind === "table") all.add(object);
   for (const object of objects) {
-    if (object.kind === "aggregate") all.add(object.from);
+    if (object.kind === "aggregate" || object.kind === "rollup") all.add(object.from);
     all.add(object);
   }
   return [...all];
@@ -156,8 +168,7 @@ function enumTypes(objects: readonly TableObjectPlan[]): string {
 function checkNames(objects: readonly TableObjectPlan[]): void {
   const owners = new Map<string, string>();
   for (const object of objects) {
-    const names = object.kind === "aggregate" ? [object.name, statesName(object), feedName(object)] : [object.name];
-    for (const name of names) {
+    for (const name of namesOf(object)) {
       const owner = owners.get(name);
       if (owner !== undefined) {
         throw new ConfigError("config.invalid", `'${name}' is needed by two definitions, '${owner}' and '${object.name}'`, {
@@ -166,5 +177,16 @@ function checkNames(objects: readonly TableObjectPlan[]): void {
       }
       owners.set(name, object.name);
     }
+  }
+}
+
+function namesOf(object: TableObjectPlan): readonly string[] {
+  switch (object.kind) {
+    case "aggregate":
+      return [object.name, statesName(object), feedName(object)];
+    case "rollup":
+      return [object.name, rowsName(object)];
+    default:
+      return [object.name];
   }
 }

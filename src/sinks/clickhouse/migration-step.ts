@@ -1,7 +1,7 @@
-import type { AggregatePlan } from "../../plan/table.ts";
+import type { AggregatePlan, RollupPlan } from "../../plan/table.ts";
 
 /** One change, in the order in which it is to be made. Every one may be repeated. */
-export type MigrationStep = CreateDatabase | Statement | Backfill | Refused;
+export type MigrationStep = CreateDatabase | Statement | Backfill | Recount | Refused;
 
 interface StepBase {
   /** The table or view that it changes. */
@@ -24,6 +24,12 @@ export interface Statement extends StepBase {
 export interface Backfill extends StepBase {
   readonly kind: "backfill";
   readonly aggregate: AggregatePlan;
+}
+
+/** Counts every bucket of a rollup from the rows that are there. */
+export interface Recount extends StepBase {
+  readonly kind: "recount";
+  readonly rollup: RollupPlan;
 }
 
 /** A change that would lose data or cannot be made; `hint` says what a person can do. Nothing is applied while there is one. */

@@ -2,11 +2,11 @@ import { aggregates, defineAggregate } from "headrace";
 import { loginEvents } from "./shop.ts";
 
 const { sum, count, avg } = aggregates;
-// refused: A materialised view sees repeated rows: a sum would be too high. Sum over the table with FINAL in a defineView.
+// refused: A materialised view sees repeated rows: a sum would be too high. Sum in a defineRollup.
 export const total = sum("attempts");
-// refused: A materialised view sees repeated rows: a count would be too high. Count ids with aggregates.uniqExact.
+// refused: A materialised view sees repeated rows: a count would be too high. Count in a defineRollup.
 export const events = count();
-// refused: A materialised view sees repeated rows: an average would be wrong. Average over the table with FINAL in a defineView.
+// refused: A materialised view sees repeated rows: an average would be wrong. Average in a defineRollup.
 export const mean = avg("attempts");
 
 export const wrongColumn = defineAggregate("wrong_column", {

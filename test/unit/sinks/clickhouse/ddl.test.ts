@@ -1,9 +1,11 @@
 import { expect, test } from "vitest";
 import { aggregates, defineAggregate } from "../../../../src/dsl/aggregate.ts";
 import { c } from "../../../../src/dsl/columns.ts";
+import { defineRollup, rollups } from "../../../../src/dsl/rollup.ts";
 import { defineTable } from "../../../../src/dsl/table.ts";
 import { createTable } from "../../../../src/sinks/clickhouse/ddl.ts";
 import { createFeed, createStates, mergedView } from "../../../../src/sinks/clickhouse/ddl-aggregate.ts";
+import { recount, rollupView, rowsTable } from "../../../../src/sinks/clickhouse/ddl-rollup.ts";
 import { maxPartitionsPerInsert, splitByPartition } from "../../../../src/sinks/clickhouse/partitions.ts";
 
 const logins = defineTable("logins", {
@@ -61,6 +63,37 @@ COMMENT 'headrace states of logins where user_id != \\'\\''`);
   expect(mergedView(plan).sql).toBe(
     "SELECT states.`user_id` AS `user_id`, min(states.`started_at`) AS `started_at`, argMaxMerge(states.`last`) AS `last`\nFROM `sessions__states` AS states\nGROUP BY states.`user_id`",
   );
+});
+
+test("a rollup's rows are cut and aged as its source is; one statement counts buckets, and buries the keys that are gone", () => {
+  const { plan } = defineRollup("by_country", {
+    from: logins,
+    time: "at",
+    every: "hour",
+    where: "user_id != ''",
+    groupBy: ["outcome"],
+    columns: { events: rollups.count({ where: "country = 'PL'" }), last: rollups.max("at") },
+  });
+  expect(createTable(rowsTable(plan))).toBe(`CREATE TABLE IF NOT EXISTS \`by_country_rows\` (
+  \`hour\` DateTime('UTC'),
+  \`outcome\` Enum8('success' = 1, 'it\\'s' = 2),
+  \`events\` UInt64,
+  \`last\` Nullable(DateTime64(3, 'UTC')),
+  \`version\` UInt64,
+  \`is_deleted\` UInt8
+)
+ENGINE = ReplacingMergeTree(\`version\`, \`is_deleted\`)
+PARTITION BY toYYYYMMDD(\`hour\`)
+ORDER BY (\`hour\`, \`outcome\`)
+TTL toDateTime(\`hour\`) + toIntervalDay(400) DELETE
+SETTINGS non_replicated_deduplication_window = 0, min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1, ttl_only_drop_parts = 1
+COMMENT 'headrace table'`);
+  const sql = recount(plan, [3_600_000, 7_200_000], 17n);
+  expect(sql).toContain("if((country = 'PL'), CAST(1, 'Nullable(UInt8)'), NULL) AS `__headrace_events`");
+  expect(sql).toContain(
+    "WHERE source.`at` >= toDateTime(3600, 'UTC') AND source.`at` < toDateTime(10800, 'UTC') AND toStartOfHour(toDateTime(source.`at`, 'UTC')) IN (toDateTime(3600, 'UTC'), toDateTime(7200, 'UTC')) AND (user_id != '')",
+  );
+  expect(rollupView(plan).sql).toBe("SELECT `hour`, `outcome`, `events`, `last` FROM `by_country_rows` FINAL");
 });
 
 test("rows of few days go together; rows of many are split, and no row is left out", () => {

@@ -1,0 +1,38 @@
+import type { RollupPlan } from "./table.ts";
+
+const bucketMs = { minute: 60_000, hour: 3_600_000, day: 86_400_000 } as const;
+/** What a DateTime of ClickHouse can hold, milliseconds since the epoch. Rows outside are in no bucket. */
+const endMs = 2 ** 32 * 1_000;
+
+/** How long a bucket is, milliseconds. */
+export const lengthOf = ({ every }: RollupPlan): number => bucketMs[every];
+
+/** Where the buckets begin that the rows are in, milliseconds since the epoch; each once. */
+export function bucketsOf(rollup: RollupPlan, rows: readonly unknown[]): readonly number[] {
+  const { time, from } = rollup;
+  const length = lengthOf(rollup);
+  const fallback = from.columns.find(({ name }) => name === time)?.fallback;
+  const starts = new Set<number>();
+  for (const row of rows) {
+    const at = (row as Readonly<Record<string, unknown>> | null)?.[time] ?? fallback;
+    if (!(at instanceof Date)) continue;
+    const start = at.getTime() - (at.getTime() % length);
+    if (start >= 0 && start < endMs) starts.add(start);
+  }
+  return [...starts];
+}
+
+/**
+ * Buckets by the UTC day that they are in, the oldest first. A day is what is counted at once: it lies in one partition of a table that
+ * is partitioned by its time, which has to be read as a whole anyway, and it bounds the memory that counting takes.
+ */
+export function byDay(starts: Iterable<number>): readonly (readonly number[])[] {
+  const days = new Map<number, number[]>();
+  for (const start of [...starts].sort((a, b) => a - b)) {
+    const day = Math.floor(start / bucketMs.day);
+    const known = days.get(day);
+    if (known) known.push(start);
+    else days.set(day, [start]);
+  }
+  return [...days.values()];
+}
