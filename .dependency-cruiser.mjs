@@ -11,6 +11,7 @@ const rooms = {
   "sinks": ["plan", "core", "bus"],
   "engine": ["stages", "plan", "core", "bus", "state", "limit", "sinks", "registry/port.ts"],
   "registry": ["plan", "core", "bus"],
+  "rollup": ["plan", "core", "bus", "sinks", "registry"],
   "collector": ["plan", "core", "bus", "registry"],
   "console": ["plan", "core", "bus", "registry"],
   "stack": ["core"],
@@ -24,7 +25,15 @@ const types = {
 };
 
 /** Drivers open connections: they are joined in the composition roots (cli/, and openProducer for other programs), and imported nowhere else. */
-const drivers = ["bus/redis", "state/redis", "limit/redis", "registry/redis", "sinks/clickhouse", "sinks/temporal"];
+const drivers = [
+  "bus/redis",
+  "state/redis",
+  "limit/redis",
+  "registry/redis",
+  "rollup/redis",
+  "sinks/clickhouse",
+  "sinks/temporal",
+];
 
 const ours = "^(src|pipelines|workflows|activities)/";
 const paths = (names) => names.map((name) => (name.endsWith(".ts") ? `^src/${name.replaceAll(".", "\\.")}$` : `^src/${name}/`));

@@ -1,19 +1,22 @@
 import { partitionsOf } from "../bus/partition.ts";
+import { rollupsOf } from "../plan/rollup.ts";
 import { loadApp } from "./load-app.ts";
 import { createLogger } from "./logger.ts";
-import { exitCodes, printJson, printTable } from "./output.ts";
-import { openBus, type Whereabouts } from "./services.ts";
+import { exitCodes, printJson, printLine, printTable } from "./output.ts";
+import { openBus, openMarks, type Whereabouts } from "./services.ts";
 
-/** `headrace lag`: how far each pipeline is with each partition. `pending` and `lag` count entries. */
+/** `headrace lag`: how far each pipeline is with each partition, in entries; then how many buckets of each rollup are to be counted again. */
 export async function lagVerb({ json, ...where }: Whereabouts & { readonly json: boolean }): Promise<number> {
   const app = await loadApp(where.cwd);
-  const bus = await openBus(where, createLogger());
+  const logger = createLogger();
+  const rollups = rollupsOf(app);
+  const bus = await openBus(where, logger);
+  const marks = rollups.length > 0 ? await openMarks(where, logger) : undefined;
   try {
     const lines = await Promise.all(
       app.pipelines.flatMap((pipeline) =>
         pipeline.sources.flatMap(partitionsOf).map(async (partition) => {
           const { owner = null, epoch, pendingEntries, lagEntries, oldest } = await bus.state(partition, pipeline.name);
-          const oldestMs = oldest === undefined ? 0 : Math.max(0, Date.now() - oldest);
           return {
             pipeline: pipeline.name,
             stream: partition.stream,
@@ -22,15 +25,29 @@ export async function lagVerb({ json, ...where }: Whereabouts & { readonly json:
             epoch,
             pending: pendingEntries,
             lag: lagEntries,
-            oldestMs,
+            oldestMs: ageOf(oldest),
           };
         }),
       ),
     );
-    if (json) lines.forEach(printJson);
-    else printTable(lines);
+    const behind = await Promise.all(
+      rollups.map(async ({ name, from }) => {
+        const dirty = (await marks?.dirty(name)) ?? [];
+        const oldest = dirty.length > 0 ? Math.min(...dirty.map(({ since }) => since)) : undefined;
+        return { rollup: name, table: from.name, dirty: dirty.length, oldestMs: ageOf(oldest) };
+      }),
+    );
+    if (json) [...lines, ...behind].forEach(printJson);
+    else {
+      printTable(lines);
+      if (behind.length > 0) printLine("");
+      printTable(behind);
+    }
     return exitCodes.fine;
   } finally {
+    await marks?.close();
     await bus.close();
   }
 }
+
+const ageOf = (oldest: number | undefined): number => (oldest === undefined ? 0 : Math.max(0, Date.now() - oldest));

@@ -156,6 +156,14 @@ program
   .action(async (options) => done(await (await import("./replay.ts")).replayVerb({ ...where(), ...options })));
 
 program
+  .command("rollup")
+  .description("count the buckets of rollups again that have changed, as workers do by themselves")
+  .argument("[name]", "only this one")
+  .option("--rebuild", "every bucket for which there are rows", false)
+  .option("--json", "one JSON object a rollup", false)
+  .action(async (name, options) => done(await (await import("./rollup.ts")).rollupVerb(name, { ...where(), ...options })));
+
+program
   .command("state")
   .description("what pipelines keep for a key")
   .command("get")

@@ -9,6 +9,8 @@ import { ConfigError, messageOf, RetryableError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import type { Registry } from "../registry/port.ts";
 import { openRedisRegistry } from "../registry/redis/registry.ts";
+import type { Marks } from "../rollup/port.ts";
+import { openRedisMarks } from "../rollup/redis/marks.ts";
 import { type ClickHouse, createClickHouse } from "../sinks/clickhouse/client.ts";
 import { readStack } from "../stack/state-file.ts";
 
@@ -65,6 +67,9 @@ export const openRedis = (where: Whereabouts, logger: Logger, name: string): Pro
 
 export const openRegistry = (where: Whereabouts, logger: Logger): Promise<Registry> =>
   openRedisRegistry({ url: addressOf("redis", where), clock: systemClock, logger });
+
+export const openMarks = (where: Whereabouts, logger: Logger): Promise<Marks> =>
+  openRedisMarks({ url: addressOf("redis", where), logger });
 
 /** A client of the ClickHouse that answers; the database that it names need not be there. */
 export async function openClickHouse(where: Whereabouts): Promise<ClickHouse> {

@@ -1,8 +1,11 @@
+import type { AppPlan } from "./plan.ts";
 import type { RollupPlan } from "./table.ts";
 
 const bucketMs = { minute: 60_000, hour: 3_600_000, day: 86_400_000 } as const;
-/** What a DateTime of ClickHouse can hold, milliseconds since the epoch. Rows outside are in no bucket. */
-const endMs = 2 ** 32 * 1_000;
+/** What a DateTime of ClickHouse can hold, in whole years. Rows outside are in no bucket. */
+const endMs = Date.UTC(2106);
+
+export const rollupsOf = ({ tables }: AppPlan): readonly RollupPlan[] => tables.filter((table) => table.kind === "rollup");
 
 /** How long a bucket is, milliseconds. */
 export const lengthOf = ({ every }: RollupPlan): number => bucketMs[every];
@@ -15,9 +18,8 @@ export function bucketsOf(rollup: RollupPlan, rows: readonly unknown[]): readonl
   const starts = new Set<number>();
   for (const row of rows) {
     const at = (row as Readonly<Record<string, unknown>> | null)?.[time] ?? fallback;
-    if (!(at instanceof Date)) continue;
-    const start = at.getTime() - (at.getTime() % length);
-    if (start >= 0 && start < endMs) starts.add(start);
+    const ms = at instanceof Date ? at.getTime() : Number.NaN;
+    if (ms >= 0 && ms < endMs) starts.add(ms - (ms % length));
   }
   return [...starts];
 }

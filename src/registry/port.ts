@@ -20,6 +20,8 @@ export interface Facts {
   readonly addresses: Readonly<Record<string, string>>;
   /** The pipelines that it runs, by name. */
   readonly pipelines: Readonly<Record<string, PipelineShare>>;
+  /** The rollups that it can refresh; older versions say nothing of it. */
+  readonly rollups?: readonly string[];
   /** `draining`: it finishes what it has, and takes nothing new. */
   readonly state: "running" | "draining";
 }
@@ -60,7 +62,7 @@ export interface Presence {
   readonly facts: Facts;
   readonly registry: Registry;
   /** Says something new of this process, to everyone, soon. */
-  tell(change: Partial<Pick<Facts, "addresses" | "pipelines" | "state">>): void;
+  tell(change: Partial<Pick<Facts, "addresses" | "pipelines" | "rollups" | "state">>): void;
   /** Withdraws the entry. May be called twice. */
   close(): Promise<void>;
 }

@@ -8,7 +8,7 @@ import type { ClickHouseSinkPlan } from "../../src/plan/plan.ts";
 import { byDay } from "../../src/plan/rollup.ts";
 import { type ClickHouse, createClickHouse } from "../../src/sinks/clickhouse/client.ts";
 import { applyMigration, planMigration } from "../../src/sinks/clickhouse/migrate.ts";
-import { readBuckets, recountBuckets } from "../../src/sinks/clickhouse/rollup-rows.ts";
+import { createRollupStore } from "../../src/sinks/clickhouse/rollup-rows.ts";
 import { createClickHouseSink } from "../../src/sinks/clickhouse/sink.ts";
 import { clickhouseDatabase } from "../support/services.ts";
 
@@ -90,9 +90,9 @@ const rowOf = (n: number, at = noon + n * 60_000) => ({
 const rowsOf = (count: number, at?: number) => Array.from({ length: count }, (_, n) => rowOf(n, at));
 
 const recount = async ({ plan }: Rollup, starts?: readonly number[]) => {
+  const store = createRollupStore(client);
   let counted = 0;
-  for (const day of byDay(starts ?? (await readBuckets(client, plan))))
-    counted += await recountBuckets(client, plan, { starts: day });
+  for (const day of byDay(starts ?? (await store.buckets(plan)))) counted += await store.recount(plan, day);
   return counted;
 };
 const read = (rollup: Rollup) => client.query(`SELECT * FROM ${rollup.plan.name} ORDER BY ALL`);

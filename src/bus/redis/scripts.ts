@@ -25,6 +25,8 @@ const names = [
   "withdraw",
   "live",
   "replace",
+  "mark",
+  "clean",
 ] as const;
 export type ScriptName = (typeof names)[number];
 

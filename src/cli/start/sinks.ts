@@ -3,6 +3,9 @@ import type { Clock } from "../../core/clock.ts";
 import type { Logger } from "../../core/log.ts";
 import type { LimitFor } from "../../limit/limits.ts";
 import { type OwnSinkPlan, targetOf } from "../../plan/plan.ts";
+import type { RollupPlan } from "../../plan/table.ts";
+import { markingSink } from "../../rollup/marking-sink.ts";
+import type { Marks } from "../../rollup/port.ts";
 import type { ClickHouse } from "../../sinks/clickhouse/client.ts";
 import { createClickHouseSink } from "../../sinks/clickhouse/sink.ts";
 import type { Sink } from "../../sinks/port.ts";
@@ -16,6 +19,9 @@ export interface SinkDeps {
   /** Gives up what is still under way. */
   readonly signal: AbortSignal;
   readonly limitFor: LimitFor;
+  readonly rollups: readonly RollupPlan[];
+  /** There where there are rollups. */
+  readonly marks: Marks | undefined;
 }
 
 /** Joins descriptors with drivers: one sink for each target, shared by all that write to it. */
@@ -33,12 +39,16 @@ export function createSinks(deps: SinkDeps): {
   return { sinkFor, close: async () => void (await Promise.all([...sinks.values()].map((sink) => sink.close()))) };
 }
 
-function createSink(plan: OwnSinkPlan, { clickhouse, temporal, clock, logger, signal, limitFor }: SinkDeps): Sink {
+function createSink(plan: OwnSinkPlan, deps: SinkDeps): Sink {
+  const { clickhouse, temporal, clock, logger, signal, limitFor, marks } = deps;
   const rateLimit = plan.guards?.rateLimit;
   const limit = rateLimit && limitFor(rateLimit, `sink:${targetOf(plan)}`);
   switch (plan.kind) {
-    case "clickhouse":
-      return createClickHouseSink(plan, { client: clickhouse, signal, clock, logger, limit });
+    case "clickhouse": {
+      const sink = createClickHouseSink(plan, { client: clickhouse, signal, clock, logger, limit });
+      const rollups = deps.rollups.filter(({ from }) => from === plan.table);
+      return marks && rollups.length > 0 ? markingSink(sink, rollups, { marks, clock, logger, signal }) : sink;
+    }
     case "temporal":
       return new TemporalSink(plan, { client: temporal, clock, logger, signal, limit });
     default:

@@ -8,11 +8,17 @@ import { runWorker } from "../../engine/worker.ts";
 import { createLimits } from "../../limit/limits.ts";
 import { openRedisBuckets } from "../../limit/redis/buckets.ts";
 import { type AppPlan, rateLimitsOf, sinksOf } from "../../plan/plan.ts";
+import { rollupsOf } from "../../plan/rollup.ts";
+import type { TableObjectPlan } from "../../plan/table.ts";
 import { deploy } from "../../registry/deployments.ts";
+import type { Presence } from "../../registry/port.ts";
 import { redisDeployments } from "../../registry/redis/deployments.ts";
+import type { Marks } from "../../rollup/port.ts";
+import { runRefresher } from "../../rollup/refresher.ts";
 import type { ClickHouse } from "../../sinks/clickhouse/client.ts";
 import { planMigration } from "../../sinks/clickhouse/migrate.ts";
-import { addressOf, openBus, openClickHouse, openRedis, openTemporal } from "../services.ts";
+import { createRollupStore } from "../../sinks/clickhouse/rollup-rows.ts";
+import { addressOf, openBus, openClickHouse, openMarks, openRedis, openTemporal } from "../services.ts";
 import type { Role, RoleContext } from "./role.ts";
 import { createSinks } from "./sinks.ts";
 
@@ -32,15 +38,31 @@ export const workerRole: Role = async ({ app, others, instance, stateCacheBytes,
   const buckets = sharesLimits ? await openRedisBuckets({ url: addressOf("redis", where), logger }) : undefined;
   const limitFor = createLimits({ clock: systemClock, logger, buckets });
   const clickhouse = await openClickHouse(where);
+  const rollups = rollupsOf(app);
   await checkTables(app, clickhouse);
   await deploy(app, redisDeployments(redis));
   await redis.close();
+  const marks = rollups.length > 0 ? await openMarks(where, logger) : undefined;
   const temporal = needsTemporal ? await openTemporal(where) : undefined;
   const giveUp = new AbortController();
   // Every row that waits for its turn listens.
   setMaxListeners(0, giveUp.signal);
   const client = temporal?.client as NonNullable<typeof temporal>["client"];
-  const sinks = createSinks({ clickhouse, temporal: client, clock: systemClock, logger, signal: giveUp.signal, limitFor });
+  const sinks = createSinks({
+    clickhouse,
+    temporal: client,
+    clock: systemClock,
+    logger,
+    signal: giveUp.signal,
+    limitFor,
+    rollups,
+    marks,
+  });
+
+  const refresh = (ours: Marks, presence: Presence, stop: AbortSignal) => {
+    const deps = { marks: ours, store: createRollupStore(clickhouse), clock: systemClock, logger, presence };
+    return runRefresher(rollups, deps, { stop });
+  };
 
   return {
     async run(stop, presence) {
@@ -48,6 +70,8 @@ export const workerRole: Role = async ({ app, others, instance, stateCacheBytes,
       stop.addEventListener("abort", () => {
         timer = setTimeout(() => giveUp.abort(unsettled()), drainMs);
       });
+      const ended = new AbortController();
+      const refreshing = marks && refresh(marks, presence, AbortSignal.any([stop, ended.signal]));
       try {
         await runWorker(
           { instance, pipelines: app.pipelines, others, stateCacheBytes },
@@ -57,7 +81,10 @@ export const workerRole: Role = async ({ app, others, instance, stateCacheBytes,
       } finally {
         clearTimeout(timer);
         giveUp.abort();
+        ended.abort();
+        await refreshing;
         await sinks.close().catch(() => {});
+        await marks?.close();
         await buckets?.close();
         await bus.close();
         await clickhouse.close();
@@ -87,13 +114,13 @@ async function checkRedis(redis: Redis, logger: RoleContext["logger"]): Promise<
 }
 
 /** Without its tables a worker would stop at the first row; and whoever started it would have gone by then. */
-async function checkTables({ pipelines }: AppPlan, clickhouse: ClickHouse): Promise<void> {
-  const written = new Set(
-    pipelines.flatMap((pipeline) =>
+async function checkTables(app: AppPlan, clickhouse: ClickHouse): Promise<void> {
+  const written = new Set<TableObjectPlan>(
+    app.pipelines.flatMap((pipeline) =>
       Object.values(sinksOf(pipeline)).flatMap((sink) => (sink.kind === "clickhouse" ? [sink.table] : [])),
     ),
   );
-  const missing = (await planMigration([...written], clickhouse)).filter(({ kind }) => kind === "create");
+  const missing = (await planMigration([...written, ...rollupsOf(app)], clickhouse)).filter(({ kind }) => kind === "create");
   if (missing.length === 0) return;
   throw new ConfigError(
     "clickhouse.schema",

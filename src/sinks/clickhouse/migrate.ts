@@ -12,7 +12,7 @@ import { planRollup } from "./migrate-rollup.ts";
 import { planTable, planView } from "./migrate-table.ts";
 import type { MigrationStep } from "./migration-step.ts";
 import { quoteName } from "./quote.ts";
-import { readBuckets, recountBuckets } from "./rollup-rows.ts";
+import { createRollupStore } from "./rollup-rows.ts";
 import { columnType } from "./types.ts";
 
 export type { MigrationStep } from "./migration-step.ts";
@@ -102,9 +102,9 @@ async function apply(step: MigrationStep, client: ClickHouse, options: ApplyOpti
     case "backfill":
       return fill(step.aggregate, client, options);
     case "recount": {
-      const { rollup } = step;
-      for (const starts of byDay(await readBuckets(client, rollup, options.signal)))
-        await recountBuckets(client, rollup, { starts, signal: options.signal });
+      const store = createRollupStore(client);
+      const buckets = await store.buckets(step.rollup, options.signal);
+      for (const starts of byDay(buckets)) await store.recount(step.rollup, starts, options.signal);
       return;
     }
     case "refused":

@@ -1,0 +1,46 @@
+import type { Clock } from "../core/clock.ts";
+import { seconds } from "../core/duration.ts";
+import type { Logger } from "../core/log.ts";
+import { bucketsOf } from "../plan/rollup.ts";
+import type { RollupPlan } from "../plan/table.ts";
+import type { Sink } from "../sinks/port.ts";
+import { retrying } from "../sinks/retrying.ts";
+import type { Marks } from "./port.ts";
+
+export interface MarkingDeps {
+  readonly marks: Marks;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Ends all waiting. */
+  readonly signal: AbortSignal;
+  readonly random?: () => number;
+}
+
+const retry = { initialMs: 100, maxMs: seconds(5) } as const;
+
+/**
+ * The sink of a table that rollups read: once the rows are confirmed, and before the writer hears of it and acks, their buckets are
+ * marked. Marked any earlier, a bucket could be counted, and be clean, without them. A crash between the two loses no mark: what was
+ * not acked is written again. Rows that were rejected mark their buckets too, which only has them counted once more.
+ */
+export function markingSink(sink: Sink, rollups: readonly RollupPlan[], deps: MarkingDeps): Sink {
+  const { marks, clock, logger, signal, random = Math.random } = deps;
+  const onRetry = (error: Error, failed: number, waitMs: number) =>
+    logger.warn({ failed, waitMs, error: error.message }, "buckets of rollups could not be marked; it is tried again");
+  return {
+    async write(rows, bytes) {
+      // Before the write: rows that waited for it would burden the garbage collector.
+      const dirty = rollups.map((rollup) => ({ rollup: rollup.name, starts: bucketsOf(rollup, rows) }));
+      const result = await sink.write(rows, bytes);
+      await Promise.all(
+        dirty.map(({ rollup, starts }) => retrying(retry, { clock, random, signal, onRetry }, () => marks.mark(rollup, starts))),
+      );
+      return result;
+    },
+    hurry: () => sink.hurry?.(),
+    get inFlightRows() {
+      return sink.inFlightRows;
+    },
+    close: () => sink.close(),
+  };
+}
