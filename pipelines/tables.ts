@@ -1,4 +1,4 @@
-import { aggregates, c, defineAggregate, defineTable, defineView } from "headrace";
+import { aggregates, c, defineAggregate, defineRollup, defineTable, defineView, rollups } from "headrace";
 
 export const loginEvents = defineTable("login_events", {
   columns: {
@@ -67,6 +67,20 @@ export const loginsByHour = defineView(
    GROUP BY hour`,
 );
 
+/** How people log in, by hour. Users are those who logged in. */
+export const loginMethodsByHour = defineRollup("login_methods_by_hour", {
+  from: loginEvents,
+  time: "at",
+  every: "hour",
+  where: "outcome IN ('success', 'failure')",
+  groupBy: ["method"],
+  columns: {
+    logins: rollups.count({ where: "outcome = 'success'" }),
+    failed: rollups.count({ where: "outcome = 'failure'" }),
+    users: rollups.uniqExact("user_id", { where: "outcome = 'success'" }),
+  },
+});
+
 /** The sessions whose duration is known, since they were logged out, by the day on which they began. */
 export const sessionDurations = defineView(
   "session_durations",
@@ -131,6 +145,15 @@ export const cartEvents = defineTable("cart_events", {
   ttl: { column: "at", days: 400 },
 });
 
+/** What happens to carts, by hour. */
+export const cartActivityByHour = defineRollup("cart_activity_by_hour", {
+  from: cartEvents,
+  time: "at",
+  every: "hour",
+  groupBy: ["type"],
+  columns: { events: rollups.count(), quantity: rollups.sum("quantity"), carts: rollups.uniqExact("cart_id") },
+});
+
 export const orderOutcomes = defineTable("order_outcomes", {
   columns: {
     checkout_id: c.string(),
@@ -160,5 +183,7 @@ export const derived = [
   sessionDurations,
   sessionDurationsByUser,
   loginAlerts,
+  loginMethodsByHour,
+  cartActivityByHour,
   orders,
 ] as const;

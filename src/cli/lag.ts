@@ -30,6 +30,7 @@ export async function lagVerb({ json, ...where }: Whereabouts & { readonly json:
         }),
       ),
     );
+    // Read after the pipelines: what they have settled is marked by now.
     const behind = await Promise.all(
       rollups.map(async ({ name, from }) => {
         const dirty = (await marks?.dirty(name)) ?? [];

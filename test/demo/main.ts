@@ -44,6 +44,7 @@ try {
   await demo.checkoutsEnded(truth.orders.size);
   // What checkouts and failures led to in further streams.
   await demo.drained();
+  await demo.counted();
 
   say("Counting again, from what was sent.");
   const mismatches = await recount(demo.query, truth);

@@ -21,10 +21,12 @@ export async function recount(query: Query, truth: Truth): Promise<readonly Mism
     loginEvents(query, truth),
     loginSessions(query, truth),
     loginsByHour(query, truth),
+    loginMethodsByHour(query, truth),
     loginsByUserDay(query, truth),
     sessionDurations(query, truth),
     loginAlerts(query, truth),
     cartEvents(query, truth),
+    cartActivityByHour(query, truth),
     orders(query, truth),
   ]);
   return parts.flat();
@@ -79,6 +81,17 @@ async function loginsByHour(query: Query, truth: Truth): Promise<readonly Mismat
   );
 }
 
+async function loginMethodsByHour(query: Query, truth: Truth): Promise<readonly Mismatch[]> {
+  const rows = await query(`SELECT ${ms("hour")} AS hour_ms, method, logins, failed FROM login_methods_by_hour`);
+  const expected = new Map<string, Value>();
+  for (const [key, { logins, failed }] of truth.byHourAndMethod)
+    expected.set(`login_methods_by_hour ${key}`, attempts(logins, failed));
+  return compareAll(
+    expected,
+    rows.map((row) => [`login_methods_by_hour ${row["hour_ms"]} ${row["method"]}`, attempts(row["logins"], row["failed"])]),
+  );
+}
+
 async function loginsByUserDay(query: Query, truth: Truth): Promise<readonly Mismatch[]> {
   const rows = await query(`
     SELECT user_id, toString(day) AS day, logins, failed FROM logins_by_user_day
@@ -113,10 +126,11 @@ async function sessionDurations(query: Query, truth: Truth): Promise<readonly Mi
 }
 
 /** Only the types that clients send: what sagas announce and pipelines reject has rows of its own there. */
+const clientTypes = "'cart.created', 'cart.item_added', 'cart.item_removed', 'cart.quantity_changed'";
+
 async function cartEvents(query: Query, truth: Truth): Promise<readonly Mismatch[]> {
-  const types = ["cart.created", "cart.item_added", "cart.item_removed", "cart.quantity_changed"];
   const rows = await query(`
-    SELECT type, count() AS rows FROM cart_events FINAL WHERE type IN (${types.map(literal).join(", ")}) GROUP BY type`);
+    SELECT type, count() AS rows FROM cart_events FINAL WHERE type IN (${clientTypes}) GROUP BY type`);
   const expected = new Map<string, Value>([...truth.cartRowsByType].map(([type, count]) => [`cart_events ${type}`, count]));
   const sum = rows.reduce((total, row) => total + Number(row["rows"]), 0);
   return [
@@ -126,6 +140,22 @@ async function cartEvents(query: Query, truth: Truth): Promise<readonly Mismatch
     ),
     ...compare("cart_events rows", truth.cartRows, sum),
   ];
+}
+
+async function cartActivityByHour(query: Query, truth: Truth): Promise<readonly Mismatch[]> {
+  const rows = await query(`
+    SELECT ${ms("hour")} AS hour_ms, type, events, quantity, carts FROM cart_activity_by_hour WHERE type IN (${clientTypes})`);
+  const text = (events: unknown, quantity: unknown, carts: unknown) => `${events} events of ${carts} carts, quantity ${quantity}`;
+  const expected = new Map<string, Value>();
+  for (const [key, { events, quantity, carts }] of truth.cartsByHour)
+    expected.set(`cart_activity_by_hour ${key}`, text(events, quantity, carts.size));
+  return compareAll(
+    expected,
+    rows.map((row) => [
+      `cart_activity_by_hour ${row["hour_ms"]} ${row["type"]}`,
+      text(row["events"], row["quantity"], row["carts"]),
+    ]),
+  );
 }
 
 async function orders(query: Query, truth: Truth): Promise<readonly Mismatch[]> {

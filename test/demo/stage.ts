@@ -75,9 +75,15 @@ function demo(dir: string, stack: Stack) {
     /** Resolves when every pipeline has read and settled all that is in its streams. */
     drained: () =>
       until("the pipelines", async () => {
-        const [lag, audits] = await Promise.all([lines<{ lag: number; pending: number }>("lag"), lines<AuditLine>("audit")]);
+        const [lag, audits] = await Promise.all([lines<LagLine>("lag"), lines<AuditLine>("audit")]);
         const progress = audits.reduce((sum, { delivered }) => sum + delivered, 0);
-        return { done: lag.every(({ lag: waiting, pending }) => waiting === 0 && pending === 0), progress };
+        return { done: lag.every((line) => "rollup" in line || (line.lag === 0 && line.pending === 0)), progress };
+      }),
+    /** Resolves when every rollup has counted what the pipelines have written. */
+    counted: () =>
+      until("the rollups", async () => {
+        const dirty = (await lines<LagLine>("lag")).reduce((sum, line) => sum + ("rollup" in line ? line.dirty : 0), 0);
+        return { done: dirty === 0, progress: dirty };
       }),
     /** Resolves when each checkout has a row in `orders`. */
     checkoutsEnded: (expected: number) =>
@@ -122,6 +128,9 @@ function demo(dir: string, stack: Stack) {
       `Temporal UI  ${stack.temporalUi}\nClickHouse   ${stack.clickhouse}\nRedis        ${stack.redis}\nAsk it:      npx headrace sql --dir ${dir} "SELECT * FROM logins_by_hour ORDER BY hour"`,
   };
 }
+
+/** Of a partition of a pipeline, or of a rollup. */
+type LagLine = { readonly lag: number; readonly pending: number } | { readonly rollup: string; readonly dirty: number };
 
 interface ReportInput {
   readonly truth: Truth;

@@ -1,10 +1,17 @@
 import { type Attack, createAttackTruth } from "./attack-truth.ts";
-import type { DemoEvent, Flaw, LoginEvent, Plan } from "./emission.ts";
+import type { CartEvent, DemoEvent, Flaw, LoginEvent, Plan } from "./emission.ts";
 import { createOrderTruth, type OrderTruth } from "./order-truth.ts";
 
 export interface Counts {
   readonly logins: number;
   readonly failed: number;
+}
+
+export interface CartCounts {
+  readonly events: number;
+  readonly quantity: number;
+  /** Their ids. */
+  readonly carts: ReadonlySet<string>;
 }
 
 /** Durations of sessions that ended. The median and the 95th percentile are elements of the list; null when it is empty. */
@@ -38,6 +45,8 @@ export interface Truth {
   readonly durationsByDay: ReadonlyMap<string, Durations>;
   /** By the hour's start, in milliseconds since the epoch. */
   readonly byHour: ReadonlyMap<number, Counts>;
+  /** By the hour's start and how it was tried, such as "1795600000000 password". */
+  readonly byHourAndMethod: ReadonlyMap<string, Counts>;
   readonly sampledUsers: readonly string[];
   /** By user and UTC day, for the sampled users. */
   readonly byUserDay: ReadonlyMap<string, ReadonlyMap<string, Counts>>;
@@ -46,6 +55,8 @@ export interface Truth {
   /** Rows of `cart_events` that clients caused: carts created, and items added, removed and changed. */
   readonly cartRows: number;
   readonly cartRowsByType: ReadonlyMap<string, number>;
+  /** The same rows by the hour's start and type, such as "1795600000000 cart.created". */
+  readonly cartsByHour: ReadonlyMap<string, CartCounts>;
   readonly checkouts: { readonly completed: number; readonly undone: number };
   /** By checkoutId. */
   readonly orders: ReadonlyMap<string, OrderTruth>;
@@ -66,8 +77,10 @@ export function createTruth(sampledUsers: readonly string[]): TruthRecorder {
   const flaws = new Map<Flaw, number>();
   const newestByStream = new Map<string, number>();
   const byHour = new Map<number, Counts>();
+  const byHourAndMethod = new Map<string, Counts>();
   const byUserDay = new Map<string, Map<string, Counts>>(sampledUsers.map((user) => [user, new Map()]));
   const cartRowsByType = new Map<string, number>();
+  const cartsByHour = new Map<string, CartCounts & { readonly carts: Set<string> }>();
   const sessions = createSessionTruth();
   const attacks = createAttackTruth();
   const orders = createOrderTruth();
@@ -81,9 +94,18 @@ export function createTruth(sampledUsers: readonly string[]): TruthRecorder {
     if (event.type === "login.ended") return;
     const field = event.type === "login.failed" ? "failed" : "logins";
     const ms = event.time.getTime();
-    increment(byHour, ms - (ms % hourMs), field);
+    increment(byHour, hourOf(ms), field);
+    increment(byHourAndMethod, `${hourOf(ms)} ${event.data.method}`, field);
     const days = byUserDay.get(event.data.userId);
     if (days !== undefined) increment(days, dayOf(ms), field);
+  };
+
+  const countCart = (event: Exclude<CartEvent, { type: "cart.checkout_requested" }>): void => {
+    cartRowsByType.set(event.type, (cartRowsByType.get(event.type) ?? 0) + 1);
+    const key = `${hourOf(event.time.getTime())} ${event.type}`;
+    const { events, quantity, carts } = cartsByHour.get(key) ?? { events: 0, quantity: 0, carts: new Set<string>() };
+    const more = "quantity" in event.data ? event.data.quantity : 0;
+    cartsByHour.set(key, { events: events + 1, quantity: quantity + more, carts: carts.add(event.data.cartId) });
   };
 
   const record = ({ emission, event, isFirst }: Plan): void => {
@@ -107,7 +129,7 @@ export function createTruth(sampledUsers: readonly string[]): TruthRecorder {
       countAttempt(event);
     } else {
       orders.record(event);
-      if (event.type !== "cart.checkout_requested") cartRowsByType.set(event.type, (cartRowsByType.get(event.type) ?? 0) + 1);
+      if (event.type !== "cart.checkout_requested") countCart(event);
     }
   };
 
@@ -123,11 +145,13 @@ export function createTruth(sampledUsers: readonly string[]): TruthRecorder {
       ended,
       ...sessions.result(),
       byHour,
+      byHourAndMethod,
       sampledUsers,
       byUserDay,
       attacks: attacks.result(),
       cartRows: [...cartRowsByType.values()].reduce((sum, rows) => sum + rows, 0),
       cartRowsByType,
+      cartsByHour,
       checkouts: { completed: placed, undone: orders.orders.size - placed },
       orders: orders.orders,
     };
@@ -184,4 +208,5 @@ function increment<K>(counts: Map<K, Counts>, key: K, field: keyof Counts): void
 }
 
 const isLogin = (event: DemoEvent): event is LoginEvent => event.type.startsWith("login.");
+const hourOf = (ms: number): number => ms - (ms % hourMs);
 const dayOf = (ms: number): string => new Date(ms).toISOString().slice(0, 10);

@@ -15,6 +15,10 @@ function rightTables(): Record<string, Row[]> {
     login_events: [{ rows: `${truth.loginRows}`, logins: `${logins}`, failed: `${failed}`, ended: `${truth.ended}` }],
     login_sessions: [{ sessions: `${truth.sessions}`, ended: `${truth.sessionsEnded}`, median_ms: truth.medianSessionMs }],
     logins_by_hour: [...truth.byHour].map(([hour, n]) => ({ hour_ms: `${hour}`, logins: `${n.logins}`, failed: `${n.failed}` })),
+    login_methods_by_hour: [...truth.byHourAndMethod].map(([key, n]) => {
+      const [hour, method] = key.split(" ");
+      return { hour_ms: hour, method, logins: `${n.logins}`, failed: `${n.failed}` };
+    }),
     logins_by_user_day: [...truth.byUserDay].flatMap(([user, days]) =>
       [...days].map(([date, n]) => ({ user_id: user, day: date, logins: `${n.logins}`, failed: `${n.failed}` })),
     ),
@@ -26,6 +30,10 @@ function rightTables(): Record<string, Row[]> {
       p95_ms: n.p95Ms,
     })),
     cart_events: [...truth.cartRowsByType].map(([type, rows]) => ({ type, rows: `${rows}` })),
+    cart_activity_by_hour: [...truth.cartsByHour].map(([key, { events, quantity, carts }]) => {
+      const [hour, type] = key.split(" ");
+      return { hour_ms: hour, type, events: `${events}`, quantity: `${quantity}`, carts: `${carts.size}` };
+    }),
     orders: [...truth.orders].map(([id, order]) => ({
       checkout_id: id,
       outcome: order.outcome,
@@ -71,20 +79,25 @@ describe("recount", () => {
     expect(mismatches.every(({ expected, actual }) => expected !== actual)).toBe(true);
   });
 
-  it.each(["logins_by_hour", "logins_by_user_day", "session_durations", "cart_events", "orders"])(
-    "sees a row of %s that is missing, and one that came twice",
-    async (table) => {
-      const missing = rightTables();
-      const gone = missing[table]?.pop();
-      const [lost] = await recount(queryOf(missing), truth);
-      expect(lost).toMatchObject({ actual: null });
-      const twice = rightTables();
-      twice[table]?.push(gone as Row);
-      expect((await recount(queryOf(twice), truth)).map(({ name }) => name)).toContainEqual(
-        expect.stringContaining("a second row"),
-      );
-    },
-  );
+  it.each([
+    "logins_by_hour",
+    "login_methods_by_hour",
+    "logins_by_user_day",
+    "session_durations",
+    "cart_events",
+    "cart_activity_by_hour",
+    "orders",
+  ])("sees a row of %s that is missing, and one that came twice", async (table) => {
+    const missing = rightTables();
+    const gone = missing[table]?.pop();
+    const [lost] = await recount(queryOf(missing), truth);
+    expect(lost).toMatchObject({ actual: null });
+    const twice = rightTables();
+    twice[table]?.push(gone as Row);
+    expect((await recount(queryOf(twice), truth)).map(({ name }) => name)).toContainEqual(
+      expect.stringContaining("a second row"),
+    );
+  });
 
   it("names the number, what was expected and what was found", async () => {
     const tables = rightTables();

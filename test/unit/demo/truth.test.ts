@@ -107,6 +107,31 @@ describe.each([1, 2, 3])("the truth of a day with seed %i, counted again from th
     ).toEqual(users);
   });
 
+  it("has the same attempts by method and the same changes of carts by hour", () => {
+    const grouped = (keyOf: (event: (typeof unique)[number]) => unknown) => {
+      const groups = new Map<string, (typeof unique)[number][]>();
+      for (const event of unique) {
+        const key = `${Math.floor(event.time.getTime() / 3_600_000) * 3_600_000} ${keyOf(event)}`;
+        groups.set(key, [...(groups.get(key) ?? []), event]);
+      }
+      return (key: string) => groups.get(key) ?? [];
+    };
+    const [byMethod, byType] = [grouped(({ data }) => "method" in data && data.method), grouped(({ type }) => type)];
+    for (const [key, counts] of truth.byHourAndMethod) {
+      const logins = byMethod(key).filter((event) => event.type === "login.succeeded").length;
+      expect(counts).toEqual({ logins, failed: byMethod(key).length - logins });
+    }
+    for (const [key, counts] of truth.cartsByHour) {
+      const quantity = byType(key).reduce((sum, { data }) => sum + ("quantity" in data ? data.quantity : 0), 0);
+      const carts = new Set(byType(key).map(({ data }) => ("cartId" in data ? data.cartId : "")));
+      expect(counts).toEqual({ events: byType(key).length, quantity, carts });
+    }
+    const sum = (counts: Iterable<{ readonly logins: number; readonly failed: number }>) =>
+      [...counts].reduce((total, { logins, failed }) => total + logins + failed, 0);
+    expect(sum(truth.byHourAndMethod.values())).toBe(truth.logins + truth.failed);
+    expect([...truth.cartsByHour.values()].reduce((total, { events }) => total + events, 0)).toBe(truth.cartRows);
+  });
+
   it("has the same bursts", () => {
     const bursts: string[] = [];
     for (const kind of ["user", "address"] as const) {
