@@ -36,6 +36,7 @@ const verbs: readonly (readonly string[])[] = [
   ["check"],
   ["audit"],
   ["lag"],
+  ["rollup"],
   ["doctor"],
   ["dlq", "ls"],
   ["dlq", "show"],
@@ -200,7 +201,7 @@ describe("the command line", () => {
 
 describe("an application", () => {
   it("that is not there, or cannot be loaded, is refused by every verb that needs it", async () => {
-    const needing = [["start"], ["send", "logins"], ["migrate"], ["audit"], ["lag"], ["dlq", "ls"], ["check"]];
+    const needing = [["start"], ["send", "logins"], ["migrate"], ["audit"], ["lag"], ["rollup"], ["dlq", "ls"], ["check"]];
     const of = (app: string, says: RegExp, wayOut: RegExp, some = needing) =>
       some.map((verb): Case => [app, ["--cwd", join(folder, app), ...verb], { code: 1, says, wayOut }]);
     await refuseAll(operator, [
@@ -256,6 +257,7 @@ describe("standard output", () => {
       ["check"],
       ["audit"],
       ["lag"],
+      ["rollup"],
       ["dlq", "ls"],
       ["dlq", "replay"],
       ["replay", "--pipeline", "login-analytics", "--from", "0"],

@@ -63,11 +63,12 @@ describe("a service that is away", () => {
         ["send", "logins"],
         ["audit"],
         ["lag"],
+        ["rollup"],
         ["dlq", "ls"],
         ["dlq", "show"],
         ["dlq", "stats"],
       ].map((verb): Case => ["Redis", verb, redis, { REDIS_URL: closed.REDIS_URL }]),
-      ...[["start", "--role", "worker"], ["sql", "SELECT 1"], ["migrate"], ["migrate", "--apply"]].map(
+      ...[["start", "--role", "worker"], ["sql", "SELECT 1"], ["migrate"], ["migrate", "--apply"], ["rollup"]].map(
         (verb): Case => ["ClickHouse", verb, clickhouse, { CLICKHOUSE_URL: closed.CLICKHOUSE_URL }],
       ),
       ...["worker", "saga"].map(

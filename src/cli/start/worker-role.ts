@@ -9,7 +9,7 @@ import { createLimits } from "../../limit/limits.ts";
 import { openRedisBuckets } from "../../limit/redis/buckets.ts";
 import { type AppPlan, rateLimitsOf, sinksOf } from "../../plan/plan.ts";
 import { rollupsOf } from "../../plan/rollup.ts";
-import type { TableObjectPlan } from "../../plan/table.ts";
+import type { TableObjectPlan, TablePlan } from "../../plan/table.ts";
 import { deploy } from "../../registry/deployments.ts";
 import type { Presence } from "../../registry/port.ts";
 import { redisDeployments } from "../../registry/redis/deployments.ts";
@@ -38,8 +38,11 @@ export const workerRole: Role = async ({ app, others, instance, stateCacheBytes,
   const buckets = sharesLimits ? await openRedisBuckets({ url: addressOf("redis", where), logger }) : undefined;
   const limitFor = createLimits({ clock: systemClock, logger, buckets });
   const clickhouse = await openClickHouse(where);
-  const rollups = rollupsOf(app);
-  await checkTables(app, clickhouse);
+  const tables = tablesOf(app);
+  // Those of other tables are for the workers that write them, and may not be there for this one.
+  const rollups = rollupsOf(app).filter(({ from }) => tables.includes(from));
+  await checkTables(tables, clickhouse);
+  await checkTables(rollups, clickhouse);
   await deploy(app, redisDeployments(redis));
   await redis.close();
   const marks = rollups.length > 0 ? await openMarks(where, logger) : undefined;
@@ -113,14 +116,15 @@ async function checkRedis(redis: Redis, logger: RoleContext["logger"]): Promise<
   }
 }
 
-/** Without its tables a worker would stop at the first row; and whoever started it would have gone by then. */
-async function checkTables(app: AppPlan, clickhouse: ClickHouse): Promise<void> {
-  const written = new Set<TableObjectPlan>(
-    app.pipelines.flatMap((pipeline) =>
-      Object.values(sinksOf(pipeline)).flatMap((sink) => (sink.kind === "clickhouse" ? [sink.table] : [])),
-    ),
+/** The tables that pipelines write. */
+const tablesOf = ({ pipelines }: AppPlan): readonly TablePlan[] =>
+  pipelines.flatMap((pipeline) =>
+    Object.values(sinksOf(pipeline)).flatMap((sink) => (sink.kind === "clickhouse" ? [sink.table] : [])),
   );
-  const missing = (await planMigration([...written, ...rollupsOf(app)], clickhouse)).filter(({ kind }) => kind === "create");
+
+/** Without its tables a worker would stop at the first row; and whoever started it would have gone by then. */
+async function checkTables(tables: readonly TableObjectPlan[], clickhouse: ClickHouse): Promise<void> {
+  const missing = (await planMigration([...new Set(tables)], clickhouse)).filter(({ kind }) => kind === "create");
   if (missing.length === 0) return;
   throw new ConfigError(
     "clickhouse.schema",
