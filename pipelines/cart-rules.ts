@@ -32,7 +32,7 @@ export interface Cart {
   readonly undone?: readonly string[];
   readonly userId: string;
   readonly lines: readonly Line[];
-  /** Ids of the events that were applied, the newest last: one that comes again changes nothing. */
+  /** Ids of the events that were decided on, the newest last: one that comes again changes nothing. */
   readonly seen: readonly string[];
 }
 
@@ -54,18 +54,20 @@ export type ItemRejected = Event<
     readonly reason: string;
   }
 >;
+/** An event that changes nothing, and leaves no row. It is remembered all the same: sent again, it must not find a cart that would take it. */
+export type Ignored = Event<"cart.ignored", { readonly cartId: string; readonly reason: string }>;
 /** A checkout with what the cart held at that moment. */
 export interface Checkout extends Event<"cart.checkout_requested", EventOf<typeof events.checkoutRequested>["data"]> {
   readonly cart: Cart;
 }
-export type CartChange = Exclude<CartEvent, { readonly type: "cart.checkout_requested" }> | ItemRejected | Checkout;
+export type CartChange = Exclude<CartEvent, { readonly type: "cart.checkout_requested" }> | ItemRejected | Ignored | Checkout;
 
-/** What becomes of an event, given the cart: it is taken, or rejected with a reason, or it was there before. */
+/** What becomes of an event, given the cart: it is taken, rejected or ignored with a reason, or it was there before. */
 export function decideCart(cart: Cart, event: CartEvent): readonly CartChange[] | Dropped {
   if (cart.seen.includes(event.id)) return drop("duplicate");
   switch (event.type) {
     case "cart.created":
-      return cart.userId === "" ? [event] : drop("created before");
+      return [cart.userId === "" ? event : ignored(event, "created before")];
     case "cart.checkout_requested": {
       const { cartId, checkoutId } = event.data;
       const reason = checkoutRefusalOf(cart, checkoutId);
@@ -80,14 +82,20 @@ export function decideCart(cart: Cart, event: CartEvent): readonly CartChange[] 
     case "cart.checked_out":
     case "cart.unfrozen":
       // Another checkout's end is none of this one's.
-      return cart.status === "frozen" && cart.checkoutId === event.data.checkoutId ? [event] : drop("not frozen by it");
+      return [cart.status === "frozen" && cart.checkoutId === event.data.checkoutId ? event : ignored(event, "not frozen by it")];
     case "cart.abandoned":
       // Whoever has touched it meanwhile wins.
-      return cart.status === "open" ? [event] : drop("not open");
+      return [cart.status === "open" ? event : ignored(event, "not open")];
     default:
       return event satisfies never;
   }
 }
+
+const ignored = (event: CartEvent, reason: string): Ignored => ({
+  ...event,
+  type: "cart.ignored",
+  data: { cartId: event.data.cartId, reason },
+});
 
 /** The cart after a change. */
 export function evolveCart(cart: Cart, change: CartChange): Cart {
@@ -100,6 +108,7 @@ export function evolveCart(cart: Cart, change: CartChange): Cart {
     case "cart.quantity_changed":
       return { ...cart, seen, lines: changeLines(cart.lines, change) };
     case "cart.item_rejected":
+    case "cart.ignored":
       return { ...cart, seen };
     case "cart.checkout_requested":
       // One that is asked for again changes nothing.

@@ -1,11 +1,11 @@
-import { clickhouse, pipeline, startWorkflow } from "headrace";
+import { clickhouse, drop, pipeline, startWorkflow } from "headrace";
 import { match, P } from "ts-pattern";
 import { checkout } from "../workflows/checkout.ts";
 import { type CartChange, decideCart, emptyCart, evolveCart } from "./cart-rules.ts";
 import { carts as cartStream } from "./streams.ts";
 import { cartEvents } from "./tables.ts";
 
-const historyRow = ({ id, type, time, data }: CartChange) => ({
+const historyRow = ({ id, type, time, data }: Exclude<CartChange, { readonly type: "cart.ignored" }>) => ({
   event_id: id,
   cart_id: data.cartId,
   user_id: "userId" in data ? data.userId : undefined,
@@ -33,6 +33,7 @@ export const carts = pipeline("carts")
           to.history(historyRow(request)),
           to.checkout({ ...request.data, userId: request.cart.userId, lines: request.cart.lines }),
         ])
+        .with({ type: "cart.ignored" }, ({ data }) => drop(data.reason))
         .with(
           {
             type: P.union(

@@ -43,7 +43,7 @@ const checkedOut = (checkoutId = "x1"): CartEvent => ({
   data: { cartId: "c1", checkoutId },
 });
 const unfrozen = (checkoutId = "x1"): CartEvent => ({ ...base(), type: "cart.unfrozen", data: { cartId: "c1", checkoutId } });
-const abandoned = (): CartEvent => ({ ...base(), type: "cart.abandoned", data: { cartId: "c1" } });
+const abandoned = (id?: string): CartEvent => ({ ...base(id), type: "cart.abandoned", data: { cartId: "c1" } });
 
 /** What the fold does: decides, then moves the cart on by what was decided. */
 function apply(
@@ -60,7 +60,8 @@ function apply(
       continue;
     }
     for (const change of decided) {
-      changes.push(change);
+      if (change.type === "cart.ignored") dropped.push(change.data.reason);
+      else changes.push(change);
       cart = evolveCart(cart, change);
     }
   }
@@ -237,6 +238,15 @@ describe("a cart", () => {
       changes: [{}, { type: "cart.abandoned" }, { type: "cart.item_rejected", data: { reason: "abandoned" } }],
     });
     expect(apply([added("a"), checkout(), abandoned()])).toMatchObject({ cart: { status: "frozen" }, dropped: ["not open"] });
+  });
+
+  it("is not changed by what it ignored before, when that is sent again and would now be taken", () => {
+    const late = abandoned("late");
+    const { cart, changes, dropped } = apply([added("a"), checkout(), late, unfrozen("x1"), late, added("b")]);
+    expect(cart.status).toBe("open");
+    expect(quantities(cart)).toEqual({ a: 1, b: 1 });
+    expect(dropped).toEqual(["not open", "duplicate"]);
+    expect(changes.map(({ type }) => type)).not.toContain("cart.abandoned");
   });
 
   it("changes no cart in place", () => {
