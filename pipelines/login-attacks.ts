@@ -7,6 +7,27 @@ import { loginBursts } from "./tables.ts";
 const minFailures = 5;
 const gapMs = minutes(5);
 
+type Span = readonly [start: number, end: number];
+
+/** The attacks on, or by, a subject that were told of, in rising order: one that is older than the newest may come late, and is news too. */
+interface Alarm {
+  readonly told: readonly Span[];
+}
+
+const noneTold: Alarm = { told: [] };
+/** Far more than a day has room for, unless somebody is at it all day long. */
+const remembered = 100;
+
+const spanOf = ({ start, end }: { readonly start: Date; readonly end: Date }): Span => [start.getTime(), end.getTime()];
+const meets = (one: Span, other: Span): boolean => one[0] <= other[1] + gapMs && other[0] <= one[1] + gapMs;
+
+/** With a span more, which makes one of all that it meets. */
+function withSpan(told: readonly Span[], span: Span): readonly Span[] {
+  const met = [span, ...told.filter((one) => meets(one, span))];
+  const whole: Span = [Math.min(...met.map(([start]) => start)), Math.max(...met.map(([, end]) => end))];
+  return [...told.filter((one) => !meets(one, span)), whole].sort(([one], [other]) => one - other).slice(-remembered);
+}
+
 /**
  * Failures of one user, or from one address, with no gap over five minutes between two of them. Each that makes a burst longer is told
  * at once; one that was late may put two bursts together, or begin one earlier.
@@ -20,13 +41,16 @@ export const loginAttacks = pipeline("login-attacks")
   .filter("attacks", ({ values }) => values.failures >= minFailures)
   .fold("alarm", {
     key: ({ key }) => key,
-    initial: { until: 0 },
-    decide: ({ until }, burst) =>
+    initial: noneTold,
+    decide: ({ told }, burst) =>
       burst.pane === "final"
         ? drop("told")
-        : [{ ...burst, isNew: burst.pane === "early" && burst.start.getTime() > until + gapMs }],
-    evolve: ({ until }, { pane, end }) => ({ until: pane === "early" ? Math.max(until, end.getTime()) : until }),
+        : [{ ...burst, isNew: burst.pane === "early" && !told.some((one) => meets(one, spanOf(burst))) }],
+    evolve: (alarm, burst) => (burst.pane === "early" ? { told: withSpan(alarm.told, spanOf(burst)) } : alarm),
     ttlMs: days(2),
+    version: 2,
+    // Once only the end of the newest one was kept.
+    migrate: (alarm): Alarm => ({ told: [[0, (alarm as { readonly until: number }).until]] }),
   })
   .route({ bursts: clickhouse(loginBursts), alerts: toStream(alerts) }, ({ key, start, end, pane, values, isNew }, to) => {
     const [kind, subject] = subjectOf(key);

@@ -93,6 +93,22 @@ describe("login attacks", () => {
     expect(alertsOf(rows["bursts"])).toHaveLength(2);
     expect(rows["alerts"]).toMatchObject([{ data: { ip: "2001:db8::7" } }, { data: { ip: "2001:db8::7" } }]);
   });
+
+  it("are told of also when a newer one of the same subject was told before, and once where a late failure joins two", async () => {
+    const test = testPipeline(loginAttacks, { now: new Date(from + hours(2)) });
+    const send = (...minutesAt: readonly number[]) =>
+      test.send(minutesAt.map((at) => failure("user ada", minutes(at), `at ${at}`)));
+    await send(60, 61, 62, 63, 64);
+    await send(30, 31, 32, 33, 34);
+    await send(67, 29);
+    const sinces = (rows: readonly Row[] = []) => rows.map(({ data }) => (data as { readonly since: string }).since);
+    const since = (at: number) => new Date(from + minutes(at)).toISOString();
+    expect(sinces((await test.run()).rows["alerts"])).toEqual([since(60), since(30)]);
+    await send(39, 44, 49, 54, 59);
+    const { rows } = await test.run();
+    expect(sinces(rows["alerts"])).toEqual([since(60), since(30)]);
+    expect(alertsOf(rows["bursts"]).at(-1)).toMatchObject({ since: minutes(29), until: minutes(67), failures: 17 });
+  });
 });
 
 describe("login failures", () => {
