@@ -41,6 +41,7 @@ export const redisFaults: readonly Fault[] = [
         // The producer finds out when it next writes to a partition.
         await rig.workload.send(800, rate);
       }
+      // The first events of a user may be among them: then its state knows nothing when the others come.
       const vanished = rig.workload.acknowledged.size - (await storedEvents(rig));
       await rig.startWorker();
       await rig.drained();
@@ -48,7 +49,7 @@ export const redisFaults: readonly Fault[] = [
       const { code, stderr } = await rig.verb("audit");
       if (code !== 1 || !new RegExp(`vanished\\W+${vanished}\\b`).test(stderr))
         faults.push(`the audit does not say aloud that ${vanished} events have vanished (exit code ${code}): ${stderr}`);
-      return { vanished, mayHaveGaps: true, read: rig.workload.acknowledged.size - vanished, faults };
+      return { vanished, mayHaveGaps: true, mayResume: true, read: rig.workload.acknowledged.size - vanished, faults };
     },
   },
   {
