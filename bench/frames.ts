@@ -11,10 +11,10 @@ export const pipeline = "login-analytics";
 /** The directory of an application of the bench. */
 export const appDirectory = (name: string): string => fileURLToPath(new URL(`apps/${name}`, import.meta.url));
 
-/** A worker as an operator starts it, of the reference application or of the one in `directory`. */
+/** A worker as an operator starts it, of the application in `directory`. */
 export const startWorker = (
   { stack, profileDir }: Pick<Bench, "stack" | "profileDir">,
-  directory = ".",
+  directory = appDirectory("logins"),
   more: readonly string[] = [],
 ) =>
   startChild(

@@ -16,6 +16,11 @@ export interface MarkingDeps {
   readonly random?: () => number;
 }
 
+interface Changed {
+  readonly rollup: string;
+  readonly starts: readonly number[];
+}
+
 const retry = { initialMs: 100, maxMs: seconds(5) } as const;
 
 /**
@@ -27,15 +32,14 @@ export function markingSink(sink: Sink, rollups: readonly RollupPlan[], deps: Ma
   const { marks, clock, logger, signal, random = Math.random } = deps;
   const onRetry = (error: Error, failed: number, waitMs: number) =>
     logger.warn({ failed, waitMs, error: error.message }, "buckets of rollups could not be marked; it is tried again");
+  const mark = ({ rollup, starts }: Changed) =>
+    retrying(retry, { clock, random, signal, onRetry }, () => marks.mark(rollup, starts));
+  const markAll = (changed: readonly Changed[]) => Promise.all(changed.map(mark));
   return {
-    async write(rows, bytes) {
-      // Before the write: rows that waited for it would burden the garbage collector.
+    // No async function: one would hold on to the rows until they are confirmed, which burdens the garbage collector.
+    write(rows, bytes) {
       const dirty = rollups.map((rollup) => ({ rollup: rollup.name, starts: bucketsOf(rollup, rows) }));
-      const result = await sink.write(rows, bytes);
-      await Promise.all(
-        dirty.map(({ rollup, starts }) => retrying(retry, { clock, random, signal, onRetry }, () => marks.mark(rollup, starts))),
-      );
-      return result;
+      return sink.write(rows, bytes).then((result) => markAll(dirty).then(() => result));
     },
     hurry: () => sink.hurry?.(),
     get inFlightRows() {
