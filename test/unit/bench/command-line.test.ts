@@ -37,7 +37,7 @@ test("the installer refuses a name that is no peer's, and says what has to be br
   try {
     const unknown = await install("kafka");
     expect(unknown.code).toBe(1);
-    expect(unknown.stderr).toContain("There is no peer 'kafka'; there are redpanda-connect, bento, faststream, bullmq.");
+    expect(unknown.stderr).toContain("There is no peer 'kafka'; there are redpanda-connect, bento, faststream, bullmq, bytewax.");
     const brought = await install("redpanda-connect");
     expect(brought.code).toBe(1);
     expect(brought.stderr).toContain("redpanda-connect has to be brought");
