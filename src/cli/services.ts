@@ -117,7 +117,8 @@ export async function openTemporal(where: Whereabouts) {
   const { Client, Connection } = await import("@temporalio/client");
   const { options, namespace } = await temporalConfig(where);
   try {
-    const connection = await Connection.connect(options);
+    // Our sink tries again itself. The SDK's own timers would do so on a connection that is closed by then, and end the process.
+    const connection = await Connection.connect({ ...options, interceptors: [] });
     return { connection, client: new Client({ connection, ...(namespace !== undefined && { namespace }) }) };
   } catch (error) {
     throw temporalAway(options.address, error);

@@ -135,7 +135,7 @@ describe("the guards of a workflow sink", () => {
   });
 
   it("keep it from a server that is away, and hold its rows", async () => {
-    const connection = Connection.lazy({ address: "127.0.0.1:1" });
+    const connection = Connection.lazy({ address: "127.0.0.1:1", interceptors: [] });
     const { logger, lines } = logBook();
     const stop = new AbortController();
     const guards = {
