@@ -235,8 +235,7 @@ async function prefetch(
       .due(until[clock], maxRings)
       .map(({ member }) => splitMember(member).key),
   );
-  await states.prefetch(name, keys);
-  await states.prefetch(name, ringing);
+  await states.prefetch(name, [...keys, ...ringing]);
   return keys;
 }
 
