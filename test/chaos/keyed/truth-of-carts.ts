@@ -33,11 +33,11 @@ export function cartBooks(arrivals: readonly Arrival[]) {
     const { id, type, at, data } = arrival;
     const cart = carts.get(data.cartId) ?? newCart();
     if (cart.known.has(id)) continue;
+    // Also what nothing came of: it does not come true when it is sent again.
+    cart.known.add(id);
+    carts.set(data.cartId, cart);
     const verdict = take(cart, arrival);
     if (verdict === "nothing") continue;
-    cart.known.add(id);
-    // What nothing came of leaves no cart behind.
-    carts.set(data.cartId, cart);
     const reason = verdict === "taken" ? "" : verdict.reason;
     if (type === "cart.checkout_requested" && reason === "") checkouts.add(`checkout/${data.checkoutId}`);
     const told = reason === "" ? type : "cart.item_rejected";
