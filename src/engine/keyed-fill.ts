@@ -22,6 +22,8 @@ export interface KeyedFillContext {
   readonly signal: AbortSignal;
   /** Milliseconds since the epoch. */
   readonly now: number;
+  /** Nothing is left to be read, so event time goes on by the clock. */
+  readonly atRest: boolean;
   /** Resolves when everything before is committed. */
   readonly idle: () => Promise<void>;
 }
@@ -76,14 +78,14 @@ export function compileKeyedFill({ pipeline, stream, partition, portionEvents }:
   }
 
   async function fill(entries: readonly Entry[], context: KeyedFillContext, states: StateDraft): Promise<Filled> {
-    const { state, now, idle } = context;
+    const { state, now, atRest, idle } = context;
     for (const section of sections) section.take();
     const chunk = new Chunk(pipeline.name, derives, states);
     let until: Until = { event: state.watermark.mark, processing: now };
     let taken = 0;
     for (const portion of inPortions(entries, portionEvents)) {
       const { events, items } = open(portion, { chunk, state, now });
-      if (portion.length === 0) state.watermark.rest(now);
+      if (atRest) state.watermark.rest(now);
       until = { event: state.watermark.mark, processing: now };
       // What earlier portions have set is not in the store yet, and may lie where timers are fetched from.
       if (taken > 0 && mustLoad(state, until)) throw new TooMuch(taken);

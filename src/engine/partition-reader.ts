@@ -104,8 +104,8 @@ export async function readPartition(
   let last = replay;
   /** The next read of `last`, under way while the one before is taken through the stages. */
   let ahead: Promise<ReadResult | undefined> | undefined;
-  /** Timers are due that the last commit could not carry. */
-  let isMoreDue = false;
+  /** Timers are due with no entry to go by: those that the last commit could not carry, or those that ring `atRest`. */
+  let due: { readonly atRest: boolean } | undefined;
   /** What the stages had not taken when it was time to stop. */
   const untaken: Unsettled[] = [];
   /** Reads in a row that failed. Their answers may have been lost on the way, with entries given out. */
@@ -114,7 +114,7 @@ export async function readPartition(
   relay.ring();
   while (!either.aborted && settlement.failure === undefined) {
     if (!(await gauge.room(either, eventsPerRead))) break;
-    const found = await (isMoreDue ? ringOn() : readOn()).finally(() => gauge.remove(eventsPerRead));
+    const found = await (due ? ringOn(due) : readOn()).finally(() => gauge.remove(eventsPerRead));
     if (found === "fenced") break;
     if (found === "failed") await pause();
     else if (found === "suspects") await takeSuspects(last);
@@ -242,8 +242,8 @@ export async function readPartition(
     return clock.sleep(backoffMs(failures, retryLimits), either);
   }
 
-  async function take(from: Cursor, entries: readonly Entry[]): Promise<void> {
-    const filled = await fillWithRetry(entries);
+  async function take(from: Cursor, entries: readonly Entry[], atRest = false): Promise<void> {
+    const filled = await fillWithRetry(entries, atRest);
     if (!filled) untaken.push({ fence: from.fence, entries: entries.map(({ id }) => id) });
     if (!filled || lost.aborted) return;
     if (filled.chunk.states) state?.accept(filled.chunk.states);
@@ -252,7 +252,7 @@ export async function readPartition(
     if (from.from === "pending") for (const sink of deps.sinks.values()) sink.hurry?.();
     const { length } = filled.chunk.entries;
     if (length < entries.length) await take(from, entries.slice(length));
-    else isMoreDue = filled.moreDue;
+    else due = filled.moreDue ? { atRest: false } : undefined;
   }
 
   /** Also for an owner that has read nothing yet: the timers of the one before go on. */
@@ -268,10 +268,10 @@ export async function readPartition(
     }
   }
 
-  /** Lets timers ring that are due, with no entry to go by. */
-  async function ringOn(): Promise<undefined> {
-    isMoreDue = false;
-    await take(last, []);
+  /** Lets timers ring that are due. */
+  async function ringOn({ atRest }: { readonly atRest: boolean }): Promise<undefined> {
+    due = undefined;
+    await take(last, [], atRest);
   }
 
   /** Takes up one group of suspects, with nothing else of this partition under way, and no suspects of another one. */
@@ -293,8 +293,8 @@ export async function readPartition(
   async function rest(from: Cursor): Promise<void> {
     from.idleUntil = clock.monotonic() + doorbellMs;
     if (!isIdle(main) || !isIdle(replay)) return;
-    isMoreDue = await isTimerDue();
-    if (isMoreDue) return;
+    due = (await isTimerDue()) ? { atRest: true } : undefined;
+    if (due) return;
     const watches = [main, replay].map(({ fence: { partition }, newest }) => ({ partition, after: newest }));
     await bus.wait(watches, doorbellMs, either);
     main.idleUntil = 0;
@@ -324,16 +324,17 @@ export async function readPartition(
     }
   }
 
-  function fill(entries: readonly Entry[]): Promise<Filled> {
+  function fill(entries: readonly Entry[], atRest: boolean): Promise<Filled> {
     if (stages.kind === "stateless") return stages.fill(entries, { clock, logger, parking, signal: either });
-    return stages.fill(entries, { state: state as KeyedState, now: clock.now(), idle: settlement.idle, signal: either });
+    const { idle } = settlement;
+    return stages.fill(entries, { state: state as KeyedState, now: clock.now(), atRest, idle, signal: either });
   }
 
   /** What was read is taken through the stages, also when a stop came meanwhile; it is not tried again after one. */
-  async function fillWithRetry(entries: readonly Entry[]): Promise<Filled | undefined> {
+  async function fillWithRetry(entries: readonly Entry[], atRest: boolean): Promise<Filled | undefined> {
     for (let attempt = 0; attempt === 0 ? !lost.aborted : !either.aborted; attempt++) {
       try {
-        return await fill(entries);
+        return await fill(entries, atRest);
       } catch (error) {
         if (!(error instanceof RetryableError)) throw error;
         logger.warn({ ...about, error: messageOf(error) }, "a stage asked to try again");

@@ -1,8 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { type Partition, partitionsOf } from "../../../src/bus/partition.ts";
 import type { Bus } from "../../../src/bus/port.ts";
+import { count } from "../../../src/dsl/aggregators/numbers.ts";
 import { pipeline } from "../../../src/dsl/pipeline.ts";
 import { clickhouse } from "../../../src/dsl/sinks.ts";
+import { tumbling } from "../../../src/dsl/window.ts";
 import { interpose } from "../../support/interpose.ts";
 import { type Thing, thingRow, things, thingTable } from "../../support/things.ts";
 import { envelopeOf, Workbench } from "../../support/workbench.ts";
@@ -52,6 +54,32 @@ describe("a read of many events", () => {
       Array.from({ length: 60 }, (_, k) => `text\nk${k}`),
     );
     expect(states.map((state) => (state as { n: number }).n)).toEqual(Array.from({ length: 60 }, (_, k) => k + k + 60));
+  });
+
+  it("whose timers do not all ring at once leaves event time to the events that are still to be read, however old they are", async () => {
+    const bench = new Workbench();
+    const stream = things();
+    const minute = 60_000;
+    const began = Date.UTC(2026, 0, 1);
+    const counted = pipeline("counted")
+      .from(stream)
+      .keyBy(({ data }) => data.key)
+      .window(tumbling({ sizeMs: minute }))
+      .aggregate({ n: count() })
+      .to(clickhouse(table), ({ key, start, values }) => ({ event_id: `${key} ${start}`, key, n: values.n, at: start }));
+    await bench.clock.advance(3_600_000);
+    // Thousands of windows that all close at the first of the events behind them, of which there are several reads.
+    const many = Array.from({ length: 20_000 }, (_, n) => envelopeOf(n, "thing.happened", { key: `k${n}`, n }, began));
+    const later = Array.from({ length: 20_000 }, (_, n) =>
+      envelopeOf(many.length + n, "thing.happened", { key: "later", n }, began + 2 * minute + n * 50),
+    );
+    await bench.send(stream.plan, many, 500);
+    await bench.clock.advance(minute);
+    await bench.send(stream.plan, later, 500);
+    await bench.clock.advance(3 * 3_600_000);
+    const worker = bench.start([counted]);
+    expect(await bench.drained(counted)).toMatchObject({ read: 40_000, delivered: 40_000, late: 0, balanced: true });
+    await worker.stop();
   });
 
   it("lets each timer ring once, also those that only the store knows when the read begins", async () => {
