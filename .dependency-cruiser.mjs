@@ -11,6 +11,7 @@ const rooms = {
   "sinks": ["plan", "core", "bus"],
   "engine": ["stages", "plan", "core", "bus", "state", "limit", "sinks", "registry/port.ts"],
   "registry": ["plan", "core", "bus"],
+  "participant": ["core", "registry/port.ts"],
   "rollup": ["plan", "core", "bus", "sinks", "registry"],
   "collector": ["plan", "core", "bus", "registry"],
   "console": ["plan", "core", "bus", "registry"],
@@ -112,7 +113,7 @@ export default {
       "activities-imports",
       "An activity imports its siblings and headrace's public doors.",
       { path: "^activities/" },
-      { path: ours, pathNot: ["^activities/", "^src/index\\.ts$", "^src/saga/index\\.ts$"] },
+      { path: ours, pathNot: ["^activities/", "^src/index\\.ts$", "^src/participant/index\\.ts$"] },
     ),
     forbid(
       "sandbox-has-no-node",

@@ -8,8 +8,8 @@ export interface AnnouncementDeps {
   ) => Promise<void>;
 }
 
-/** When the activity was first asked for: the same over all its tries, so the event always carries the same time. */
-const firstScheduled = (): Date => new Date(Context.current().info.scheduledTimestampMs);
+/** When the activity was first asked for: the same over all its tries, so that an event always carries the same time. */
+export const firstScheduled = (): Date => new Date(Context.current().info.scheduledTimestampMs);
 
 interface Checkout {
   readonly checkoutId: string;
@@ -18,26 +18,15 @@ interface Checkout {
 }
 
 /** Tells the streams how a checkout ended, so that pipelines see it. */
-export const createAnnouncements = ({ announce }: AnnouncementDeps) => ({
-  async announceOrder(key: string, order: Checkout & { readonly orderId: string; readonly totalCents: number }): Promise<void> {
-    const { cartId, checkoutId } = order;
-    await announce("carts", {
-      id: `${key}/cart`,
-      type: "cart.checked_out",
-      time: firstScheduled(),
-      data: { cartId, checkoutId },
-    });
-    await announce("orders", { id: key, type: "order.placed", time: firstScheduled(), data: order });
-  },
+export const announcementActivities = ({ announce }: AnnouncementDeps) => ({
+  announceOrder: (key: string, order: Checkout & { readonly orderId: string; readonly totalCents: number }): Promise<void> =>
+    announce("orders", { id: key, type: "order.placed", time: firstScheduled(), data: order }),
 
-  async announceRefusal(key: string, refusal: Checkout & { readonly reason: string }): Promise<void> {
-    const { cartId, checkoutId } = refusal;
-    await announce("carts", { id: `${key}/cart`, type: "cart.unfrozen", time: firstScheduled(), data: { cartId, checkoutId } });
-    await announce("orders", {
+  announceRefusal: (key: string, refusal: Checkout & { readonly reason: string }): Promise<void> =>
+    announce("orders", {
       id: key,
       type: "order.refused",
       time: firstScheduled(),
       data: { orderId: `order-${refusal.checkoutId}`, ...refusal },
-    });
-  },
+    }),
 });

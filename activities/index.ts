@@ -1,18 +1,36 @@
-import { type AnnouncementDeps, createAnnouncements } from "./announcements.ts";
-import { createOrders } from "./orders.ts";
-import { createPayments } from "./payments.ts";
-import { createStock } from "./stock.ts";
+import type { ClientOf, Participant } from "headrace/participant";
+import { announcementActivities } from "./announcements.ts";
+import { type CartDeps, cartActivities } from "./carts.ts";
+import { type Catalogue, catalogueActivities, createCatalogue } from "./catalogue.ts";
+import { createOrders, type Orders, orderActivities } from "./orders.ts";
+import { createPayments, type Payments, paymentActivities } from "./payments.ts";
+import { createStock, type Stock, stockActivities } from "./stock.ts";
 import type { StoreDeps } from "./store.ts";
 
-/** Everything the participants need of the world. */
-export type ActivityDeps = StoreDeps & AnnouncementDeps;
+/** Everything that activities need of the world. */
+export interface ActivityDeps extends CartDeps {
+  /** A participant, wherever it is alive. */
+  readonly participant: <P extends Participant>(name: P["name"]) => ClientOf<P>;
+}
 
 /** What sagas may call: each participant's verbs. */
-export const createActivities = (deps: ActivityDeps) => ({
-  ...createStock(deps),
-  ...createPayments(deps),
-  ...createOrders(deps),
-  ...createAnnouncements(deps),
+export const createActivities = ({ participant, ...deps }: ActivityDeps) => ({
+  ...stockActivities(participant<Stock>("stock")),
+  ...paymentActivities(participant<Payments>("payments")),
+  ...orderActivities(participant<Orders>("orders")),
+  ...catalogueActivities(participant<Catalogue>("catalogue")),
+  ...cartActivities(deps),
+  ...announcementActivities(deps),
 });
 
 export type Activities = ReturnType<typeof createActivities>;
+
+/** The participants of the reference shop, as `headrace start --role participants` serves them. */
+export const createParticipants = (deps: StoreDeps): readonly Participant[] => [
+  createStock(deps),
+  createPayments(deps),
+  createOrders(deps),
+  createCatalogue(deps),
+];
+
+export { checkBooks, readBooks } from "./books.ts";

@@ -1,4 +1,6 @@
-import { checkSuperseded, type StoreDeps } from "./store.ts";
+import { type ClientOf, defineParticipant, verb } from "headrace/participant";
+import { z } from "zod";
+import { checkSuperseded, countStates, key, type StoreDeps } from "./store.ts";
 
 const keys = ["shop:{orders}:by-key", "shop:{orders}"];
 
@@ -17,23 +19,34 @@ if known and known ~= 'cancelled' then redis.call('HDEL', KEYS[2], known) end
 redis.call('HSET', KEYS[1], ARGV[1], 'cancelled')
 return 'OK'`;
 
-export interface OrderRequest {
-  readonly checkoutId: string;
-  readonly cartId: string;
-  readonly userId: string;
-  readonly totalCents: number;
-}
+const order = z.object({ checkoutId: z.string(), cartId: z.string(), userId: z.string(), totalCents: z.int().nonnegative() });
+export type OrderRequest = z.infer<typeof order>;
 
-export const createOrders = ({ redis }: StoreDeps) => ({
-  /** Places the order of a checkout, once: the same checkout has the same order id. */
-  async placeOrder(key: string, request: OrderRequest) {
-    const { checkoutId, totalCents } = request;
-    const orderId = `order-${checkoutId}`;
-    checkSuperseded(await redis.eval(place, { keys, arguments: [key, orderId, JSON.stringify(request)] }), key);
-    return { orderId, checkoutId, totalCents };
-  },
+/** The order system of the reference shop. */
+export const createOrders = (deps: StoreDeps) =>
+  defineParticipant("orders", {
+    /** Places the order of a checkout, once: the same checkout has the same order id. */
+    place: verb(z.object({ key, order }), async ({ key: step, order: wanted }) => {
+      const { checkoutId, totalCents } = wanted;
+      const orderId = `order-${checkoutId}`;
+      checkSuperseded(await deps.redis.eval(place, { keys, arguments: [step, orderId, JSON.stringify(wanted)] }), step);
+      return { orderId, checkoutId, totalCents };
+    }),
 
-  async cancelOrder(key: string): Promise<void> {
-    await redis.eval(cancel, { keys, arguments: [key] });
-  },
+    cancel: verb(z.object({ key }), async ({ key: step }) => {
+      await deps.redis.eval(cancel, { keys, arguments: [step] });
+    }),
+
+    count: verb(z.object({}), async () => {
+      const { cancelled, other: placed } = await countStates(deps, { hash: "shop:{orders}:by-key", states: ["cancelled"] });
+      return { placed, cancelled };
+    }),
+  });
+
+export type Orders = ReturnType<typeof createOrders>;
+
+/** What sagas ask of the order system. */
+export const orderActivities = (orders: ClientOf<Orders>) => ({
+  placeOrder: (step: string, wanted: OrderRequest) => orders.place({ key: step, order: wanted }),
+  cancelOrder: (step: string) => orders.cancel({ key: step }),
 });

@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { checkSuperseded, refuse, type StoreDeps } from "./store.ts";
+import { type ClientOf, defineParticipant, Refusal, ReplyLost, verb } from "headrace/participant";
+import { z } from "zod";
+import { checkSuperseded, countStates, key, type StoreDeps } from "./store.ts";
 
 const keys = ["shop:{payments}"];
 
@@ -19,31 +21,38 @@ if ARGV[2] == 'voided' and state == 'captured' then return state end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. '|' .. cents)
 return 'OK'`;
 
-export interface Payment {
-  readonly token: string;
-  readonly cents: number;
-}
-
 /**
  * The payment provider of the reference shop. `tok_declined` is declined; `tok_lost_reply` charges and loses its first
  * reply; `tok_slow` answers after three seconds; every other token is good.
  */
-export const createPayments = ({ redis }: StoreDeps) => ({
-  async authorisePayment(key: string, { token, cents }: Payment): Promise<void> {
-    if (token === "tok_declined") throw refuse("PaymentDeclined", "the card was declined");
-    if (token === "tok_slow") await sleep(3_000);
-    const reply = await redis.eval(authorise, { keys, arguments: [key, String(cents)] });
-    checkSuperseded(reply, key);
-    if (token === "tok_lost_reply" && reply === "NEW") throw new Error("the connection was lost before the reply came");
-  },
+export const createPayments = (deps: StoreDeps) => {
+  const moveTo = async (step: string, state: "voided" | "captured") => {
+    const reply = await deps.redis.eval(move, { keys, arguments: [step, state] });
+    if (reply !== "OK") throw new Refusal("PaymentState", `the payment '${step}' is ${reply} and cannot be ${state}`);
+  };
+  return defineParticipant("payments", {
+    authorise: verb(z.object({ key, token: z.string(), cents: z.int().nonnegative() }), async ({ key: step, token, cents }) => {
+      if (token === "tok_declined") throw new Refusal("PaymentDeclined", "the card was declined");
+      if (token === "tok_slow") await sleep(3_000);
+      const reply = await deps.redis.eval(authorise, { keys, arguments: [step, String(cents)] });
+      checkSuperseded(reply, step);
+      if (token === "tok_lost_reply" && reply === "NEW") throw new ReplyLost("as the token asks for");
+    }),
 
-  async voidPayment(key: string): Promise<void> {
-    const reply = await redis.eval(move, { keys, arguments: [key, "voided"] });
-    if (reply !== "OK") throw new Error(`the payment '${key}' is ${reply} and cannot be voided`);
-  },
+    void: verb(z.object({ key }), ({ key: step }) => moveTo(step, "voided")),
 
-  async capturePayment(key: string): Promise<void> {
-    const reply = await redis.eval(move, { keys, arguments: [key, "captured"] });
-    if (reply !== "OK") throw new Error(`the payment '${key}' is ${reply} and cannot be captured`);
-  },
+    capture: verb(z.object({ key }), ({ key: step }) => moveTo(step, "captured")),
+
+    count: verb(z.object({}), () => countStates(deps, { hash: "shop:{payments}", states: ["authorised", "captured", "voided"] })),
+  });
+};
+
+export type Payments = ReturnType<typeof createPayments>;
+
+/** What sagas ask of the payment provider. */
+export const paymentActivities = (payments: ClientOf<Payments>) => ({
+  authorisePayment: (step: string, payment: { readonly token: string; readonly cents: number }) =>
+    payments.authorise({ key: step, ...payment }),
+  voidPayment: (step: string) => payments.void({ key: step }),
+  capturePayment: (step: string) => payments.capture({ key: step }),
 });

@@ -1,4 +1,6 @@
-import { checkSuperseded, refuse, type StoreDeps } from "./store.ts";
+import { type ClientOf, defineParticipant, Refusal, verb } from "headrace/participant";
+import { z } from "zod";
+import { checkSuperseded, countStates, key, type StoreDeps } from "./store.ts";
 
 /** Stock of every sku that was never touched; `sold-out` has none. */
 const initialStock = 1_000_000;
@@ -38,27 +40,38 @@ if not hold then return 'MISSING' end
 if string.sub(hold, 1, 5) == 'held|' then redis.call('HSET', KEYS[2], ARGV[1], 'sold|' .. string.sub(hold, 6)) end
 return 'OK'`;
 
-export interface StockLine {
-  readonly sku: string;
-  readonly quantity: number;
-}
+const lines = z.array(z.object({ sku: z.string(), quantity: z.int().positive() }));
+export type StockLine = z.infer<typeof lines>[number];
 
-export const createStock = ({ redis }: StoreDeps) => ({
-  async reserveStock(key: string, lines: readonly StockLine[]): Promise<void> {
-    if (lines.length === 0) throw refuse("CartEmpty", "there is nothing in the cart");
-    const wanted = JSON.stringify(lines.map(({ sku, quantity }) => ({ sku, quantity })));
-    const reply = await redis.eval(reserve, { keys, arguments: [key, wanted, String(initialStock)] });
-    checkSuperseded(reply, key);
-    if (reply !== "OK") throw refuse("OutOfStock", `there is not enough of '${reply}'`);
-  },
+/** The warehouse of the reference shop: it holds what is asked for, gives it back, or hands it over. */
+export const createStock = (deps: StoreDeps) =>
+  defineParticipant("stock", {
+    reserve: verb(z.object({ key, lines }), async ({ key: step, lines: wanted }) => {
+      if (wanted.length === 0) throw new Refusal("CartEmpty", "there is nothing in the cart");
+      const reply = await deps.redis.eval(reserve, { keys, arguments: [step, JSON.stringify(wanted), String(initialStock)] });
+      checkSuperseded(reply, step);
+      if (reply !== "OK") throw new Refusal("OutOfStock", `there is not enough of '${reply}'`);
+    }),
 
-  async releaseStock(key: string): Promise<void> {
-    await redis.eval(release, { keys, arguments: [key] });
-  },
+    release: verb(z.object({ key }), async ({ key: step }) => {
+      await deps.redis.eval(release, { keys, arguments: [step] });
+    }),
 
-  /** Turns what was held into what is sold. */
-  async sellStock(key: string): Promise<void> {
-    const reply = await redis.eval(sell, { keys, arguments: [key] });
-    if (reply !== "OK") throw new Error(`no stock is held under '${key}'`);
-  },
+    /** Turns what was held into what is sold. */
+    sell: verb(z.object({ key }), async ({ key: step }) => {
+      const reply = await deps.redis.eval(sell, { keys, arguments: [step] });
+      if (reply !== "OK") throw new Error(`no stock is held under '${step}'`);
+    }),
+
+    count: verb(z.object({}), () => countStates(deps, { hash: "shop:{stock}:holds", states: ["held", "sold", "released"] })),
+  });
+
+export type Stock = ReturnType<typeof createStock>;
+
+/** What sagas ask of the warehouse. */
+export const stockActivities = (stock: ClientOf<Stock>) => ({
+  reserveStock: (step: string, wanted: readonly StockLine[]) =>
+    stock.reserve({ key: step, lines: wanted.map(({ sku, quantity }) => ({ sku, quantity })) }),
+  releaseStock: (step: string) => stock.release({ key: step }),
+  sellStock: (step: string) => stock.sell({ key: step }),
 });

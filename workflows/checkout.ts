@@ -1,4 +1,4 @@
-import { participants, saga } from "headrace/saga";
+import { saga } from "headrace/saga";
 import type { Activities } from "../activities/index.ts";
 
 export interface CheckoutInput {
@@ -10,45 +10,36 @@ export interface CheckoutInput {
   readonly lines: readonly { readonly sku: string; readonly quantity: number; readonly unitPriceCents: number }[];
 }
 
-const { bounded, unbounded } = participants<Activities>();
-
-const totalCents = ({ lines }: CheckoutInput): number =>
-  lines.reduce((sum, line) => sum + line.quantity * line.unitPriceCents, 0);
-
-/** Sells a cart: stock and money are held, the order is placed, then both are taken; a refusal on the way gives all of it back. */
-export const checkout = saga<CheckoutInput>("checkout")
+/**
+ * Sells a cart: the cart is frozen, stock and money are held, the order is placed, then both are taken and the cart is closed; a refusal
+ * on the way gives all of it back.
+ */
+export const checkout = saga<CheckoutInput, Activities>("checkout")
+  .step("freeze", {
+    do: ({ input: { cartId, checkoutId }, key, call }) => call.freezeCart(key, { cartId, checkoutId }),
+    undo: ({ input: { cartId, checkoutId }, key, call }) => call.unfreezeCart(key, { cartId, checkoutId }),
+  })
+  .read("quote", ({ input, key, call }) => call.quote(key, input.lines))
   .step("stock", {
-    do: ({ input, key }) => bounded.reserveStock(key, input.lines),
-    undo: ({ key }) => unbounded.releaseStock(key),
+    do: ({ input, key, call }) => call.reserveStock(key, input.lines),
+    undo: ({ key, call }) => call.releaseStock(key),
   })
   .step("payment", {
-    do: ({ input, key }) => bounded.authorisePayment(key, { token: input.paymentToken, cents: totalCents(input) }),
-    undo: ({ key }) => unbounded.voidPayment(key),
+    do: ({ input, done, key, call }) => call.authorisePayment(key, { token: input.paymentToken, cents: done.quote.totalCents }),
+    undo: ({ key, call }) => call.voidPayment(key),
   })
   .pivot("order", {
-    do: ({ input, key }) =>
-      bounded.placeOrder(key, {
-        checkoutId: input.checkoutId,
-        cartId: input.cartId,
-        userId: input.userId,
-        totalCents: totalCents(input),
-      }),
-    undo: ({ key }) => unbounded.cancelOrder(key),
+    do: ({ input: { checkoutId, cartId, userId }, done, key, call }) =>
+      call.placeOrder(key, { checkoutId, cartId, userId, totalCents: done.quote.totalCents }),
+    undo: ({ key, call }) => call.cancelOrder(key),
   })
-  .then("capture", ({ key }) => unbounded.capturePayment(siblingKey(key, "payment")))
-  .then("stock-sold", ({ key }) => unbounded.sellStock(siblingKey(key, "stock")))
-  .then("announce", ({ input, done, key }) =>
-    unbounded.announceOrder(key, { ...done.order, cartId: input.cartId, userId: input.userId }),
+  .then("capture", ({ keyOf, call }) => call.capturePayment(keyOf("payment")))
+  .then("stock-sold", ({ keyOf, call }) => call.sellStock(keyOf("stock")))
+  .then("close-cart", ({ input: { cartId, checkoutId }, key, call }) => call.closeCart(key, { cartId, checkoutId }))
+  .then("announce", ({ input: { cartId, userId }, done, key, call }) =>
+    call.announceOrder(key, { ...done.order, cartId, userId }),
   )
-  .whenUndone(({ input, refusal, key }) =>
-    unbounded.announceRefusal(key, {
-      checkoutId: input.checkoutId,
-      cartId: input.cartId,
-      userId: input.userId,
-      reason: refusal.type,
-    }),
+  .whenUndone(({ input: { checkoutId, cartId, userId }, refusal, key, call }) =>
+    call.announceRefusal(key, { checkoutId, cartId, userId, reason: refusal.type }),
   )
   .returns(({ done }) => ({ orderId: done.order.orderId }));
-
-/** The key of another step of the same saga. */
-const siblingKey = (key: string, step: string): string => `${key.slice(0, key.lastIndexOf("/"))}/${step}`;

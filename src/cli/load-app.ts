@@ -41,3 +41,15 @@ export function findModule(directory: string, module: string): string | undefine
     .map((ending) => resolve(directory, `${module}${ending}`))
     .find((path) => existsSync(path));
 }
+
+/** What a module of the application exports under a name. */
+export async function loadExport<Value>(
+  directory: string,
+  { module, name, hint }: { readonly module: string; readonly name: string; readonly hint: string },
+): Promise<Value> {
+  const path = findModule(directory, module);
+  if (!path) throw new ConfigError("app.load", `there is no ${module}.ts in ${directory}`, { hint });
+  const value = (await loadModule(path))[name];
+  if (value === undefined) throw new ConfigError("app.load", `${path} exports no ${name}`, { hint });
+  return value as Value;
+}

@@ -42,10 +42,11 @@ program
 
 program
   .command("start")
-  .description("run the application: pipelines (worker) and sagas (saga)")
-  .option("--role <roles>", "worker, saga, or all; joined by commas", "all")
+  .description("run the application: pipelines (worker), sagas (saga) and the systems that take part in them (participants)")
+  .option("--role <roles>", "worker, saga, participants, or all; joined by commas", "all")
   .option("--pipelines <names>", "only these, joined by commas")
   .option("--state-cache-mb <number>", "memory of a worker for keyed states, which Redis holds all", "64")
+  .option("--fault <faults>", "make participants fail, such as payments.authorise:decline=0.2,stock:die=0.01")
   .option("--json", "print one JSON line when ready", false)
   .action(async (options) => done(await (await import("./start.ts")).startVerb({ ...where(), ...options })));
 
@@ -174,6 +175,12 @@ program
   .action(async (pipeline, key, options) =>
     done(await (await import("./state.ts")).stateGet(pipeline, key, { ...where(), ...options })),
   );
+
+program
+  .command("reconcile")
+  .description("prove that the books of all participants agree, from what each has in its own store")
+  .option("--json", "print the books as JSON", false)
+  .action(async (options) => done(await (await import("./reconcile.ts")).reconcileVerb({ ...where(), ...options })));
 
 program
   .command("bench")

@@ -1,20 +1,23 @@
 import { ConfigError } from "../core/errors.ts";
+import { parseFaults } from "../participant/faults.ts";
 import { loadApp } from "./load-app.ts";
 import { createLogger } from "./logger.ts";
 import { wholeNumber } from "./numbers.ts";
 import { exitCodes, printJson, say } from "./output.ts";
 import type { Whereabouts } from "./services.ts";
 import { announce, newInstance } from "./start/announce.ts";
-import type { Role } from "./start/role.ts";
+import { participantsRole } from "./start/participants-role.ts";
+import type { ReadyRole, Role } from "./start/role.ts";
 import { sagaRole } from "./start/saga-role.ts";
 import { workerRole } from "./start/worker-role.ts";
 
-const roles: Readonly<Record<string, Role>> = { worker: workerRole, saga: sagaRole };
+const roles: Readonly<Record<string, Role>> = { worker: workerRole, saga: sagaRole, participants: participantsRole };
 
 export interface StartOptions extends Whereabouts {
   readonly role: string;
   readonly pipelines?: string | undefined;
   readonly stateCacheMb: string;
+  readonly fault?: string | undefined;
   readonly json: boolean;
 }
 
@@ -28,6 +31,7 @@ export async function startVerb(options: StartOptions): Promise<number> {
     });
   }
   const stateCacheBytes = wholeNumber("--state-cache-mb", options.stateCacheMb) * 1024 * 1024;
+  const faults = parseFaults(options.fault ?? "");
   const logger = createLogger();
   const stop = new AbortController();
   const signals = onSignals(stop);
@@ -35,11 +39,12 @@ export async function startVerb(options: StartOptions): Promise<number> {
   const app = { ...whole, pipelines: pick(whole.pipelines, options.pipelines) };
   const others = whole.pipelines.filter((one) => !app.pipelines.includes(one));
   const instance = newInstance();
-  const ready = [];
-  const context = { app, others, instance, stateCacheBytes, logger, where: options };
+  const ready: ReadyRole[] = [];
+  const context = { app, others, instance, stateCacheBytes, faults, logger, where: options };
   for (const name of names) ready.push(await (roles[name] as Role)(context));
 
-  const announced = await announce({ instance, roles: names, logger, where: options }, stop.signal);
+  const addresses = Object.assign({}, ...ready.map((role) => role.addresses));
+  const announced = await announce({ instance, roles: names, addresses, logger, where: options }, stop.signal);
   const running = ready.map((role) =>
     role.run(stop.signal, announced.presence).catch((error) => {
       stop.abort();

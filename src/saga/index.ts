@@ -1,4 +1,14 @@
 /** The public door `headrace/saga`: it is bundled into the workflow sandbox. */
-export { participants } from "./participants.ts";
-export type { Refusal } from "./run.ts";
-export { type CommittedSaga, type OpenSaga, type Reversible, type StepContext, saga, type UndoContext } from "./saga.ts";
+export { type Intervention, type SagaOutcome, type SagaView, type StepState, sagaQuery } from "./board.ts";
+export type { BoundedCalls, EndlessCalls } from "./calls.ts";
+export type { Refusal } from "./refusal.ts";
+export {
+  type CommittedSaga,
+  type OpenSaga,
+  type Reversible,
+  type Saga,
+  type SideBySide,
+  type StepContext,
+  saga,
+  type UndoContext,
+} from "./saga.ts";

@@ -1,108 +1,143 @@
-import { defineSearchAttributeKey } from "@temporalio/common";
 import {
-  ActivityFailure,
   ApplicationFailure,
   CancellationScope,
+  CancelledFailure,
   isCancellation,
-  setCurrentDetails,
-  upsertSearchAttributes,
+  TemporalFailure,
   workflowInfo,
 } from "@temporalio/workflow";
+import { openBoard } from "./board.ts";
+import { boundedCalls, endlessCalls } from "./calls.ts";
+import { type AnyContext, type Chain, planOf, type Returns, type Step } from "./chain.ts";
+import { openDesk } from "./desk.ts";
+import { type Refusal, refusalOf } from "./refusal.ts";
+import { insist, tryStep } from "./try-step.ts";
 
-/** Why a saga was undone. */
-export interface Refusal {
-  readonly step: string;
-  /** The type of the failure, such as `PaymentDeclined`; `Fault` where it was no refusal. */
-  readonly type: string;
-  readonly message: string;
-}
-
-/** What operators filter by in the Temporal UI. The server has to know these attributes. */
-const keyword = (name: string) => {
-  const key = defineSearchAttributeKey(name, "KEYWORD");
-  return { is: (value: string) => ({ key, value }) };
-};
-const sagaStep = keyword("SagaStep");
-const sagaOutcome = keyword("SagaOutcome");
-
-type Context = { readonly input: unknown; readonly done: Readonly<Record<string, unknown>>; readonly key: string };
-
-export interface SagaStep {
-  readonly name: string;
-  readonly kind: "reversible" | "pivot" | "forward";
-  readonly do: (context: Context & { readonly refusal?: Refusal }) => Promise<unknown>;
-  readonly undo: ((context: Context & { readonly result: unknown }) => Promise<unknown>) | undefined;
-}
-
-export interface SagaPlan {
-  readonly steps: readonly SagaStep[];
-  readonly whenUndone: SagaStep["do"] | undefined;
-  readonly result: (context: { readonly input: unknown; readonly done: Readonly<Record<string, unknown>> }) => unknown;
-}
-
-type StepState = "waiting" | "running" | "done" | "failed" | "undoing" | "undone";
-
-/** Runs a saga inside a workflow. Its state is local to the run, so a replay makes the same decisions. */
-export async function runSaga({ steps, whenUndone, result }: SagaPlan, input: unknown): Promise<unknown> {
+/**
+ * Runs a saga inside a workflow. Its state is local to the run, so a replay makes the same decisions.
+ *
+ *   running ──(all done)──▶ completed
+ *      │ └──(behind the pivot, an operator gives up)──▶ given up
+ *      └──(before the pivot's end: refusal, fault, cancellation)──▶ undoing ──▶ undone | undone in part | given up
+ */
+export async function runSaga(chain: Chain, returns: Returns, input: unknown): Promise<unknown> {
+  const board = openBoard(planOf(chain));
+  const desk = openDesk(board);
   const { workflowId } = workflowInfo();
   const done: Record<string, unknown> = {};
-  const begun: SagaStep[] = [];
-  const states = new Map<string, StepState>(steps.map((step) => [step.name, "waiting"]));
-  const context = (step: string): Context => ({ input, done, key: `${workflowId}/${step}` });
-  const show = (step: string, state: StepState) => {
-    states.set(step, state);
-    setCurrentDetails(["| step | state |", "|---|---|", ...[...states].map(([name, at]) => `| ${name} | ${at} |`)].join("\n"));
-  };
-  const run = async (step: SagaStep) => {
-    show(step.name, "running");
+  const begun: Step[] = [];
+  const keyOf = (step: string) => `${workflowId}/${step}`;
+  const contextOf = (name: string, call: object): AnyContext => ({ input, done, key: keyOf(name), keyOf, call });
+
+  const isLeftOut = (step: Step) => step.when !== undefined && !step.when({ input, done });
+
+  const runReversible = async (step: Step): Promise<void> => {
+    if (isLeftOut(step)) return board.show(step.name, "left out");
+    if (CancellationScope.current().consideredCancelled)
+      throw new StepFailed(step.name, new CancelledFailure("the saga was cancelled"));
+    board.show(step.name, "running");
     // Before the do: a reply that is lost must still be undone.
     if (step.undo) begun.push(step);
-    done[step.name] = await step.do(context(step.name));
-    show(step.name, "done");
+    const context = contextOf(step.name, boundedCalls(step.name, step.calls));
+    const tried = await tryStep({ step: step.name, phase: "before the pivot" }, () => step.do(context), { board, desk }).catch(
+      (error) => {
+        if (!(error instanceof TemporalFailure)) throw error;
+        board.show(step.name, isCancellation(error) ? "cancelled" : "failed");
+        throw new StepFailed(step.name, error);
+      },
+    );
+    if (tried.kind === "done") done[step.name] = tried.value;
+    board.show(step.name, "done");
   };
 
-  const forward = steps.findIndex((step) => step.kind === "forward");
-  const reversible = forward < 0 ? steps : steps.slice(0, forward);
-  let at = "";
-  try {
-    for (const step of reversible) {
-      at = step.name;
-      await run(step);
+  const runForward = async (step: Step): Promise<void> => {
+    if (isLeftOut(step)) return board.show(step.name, "left out");
+    board.show(step.name, "running");
+    const context = contextOf(step.name, endlessCalls(step.name, step.calls));
+    const tried = await tryStep({ step: step.name, phase: "behind the pivot" }, () => step.do(context), { board, desk });
+    if (tried.kind !== "done") throw givenUp(step.name);
+    done[step.name] = tried.value;
+    board.show(step.name, "done");
+  };
+
+  const undoAll = async (refusal: Refusal): Promise<void> => {
+    for (const step of begun.reverse()) {
+      board.show(step.name, "undoing");
+      const context = contextOf(step.name, endlessCalls(`undo ${step.name}`, step.undoCalls));
+      const undo = async () => step.undo?.({ ...context, result: done[step.name] });
+      const tried = await tryStep({ step: step.name, phase: "undoing" }, undo, { board, desk });
+      if (tried.kind === "giveUp") throw givenUp(step.name);
+      board.show(step.name, tried.kind === "done" ? "undone" : "undo skipped");
     }
-  } catch (cause) {
-    show(at, "failed");
-    const refusal = refusalOf(at, cause);
-    upsertSearchAttributes([sagaStep.is(at), sagaOutcome.is("undoing")]);
-    await CancellationScope.nonCancellable(async () => {
-      for (const step of begun.reverse()) {
-        show(step.name, "undoing");
-        await step.undo?.({ ...context(step.name), result: done[step.name] });
-        show(step.name, "undone");
-      }
-      await whenUndone?.({ ...context("undone"), refusal });
+    const tell = async () => chain.whenUndone?.({ ...contextOf("undone", endlessCalls("undone")), refusal });
+    const told = await tryStep({ step: "undone", phase: "undoing" }, tell, { board, desk });
+    if (told.kind === "giveUp") throw givenUp("undone");
+  };
+
+  const givenUp = (step: string): ApplicationFailure => {
+    board.show(step, "given up");
+    board.end("given up", step);
+    const { steps, interventions } = board.view;
+    return ApplicationFailure.create({
+      type: "SagaGivenUp",
+      nonRetryable: true,
+      message: `given up at '${step}': ${interventions.at(-1)?.reason ?? ""}; what the other systems hold of it is for a person to settle`,
+      details: [{ step, steps, interventions }],
     });
-    upsertSearchAttributes([sagaOutcome.is("undone")]);
-    if (isCancellation(cause)) throw cause;
+  };
+
+  const pivot = chain.groups.findIndex((group) => group.some(({ kind }) => kind === "pivot"));
+  try {
+    for (const group of chain.groups.slice(0, pivot + 1)) await sideBySide(group, runReversible);
+  } catch (error) {
+    if (!(error instanceof StepFailed)) throw error;
+    const refusal = refusalOf(error.step, error.cause);
+    board.end("undoing", error.step);
+    await insist(() => undoAll(refusal), board);
+    const skipped = board.view.steps.filter(({ state }) => state === "undo skipped").map(({ name }) => name);
+    board.end(skipped.length === 0 ? "undone" : "undone in part");
+    if (isCancellation(error.cause)) throw error.cause;
     throw ApplicationFailure.create({
       type: "SagaUndone",
       nonRetryable: true,
       category: "BENIGN",
-      message: `refused at '${refusal.step}': ${refusal.message}; everything before it was undone`,
-      details: [refusal],
-      ...(cause instanceof Error && { cause }),
+      message: `refused at '${refusal.step}': ${refusal.message}; everything before it was undone${skipped.length === 0 ? "" : `, but for ${skipped.join(", ")}`}`,
+      details: [{ ...refusal, ...(skipped.length > 0 && { skipped }) }],
+      cause: error.cause,
     });
   }
-  await CancellationScope.nonCancellable(async () => {
-    for (const step of forward < 0 ? [] : steps.slice(forward)) await run(step);
-  });
-  upsertSearchAttributes([sagaOutcome.is("completed")]);
-  return result({ input, done });
+  await insist(async () => {
+    for (const group of chain.groups.slice(pivot + 1)) await sideBySide(group, runForward);
+  }, board);
+  board.end("completed");
+  return returns({ input, done });
 }
 
-/** An activity's refusal arrives wrapped; its type is what the participant threw. */
-function refusalOf(step: string, cause: unknown): Refusal {
-  if (isCancellation(cause)) return { step, type: "Cancelled", message: "the saga was cancelled" };
-  const inner = cause instanceof ActivityFailure ? cause.cause : cause;
-  const type = inner instanceof ApplicationFailure && inner.nonRetryable ? (inner.type ?? "Refused") : "Fault";
-  return { step, type, message: inner instanceof Error ? inner.message : String(inner) };
+/** Runs steps side by side. One that fails cancels the others; it is thrown once all have stopped. */
+async function sideBySide(steps: readonly Step[], run: (step: Step) => Promise<void>): Promise<void> {
+  let failure: { readonly error: unknown } | undefined;
+  const scope = new CancellationScope();
+  await scope.run(() =>
+    Promise.all(
+      steps.map((step) =>
+        run(step).catch((error: unknown) => {
+          failure ??= { error };
+          scope.cancel();
+        }),
+      ),
+    ),
+  );
+  if (failure) throw failure.error;
+}
+
+/** A step before the pivot did not come through. It never leaves the saga. */
+class StepFailed extends Error {
+  readonly step: string;
+  override readonly cause: TemporalFailure;
+
+  constructor(step: string, cause: TemporalFailure) {
+    super(step);
+    this.step = step;
+    this.cause = cause;
+  }
 }

@@ -11,6 +11,7 @@ const { values } = parseArgs({
     short: { type: "boolean", default: false },
     lanes: { type: "string", default: "4" },
     report: { type: "string" },
+    keep: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
     list: { type: "boolean", default: false },
   },
@@ -34,7 +35,7 @@ if (unknown !== undefined || !(Number.isInteger(lanes) && lanes > 0)) {
 }
 
 const wanted = faults.filter(({ name }) => names?.includes(name) ?? true);
-const suite = await startSuite({ wanted, seed: values.seed, whole: !values.short, lanes });
+const suite = await startSuite({ wanted, seed: values.seed, whole: !values.short, lanes, keep: values.keep });
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
 say(`seed ${values.seed}; ${JSON.stringify(suite.versions)}`);
 const lines: string[] = [
@@ -52,6 +53,7 @@ await Promise.all(
   }),
 );
 await suite.close();
+if (values.keep) say(`The data and the logs are in ${suite.directory}`);
 const table = toTable(
   wanted.map(({ name }) => results.find((result) => result.name === name) as Result),
   values.seed,

@@ -1,5 +1,5 @@
 import { readFileSync, rmSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -51,6 +51,8 @@ export interface Result {
 }
 
 export interface Suite {
+  /** Where the services keep their data and logs. */
+  readonly directory: string;
   readonly versions: Versions;
   /** The result of each fault, in the order in which they were asked for. */
   readonly results: ReadonlyMap<string, Promise<Result>>;
@@ -71,12 +73,16 @@ export interface SuiteOptions {
   readonly whole: boolean;
   /** Faults at a time: they spend most of their time waiting for leases. */
   readonly lanes: number;
+  /** Leave the services' data and logs where they are, to look into a failure. */
+  readonly keep?: boolean;
 }
 
 /** Starts what the faults share, and the faults. */
-export async function startSuite({ wanted, seed, whole, lanes }: SuiteOptions): Promise<Suite> {
+export async function startSuite({ wanted, seed, whole, lanes, keep = false }: SuiteOptions): Promise<Suite> {
   const directory = await mkdtemp(join(tmpdir(), "headrace-chaos-"));
-  const remove = () => rmSync(directory, { recursive: true, force: true });
+  const remove = () => {
+    if (!keep) rmSync(directory, { recursive: true, force: true });
+  };
   process.once("exit", remove);
   const clickhouse = await startClickHouse(directory);
   const waiting = [...wanted];
@@ -90,6 +96,7 @@ export async function startSuite({ wanted, seed, whole, lanes }: SuiteOptions): 
   };
   const running = Promise.all(Array.from({ length: lanes }, lane));
   return {
+    directory,
     versions: await versionsOf(clickhouse),
     results,
     close: async () => {
@@ -97,7 +104,7 @@ export async function startSuite({ wanted, seed, whole, lanes }: SuiteOptions): 
       await running;
       await clickhouse.close();
       process.removeListener("exit", remove);
-      await rm(directory, { recursive: true, force: true });
+      remove();
     },
   };
 }

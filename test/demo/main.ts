@@ -8,7 +8,7 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { generateDay, startOfYesterday } from "./day.ts";
 import { playDay } from "./play.ts";
-import { recount } from "./recount.ts";
+import { recount, recountBooks } from "./recount.ts";
 import { printReport, type Report } from "./report.ts";
 import { startDemo } from "./stage.ts";
 
@@ -47,7 +47,7 @@ try {
   await demo.counted();
 
   say("Counting again, from what was sent.");
-  const mismatches = await recount(demo.query, truth);
+  const mismatches = [...(await recount(demo.query, truth)), ...recountBooks(await demo.books(), truth)];
   const report: Report = await demo.report({
     truth,
     mismatches,

@@ -32,6 +32,19 @@ export async function recount(query: Query, truth: Truth): Promise<readonly Mism
   return parts.flat();
 }
 
+/** What `headrace reconcile --json` says: the books of the participants of the checkouts, from their own stores. */
+export type Books = Readonly<Record<string, Value | boolean>>;
+
+/** Compares the books of the participants with what the checkouts must have come to. */
+export const recountBooks = (books: Books, { checkouts: { completed } }: Truth): readonly Mismatch[] => [
+  ...compare("books: orders placed", completed, books["ordersPlaced"]),
+  ...compare("books: payments captured", completed, books["paymentsCaptured"]),
+  ...compare("books: stock sold", completed, books["stockSold"]),
+  ...["paymentsHeld", "stockHeld", "cartsFrozen", "openSagas", "needsAttention"].flatMap((held) =>
+    compare(`books: ${held}`, 0, books[held]),
+  ),
+];
+
 /** One row a burst, with its true size. */
 async function loginAlerts(query: Query, truth: Truth): Promise<readonly Mismatch[]> {
   const rows = await query(`

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { createClient } from "@clickhouse/client";
 import { type Headrace, headrace, startHeadrace } from "../support/headrace.ts";
-import type { Mismatch } from "./recount.ts";
+import type { Books, Mismatch } from "./recount.ts";
 import type { Report } from "./report.ts";
 import type { Truth } from "./truth.ts";
 
@@ -33,9 +33,12 @@ export async function startDemo(dir: string, say: (text: string) => void) {
     processes.push(up);
     const stack = up.ready as unknown as Stack;
     await headrace(["migrate", "--apply", "--dir", dir]);
-    say("Starting a worker and a saga worker.");
+    say("Starting a worker, a saga worker, and the participants of sagas twice.");
     const started = await Promise.all(
-      ["worker", "saga"].map((role) => startHeadrace(["start", "--role", role, "--dir", dir, "--json"])),
+      // Stopped from the last to the first: sagas need their participants to the end.
+      ["participants", "participants", "worker", "saga"].map((role) =>
+        startHeadrace(["start", "--role", role, "--dir", dir, "--json"]),
+      ),
     );
     processes.push(...started);
     return { ...demo(dir, stack), stack, close };
@@ -91,6 +94,8 @@ function demo(dir: string, stack: Stack) {
         const ended = await countOf("SELECT count() AS n FROM orders");
         return { done: ended >= expected, progress: ended };
       }),
+    /** The books of the participants. */
+    books: async (): Promise<Books> => (await lines<Books>("reconcile"))[0] ?? {},
     report: async ({ truth, mismatches, seconds, eventsPerSecond }: ReportInput): Promise<Report> => {
       const [events = {}] = await query(
         "SELECT count() AS rows, countIf(outcome = 'success') AS logins, countIf(outcome = 'failure') AS failed FROM login_events FINAL",

@@ -119,8 +119,12 @@ describe("the command line", () => {
   it("refuses roles, pipelines, times, ids and settings that do not exist", async () => {
     const pipelines = /login-analytics, login-failures, login-attacks, carts, orders/;
     await refuseAll(operator, [
-      ["role", ["start", "--role", "wizard"], { code: 2, says: /no role 'wizard'/, wayOut: /worker, saga and all/ }],
-      ["no role", ["start", "--role", ","], { code: 2, says: /no role ''/, wayOut: /worker, saga and all/ }],
+      [
+        "role",
+        ["start", "--role", "wizard"],
+        { code: 2, says: /no role 'wizard'/, wayOut: /worker, saga, participants and all/ },
+      ],
+      ["no role", ["start", "--role", ","], { code: 2, says: /no role ''/, wayOut: /worker, saga, participants and all/ }],
       ["pipeline", ["start", "--pipelines", "carts,cats"], { code: 2, says: /no pipeline 'cats'/, wayOut: pipelines }],
       ["no pipeline", ["start", "--pipelines", ""], { code: 2, says: /--pipelines names no pipeline/, wayOut: pipelines }],
       ["dlq --pipeline", ["dlq", "ls", "--pipeline", "cats"], { code: 2, says: /no pipeline 'cats'/, wayOut: pipelines }],

@@ -18,6 +18,8 @@ beforeAll(async () => {
   await operator.run(["migrate", "--apply"]);
   await Promise.all([
     operator.start(["start", "--role", "saga", "--json"]),
+    operator.start(["start", "--role", "participants", "--json"]),
+    operator.start(["start", "--role", "participants", "--json"]),
     operator.start(["start", "--role", "worker", "--pipelines", "carts,orders", "--json"]),
   ]);
 }, 120_000);

@@ -16,9 +16,18 @@ export interface Announced {
   close(): Promise<void>;
 }
 
+export interface Announcement {
+  readonly instance: string;
+  readonly roles: readonly string[];
+  /** Where it can be called: name to URL. */
+  readonly addresses: Readonly<Record<string, string>>;
+  readonly logger: Logger;
+  readonly where: Whereabouts;
+}
+
 /** Enters this process into the registry; from `stop` on it is there as one that ends. */
 export async function announce(
-  { instance, roles, logger, where }: { instance: string; roles: readonly string[]; logger: Logger; where: Whereabouts },
+  { instance, roles, addresses, logger, where }: Announcement,
   stop: AbortSignal,
 ): Promise<Announced> {
   const registry = await openRegistry(where, logger);
@@ -30,7 +39,7 @@ export async function announce(
       pid: process.pid,
       version: readVersion(),
       since: new Date(Date.now() - performance.now()).toISOString(),
-      addresses: {},
+      addresses,
       pipelines: {},
       state: "running",
     },

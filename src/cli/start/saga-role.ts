@@ -1,12 +1,9 @@
-import { Producer } from "../../bus/producer.ts";
-import { systemClock } from "../../core/clock.ts";
-import { ConfigError, TerminalError } from "../../core/errors.ts";
-import { eventId } from "../../core/hash.ts";
+import { ConfigError } from "../../core/errors.ts";
 import { sinksOf } from "../../plan/plan.ts";
-import { findModule, loadModule } from "../load-app.ts";
-import { openBus, openRedis, temporalAway, temporalConfig } from "../services.ts";
-import { activityStore } from "./activity-store.ts";
-import type { Role, RoleContext } from "./role.ts";
+import { findModule, loadExport } from "../load-app.ts";
+import { temporalAway, temporalConfig } from "../services.ts";
+import { openActivityDeps } from "./activity-deps.ts";
+import type { Role } from "./role.ts";
 
 type Activities = Record<string, (...args: never[]) => Promise<unknown>>;
 
@@ -33,16 +30,18 @@ export const sagaRole: Role = async (context) => {
         new Promise((resolve) => (stop.aborted ? resolve() : stop.addEventListener("abort", () => resolve(), { once: true }))),
     };
   }
-  const workflowsPath = moduleOf(context, "workflows/index");
-  const deps = await openDeps(context);
-  const { createActivities } = (await loadModule(moduleOf(context, "activities/index"))) as {
-    createActivities?: (deps: object) => Activities;
-  };
-  if (!createActivities)
-    throw new ConfigError("app.load", "activities/index.ts exports no createActivities", {
-      hint: "Export createActivities(deps).",
+  const workflowsPath = findModule(where.cwd, "workflows/index");
+  if (!workflowsPath)
+    throw new ConfigError("app.load", `there is no workflows/index.ts in ${where.cwd}`, {
+      hint: "The saga role runs what workflows/ and activities/ hold.",
     });
-  const activities = createActivities({ redis: deps.redis, announce: deps.announce });
+  const createActivities = await loadExport<(deps: object) => Activities>(where.cwd, {
+    module: "activities/index",
+    name: "createActivities",
+    hint: "Export createActivities(deps): what the saga role runs beside workflows/.",
+  });
+  const { deps, close } = await openActivityDeps(context);
+  const activities = createActivities(deps);
 
   const workflowBundle = await bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger("ERROR") });
   const { options, namespace = "default" } = await temporalConfig(where);
@@ -77,56 +76,8 @@ export const sagaRole: Role = async (context) => {
         await Promise.all(running);
       } finally {
         await connection.close();
-        await deps.close();
+        await close();
       }
     },
   };
 };
-
-function moduleOf({ where }: RoleContext, module: string): string {
-  const path = findModule(where.cwd, module);
-  if (!path)
-    throw new ConfigError("app.load", `there is no ${module}.ts in ${where.cwd}`, {
-      hint: "The saga role runs what workflows/ and activities/ hold.",
-    });
-  return path;
-}
-
-/** What activities get of the world: Redis for the participants' stores, and the streams. */
-async function openDeps({ app, instance, logger, where }: RoleContext) {
-  const bus = await openBus(where, logger);
-  const redis = await openRedis(where, logger, "headrace-activities");
-  const producers = new Map<string, Producer>();
-  const producerOf = (name: string): Producer => {
-    const stream = app.streams.find((one) => one.name === name);
-    if (!stream)
-      throw new TerminalError("event.invalid", `there is no stream '${name}'`, {
-        hint: `The application has ${app.streams.map((one) => one.name).join(", ")}.`,
-      });
-    const producer =
-      producers.get(name) ??
-      new Producer({ stream, producer: `sagas/${instance}`, lingerMs: 5 }, { bus, clock: systemClock, logger });
-    producers.set(name, producer);
-    return producer;
-  };
-  return {
-    // An activity that meets a Redis that is away fails, and is tried again.
-    redis: activityStore(redis),
-    announce: async (stream: string, { id, type, time, data }: { id: string; type: string; time: Date; data: object }) => {
-      const { stored } = await producerOf(stream).send({
-        id: eventId(id),
-        type,
-        time: time.getTime(),
-        source: "sagas",
-        traceparent: undefined,
-        data,
-      });
-      await stored;
-    },
-    close: async () => {
-      await Promise.all([...producers.values()].map((producer) => producer.flush().catch(() => {})));
-      await redis.close();
-      await bus.close();
-    },
-  };
-}

@@ -1,12 +1,12 @@
 import { saga } from "headrace/saga";
 
 const done = async () => {};
-const open = saga<{ readonly id: string }>("order").step("stock", { do: async () => 1, undo: done });
+const open = saga<{ readonly id: string }, object>("order").step("stock", { do: async () => 1, undo: done });
 const committed = open.pivot("order", { do: async () => "number", undo: done });
 
 // refused: Property 'step' does not exist on type 'CommittedSaga<
 export const stepBehindPivot = committed.step("late", { do: done, undo: done });
-// refused: 'do' does not exist in type '(context: StepContext<
+// refused: 'do' does not exist in type 'Run<
 export const undoBehindPivot = committed.then("late", { do: done, undo: done });
 // refused: Property 'undo' is missing in type
 export const noUndoBeforePivot = open.step("payment", { do: async () => 1 });

@@ -11,17 +11,20 @@ const scratch = `${root}node_modules/.cache/headrace-examples`;
 const doors: Readonly<Record<string, string>> = {
   headrace: "src/index.ts",
   "headrace/saga": "src/saga/index.ts",
+  "headrace/participant": "src/participant/index.ts",
   "headrace/testing": "src/testing/index.ts",
 };
 const rooms = ["pipelines/events.ts", "pipelines/streams.ts", "pipelines/tables.ts", "pipelines/login-analytics.ts"];
 const usersOwn: Readonly<Record<string, string>> = {
   z: `import { z } from "zod";`,
   CheckoutInput: "interface CheckoutInput { readonly lines: readonly string[] }",
-  stock:
-    "declare const stock: { reserve(key: string, lines: readonly string[]): Promise<void>; release(key: string): Promise<void> };",
-  orders:
-    "declare const orders: { create(key: string, input: CheckoutInput): Promise<{ id: string }>; cancel(key: string): Promise<void> };",
-  announce: "declare function announce(key: string, order: { id: string }): Promise<void>;",
+  Activities: `interface Activities {
+    reserveStock(key: string, lines: readonly string[]): Promise<void>;
+    releaseStock(key: string): Promise<void>;
+    createOrder(key: string, input: CheckoutInput): Promise<{ id: string }>;
+    cancelOrder(key: string): Promise<void>;
+    announceOrder(key: string, order: { id: string }): Promise<void>;
+  }`,
 };
 
 interface Example {

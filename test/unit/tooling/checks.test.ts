@@ -5,6 +5,8 @@ const clean: Readonly<Record<string, string>> = {
   "src/index.ts": 'export { add } from "./core/add.ts";\n',
   "src/core/add.ts": "/** The sum. */\nexport const add = (a: number, b: number): number => a + b;\n",
   "src/plan/plan.ts": 'import { add } from "../core/add.ts";\n\nexport const three = add(1, 2);\n',
+  "src/participant/index.ts": 'export { three } from "./three.ts";\n',
+  "src/participant/three.ts": "export const three = 3;\n",
   "src/saga/index.ts": 'export { three } from "./three.ts";\n',
   "src/saga/three.ts": "export const three = 3;\n",
   "src/testing/index.ts": 'export { three } from "../plan/plan.ts";\n',

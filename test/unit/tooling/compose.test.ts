@@ -41,7 +41,7 @@ const ajv = new Ajv2019({
 ajv.removeKeyword("id");
 const validate = ajv.compile(schema);
 
-const roles = ["worker", "saga"];
+const roles = ["worker", "saga", "participants"];
 const once = ["temporal-schema", "temporal-init", "migrate"];
 
 describe("docker-compose.yml", () => {

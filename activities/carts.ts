@@ -1,0 +1,75 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { Context } from "@temporalio/activity";
+import { ApplicationFailure } from "@temporalio/common";
+import { type AnnouncementDeps, firstScheduled } from "./announcements.ts";
+
+export interface CartDeps extends AnnouncementDeps {
+  /** What a pipeline keeps for a key, as it was committed last. */
+  readonly stateOf: (pipeline: string, key: string) => Promise<unknown>;
+}
+
+/** What sagas need to know of a cart's state, as the pipeline `carts` keeps it. */
+export interface CartState {
+  readonly status: "open" | "frozen" | "checked out" | "abandoned";
+  readonly checkoutId?: string;
+  readonly undone?: readonly string[];
+}
+
+/** A checkout and its cart. */
+export interface CartOfCheckout {
+  readonly cartId: string;
+  readonly checkoutId: string;
+}
+
+/** How long one try looks for the pipeline to have come so far, milliseconds. */
+const lookForMs = 5_000;
+
+/**
+ * Carts live in the fold of the pipeline `carts`, which alone decides on them, in the order of their events. A saga tells a cart something
+ * through its stream, and sees in its state what has come of it.
+ */
+export const cartActivities = ({ announce, stateOf }: CartDeps) => {
+  /** Looks at a cart until it is as it should be. Fails when it is not soon: the pipeline is behind, or does not run. */
+  const until = async (cartId: string, what: string, holds: (cart: CartState | undefined) => boolean): Promise<void> => {
+    const since = performance.now();
+    for (let waitMs = 20; ; waitMs = Math.min(2 * waitMs, 500)) {
+      if (holds((await stateOf("carts", cartId)) as CartState | undefined)) return;
+      if (performance.now() - since > lookForMs)
+        throw new Error(`cart '${cartId}' is not ${what} yet: the pipeline 'carts' is behind, or does not run`);
+      await sleep(waitMs, undefined, { signal: Context.current().cancellationSignal });
+    }
+  };
+  const isHeldBy = (cart: CartState | undefined, checkoutId: string) =>
+    cart?.status === "frozen" && cart.checkoutId === checkoutId;
+
+  return {
+    /**
+     * Makes sure that the cart is frozen by this checkout and no other. The press of "pay" has frozen it, in the pipeline that starts the
+     * saga; here its commit is awaited.
+     */
+    async freezeCart(_: string, { cartId, checkoutId }: CartOfCheckout): Promise<void> {
+      await until(cartId, `frozen by '${checkoutId}'`, (cart) => {
+        if (isHeldBy(cart, checkoutId) || (cart?.status === "checked out" && cart.checkoutId === checkoutId)) return true;
+        if (cart === undefined || (cart.status === "open" && !cart.undone?.includes(checkoutId))) return false;
+        const why = cart.status === "open" ? "this checkout was undone before" : `it is ${cart.status}`;
+        throw ApplicationFailure.create({
+          type: "CartNotFree",
+          message: `cart '${cartId}' cannot be sold to '${checkoutId}': ${why}`,
+          nonRetryable: true,
+          category: "BENIGN",
+        });
+      });
+    },
+
+    /** Opens the cart again, where this checkout has frozen it; what another one has frozen stays so. */
+    async unfreezeCart(key: string, { cartId, checkoutId }: CartOfCheckout): Promise<void> {
+      await announce("carts", { id: key, type: "cart.unfrozen", time: firstScheduled(), data: { cartId, checkoutId } });
+      await until(cartId, "open again", (cart) => !isHeldBy(cart, checkoutId));
+    },
+
+    async closeCart(key: string, { cartId, checkoutId }: CartOfCheckout): Promise<void> {
+      await announce("carts", { id: key, type: "cart.checked_out", time: firstScheduled(), data: { cartId, checkoutId } });
+      await until(cartId, "checked out", (cart) => cart?.status === "checked out" && cart.checkoutId === checkoutId);
+    },
+  };
+};

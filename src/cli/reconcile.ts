@@ -1,0 +1,77 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { keys, partitionsOf } from "../bus/partition.ts";
+import type { Redis } from "../bus/redis/redis.ts";
+import type { AppPlan } from "../plan/plan.ts";
+import { findModule, loadApp, loadExport, loadModule } from "./load-app.ts";
+import { createLogger } from "./logger.ts";
+import { exitCodes, printJson, printTable, say } from "./output.ts";
+import { openRedis, openTemporal, type Whereabouts } from "./services.ts";
+import { activityStore } from "./start/activity-store.ts";
+
+type Books = Readonly<Record<string, number>>;
+
+const hint = "Export readBooks(deps) and checkBooks(books, openSagas): what 'headrace reconcile' counts, and what must agree.";
+
+/** `headrace reconcile`: what the participants have in their own stores, and whether it agrees. */
+export async function reconcileVerb({ json, ...where }: Whereabouts & { readonly json: boolean }): Promise<number> {
+  const app = await loadApp(where.cwd);
+  const load = <Value>(name: string) => loadExport<Value>(where.cwd, { module: "activities/index", name, hint });
+  const readBooks = await load<(deps: object) => Promise<Books>>("readBooks");
+  const checkBooks = await load<(books: Books, openSagas: number) => readonly string[]>("checkBooks");
+  const redis = await openRedis(where, createLogger(), "headrace-reconcile");
+  const temporal = await openTemporal(where);
+  try {
+    const countOf = async (query: string) =>
+      (await temporal.client.workflow.count(`ExecutionStatus = "Running" AND ${query}`)).count;
+    const types = (await sagaTypes(where.cwd)).map((type) => `"${type}"`).join(", ");
+    const openSagas = () => countOf(`WorkflowType IN (${types})`);
+    const look = async () => {
+      // Before and after: a saga that begins or ends meanwhile has something in its hands.
+      const before = await openSagas();
+      const books = await readBooks({ redis: activityStore(redis), statesOf: (name: string) => statesOf(app, name, redis) });
+      const open = Math.max(before, await openSagas());
+      return { books, open, faults: checkBooks(books, open) };
+    };
+    let { books, open, faults } = await look();
+    // The index of workflows is a moment behind what they do.
+    for (let again = 0; faults.length > 0 && again < 2; again++) {
+      await sleep(1_000);
+      ({ books, open, faults } = await look());
+    }
+    const needsAttention = await countOf("NeedsAttention = true");
+    const report = { ...books, openSagas: open, needsAttention, balanced: faults.length === 0 };
+    if (json) printJson(report);
+    else printTable(Object.entries(report).map(([what, n]) => ({ book: what, n: String(n) })));
+    for (const fault of faults) say(fault);
+    return faults.length === 0 ? exitCodes.fine : exitCodes.findings;
+  } finally {
+    await redis.close();
+    await temporal.connection.close();
+  }
+}
+
+/** The workflows that were built as sagas. */
+async function sagaTypes(cwd: string): Promise<readonly string[]> {
+  const path = findModule(cwd, "workflows/index");
+  const workflows = path ? await loadModule(path) : {};
+  return Object.entries(workflows).flatMap(([name, workflow]) =>
+    workflow && (workflow as { saga?: object }).saga ? [name] : [],
+  );
+}
+
+/** All that the first keyed stage of a pipeline keeps, some at a time. */
+async function* statesOf({ pipelines }: AppPlan, name: string, redis: Redis): AsyncIterable<unknown> {
+  for (const partition of pipelines.filter((one) => one.name === name).flatMap(({ sources }) => sources.flatMap(partitionsOf))) {
+    const key = keys.states(partition, name);
+    let cursor = "0";
+    do {
+      const [next, page] = (await redis.send(key, ["HSCAN", key, cursor, "COUNT", "1000"])) as [Buffer, Buffer[]];
+      cursor = String(next);
+      for (let i = 1; i < page.length; i += 2) {
+        // What is no record of a state, such as the progress of the partition, is passed over.
+        const record = JSON.parse(String(page[i])) as { readonly s?: unknown };
+        if (record.s !== undefined) yield record.s;
+      }
+    } while (cursor !== "0");
+  }
+}

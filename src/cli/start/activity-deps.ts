@@ -1,0 +1,63 @@
+import { Context } from "@temporalio/activity";
+import { Producer } from "../../bus/producer.ts";
+import { systemClock } from "../../core/clock.ts";
+import { TerminalError } from "../../core/errors.ts";
+import { eventId } from "../../core/hash.ts";
+import { Caller } from "../../participant/caller.ts";
+import { findStates } from "../../state/find-states.ts";
+import { openBus, openRegistry } from "../services.ts";
+import type { RoleContext } from "./role.ts";
+
+/** An event that an activity tells; the same id is the same event, however often it is told. */
+interface Announced {
+  readonly id: string;
+  readonly type: string;
+  readonly time: Date;
+  readonly data: object;
+}
+
+/** What activities get of the world: the participants where they are alive, the streams, and the states that pipelines keep. */
+export async function openActivityDeps({ app, others, instance, logger, where }: RoleContext) {
+  const bus = await openBus(where, logger);
+  const registry = await openRegistry(where, logger);
+  // A call ends with its activity.
+  const signalOfCall = () => Context.current().cancellationSignal;
+  const caller = new Caller({ registry, clock: systemClock, logger, signalOfCall });
+  const pipelines = [...app.pipelines, ...others];
+  const producers = new Map<string, Producer>();
+  const producerOf = (name: string): Producer => {
+    const stream = named(app.streams, name, "stream");
+    const producer =
+      producers.get(name) ??
+      new Producer({ stream, producer: `sagas/${instance}`, lingerMs: 5 }, { bus, clock: systemClock, logger });
+    producers.set(name, producer);
+    return producer;
+  };
+  // An activity that meets a service that is away fails, and is tried again.
+  const deps = {
+    participant: (name: string) => caller.client(name),
+    stateOf: async (pipeline: string, key: string) =>
+      (await findStates(named(pipelines, pipeline, "pipeline"), key, bus))[0]?.state,
+    announce: async (stream: string, { id, type, time, data }: Announced) => {
+      const event = { id: eventId(id), type, time: time.getTime(), source: "sagas", traceparent: undefined, data };
+      await (await producerOf(stream).send(event)).stored;
+    },
+  };
+  return {
+    deps,
+    close: async () => {
+      await Promise.all([...producers.values()].map((producer) => producer.flush().catch(() => {})));
+      await caller.close();
+      await registry.close();
+      await bus.close();
+    },
+  };
+}
+
+function named<One extends { readonly name: string }>(all: readonly One[], name: string, what: string): One {
+  const found = all.find((one) => one.name === name);
+  if (found) return found;
+  throw new TerminalError("event.invalid", `there is no ${what} '${name}'`, {
+    hint: `The application has ${all.map((one) => one.name).join(", ")}.`,
+  });
+}

@@ -1,0 +1,75 @@
+import type { AddressInfo } from "node:net";
+import fastify, { type FastifyError, type FastifyReply } from "fastify";
+import { ConfigError, messageOf } from "../core/errors.ts";
+import type { Logger } from "../core/log.ts";
+import { describeIssues } from "../core/schema-issues.ts";
+import { type Fault, withFaults } from "./faults.ts";
+import { type Participant, Refusal, ReplyLost } from "./participant.ts";
+
+export interface ServeOptions {
+  readonly participants: readonly Participant[];
+  /** @default 127.0.0.1 */
+  readonly host?: string;
+  /** 0 takes a free one. @default 0 */
+  readonly port?: number;
+  readonly faults?: readonly Fault[];
+}
+
+export interface Served {
+  readonly port: number;
+  /** Ends the calls under way and takes no more. May be called twice. */
+  close(): Promise<void>;
+}
+
+const maxBodyBytes = 1024 * 1024;
+
+/**
+ * Serves participants over HTTP: `POST /<participant>/<verb>` with the request as JSON. Answers: 200 with the response as JSON, 409 for a
+ * refusal, 400 for a request that does not fit, 404, 500 for a fault; what is not 200 is `application/problem+json`. `GET /healthz`.
+ */
+export async function serveParticipants(
+  { participants, host = "127.0.0.1", port = 0, faults = [] }: ServeOptions,
+  { logger }: { readonly logger: Logger },
+): Promise<Served> {
+  const server = fastify({
+    bodyLimit: maxBodyBytes,
+    requestTimeout: 30_000,
+    connectionTimeout: 30_000,
+    forceCloseConnections: "idle",
+  });
+  server.get("/healthz", () => ({ ok: true }));
+  for (const { name, verbs } of participants) {
+    for (const [verb, { request, run }] of Object.entries(verbs)) {
+      const ours = faults.filter((fault) => fault.participant === name && (fault.verb ?? verb) === verb);
+      server.post(`/${name}/${verb}`, async ({ body }, reply) => {
+        const parsed = await request["~standard"].validate(body);
+        if (parsed.issues) return problem(reply, 400, "InvalidRequest", describeIssues(parsed.issues));
+        try {
+          return (await withFaults(ours, () => run(parsed.value as never))) ?? null;
+        } catch (error) {
+          if (error instanceof Refusal) return problem(reply, 409, error.type, error.message);
+          if (error instanceof ReplyLost) return reply.hijack().raw.destroy();
+          logger.warn({ participant: name, verb, error: messageOf(error) }, "a participant failed");
+          // What went wrong inside is for the log.
+          return problem(reply, 500, "Fault", `${name} could not do it`);
+        }
+      });
+    }
+  }
+  server.setNotFoundHandler(({ url }, reply) => problem(reply, 404, "NotFound", `there is no ${url}`));
+  server.setErrorHandler((error: FastifyError, _, reply) =>
+    problem(reply, error.statusCode ?? 500, "InvalidRequest", error.message),
+  );
+  try {
+    await server.listen({ host, port });
+  } catch (error) {
+    throw new ConfigError("config.environment", `participants cannot listen at ${host}:${port}: ${messageOf(error)}`, {
+      cause: error,
+      hint: "Choose another HOST or PORT; PORT=0 takes a free one.",
+    });
+  }
+  return { port: (server.server.address() as AddressInfo).port, close: () => server.close() };
+}
+
+const problem = (reply: FastifyReply, status: number, type: string, detail: string) =>
+  reply.code(status).type("application/problem+json").send({ type, title: type, status, detail });

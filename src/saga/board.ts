@@ -1,0 +1,125 @@
+import { defineSearchAttributeKey } from "@temporalio/common";
+import { defineQuery, setCurrentDetails, setHandler, upsertSearchAttributes } from "@temporalio/workflow";
+import type { SagaPlan, SagaStepPlan } from "../plan/saga.ts";
+
+export type StepState =
+  | "waiting"
+  | "left out"
+  | "running"
+  | "done"
+  | "failed"
+  | "cancelled"
+  | "undoing"
+  | "undone"
+  | "undo skipped"
+  | "given up";
+
+/** `given up`: an operator ended it before it was finished or undone. `undone in part`: an operator skipped an undo. */
+export type SagaOutcome = "running" | "completed" | "undoing" | "undone" | "undone in part" | "given up";
+
+/** What an operator did. */
+export interface Intervention {
+  readonly at: string;
+  readonly verb: "retryNow" | "skipUndo" | "giveUp";
+  /** Where the saga was. */
+  readonly step: string;
+  readonly reason?: string;
+  readonly by?: string;
+}
+
+/** What the query `saga` answers. */
+export interface SagaView {
+  readonly outcome: SagaOutcome;
+  readonly steps: readonly (Pick<SagaStepPlan, "name" | "kind"> & { readonly state: StepState; readonly since: string })[];
+  /** Why a person is needed, while one is. */
+  readonly needsAttention?: string;
+  readonly interventions: readonly Intervention[];
+}
+
+export const sagaQuery = defineQuery<SagaView>("saga");
+
+/** What operators filter by in the Temporal UI. The server has to know these attributes: `headrace migrate` registers them. */
+const sagaStep = defineSearchAttributeKey("SagaStep", "KEYWORD");
+const sagaOutcome = defineSearchAttributeKey("SagaOutcome", "KEYWORD");
+const needsAttention = defineSearchAttributeKey("NeedsAttention", "BOOL");
+
+/** Where each step is, told to everyone who looks: the details in the UI, the query, the search attributes. */
+export interface Board {
+  readonly view: SagaView;
+  /** The step that was shown last. */
+  readonly current: string;
+  show(step: string, state: StepState): void;
+  /** Attributes cost an event and an update of the index each, so only what operators look for is told. */
+  end(outcome: SagaOutcome, step?: string): void;
+  /** Calls for a person; again with another reason, if need be. */
+  callForHelp(step: string, why: string): void;
+  /** Lowers the flag, where it is up. */
+  helped(): void;
+  note(intervention: Intervention): void;
+}
+
+export function openBoard({ steps }: SagaPlan): Board {
+  const rows = steps.map(({ name, kind }) => ({ name, kind, state: "waiting" as StepState, since: now() }));
+  const interventions: Intervention[] = [];
+  let outcome: SagaOutcome = "running";
+  let current = "";
+  let help: string | undefined;
+  const board: Board = {
+    get view() {
+      return { outcome, steps: rows, ...(help !== undefined && { needsAttention: help }), interventions };
+    },
+    get current() {
+      return current;
+    },
+    show(step, state) {
+      current = step;
+      const row = rows.find(({ name }) => name === step);
+      if (row) Object.assign(row, { state, since: now() });
+      draw();
+    },
+    end(to, step) {
+      outcome = to;
+      upsertSearchAttributes([{ key: sagaOutcome, value: to }, ...(step === undefined ? [] : [{ key: sagaStep, value: step }])]);
+      draw();
+    },
+    callForHelp(step, why) {
+      help = `${step}: ${why}`;
+      upsertSearchAttributes([
+        { key: sagaStep, value: step },
+        { key: needsAttention, value: true },
+      ]);
+      draw();
+    },
+    helped() {
+      if (help === undefined) return;
+      help = undefined;
+      upsertSearchAttributes([{ key: needsAttention, value: false }]);
+      draw();
+    },
+    note(intervention) {
+      interventions.push(intervention);
+      draw();
+    },
+  };
+  const draw = () => setCurrentDetails(asMarkdown(board.view));
+  setHandler(sagaQuery, () => board.view, { description: "Each step and how far it is, and what operators did." });
+  return board;
+}
+
+const now = (): string => new Date().toISOString();
+
+function asMarkdown({ steps, needsAttention: help, interventions }: SagaView): string {
+  return [
+    ...(help === undefined ? [] : [`**Needs attention.** ${help}`, ""]),
+    "| step | | state | since |",
+    "|---|---|---|---|",
+    ...steps.map(
+      ({ name, kind, state, since }) =>
+        `| ${name} | ${kind === "step" ? "" : kind} | ${state} | ${state === "waiting" ? "" : since} |`,
+    ),
+    ...(interventions.length === 0 ? [] : ["", "Operators:"]),
+    ...interventions.map(
+      ({ at, verb, step, reason, by }) => `- ${at} ${verb} at ${step}${reason ? `: ${reason}` : ""}${by ? ` (${by})` : ""}`,
+    ),
+  ].join("\n");
+}

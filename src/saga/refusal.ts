@@ -1,0 +1,22 @@
+import { ActivityFailure, ApplicationFailure, ChildWorkflowFailure, isCancellation } from "@temporalio/workflow";
+
+/** Why a saga was undone. */
+export interface Refusal {
+  readonly step: string;
+  /** The type of the failure, such as `PaymentDeclined`; `Cancelled`; `Fault` where it was no refusal. */
+  readonly type: string;
+  readonly message: string;
+}
+
+/** An activity's refusal arrives wrapped; its type is what the participant threw. */
+export function refusalOf(step: string, error: unknown): Refusal {
+  if (isCancellation(error)) return { step, type: "Cancelled", message: "the saga was cancelled" };
+  const inner = innermost(error);
+  const type = inner instanceof ApplicationFailure && isFinal(inner) ? (inner.type ?? "Refused") : "Fault";
+  return { step, type, message: inner instanceof Error ? inner.message : String(inner) };
+}
+
+const innermost = (error: unknown): unknown =>
+  error instanceof ActivityFailure || error instanceof ChildWorkflowFailure ? error.cause : error;
+
+const isFinal = (failure: unknown): boolean => failure instanceof ApplicationFailure && failure.nonRetryable === true;

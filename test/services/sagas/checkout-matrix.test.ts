@@ -1,0 +1,214 @@
+import { fileURLToPath } from "node:url";
+import { ApplicationFailure } from "@temporalio/common";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { type Activities, createActivities, createParticipants } from "../../../activities/index.ts";
+import { type CartEvent, decideCart, emptyCart, evolveCart } from "../../../pipelines/cart-rules.ts";
+import { Refusal } from "../../../src/participant/participant.ts";
+import { checkout } from "../../../workflows/checkout.ts";
+import { redisClient } from "../../support/redis.ts";
+import { bundleSagas, openSagaBench, openSkippingBench, type SagaBench, type SkippingBench } from "../../support/saga-bench.ts";
+import { redisUrl, unique } from "../../support/services.ts";
+import { expectedOf, type Trouble, troubles } from "./trouble.ts";
+
+let bench: SagaBench;
+let skipping: SkippingBench;
+let redis: Awaited<ReturnType<typeof redisClient>>;
+beforeAll(async () => {
+  const code = await bundleSagas(fileURLToPath(new URL("../../../workflows/index.ts", import.meta.url)));
+  [bench, skipping, redis] = await Promise.all([openSagaBench(code), openSkippingBench(code), redisClient(await redisUrl())]);
+}, 120_000);
+afterAll(async () => {
+  await Promise.all([bench.close(), skipping.close()]);
+  redis.destroy();
+}, 60_000);
+
+const { steps } = checkout.saga;
+
+describe.each(steps.map(({ name }) => name))("a checkout whose step '%s'", (step) => {
+  it.each(troubles.filter((one) => one !== "worker killed"))("is %s", async (trouble) => {
+    // A fault is tried for two minutes, which take no time there. It is no server to cancel on: what runs does not hear of it.
+    const on = trouble === "cancelled" ? bench : skipping;
+    const shop = await openShop();
+    const { activities, struck } = troubled(shop.activities, {
+      step,
+      trouble,
+      cancel: () => on.client.workflow.getHandle(shop.workflowId).cancel(),
+    });
+    const { workflowId, input } = shop;
+    await on.run(checkout, { workflowId, input }, activities, async (handle) => {
+      const place = (name: string) => steps.findIndex((one) => one.name === name || one.kind === name);
+      if (trouble === "refused" && place(step) > place("pivot")) {
+        await vi.waitFor(async () =>
+          expect((await handle.describe()).searchAttributes).toMatchObject({ NeedsAttention: [true] }),
+        );
+        await handle.executeUpdate<string, [string]>("retryNow", { args: ["it was asked for"] });
+      }
+      await handle.result().catch(() => {});
+      const { status } = await handle.describe();
+      const expected = expectedOf(checkout.saga, step, trouble);
+      expect({ status: status.name, ...(await shop.outcome()) }).toEqual({
+        status: expected.status,
+        ...shop.expected(expected.steps),
+      });
+    });
+    expect(struck()).toBe(true);
+  });
+});
+
+it("a checkout whose worker is killed in the middle of a step goes on elsewhere, whatever the step", async () => {
+  const taskQueue = unique("sagas-");
+  const shops = await Promise.all(steps.map(async ({ name }) => ({ name, shop: await openShop() })));
+  /** Each checkout's activities, its step hanging on the first worker after it was done. */
+  const on = (isDoomed: boolean) => {
+    const all = shops.map(({ name, shop }) => ({
+      of: shop.workflowId,
+      activities: isDoomed ? troubled(shop.activities, { step: name, trouble: "worker killed" }).activities : shop.activities,
+    }));
+    const names = Object.keys(shops[0]?.shop.activities ?? {}) as (keyof Activities)[];
+    return Object.fromEntries(
+      names.map((name) => [
+        name,
+        (key: string, ...rest: never[]) => {
+          const [mine] = all.filter(({ of }) => key.startsWith(`${of}/`)).map(({ activities }) => activities[name]);
+          return (mine as (...args: unknown[]) => Promise<unknown>)(key, ...rest);
+        },
+      ]),
+    );
+  };
+  const doomed = await bench.startWorker(taskQueue, on(true), { shutdownGraceTime: 1, shutdownForceTime: 500 });
+  const dying = doomed.run().catch(() => {});
+  const handles = await Promise.all(
+    shops.map(({ shop }) =>
+      bench.client.workflow.start(checkout, { taskQueue, workflowId: shop.workflowId, args: [shop.input] }),
+    ),
+  );
+  // Long enough for each of them to hang in its step.
+  await vi.waitFor(() => expect(hanging.size).toBe(steps.length), { timeout: 30_000 });
+  doomed.shutdown();
+  await dying;
+  const heir = await bench.startWorker(taskQueue, on(false));
+  await heir.runUntil(Promise.all(handles.map((handle) => handle.result())));
+  for (const { name, shop } of shops) {
+    const expected = expectedOf(checkout.saga, name, "worker killed");
+    expect(await shop.outcome(), name).toEqual(shop.expected(expected.steps));
+  }
+}, 120_000);
+
+const hanging = new Set<string>();
+
+/** The activities of a shop, with this trouble at the do of this step. */
+function troubled(
+  activities: Activities,
+  {
+    step,
+    trouble,
+    cancel = async () => {},
+  }: { readonly step: string; readonly trouble: Trouble; readonly cancel?: () => Promise<unknown> },
+) {
+  let doing: string | undefined;
+  let calls = 0;
+  const wrapped = Object.entries(activities).map(([name, run]) => [
+    name,
+    async (key: string, ...rest: never[]) => {
+      const call = () => (run as (...args: unknown[]) => Promise<unknown>)(key, ...rest);
+      // Some steps are told by the key of an earlier one: theirs is the activity that is called for the step first.
+      if (stepOf(name, key) !== step) return call();
+      doing ??= name;
+      if (doing !== name) return call();
+      calls++;
+      const isBehindPivot = steps.find((one) => one.name === step)?.kind === "then";
+      switch (trouble) {
+        case "refused":
+          if (isBehindPivot && calls > 1) return call();
+          throw ApplicationFailure.nonRetryable("not today", "Refused");
+        case "fault":
+          if (isBehindPivot && calls > 3) return call();
+          throw new Error("it is broken");
+        case "reply lost":
+          await call();
+          if (isBehindPivot && calls > 3) return call();
+          throw new Error("the reply was lost");
+        case "cancelled":
+          if (calls === 1) await cancel();
+          return call();
+        case "worker killed":
+          await call();
+          hanging.add(key);
+          return new Promise(() => {});
+        default:
+          return trouble satisfies never;
+      }
+    },
+  ]);
+  return { activities: Object.fromEntries(wrapped) as Activities, struck: () => calls > 0 };
+}
+
+/** Behind the pivot two steps go on with what earlier ones have begun, under their keys. */
+const stepOf = (activity: string, key: string): string =>
+  ({ capturePayment: "capture", sellStock: "stock-sold" })[activity] ?? key.slice(key.lastIndexOf("/") + 1);
+
+/** A shop with one frozen cart: the stores of its participants are real, the cart follows the rules of its pipeline. */
+async function openShop() {
+  const [checkoutId, cartId, sku] = [unique("checkout-"), unique("cart-"), unique("sku-")];
+  const workflowId = `checkout/${checkoutId}`;
+  let cart = emptyCart;
+  const told: { readonly type: string; readonly data: object }[] = [];
+  const toCart = (event: CartEvent) => {
+    const changes = decideCart(cart, event);
+    if (Array.isArray(changes)) for (const change of changes) cart = evolveCart(cart, change);
+  };
+  const event = (type: string, data: object) =>
+    toCart({ id: unique(), type, time: new Date(), data: { cartId, ...data } } as CartEvent);
+  event("cart.created", { userId: "user-1" });
+  event("cart.item_added", { sku, quantity: 2, unitPriceCents: 350 });
+  event("cart.checkout_requested", { checkoutId, paymentToken: "tok" });
+
+  const participants = createParticipants({ redis });
+  const client = (name: string) => {
+    const found = participants.find((one) => one.name === name);
+    return Object.fromEntries(
+      Object.entries(found?.verbs ?? {}).map(([verb, { run }]) => [
+        verb,
+        (request: unknown) =>
+          run(request as never).catch((error: unknown) => {
+            throw error instanceof Refusal ? ApplicationFailure.nonRetryable(error.message, error.type) : error;
+          }),
+      ]),
+    );
+  };
+  const activities = createActivities({
+    participant: (name) => client(name) as never,
+    stateOf: async () => cart,
+    announce: async (stream, { type, data, ...rest }) => {
+      if (stream === "carts") toCart({ ...rest, type, data } as CartEvent);
+      else told.push({ type, data });
+    },
+  });
+  return {
+    workflowId,
+    activities,
+    input: { checkoutId, cartId, userId: "user-1", paymentToken: "tok", lines: cart.lines },
+    outcome: async () => ({
+      cart: cart.status,
+      stock: (await redis.hGet("shop:{stock}:holds", `${workflowId}/stock`))?.replace(/\|.*/, ""),
+      available: Number((await redis.hGet("shop:{stock}:available", sku)) ?? 1_000_000),
+      payment: (await redis.hGet("shop:{payments}", `${workflowId}/payment`))?.replace(/\|.*/, ""),
+      order: await redis.hGet("shop:{orders}:by-key", `${workflowId}/order`),
+      isOrdered: (await redis.hExists("shop:{orders}", `order-${checkoutId}`)) === 1,
+      told: [...new Set(told.map(({ type }) => type))],
+    }),
+    /** What the books of the participants must say, by what has become of the steps. */
+    expected: (states: Readonly<Record<string, "none" | "done" | "undone">>) => {
+      const isSold = states["order"] === "done";
+      return {
+        cart: isSold ? "checked out" : "open",
+        stock: { none: undefined, done: "sold", undone: "released" }[states["stock"] ?? "none"],
+        available: isSold ? 999_998 : 1_000_000,
+        payment: { none: undefined, done: "captured", undone: "voided" }[states["payment"] ?? "none"],
+        order: { none: null, done: `order-${checkoutId}`, undone: "cancelled" }[states["order"] ?? "none"],
+        isOrdered: isSold,
+        told: [isSold ? "order.placed" : "order.refused"],
+      };
+    },
+  };
+}

@@ -1,0 +1,165 @@
+import { ApplicationFailure } from "@temporalio/common";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { z } from "zod";
+import { systemClock } from "../../../src/core/clock.ts";
+import { silentLogger } from "../../../src/core/log.ts";
+import { Caller } from "../../../src/participant/caller.ts";
+import { type Fault, parseFaults } from "../../../src/participant/faults.ts";
+import { defineParticipant, Refusal, verb } from "../../../src/participant/participant.ts";
+import { type Served, serveParticipants } from "../../../src/participant/serve.ts";
+import { MemoryRegistry } from "../../../src/registry/memory.ts";
+
+const request = z.object({ key: z.string(), n: z.int() });
+
+/** A participant that adds up, and remembers who has asked. */
+const createAdder = (asked: string[]) =>
+  defineParticipant("adder", {
+    add: verb(request, async ({ key, n }) => {
+      asked.push(key);
+      if (n < 0) throw new Refusal("Negative", "only up");
+      if (n === 13) throw new Error("the secret inside");
+      return { sum: n + 1 };
+    }),
+  });
+type Adder = ReturnType<typeof createAdder>;
+
+let registry: MemoryRegistry;
+let caller: Caller | undefined;
+const serving: Served[] = [];
+
+beforeEach(() => {
+  registry = new MemoryRegistry(systemClock);
+  caller = undefined;
+});
+afterEach(async () => {
+  await caller?.close();
+  await Promise.all(serving.splice(0).map((one) => one.close()));
+});
+
+async function start(instance: string, faults: readonly Fault[] = []) {
+  const asked: string[] = [];
+  const served = await serveParticipants({ participants: [createAdder(asked)], faults }, { logger: silentLogger });
+  serving.push(served);
+  await enter(instance, served.port);
+  return { asked, served };
+}
+
+const enter = (instance: string, port: number, state: "running" | "draining" = "running") =>
+  registry.announce(
+    {
+      instance,
+      roles: ["participants"],
+      host: "here",
+      pid: 1,
+      version: "1",
+      since: new Date().toISOString(),
+      addresses: { adder: `http://127.0.0.1:${port}` },
+      pipelines: {},
+      state,
+      cpu: 0,
+      rssBytes: 0,
+    },
+    60_000,
+  );
+
+/** Whoever calls knows those that were there before its first call. */
+function adder() {
+  caller ??= new Caller({ registry, clock: systemClock, logger: silentLogger });
+  return caller.client<Adder>("adder");
+}
+
+describe("a participant", () => {
+  it("is found in the registry and answers", async () => {
+    await start("one");
+    expect(await adder().add({ key: "k", n: 1 })).toEqual({ sum: 2 });
+  });
+
+  it("refuses for good, with its reason; and what does not fit its schema, before it looks at it", async () => {
+    const { asked } = await start("one");
+    const refusal = async (call: Promise<unknown>) => {
+      const error = await call.catch((thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(ApplicationFailure);
+      return error as ApplicationFailure;
+    };
+    expect(await refusal(adder().add({ key: "k", n: -1 }))).toMatchObject({
+      type: "Negative",
+      nonRetryable: true,
+      message: "only up",
+    });
+    expect(await refusal(adder().add({ key: "k", n: 0.5 }))).toMatchObject({ type: "InvalidRequest", nonRetryable: true });
+    expect(asked).toEqual(["k"]);
+  });
+
+  it("is asked at its addresses in turn", async () => {
+    const [one, other] = [await start("one"), await start("other")];
+    for (let i = 0; i < 4; i++) await adder().add({ key: `k${i}`, n: 1 });
+    expect(one.asked).toHaveLength(2);
+    expect(other.asked).toHaveLength(2);
+  });
+
+  it("is asked at a second address where the first one is gone", async () => {
+    const good = await start("good");
+    const { served } = await start("gone");
+    await served.close();
+    for (let i = 0; i < 6; i++) expect(await adder().add({ key: `k${i}`, n: 1 })).toEqual({ sum: 2 });
+    expect(good.asked).toHaveLength(6);
+  });
+
+  it("that comes later is found, and asked; where it loses its replies the other one answers", async () => {
+    await start("good");
+    await adder().add({ key: "k", n: 1 });
+    const forgetful = await start("forgetful", parseFaults("adder:lose-reply"));
+    await vi.waitFor(async () => {
+      expect(await adder().add({ key: "l", n: 1 })).toEqual({ sum: 2 });
+      expect(forgetful.asked.length).toBeGreaterThan(0);
+    });
+  });
+
+  it("that fails again and again is left alone for a while", async () => {
+    await start("good");
+    const bad = await start("bad", parseFaults("adder:lose-reply"));
+    for (let i = 0; i < 20; i++) await adder().add({ key: `k${i}`, n: 1 });
+    expect(bad.asked).toHaveLength(3);
+  });
+
+  it("does not tell the caller what went wrong inside", async () => {
+    await start("one");
+    const error = (await adder()
+      .add({ key: "k", n: 13 })
+      .catch((thrown: unknown) => thrown)) as Error;
+    expect(error).not.toBeInstanceOf(ApplicationFailure);
+    expect(error.message).toBe("'adder' does not answer 'add': 500 adder could not do it");
+  });
+
+  it("that nobody has heard of, or that drains, is a fault with a way out: it may come back", async () => {
+    const { served } = await start("one");
+    await enter("one", served.port, "draining");
+    const error = await adder()
+      .add({ key: "k", n: 1 })
+      .catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({
+      name: "RetryableError",
+      message: "'adder' is not alive, as the registry has it",
+      hint: expect.stringContaining("--role participants"),
+    });
+  });
+
+  it("answers about its health, and with problems where there is no such thing", async () => {
+    const { served } = await start("one");
+    const at = (path: string, init?: RequestInit) => fetch(`http://127.0.0.1:${served.port}${path}`, init);
+    expect(await (await at("/healthz")).json()).toEqual({ ok: true });
+    const missing = await at("/adder/divide", { method: "POST", body: "{}", headers: { "content-type": "application/json" } });
+    expect([missing.status, missing.headers.get("content-type")]).toEqual([
+      404,
+      expect.stringContaining("application/problem+json"),
+    ]);
+    const broken = await at("/adder/add", { method: "POST", body: "{", headers: { "content-type": "application/json" } });
+    expect(broken.status).toBe(400);
+    const large = await at("/adder/add", {
+      method: "POST",
+      body: JSON.stringify({ key: "x".repeat(2_000_000), n: 1 }),
+      headers: { "content-type": "application/json" },
+    });
+    expect(large.status).toBe(413);
+  });
+});
