@@ -20,21 +20,40 @@ const common = {
   startToCloseTimeout: "10s",
 } satisfies ActivityOptions;
 
-/** Calls that are given up after a while: somebody waits for the answer. `summary` is shown beside each in the Temporal UI. */
-export const boundedCalls = (summary: string, { retry, ...calls }: BoundedCalls = {}): object =>
-  proxyActivities({
+/** Calls that are given up after a while: somebody waits for the answer. */
+export const boundedCalls = (step: string, { retry, ...calls }: BoundedCalls = {}): object =>
+  callsOf(step, {
     ...common,
     scheduleToCloseTimeout: "2m",
     ...calls,
     retry: { initialInterval: "200ms", backoffCoefficient: 2, maximumInterval: "10s", ...retry },
-    summary,
   });
 
 /** Calls that are tried until they succeed. */
-export const endlessCalls = (summary: string, { retry, ...calls }: EndlessCalls = {}): object =>
-  proxyActivities({
+export const endlessCalls = (step: string, { retry, ...calls }: EndlessCalls = {}): object =>
+  callsOf(step, {
     ...common,
     ...calls,
     retry: { initialInterval: "200ms", backoffCoefficient: 2, maximumInterval: "1m", ...retry },
-    summary,
   });
+
+/**
+ * The activities, called on behalf of a step. It is their id in the history, and shown beside them in the Temporal UI; so a step that was
+ * renamed, or stands elsewhere, is told by a replay.
+ */
+function callsOf(step: string, options: ActivityOptions): object {
+  let made = 0;
+  return new Proxy(
+    {},
+    {
+      get: (_, activity) => {
+        if (typeof activity !== "string" || activity === "then") return undefined;
+        return (...args: unknown[]) => {
+          made++;
+          const activityId = made === 1 ? step : `${step} (${made})`;
+          return proxyActivities({ ...options, activityId, summary: step })[activity]?.(...args);
+        };
+      },
+    },
+  );
+}

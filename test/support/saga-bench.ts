@@ -28,9 +28,13 @@ export interface SkippingBench extends SagaBench {
   readonly environment: TestWorkflowEnvironment;
 }
 
+/** The runtime is one a process. */
+let isQuiet = false;
+
 /** @param workflowsPath the module whose exports are the workflows */
 export async function bundleSagas(workflowsPath: string): Promise<string> {
-  Runtime.install({ logger: new DefaultLogger("ERROR"), shutdownSignals: [] });
+  if (!isQuiet) Runtime.install({ logger: new DefaultLogger("ERROR"), shutdownSignals: [] });
+  isQuiet = true;
   return (await bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger("ERROR") })).code;
 }
 
