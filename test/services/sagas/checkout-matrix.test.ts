@@ -38,8 +38,9 @@ describe.each(steps.map(({ name }) => name))("a checkout whose step '%s'", (step
     await on.run(checkout, { workflowId, input }, activities, async (handle) => {
       const place = (name: string) => steps.findIndex((one) => one.name === name || one.kind === name);
       if (trouble === "refused" && place(step) > place("pivot")) {
-        await vi.waitFor(async () =>
-          expect((await handle.describe()).searchAttributes).toMatchObject({ NeedsAttention: [true] }),
+        await vi.waitFor(
+          async () => expect((await handle.describe()).searchAttributes).toMatchObject({ NeedsAttention: [true] }),
+          { timeout: 30_000 },
         );
         await handle.executeUpdate<string, [string]>("retryNow", { args: ["it was asked for"] });
       }

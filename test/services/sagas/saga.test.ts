@@ -47,6 +47,9 @@ const refusedTrip = async (troubles: Readonly<Record<string, Trouble>>, input = 
   });
 };
 
+/** Resolves when it comes true: the machine may be busy. */
+const soon = (holds: () => unknown) => vi.waitFor(holds, { timeout: 30_000, interval: 50 });
+
 /** A call that goes on until it hears that it is cancelled. */
 async function untilCancelled(stopping: () => void): Promise<never> {
   const beat = setInterval(() => Context.current().heartbeat(), 50);
@@ -233,7 +236,7 @@ describe("a saga that needs a person", () => {
     const ledger = new Ledger();
     ledger.troubles.set("act capture", refuses);
     await bench.run(trip, { input: {} }, ledger.activities(), async (handle) => {
-      await vi.waitFor(async () => expect(await attributes(handle)).toMatchObject({ NeedsAttention: [true] }));
+      await soon(async () => expect(await attributes(handle)).toMatchObject({ NeedsAttention: [true] }));
       ledger.troubles.clear();
       expect(await tell(handle, "retryNow", ["the bank has been told", "Kim"])).toBe("trying capture again");
       await handle.result();
@@ -250,9 +253,9 @@ describe("a saga that needs a person", () => {
     await skipping.run(trip, { input: {} }, ledger.activities(), async (handle) => {
       // After nine tries the tenth is 51 s away; time stands still while nobody asks for the result.
       await skipping.environment.sleep("60s");
-      await vi.waitFor(() => expect(ledger.calls.filter((call) => call.startsWith("act capture"))).toHaveLength(9));
+      await soon(() => expect(ledger.calls.filter((call) => call.startsWith("act capture"))).toHaveLength(9));
       await tell(handle, "retryNow", []);
-      await vi.waitFor(() => expect(ledger.books.get("capture")).toBe("done"));
+      await soon(() => expect(ledger.books.get("capture")).toBe("done"));
       await handle.result();
     });
   });
@@ -262,7 +265,7 @@ describe("a saga that needs a person", () => {
     ledger.troubles.set("act book", refuses);
     ledger.troubles.set("undo flight", faults());
     await bench.run(trip, { input: {} }, ledger.activities(), async (handle) => {
-      await vi.waitFor(() => expect(ledger.calls).toContain("undo flight"));
+      await soon(() => expect(ledger.calls).toContain("undo flight"));
       expect(await attributes(handle)).toMatchObject({ SagaStep: ["book"], SagaOutcome: ["undoing"] });
       expect(await tell(handle, "skipUndo", ["the airline is bankrupt", "Kim"])).toBe("flight stays as it is");
       const failure = await failureOf(handle);
@@ -277,7 +280,7 @@ describe("a saga that needs a person", () => {
     const ledger = new Ledger();
     ledger.troubles.set("act capture", refuses);
     await bench.run(trip, { input: { letter: true } }, ledger.activities(), async (handle) => {
-      await vi.waitFor(async () => expect(await attributes(handle)).toMatchObject({ NeedsAttention: [true] }));
+      await soon(async () => expect(await attributes(handle)).toMatchObject({ NeedsAttention: [true] }));
       expect(await tell(handle, "giveUp", ["written off", "Kim"])).toBe("giving up at capture");
       const failure = await failureOf(handle);
       expect(failure).toMatchObject({
@@ -302,7 +305,7 @@ describe("a saga that needs a person", () => {
     });
     ledger.troubles.set("act hold", () => held.then(() => undefined));
     await bench.run(trip, { input: {} }, ledger.activities(), async (handle) => {
-      await vi.waitFor(() => expect(ledger.calls).toContain("act hold"));
+      await soon(() => expect(ledger.calls).toContain("act hold"));
       const refusal = (update: Promise<string>) => update.then(String, (error: Error) => String(error.cause));
       expect(await refusal(tell(handle, "giveUp", ["why not"]))).toContain("cancel the workflow");
       expect(await refusal(tell(handle, "giveUp", [" "]))).toContain("give a reason");
