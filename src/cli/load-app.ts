@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { createJiti } from "jiti";
 import { ConfigError, HeadraceError, messageOf } from "../core/errors.ts";
 import type { AppPlan } from "../plan/plan.ts";
+import type { SagaPlan } from "../plan/saga.ts";
 
 /** Loads a module of the user's, TypeScript or JavaScript. */
 export async function loadModule(path: string): Promise<Readonly<Record<string, unknown>>> {
@@ -52,4 +53,14 @@ export async function loadExport<Value>(
   const value = (await loadModule(path))[name];
   if (value === undefined) throw new ConfigError("app.load", `${path} exports no ${name}`, { hint });
   return value as Value;
+}
+
+/** The workflows of `workflows/index.ts` that were built as sagas. None where there is no such module. */
+export async function loadSagas(directory: string): Promise<readonly SagaPlan[]> {
+  const path = findModule(directory, "workflows/index");
+  const workflows = path ? Object.values(await loadModule(path)) : [];
+  return workflows.flatMap((workflow) => {
+    const plan = (workflow as { readonly saga?: SagaPlan } | undefined)?.saga;
+    return plan ? [plan] : [];
+  });
 }

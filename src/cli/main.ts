@@ -88,6 +88,12 @@ program
   .action(async (options) => done(await (await import("./check.ts")).checkVerb({ ...where(), ...options })));
 
 program
+  .command("graph")
+  .description("draw the streams, pipelines, tables and sagas, and what flows between them")
+  .addOption(new Option("--format <format>", "as what").choices(["mermaid", "json", "svg"] as const).default("mermaid" as const))
+  .action(async (options) => done(await (await import("./graph.ts")).graphVerb({ ...where(), ...options })));
+
+program
   .command("audit")
   .description("prove that every event has one outcome")
   .option("--json", "one JSON object a pipeline", false)

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { keys, partitionsOf } from "../bus/partition.ts";
 import type { Redis } from "../bus/redis/redis.ts";
 import type { AppPlan } from "../plan/plan.ts";
-import { findModule, loadApp, loadExport, loadModule } from "./load-app.ts";
+import { loadApp, loadExport, loadSagas } from "./load-app.ts";
 import { createLogger } from "./logger.ts";
 import { exitCodes, printJson, printTable, say } from "./output.ts";
 import { openRedis, openTemporal, type Whereabouts } from "./services.ts";
@@ -23,7 +23,7 @@ export async function reconcileVerb({ json, ...where }: Whereabouts & { readonly
   try {
     const countOf = async (query: string) =>
       (await temporal.client.workflow.count(`ExecutionStatus = "Running" AND ${query}`)).count;
-    const types = (await sagaTypes(where.cwd)).map((type) => `"${type}"`).join(", ");
+    const types = (await loadSagas(where.cwd)).map(({ name }) => `"${name}"`).join(", ");
     const openSagas = () => countOf(`WorkflowType IN (${types})`);
     const look = async () => {
       // Before and after: a saga that begins or ends meanwhile has something in its hands.
@@ -48,15 +48,6 @@ export async function reconcileVerb({ json, ...where }: Whereabouts & { readonly
     await redis.close();
     await temporal.connection.close();
   }
-}
-
-/** The workflows that were built as sagas. */
-async function sagaTypes(cwd: string): Promise<readonly string[]> {
-  const path = findModule(cwd, "workflows/index");
-  const workflows = path ? await loadModule(path) : {};
-  return Object.entries(workflows).flatMap(([name, workflow]) =>
-    workflow && (workflow as { saga?: object }).saga ? [name] : [],
-  );
 }
 
 /** All that the first keyed stage of a pipeline keeps, some at a time. */

@@ -10,10 +10,10 @@ export interface SagaPlan {
 export interface SagaStepPlan {
   readonly name: string;
   /**
-   * `step`: it can be undone. `read`: it changes nothing. `pivot`: once it has answered there is no way back. `then`: behind
-   * the pivot, forward only.
+   * `step`: it can be undone. `read`: it changes nothing. `pivot`: once it has answered there is no way back. `forward`: behind
+   * the pivot, only tried again.
    */
-  readonly kind: "step" | "read" | "pivot" | "then";
+  readonly kind: "step" | "read" | "pivot" | "forward";
   /** Whether it may be left out, as the input has it. */
   readonly guarded: boolean;
   /** Steps of one number run side by side; numbers rise. */

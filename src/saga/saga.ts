@@ -155,13 +155,13 @@ function build(chain: Chain): unknown {
     step: (name: string, step: Reversal) => add({ ...step, name, kind: "step" }),
     guarded: (name: string, when: StepWhen, what: Reversal | StepRun, calls?: EndlessCalls) =>
       typeof what === "function"
-        ? add({ name, kind: "then", do: what, calls, when })
+        ? add({ name, kind: "forward", do: what, calls, when })
         : add({ ...what, name, kind: "step", when }),
     read: (name: string, run: StepRun, calls?: BoundedCalls) => add({ name, kind: "read", do: run, calls }),
     parallel: (steps: (side: SideBySideSteps) => SideBySideSteps) => add(...steps(sideBySide([])).all),
     pivot: (name: string, step: Reversal) => add({ ...step, name, kind: "pivot" }),
     // biome-ignore lint/suspicious/noThenProperty: the chain's verb for what follows the pivot; a chain is never awaited
-    then: (name: string, run: StepRun, calls?: EndlessCalls) => add({ name, kind: "then", do: run, calls }),
+    then: (name: string, run: StepRun, calls?: EndlessCalls) => add({ name, kind: "forward", do: run, calls }),
     whenUndone: (run: WhenUndone) => build({ ...chain, whenUndone: run }),
     returns: (result: Returns) => {
       const workflow = (input: unknown) => runSaga(chain, result, input);

@@ -117,7 +117,7 @@ function troubled(
       doing ??= name;
       if (doing !== name) return call();
       calls++;
-      const isBehindPivot = steps.find((one) => one.name === step)?.kind === "then";
+      const isBehindPivot = steps.find((one) => one.name === step)?.kind === "forward";
       switch (trouble) {
         case "refused":
           if (isBehindPivot && calls > 1) return call();
