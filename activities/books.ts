@@ -5,8 +5,8 @@ import { createStock } from "./stock.ts";
 import type { StoreDeps } from "./store.ts";
 
 export interface BooksDeps extends StoreDeps {
-  /** All that a pipeline keeps, some at a time. */
-  readonly statesOf: (pipeline: string) => AsyncIterable<unknown>;
+  /** All that a pipeline keeps, with its keys, some at a time. */
+  readonly statesOf: (pipeline: string) => AsyncIterable<readonly [key: string, state: unknown]>;
 }
 
 /** What each participant has in its own store. */
@@ -28,7 +28,7 @@ export async function readBooks(deps: BooksDeps): Promise<Books> {
     createStock(deps).verbs.count.run({}),
   ]);
   let cartsFrozen = 0;
-  for await (const cart of deps.statesOf("carts")) if ((cart as CartState).status === "frozen") cartsFrozen++;
+  for await (const [, cart] of deps.statesOf("carts")) if ((cart as CartState).status === "frozen") cartsFrozen++;
   return {
     ordersPlaced: orders.placed,
     paymentsCaptured: payments.captured,

@@ -6,6 +6,10 @@ import { type AnnouncementDeps, firstScheduled } from "./announcements.ts";
 export interface CartDeps extends AnnouncementDeps {
   /** What a pipeline keeps for a key, as it was committed last. */
   readonly stateOf: (pipeline: string, key: string) => Promise<unknown>;
+  /** All that a pipeline keeps, with its keys, some at a time. */
+  readonly statesOf: (pipeline: string) => AsyncIterable<readonly [key: string, state: unknown]>;
+  /** Milliseconds since the epoch. @default Date.now */
+  readonly now?: () => number;
 }
 
 /** What sagas need to know of a cart's state, as the pipeline `carts` keeps it. */
@@ -13,7 +17,14 @@ export interface CartState {
   readonly status: "open" | "frozen" | "checked out" | "abandoned";
   readonly checkoutId?: string;
   readonly undone?: readonly string[];
+  readonly version: number;
+  readonly touchedAt: number;
 }
+
+/** A cart, for whoever watches it. `leftMs`: how long it may still lie untouched. */
+export type CartLook =
+  | { readonly status: "open"; readonly version: number; readonly leftMs: number }
+  | { readonly status: "frozen" | "checked out" | "abandoned" | "gone" };
 
 /** A checkout and its cart. */
 export interface CartOfCheckout {
@@ -21,6 +32,10 @@ export interface CartOfCheckout {
   readonly checkoutId: string;
 }
 
+/** A cart that lies untouched for so long is given up, milliseconds. */
+const idleMs = 30 * 60_000;
+/** The sweep leaves carts to their watches for so long, milliseconds. */
+const sweptAfterMs = 2 * idleMs;
 /** How long one try looks for the pipeline to have come so far, milliseconds. */
 const lookForMs = 5_000;
 
@@ -28,7 +43,7 @@ const lookForMs = 5_000;
  * Carts live in the fold of the pipeline `carts`, which alone decides on them, in the order of their events. A saga tells a cart something
  * through its stream, and sees in its state what has come of it.
  */
-export const cartActivities = ({ announce, stateOf }: CartDeps) => {
+export const cartActivities = ({ announce, stateOf, statesOf, now = Date.now }: CartDeps) => {
   /** Looks at a cart until it is as it should be. Fails when it is not soon: the pipeline is behind, or does not run. */
   const until = async (cartId: string, what: string, holds: (cart: CartState | undefined) => boolean): Promise<void> => {
     const since = performance.now();
@@ -70,6 +85,40 @@ export const cartActivities = ({ announce, stateOf }: CartDeps) => {
     async closeCart(key: string, { cartId, checkoutId }: CartOfCheckout): Promise<void> {
       await announce("carts", { id: key, type: "cart.checked_out", time: firstScheduled(), data: { cartId, checkoutId } });
       await until(cartId, "checked out", (cart) => cart?.status === "checked out" && cart.checkoutId === checkoutId);
+    },
+
+    async lookAtCart(cartId: string): Promise<CartLook> {
+      const cart = (await stateOf("carts", cartId)) as CartState | undefined;
+      if (!cart) return { status: "gone" };
+      if (cart.status !== "open") return { status: cart.status };
+      return { status: "open", version: cart.version, leftMs: Math.max(0, cart.touchedAt + idleMs - now()) };
+    },
+
+    /** Gives a cart up as it was looked at; whoever has touched it meanwhile wins. True where it is given up. */
+    async abandonCart(key: string, { cartId, version }: { readonly cartId: string; readonly version: number }): Promise<boolean> {
+      const data = { cartId, version };
+      await announce("carts", { id: `${key}/${version}`, type: "cart.abandoned", time: firstScheduled(), data });
+      let status: string | undefined;
+      await until(cartId, "given up", (cart) => {
+        status = cart?.status;
+        return cart === undefined || cart.version !== version;
+      });
+      return status === "abandoned";
+    },
+
+    /** Gives up every cart that has lain for long; the pipeline decides on each. */
+    async sweepCarts(key: string): Promise<{ readonly looked: number; readonly abandoned: number }> {
+      let looked = 0;
+      let abandoned = 0;
+      for await (const [cartId, state] of statesOf("carts")) {
+        Context.current().heartbeat(++looked);
+        const { status, version, touchedAt } = state as CartState;
+        if (status !== "open" || touchedAt + sweptAfterMs > now()) continue;
+        const data = { cartId, version };
+        await announce("carts", { id: `${key}/${cartId}/${version}`, type: "cart.abandoned", time: firstScheduled(), data });
+        abandoned++;
+      }
+      return { looked, abandoned };
     },
   };
 };

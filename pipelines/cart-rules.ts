@@ -32,11 +32,22 @@ export interface Cart {
   readonly undone?: readonly string[];
   readonly userId: string;
   readonly lines: readonly Line[];
+  /** How many changes it has taken. */
+  readonly version: number;
+  /** The time of the newest of them, milliseconds since the epoch. */
+  readonly touchedAt: number;
   /** Ids of the events that were decided on, the newest last: one that comes again changes nothing. */
   readonly seen: readonly string[];
 }
 
-export const emptyCart: Cart = { status: "open", userId: "", lines: [], seen: [] };
+export const emptyCart: Cart = { status: "open", userId: "", lines: [], version: 0, touchedAt: 0, seen: [] };
+
+/** Carts of the first form had no version. One that nobody touches any more is looked at as if it were very old. */
+export const migrateCart = (cart: unknown): Cart => ({
+  version: 0,
+  touchedAt: 0,
+  ...(cart as Omit<Cart, "version" | "touchedAt">),
+});
 
 /** A cart holds this many distinct items, and this many in all. */
 export const capacity = { items: 50, quantity: 200 } as const;
@@ -84,8 +95,9 @@ export function decideCart(cart: Cart, event: CartEvent): readonly CartChange[] 
       // Another checkout's end is none of this one's.
       return [cart.status === "frozen" && cart.checkoutId === event.data.checkoutId ? event : ignored(event, "not frozen by it")];
     case "cart.abandoned":
+      if (cart.status !== "open") return [ignored(event, "not open")];
       // Whoever has touched it meanwhile wins.
-      return [cart.status === "open" ? event : ignored(event, "not open")];
+      return [(event.data.version ?? cart.version) === cart.version ? event : ignored(event, "touched meanwhile")];
     default:
       return event satisfies never;
   }
@@ -98,30 +110,30 @@ const ignored = (event: CartEvent, reason: string): Ignored => ({
 });
 
 /** The cart after a change. */
-export function evolveCart(cart: Cart, change: CartChange): Cart {
-  const seen = [...cart.seen, change.id].slice(-remembered);
+export function evolveCart(before: Cart, change: CartChange): Cart {
+  const seen = [...before.seen, change.id].slice(-remembered);
+  if (change.type === "cart.item_rejected" || change.type === "cart.ignored") return { ...before, seen };
+  const touchedAt = Math.max(before.touchedAt, change.time.getTime());
+  const cart = { ...before, seen, touchedAt, version: before.version + 1 };
   switch (change.type) {
     case "cart.created":
-      return { ...cart, seen, userId: change.data.userId };
+      return { ...cart, userId: change.data.userId };
     case "cart.item_added":
     case "cart.item_removed":
     case "cart.quantity_changed":
-      return { ...cart, seen, lines: changeLines(cart.lines, change) };
-    case "cart.item_rejected":
-    case "cart.ignored":
-      return { ...cart, seen };
+      return { ...cart, lines: changeLines(cart.lines, change) };
     case "cart.checkout_requested":
       // One that is asked for again changes nothing.
-      return cart.status === "open" ? { ...cart, seen, status: "frozen", checkoutId: change.data.checkoutId } : { ...cart, seen };
+      return cart.status === "open" ? { ...cart, status: "frozen", checkoutId: change.data.checkoutId } : cart;
     case "cart.checked_out":
-      return { ...cart, seen, status: "checked out" };
+      return { ...cart, status: "checked out" };
     case "cart.unfrozen": {
       const { checkoutId: _, ...open } = cart;
       const undone = [...(cart.undone ?? []), change.data.checkoutId].slice(-rememberedCheckouts);
-      return { ...open, seen, undone, status: "open" };
+      return { ...open, undone, status: "open" };
     }
     case "cart.abandoned":
-      return { ...cart, seen, status: "abandoned" };
+      return { ...cart, status: "abandoned" };
     default:
       return change satisfies never;
   }

@@ -1,7 +1,8 @@
-import { clickhouse, drop, pipeline, startWorkflow } from "headrace";
+import { clickhouse, drop, minutes, pipeline, startWorkflow } from "headrace";
 import { match, P } from "ts-pattern";
+import { cartWatch } from "../workflows/cart-watch.ts";
 import { checkout } from "../workflows/checkout.ts";
-import { type CartChange, decideCart, emptyCart, evolveCart } from "./cart-rules.ts";
+import { type CartChange, decideCart, emptyCart, evolveCart, migrateCart } from "./cart-rules.ts";
 import { carts as cartStream } from "./streams.ts";
 import { cartEvents } from "./tables.ts";
 
@@ -18,13 +19,25 @@ const historyRow = ({ id, type, time, data }: Exclude<CartChange, { readonly typ
   at: time,
 });
 
-/** Keeps every cart by its rules, writes its history, and starts a checkout once for each press of "pay". */
+/** Keeps every cart by its rules, writes its history, has somebody watch it, and starts a checkout once for each press of "pay". */
 export const carts = pipeline("carts")
   .from(cartStream)
-  .fold("cart", { key: (event) => event.data.cartId, initial: emptyCart, decide: decideCart, evolve: evolveCart })
+  .fold("cart", {
+    key: (event) => event.data.cartId,
+    initial: emptyCart,
+    decide: decideCart,
+    evolve: evolveCart,
+    version: 2,
+    migrate: migrateCart,
+  })
   .route(
     {
       history: clickhouse(cartEvents),
+      watch: startWorkflow(cartWatch, {
+        taskQueue: "carts",
+        workflowId: ({ cartId }) => `cart-watch/${cartId}`,
+        delayMs: minutes(30),
+      }),
       checkout: startWorkflow(checkout, { taskQueue: "checkout", workflowId: (input) => `checkout/${input.checkoutId}` }),
     },
     (change, to) =>
@@ -33,11 +46,11 @@ export const carts = pipeline("carts")
           to.history(historyRow(request)),
           to.checkout({ ...request.data, userId: request.cart.userId, lines: request.cart.lines }),
         ])
+        .with({ type: "cart.created" }, (created) => [to.history(historyRow(created)), to.watch({ cartId: created.data.cartId })])
         .with({ type: "cart.ignored" }, ({ data }) => drop(data.reason))
         .with(
           {
             type: P.union(
-              "cart.created",
               "cart.item_added",
               "cart.item_removed",
               "cart.quantity_changed",

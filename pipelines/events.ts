@@ -61,7 +61,15 @@ export const cartCheckedOut = defineEvent(
 /** A checkout was undone: the cart takes edits again. */
 export const cartUnfrozen = defineEvent("cart.unfrozen", z.object({ cartId, checkoutId: z.string().min(1).max(128) }), byCart);
 /** Nobody has touched the cart for long. */
-export const cartAbandoned = defineEvent("cart.abandoned", z.object({ cartId }), byCart);
+export const cartAbandoned = defineEvent(
+  "cart.abandoned",
+  z.object({
+    cartId,
+    /** The version that was looked at: a cart that somebody has touched since is not given up. */
+    version: z.int().nonnegative().optional(),
+  }),
+  byCart,
+);
 
 const order = { orderId: text, checkoutId: text, cartId, userId };
 export const orderPlaced = defineEvent("order.placed", z.object({ ...order, totalCents: cents }), byOrder);

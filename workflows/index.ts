@@ -1,2 +1,4 @@
 /** Every workflow that the saga workers run; they are found by these names. */
+export { cartSweep } from "./cart-sweep.ts";
+export { cartWatch } from "./cart-watch.ts";
 export { checkout } from "./checkout.ts";

@@ -1,12 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { keys, partitionsOf } from "../bus/partition.ts";
-import type { Redis } from "../bus/redis/redis.ts";
-import type { AppPlan } from "../plan/plan.ts";
 import { loadApp, loadExport, loadSagas } from "./load-app.ts";
 import { createLogger } from "./logger.ts";
 import { exitCodes, printJson, printTable, say } from "./output.ts";
 import { openRedis, openTemporal, type Whereabouts } from "./services.ts";
 import { activityStore } from "./start/activity-store.ts";
+import { statesOf } from "./start/states-of.ts";
 
 type Books = Readonly<Record<string, number>>;
 
@@ -28,7 +26,10 @@ export async function reconcileVerb({ json, ...where }: Whereabouts & { readonly
     const look = async () => {
       // Before and after: a saga that begins or ends meanwhile has something in its hands.
       const before = await openSagas();
-      const books = await readBooks({ redis: activityStore(redis), statesOf: (name: string) => statesOf(app, name, redis) });
+      const books = await readBooks({
+        redis: activityStore(redis),
+        statesOf: (name: string) => statesOf(app.pipelines, name, redis),
+      });
       const open = Math.max(before, await openSagas());
       return { books, open, faults: checkBooks(books, open) };
     };
@@ -47,22 +48,5 @@ export async function reconcileVerb({ json, ...where }: Whereabouts & { readonly
   } finally {
     await redis.close();
     await temporal.connection.close();
-  }
-}
-
-/** All that the first keyed stage of a pipeline keeps, some at a time. */
-async function* statesOf({ pipelines }: AppPlan, name: string, redis: Redis): AsyncIterable<unknown> {
-  for (const partition of pipelines.filter((one) => one.name === name).flatMap(({ sources }) => sources.flatMap(partitionsOf))) {
-    const key = keys.states(partition, name);
-    let cursor = "0";
-    do {
-      const [next, page] = (await redis.send(key, ["HSCAN", key, cursor, "COUNT", "1000"])) as [Buffer, Buffer[]];
-      cursor = String(next);
-      for (let i = 1; i < page.length; i += 2) {
-        // What is no record of a state, such as the progress of the partition, is passed over.
-        const record = JSON.parse(String(page[i])) as { readonly s?: unknown };
-        if (record.s !== undefined) yield record.s;
-      }
-    } while (cursor !== "0");
   }
 }

@@ -90,6 +90,8 @@ export interface StartWorkflowOptions<in Input> extends SinkGuardsPlan {
   readonly taskQueue: string;
   /** The business key: one workflow a key, however often the event comes. */
   readonly workflowId: (input: Input) => string;
+  /** How long the workflow waits before it begins, milliseconds: Temporal keeps it, and no worker is asked. @default 0 */
+  readonly delayMs?: number;
   /** Starts under way at once. @default 64 */
   readonly concurrency?: number;
   /** When to give one call up and repeat it. @default 10000 */
@@ -101,6 +103,7 @@ export interface StartWorkflowOptions<in Input> extends SinkGuardsPlan {
 const startOptions: Shape = {
   taskQueue: text,
   workflowId: callback,
+  delayMs: duration,
   concurrency: count,
   timeoutMs: duration,
   retry: { of: sinkRetry },
@@ -124,6 +127,7 @@ export function startWorkflow<Input>(
       workflow: workflow.name,
       taskQueue: options.taskQueue,
       workflowId: options.workflowId,
+      ...(options.delayMs !== undefined && { delayMs: options.delayMs }),
       concurrency: options.concurrency ?? 64,
       timeoutMs: options.timeoutMs ?? seconds(10),
       retry: options.retry ?? defaultRetry,

@@ -47,6 +47,8 @@ export interface WorkflowSinkPlan {
   readonly workflow: string;
   readonly taskQueue: string;
   readonly workflowId: (input: never) => string;
+  /** How long it waits before it begins, milliseconds. */
+  readonly delayMs?: number;
   /** How many starts may be under way at once. */
   readonly concurrency: number;
   readonly retry: RetryPlan;

@@ -5,8 +5,9 @@ import { TerminalError } from "../../core/errors.ts";
 import { eventId } from "../../core/hash.ts";
 import { Caller } from "../../participant/caller.ts";
 import { findStates } from "../../state/find-states.ts";
-import { openBus, openRegistry } from "../services.ts";
+import { openBus, openRedis, openRegistry } from "../services.ts";
 import type { RoleContext } from "./role.ts";
+import { statesOf } from "./states-of.ts";
 
 /** An event that an activity tells; the same id is the same event, however often it is told. */
 interface Announced {
@@ -19,6 +20,7 @@ interface Announced {
 /** What activities get of the world: the participants where they are alive, the streams, and the states that pipelines keep. */
 export async function openActivityDeps({ app, others, instance, logger, where }: RoleContext) {
   const bus = await openBus(where, logger);
+  const redis = await openRedis(where, logger, "headrace-activities");
   const registry = await openRegistry(where, logger);
   // A call ends with its activity.
   const signalOfCall = () => Context.current().cancellationSignal;
@@ -38,6 +40,7 @@ export async function openActivityDeps({ app, others, instance, logger, where }:
     participant: (name: string) => caller.client(name),
     stateOf: async (pipeline: string, key: string) =>
       (await findStates(named(pipelines, pipeline, "pipeline"), key, bus))[0]?.state,
+    statesOf: (pipeline: string) => statesOf(pipelines, pipeline, redis),
     announce: async (stream: string, { id, type, time, data }: Announced) => {
       const event = { id: eventId(id), type, time: time.getTime(), source: "sagas", traceparent: undefined, data };
       await (await producerOf(stream).send(event)).stored;
@@ -49,6 +52,7 @@ export async function openActivityDeps({ app, others, instance, logger, where }:
       await Promise.all([...producers.values()].map((producer) => producer.flush().catch(() => {})));
       await caller.close();
       await registry.close();
+      await redis.close();
       await bus.close();
     },
   };

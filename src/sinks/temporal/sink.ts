@@ -67,7 +67,7 @@ export class TemporalSink implements Sink {
   async close(): Promise<void> {}
 
   async #start(input: unknown): Promise<Started | { readonly reason: string }> {
-    const { workflow, taskQueue, timeoutMs, retry } = this.#plan;
+    const { workflow, taskQueue, delayMs, timeoutMs, retry } = this.#plan;
     const { client, clock, logger, signal } = this.#deps;
     const workflowId = (this.#plan.workflowId as (input: unknown) => string)(input);
     const start = () =>
@@ -75,6 +75,7 @@ export class TemporalSink implements Sink {
         taskQueue,
         workflowId,
         args: [input],
+        ...(delayMs !== undefined && { startDelay: delayMs }),
         // One run an id, running or closed: what comes again must not run again.
         workflowIdReusePolicy: "REJECT_DUPLICATE",
         workflowIdConflictPolicy: "FAIL",

@@ -9,10 +9,10 @@ export async function openWorkflows(directory: string) {
   const client = new Client({ connection });
   return {
     address,
-    /** The id of each run: one that was started twice is there twice. */
+    /** The id of each run of a checkout: one that was started twice is there twice. */
     ids: async (): Promise<readonly string[]> => {
       const ids: string[] = [];
-      for await (const { workflowId } of client.workflow.list()) ids.push(workflowId);
+      for await (const { workflowId } of client.workflow.list({ query: 'WorkflowType = "checkout"' })) ids.push(workflowId);
       return ids;
     },
     close: async () => {

@@ -180,6 +180,7 @@ async function openShop() {
   const activities = createActivities({
     participant: (name) => client(name) as never,
     stateOf: async () => cart,
+    statesOf: async function* () {},
     announce: async (stream, { type, data, ...rest }) => {
       if (stream === "carts") toCart({ ...rest, type, data } as CartEvent);
       else told.push({ type, data });

@@ -7,6 +7,7 @@ import {
   decideCart,
   emptyCart,
   evolveCart,
+  migrateCart,
   totalCents,
 } from "../../../pipelines/cart-rules.ts";
 
@@ -171,7 +172,14 @@ describe("a cart", () => {
   });
 
   it("may shrink while it is over its capacity, and may not grow", () => {
-    const over: Cart = { status: "open", userId: "u1", lines: [{ sku: "a", quantity: 300, unitPriceCents: 1 }], seen: [] };
+    const over: Cart = {
+      status: "open",
+      userId: "u1",
+      lines: [{ sku: "a", quantity: 300, unitPriceCents: 1 }],
+      version: 0,
+      touchedAt: 0,
+      seen: [],
+    };
     const { cart, changes } = apply([changed("a", 250), added("b", 1), removed("a", 10)], over);
     expect(reasons(changes)).toEqual(["over 200 in all"]);
     expect(quantities(cart)).toEqual({ a: 240 });
@@ -240,6 +248,27 @@ describe("a cart", () => {
     expect(apply([added("a"), checkout(), abandoned()])).toMatchObject({ cart: { status: "frozen" }, dropped: ["not open"] });
   });
 
+  it("is not given up by somebody who has looked at it before it was touched", () => {
+    const looked = apply([added("a")]).cart;
+    const givenUp = (version: number): CartEvent => ({ ...base(), type: "cart.abandoned", data: { cartId: "c1", version } });
+    expect(apply([givenUp(looked.version)], looked).cart.status).toBe("abandoned");
+    expect(apply([added("b"), givenUp(looked.version)], looked)).toMatchObject({
+      cart: { status: "open" },
+      dropped: ["touched meanwhile"],
+    });
+  });
+
+  it("counts its changes, and remembers the time of the newest, whatever it ignores or rejects", () => {
+    const at = (event: CartEvent, ms: number): CartEvent => ({ ...event, time: new Date(ms) });
+    const { cart } = apply([at(added("a"), 5_000), at(added("b"), 3_000), at(removed("z"), 9_000), at(unfrozen("x9"), 9_000)]);
+    expect(cart).toMatchObject({ version: 2, touchedAt: 5_000 });
+  });
+
+  it("of the first form is taken over", () => {
+    const old = { status: "open", userId: "u1", lines: [], seen: ["e1"] };
+    expect(migrateCart(old)).toEqual({ ...old, version: 0, touchedAt: 0 });
+  });
+
   it("is not changed by what it ignored before, when that is sent again and would now be taken", () => {
     const late = abandoned("late");
     const { cart, changes, dropped } = apply([added("a"), checkout(), late, unfrozen("x1"), late, added("b")]);
@@ -254,6 +283,8 @@ describe("a cart", () => {
       status: "open",
       userId: "u1",
       lines: Object.freeze([Object.freeze({ sku: "a", quantity: 1, unitPriceCents: 1 })]),
+      version: 1,
+      touchedAt: 0,
       seen: Object.freeze(["e0"]),
     });
     const { cart } = apply([added("a"), added("b"), changed("a", 9), removed("b"), checkout()], frozen);

@@ -1,0 +1,28 @@
+import { keys, partitionsOf } from "../../bus/partition.ts";
+import type { Redis } from "../../bus/redis/redis.ts";
+import { isKeyed } from "../../plan/keyed-state.ts";
+import type { PipelinePlan } from "../../plan/plan.ts";
+import { splitName } from "../../state/names.ts";
+import type { StateRecord } from "../../state/record.ts";
+
+/** What the first keyed stage of a pipeline keeps, with its keys, some at a time. A state that moves meanwhile may be seen twice. */
+export async function* statesOf(
+  pipelines: readonly PipelinePlan[],
+  name: string,
+  redis: Redis,
+): AsyncIterable<readonly [key: string, state: unknown]> {
+  const pipeline = pipelines.find((one) => one.name === name);
+  const first = pipeline?.stages.find(isKeyed)?.name;
+  for (const partition of pipeline?.sources.flatMap(partitionsOf) ?? []) {
+    const hash = keys.states(partition, name);
+    let cursor = "0";
+    do {
+      const [next, page] = (await redis.send(hash, ["HSCAN", hash, cursor, "COUNT", "1000"])) as [Buffer, Buffer[]];
+      cursor = String(next);
+      for (let i = 0; i < page.length; i += 2) {
+        const { stage, key } = splitName(String(page[i]));
+        if (stage === first) yield [key, (JSON.parse(String(page[i + 1])) as StateRecord).s];
+      }
+    } while (cursor !== "0");
+  }
+}
