@@ -121,9 +121,12 @@ export async function readPartition(
     else if (found === "stolen") await lookAgain(last);
     else if (found === "nothing") await rest(last);
   }
-  // At an orderly end, what was read ahead was given out too.
+  // At an orderly end, what was read ahead was given out too. It must not overtake what was not taken.
   const given = lost.aborted || settlement.failure !== undefined ? undefined : await ahead;
-  if (given?.kind === "entries" && !last.stolen) await take(last, given.entries);
+  if (given?.kind === "entries" && !last.stolen) {
+    if (untaken.length === 0) await take(last, given.entries);
+    else leave(last, given.entries);
+  }
   await settlement.idle();
   await handBack();
   if (!lost.aborted) await relay.done;
@@ -244,7 +247,7 @@ export async function readPartition(
 
   async function take(from: Cursor, entries: readonly Entry[], atRest = false): Promise<void> {
     const filled = await fillWithRetry(entries, atRest);
-    if (!filled) untaken.push({ fence: from.fence, entries: entries.map(({ id }) => id) });
+    if (!filled) leave(from, entries);
     if (!filled || lost.aborted) return;
     if (filled.chunk.states) state?.accept(filled.chunk.states);
     settlement.add(from.fence, filled);
@@ -253,6 +256,11 @@ export async function readPartition(
     const { length } = filled.chunk.entries;
     if (length < entries.length) await take(from, entries.slice(length));
     else due = filled.moreDue ? { atRest: false } : undefined;
+  }
+
+  /** Leaves to the next owner what was given out and not taken. */
+  function leave({ fence: of }: Cursor, entries: readonly Entry[]): void {
+    untaken.push({ fence: of, entries: entries.map(({ id }) => id) });
   }
 
   /** Also for an owner that has read nothing yet: the timers of the one before go on. */

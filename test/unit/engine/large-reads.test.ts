@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type Partition, partitionsOf } from "../../../src/bus/partition.ts";
 import type { Bus } from "../../../src/bus/port.ts";
+import { RetryableError } from "../../../src/core/errors.ts";
 import { count } from "../../../src/dsl/aggregators/numbers.ts";
 import { pipeline } from "../../../src/dsl/pipeline.ts";
 import { clickhouse } from "../../../src/dsl/sinks.ts";
@@ -132,4 +133,49 @@ describe("a read of many events", () => {
     // Two for the start, one for each clock.
     expect(loads).toBeGreaterThan(2);
   });
+
+  it.each([1, 2, 3, 4, 5, 6])(
+    "that cannot be taken before a stop, at fetch %i of states, keeps its place before the one that was read ahead",
+    async (at) => {
+      const bench = new Workbench();
+      const stream = things();
+      const ordered = pipeline("ordered")
+        .from(stream)
+        .fold("order", {
+          key: ({ data }) => data.key,
+          initial: { seen: [] as readonly number[] },
+          decide: (_, event) => [event],
+          evolve: ({ seen }, { data }) => ({ seen: [...seen, data.n] }),
+        })
+        .to(clickhouse(table), thingRow);
+      const [partition] = partitionsOf(stream.plan) as [Partition];
+      // Each frame has a key of its own beside the common one: there is always something to fetch.
+      const events = Array.from({ length: 5_000 }, (_, n) =>
+        envelopeOf(n, "thing.happened", { key: n % 10 === 0 ? `k${n}` : "all", n }),
+      );
+      await bench.send(stream.plan, events, 10);
+      let fetches = 0;
+      let isFailing = false;
+      const first = bench.start([ordered], {
+        stateCacheBytes: 1,
+        bus: interpose(bench.bus, async (call, method) => {
+          if (method === "states" && ++fetches === at) isFailing = true;
+          if (!isFailing || method !== "states") return call();
+          // The stop comes while it is tried again, and with it what made it fail is over.
+          queueMicrotask(() => {
+            first.ask();
+            isFailing = false;
+          });
+          throw new RetryableError("service.unreachable", "the states cannot be fetched");
+        }),
+      });
+      await bench.clock.settle(first.done);
+      const second = bench.start([ordered]);
+      await bench.drained(ordered);
+      await second.stop();
+      const [all] = (await bench.states(ordered, partition, ["order\nall"])) as [{ readonly seen: readonly number[] }];
+      expect(all.seen).toHaveLength(4_500);
+      expect(all.seen.filter((n, i) => n < (all.seen[i - 1] ?? 0))).toEqual([]);
+    },
+  );
 });
