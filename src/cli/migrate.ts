@@ -1,34 +1,78 @@
+import { messageOf } from "../core/errors.ts";
+import { sagaSearchAttributes } from "../core/search-attributes.ts";
+import { type AppPlan, sinksOf } from "../plan/plan.ts";
 import { applyMigration, planMigration } from "../sinks/clickhouse/migrate.ts";
+import { addAttributes, missingAttributes } from "../sinks/temporal/search-attributes.ts";
 import { loadApp } from "./load-app.ts";
 import { exitCodes, printJson, printLine, say } from "./output.ts";
-import { openClickHouse, type Whereabouts } from "./services.ts";
+import { openClickHouse, openTemporal, type Whereabouts } from "./services.ts";
 
-/** `headrace migrate`: what ClickHouse lacks of the application's tables and views; with `--apply`, makes it so. */
-export async function migrateVerb({
-  apply,
-  json,
-  ...where
-}: Whereabouts & { readonly apply: boolean; readonly json: boolean }): Promise<number> {
-  const app = await loadApp(where.cwd);
+interface MigrateOptions extends Whereabouts {
+  readonly apply: boolean;
+  readonly json: boolean;
+}
+
+/** A line of the plan. */
+interface Step {
+  readonly kind: string;
+  readonly object: string;
+  readonly summary: string;
+  readonly hint?: string;
+}
+
+/** `headrace migrate`: what ClickHouse and Temporal lack for the application; with `--apply`, makes it so. */
+export async function migrateVerb(options: MigrateOptions): Promise<number> {
+  const app = await loadApp(options.cwd);
+  const tables = await migrateTables(app, options);
+  if (tables.isRefused) return exitCodes.findings;
+  const attributes = startsWorkflows(app) ? await migrateAttributes(options) : 0;
+  const steps = tables.steps + attributes;
+  if (steps === 0) say("Nothing to do: ClickHouse has all tables and views.");
+  else if (options.apply) say(`${steps} steps applied.`);
+  else say("This is the plan. 'headrace migrate --apply' carries it out.");
+  return exitCodes.fine;
+}
+
+async function migrateTables(app: AppPlan, { apply, json, ...where }: MigrateOptions) {
   const clickhouse = await openClickHouse(where);
   try {
     const steps = await planMigration(app.tables, clickhouse);
+    for (const step of steps) print(step, json);
     const refused = steps.filter((step) => step.kind === "refused");
-    for (const step of steps) {
-      if (json) printJson(step);
-      else printLine(`${step.kind === "refused" ? "refused" : step.kind.padEnd(7)}  ${step.summary}`);
-      if (step.kind === "refused") say(`         ${step.hint}`);
-    }
-    if (steps.length === 0) say("Nothing to do: ClickHouse has all tables and views.");
-    if (refused.length > 0) {
-      say(`${refused.length} of ${steps.length} steps would lose data: nothing was applied.`);
-      return exitCodes.findings;
-    }
-    if (apply) await applyMigration(steps, clickhouse);
-    else if (steps.length > 0) say("This is the plan. 'headrace migrate --apply' carries it out.");
-    if (apply && steps.length > 0) say(`${steps.length} steps applied.`);
-    return exitCodes.fine;
+    if (refused.length > 0) say(`${refused.length} of ${steps.length} steps would lose data: nothing was applied.`);
+    else if (apply) await applyMigration(steps, clickhouse);
+    return { isRefused: refused.length > 0, steps: steps.length };
   } finally {
     await clickhouse.close();
   }
 }
+
+/** How many steps there were. A Temporal that is away keeps nobody from having tables; its workers say what they lack. */
+async function migrateAttributes({ apply, json, ...where }: MigrateOptions): Promise<number> {
+  const temporal = await openTemporal(where).catch((error: unknown) => {
+    say(`Sagas were not looked at: ${messageOf(error)}. Run this again before you start a saga worker.`);
+  });
+  if (!temporal) return 0;
+  const { connection, client } = temporal;
+  try {
+    const { namespace } = client.options;
+    const wanted = await missingAttributes(connection, { namespace, wanted: sagaSearchAttributes });
+    for (const [name, type] of Object.entries(wanted)) {
+      const summary = `make the search attribute ${name} (${type}) in Temporal's namespace '${namespace}'`;
+      print({ kind: "create", object: `search attribute ${name}`, summary }, json);
+    }
+    if (apply) await addAttributes(connection, { namespace, wanted });
+    return Object.keys(wanted).length;
+  } finally {
+    await connection.close();
+  }
+}
+
+function print(step: Step, json: boolean): void {
+  if (json) printJson(step);
+  else printLine(`${step.kind === "refused" ? "refused" : step.kind.padEnd(7)}  ${step.summary}`);
+  if (step.kind === "refused") say(`         ${step.hint}`);
+}
+
+const startsWorkflows = ({ pipelines }: AppPlan): boolean =>
+  pipelines.some((pipeline) => Object.values(sinksOf(pipeline)).some(({ kind }) => kind === "temporal"));

@@ -1,3 +1,5 @@
+import { sagaSearchAttributes } from "../core/search-attributes.ts";
+
 /** What Headrace asks of its services, as data: the embedded stack and docker-compose.yml both follow it. */
 
 /** The ports that the services' own documentation uses. */
@@ -17,11 +19,9 @@ export function redisSettings(appendFsync: AppendFsync): Readonly<Record<string,
   return { appendonly: "yes", appendfsync: appendFsync, save: "", "maxmemory-policy": "noeviction", databases: "256" };
 }
 
-/** Search attributes of the sagas, with Temporal's types; the namespace must have them before a worker starts. */
+/** Search attributes that the namespace has from the start, with Temporal's types: those of sagas, and the shop's own. */
 export const searchAttributes = {
-  SagaStep: "Keyword",
-  SagaOutcome: "Keyword",
-  NeedsAttention: "Bool",
+  ...sagaSearchAttributes,
   CartId: "Keyword",
   CheckoutId: "Keyword",
 } as const;

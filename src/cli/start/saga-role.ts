@@ -1,7 +1,9 @@
 import { ConfigError } from "../../core/errors.ts";
+import { sagaSearchAttributes } from "../../core/search-attributes.ts";
 import { sinksOf } from "../../plan/plan.ts";
+import { missingAttributes } from "../../sinks/temporal/search-attributes.ts";
 import { findModule, loadExport } from "../load-app.ts";
-import { temporalAway, temporalConfig } from "../services.ts";
+import { openTemporal, temporalAway, temporalConfig, type Whereabouts } from "../services.ts";
 import { openActivityDeps } from "./activity-deps.ts";
 import type { Role } from "./role.ts";
 
@@ -45,6 +47,7 @@ export const sagaRole: Role = async (context) => {
 
   const workflowBundle = await bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger("ERROR") });
   const { options, namespace = "default" } = await temporalConfig(where);
+  await checkAttributes(where);
   const connection = await NativeConnection.connect(options).catch((error) => {
     throw temporalAway(options.address, error);
   });
@@ -81,3 +84,22 @@ export const sagaRole: Role = async (context) => {
     },
   };
 };
+
+/** Without its search attributes the first saga that needs attention would stand still, and nobody would be called. */
+async function checkAttributes(where: Whereabouts): Promise<void> {
+  const { connection, client } = await openTemporal(where);
+  try {
+    const { namespace } = client.options;
+    const missing = Object.keys(await missingAttributes(connection, { namespace, wanted: sagaSearchAttributes }));
+    if (missing.length === 0) return;
+    throw new ConfigError(
+      "temporal.refused",
+      `Temporal's namespace '${namespace}' lacks the search attributes ${missing.join(", ")}`,
+      {
+        hint: "Run 'headrace migrate --apply', then start again.",
+      },
+    );
+  } finally {
+    await connection.close();
+  }
+}
