@@ -15,6 +15,7 @@ import { keyedStateFaults } from "./faults/keyed-state.ts";
 import { naiveFaults } from "./faults/naive.ts";
 import { producerFaults } from "./faults/producers.ts";
 import { redisFaults } from "./faults/redis.ts";
+import { sagaFaults } from "./faults/sagas.ts";
 import { workerFaults } from "./faults/workers.ts";
 import { openRig, placingApp } from "./rig.ts";
 import { type BreakableService, startClickHouse } from "./services.ts";
@@ -22,6 +23,7 @@ import { type Expectation, judge, type Outputs, readOutputs } from "./verify.ts"
 
 /** The longest first: they wait for leases, while others work. */
 export const faults: readonly Fault[] = [
+  ...sagaFaults,
   ...keyedStateFaults,
   ...[...eventFaults].reverse(),
   ...workerFaults,

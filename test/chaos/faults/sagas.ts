@@ -1,0 +1,222 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Audit } from "../../../src/engine/audit.ts";
+import { type Headrace, startHeadrace, tryHeadrace } from "../../support/headrace.ts";
+import { type Fault, sized } from "../fault.ts";
+import type { Rig } from "../rig.ts";
+import { shopApp } from "../sagas/rig-app.ts";
+import { compareShop, makePresses, openShopper, openTemporalClient, type Press } from "../sagas/shop.ts";
+import { type BreakableService, startTemporal } from "../services.ts";
+import { type DeadLetterLine, linesOf, type Outputs } from "../verify.ts";
+
+const settleWithinMs = 240_000;
+const shown = 4;
+
+export const sagaFaults: readonly Fault[] = [
+  {
+    name: "checkouts-under-fire",
+    does: "kill -9 of workers, saga workers, participants, Redis and Temporal, in random order, while 1,000 checkouts run (40 in the short form), a fifth of them refused, with participants that lose replies and die",
+    expects:
+      "money charged is orders placed, cent for cent; stock is conserved; every cart is bought or as before; each checkout has ended once, as it must; no workflow is open, and none needs attention",
+    app: shopApp,
+    run: async (rig) => {
+      const temporal = await startTemporal(rig.directory);
+      const troupe = new Troupe(rig, `127.0.0.1:${temporal.port}`);
+      const shopper = await openShopper(`redis://127.0.0.1:${rig.producerProxy.port}`);
+      try {
+        return await underFire(rig, { temporal, troupe, shopper });
+      } finally {
+        await shopper.close();
+        await troupe.stop();
+        await temporal.close();
+      }
+    },
+  },
+];
+
+type Books = Readonly<Record<string, number | boolean>>;
+
+async function underFire(
+  rig: Rig,
+  { temporal, troupe, shopper }: { temporal: BreakableService; troupe: Troupe; shopper: Awaited<ReturnType<typeof openShopper>> },
+) {
+  const { checkouts, perSecond } = sized(rig, {
+    short: { checkouts: 40, perSecond: 5 },
+    whole: { checkouts: 1_000, perSecond: 12 },
+  });
+  await rig.migrate({ TEMPORAL_ADDRESS: troupe.temporalAddress });
+  await troupe.start();
+  const presses = makePresses(checkouts);
+  let isOver = false;
+  let kills = 0;
+  const fire = (async () => {
+    while (!isOver) {
+      // Each of them in turn, in an order of its own every time.
+      for (const target of shuffled(rig, ["worker", "saga", "participants", "redis", "temporal"] as const)) {
+        await sleep(rig.random.int(800, 3_000));
+        if (isOver) return;
+        kills++;
+        if (target === "redis") await bounce(rig.redisServer);
+        else if (target === "temporal") await bounce(temporal);
+        else await troupe.kill(target, rig.random.int(0, 1));
+      }
+    }
+  })();
+  const since = performance.now();
+  const sending: Promise<void>[] = [];
+  for (const [i, press] of presses.entries()) {
+    const aheadMs = (1_000 * i) / perSecond - (performance.now() - since);
+    if (aheadMs > 0) await sleep(aheadMs);
+    sending.push(shopper.press(press));
+  }
+  await Promise.all(sending);
+  isOver = true;
+  await fire;
+
+  const client = await openTemporalClient(troupe.temporalAddress);
+  try {
+    let look = await looked();
+    for (const began = Date.now(); look.faults.length > 0 && Date.now() - began < settleWithinMs; await sleep(1_000))
+      look = await looked();
+    rig.note(
+      `${kills} kills; ${look.ended} of ${presses.length} checkouts have ended as they must; ${JSON.stringify(look.books)}`,
+    );
+    return { outputs: await outputsOf(rig, presses, look), read: "any" as const, faults: look.faults };
+  } finally {
+    await client.close();
+  }
+
+  async function looked() {
+    const unsettled = await rig.drained(60_000);
+    const { wrong, ended } = await compareShop(rig, presses, await client.statuses());
+    const reconciled = await tryHeadrace(["--cwd", shopApp.directory, "reconcile", "--json"], {
+      env: { ...rig.env, TEMPORAL_ADDRESS: troupe.temporalAddress },
+    });
+    const [books = {}] = reconciled.code <= 1 ? linesOf<Books>(reconciled.stdout) : [];
+    const placed = presses.filter(({ reason }) => reason === "").length;
+    const faults = [
+      ...(unsettled === undefined ? [] : [`not settled: ${unsettled}`]),
+      ...wrong.slice(0, shown),
+      ...(wrong.length > shown ? [`and ${wrong.length - shown} more`] : []),
+      ...(books["balanced"] === true &&
+      books["ordersPlaced"] === placed &&
+      books["paymentsCaptured"] === placed &&
+      books["openSagas"] === 0
+        ? []
+        : [`the books say ${JSON.stringify(books)} ${reconciled.stderr.slice(0, 300)}`]),
+      ...((await client.needingAttention()) === 0 ? [] : ["some still need attention"]),
+    ];
+    return { faults, ended, books };
+  }
+}
+
+const bounce = async (service: BreakableService): Promise<void> => {
+  await service.kill();
+  await sleep(300);
+  await service.restart();
+};
+
+function shuffled<One>(rig: Rig, all: readonly One[]): readonly One[] {
+  return all
+    .map((one) => ({ one, place: rig.random.next() }))
+    .sort((a, b) => a.place - b.place)
+    .map(({ one }) => one);
+}
+
+/** The numbers of the report: of checkouts, here. */
+async function outputsOf(rig: Rig, presses: readonly Press[], { ended }: { readonly ended: number }): Promise<Outputs> {
+  const audits = linesOf<Audit>((await rig.verb("audit", "--json")).stdout);
+  const audit = audits.find(({ pipeline }) => pipeline === "carts") as Audit;
+  const deadLetters = linesOf<DeadLetterLine>((await rig.verb("dlq", "show", "--json")).stdout);
+  return {
+    attempted: presses.length,
+    acknowledged: presses.length,
+    landed: ended,
+    setAside: deadLetters.length,
+    waiting: 0,
+    lost: presses.length - ended,
+    phantoms: 0,
+    visibleDuplicates: 0,
+    rawDuplicates: 0,
+    places: {},
+    wrongAggregates: 0,
+    deadLetters,
+    audit: { ...audit, balanced: audits.length > 0 && audits.every(({ balanced }) => balanced) },
+    unsettled: undefined,
+  };
+}
+
+type Role = "worker" | "saga" | "participants";
+
+/** The processes of the application, two of each role: whoever ends is started again, as a supervisor does it. */
+class Troupe {
+  readonly temporalAddress: string;
+  readonly #rig: Rig;
+  readonly #running = new Map<string, Headrace>();
+  readonly #keeping: Promise<void>[] = [];
+  #isStopping = false;
+
+  constructor(rig: Rig, temporalAddress: string) {
+    this.#rig = rig;
+    this.temporalAddress = temporalAddress;
+  }
+
+  async start(): Promise<void> {
+    const begun: Promise<void>[] = [];
+    for (const role of ["worker", "saga", "participants"] as const) {
+      for (const place of [0, 1]) {
+        begun.push(
+          new Promise((resolve) => {
+            this.#keeping.push(this.#keep(role, place, resolve));
+          }),
+        );
+      }
+    }
+    await Promise.all(begun);
+  }
+
+  async kill(role: Role, place: number): Promise<void> {
+    await this.#running.get(`${role} ${place}`)?.kill();
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    // Sagas need their participants to the end.
+    for (const role of ["worker", "saga", "participants"]) {
+      await Promise.all(
+        [0, 1].map((place) =>
+          this.#running
+            .get(`${role} ${place}`)
+            ?.stop()
+            .catch(() => {}),
+        ),
+      );
+    }
+    await Promise.all(this.#keeping);
+  }
+
+  async #keep(role: Role, place: number, isUp: () => void): Promise<void> {
+    const args = {
+      worker: ["--pipelines", "carts,orders"],
+      saga: [],
+      participants: ["--fault", "stock:lose-reply=0.03,payments.capture:lose-reply=0.05,orders:die=0.002"],
+    }[role];
+    while (!this.#isStopping) {
+      const started = await startHeadrace(["--cwd", shopApp.directory, "start", "--role", role, ...args, "--json"], {
+        env: { ...this.#rig.env, TEMPORAL_ADDRESS: this.temporalAddress },
+      }).catch(() => undefined);
+      if (started === undefined) {
+        // What it needs is down at the moment.
+        await sleep(300);
+        continue;
+      }
+      this.#running.set(`${role} ${place}`, started);
+      isUp();
+      if (this.#isStopping) await started.stop();
+      const { process: child } = started;
+      await new Promise<void>((resolve) => {
+        if (child.exitCode !== null || child.signalCode !== null) resolve();
+        else child.once("exit", () => resolve());
+      });
+    }
+  }
+}
