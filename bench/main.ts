@@ -10,8 +10,9 @@ import { measureMemory } from "./memory.ts";
 import { lookForPeers, peers } from "./peers.ts";
 import { plain, plainLowLatency } from "./plain.ts";
 import { type Line, toLines, toRow } from "./report.ts";
-import { contestantsOf, isWanted, measurements } from "./selection.ts";
+import { contestantsOf, isWanted, measurements, startersOf } from "./selection.ts";
 import { openStack } from "./stack.ts";
+import { startsOfARun } from "./starts.ts";
 import { measureStateSize } from "./state-size.ts";
 
 export { measurements };
@@ -57,6 +58,10 @@ export async function runBench(
     const bench: Bench = { stack, events: wanted.length > 0 ? makeLogins(count) : [], profileDir, signal };
     const speeds = await interleave(wanted.map(speedOf(bench)), { runs, say, signal });
     kinds.push(toLines(speeds, { events: count, versions }));
+
+    const starting = { ...bench, events: makeLogins(startsOfARun) };
+    const begun = await interleave(startersOf(only).map(speedOf(starting)), { runs, say, signal });
+    kinds.push(toLines(begun, { events: startsOfARun, versions }));
 
     if (wants("latency")) {
       const ours = [

@@ -45,6 +45,7 @@ const rivals: Readonly<Record<string, readonly string[]>> = {
   "fold": ["frames"],
   "tumbling": ["frames", "bytewax"],
   "tumbling-plain": ["plain", "bytewax"],
+  "starts": ["plain-starts"],
 };
 /** No pipeline can be faster than the slower one of these. */
 const rawLimits = ["raw-read", "raw-insert"] as const;

@@ -5,6 +5,7 @@ import type { Contestant } from "./measure.ts";
 import { peers } from "./peers.ts";
 import { plain } from "./plain.ts";
 import { rawInsert, rawRead } from "./raw-limits.ts";
+import { plainStarts, starts } from "./starts.ts";
 import { oneWorker, twoWorkers } from "./workers.ts";
 
 const contestants: readonly Contestant[] = [
@@ -23,8 +24,16 @@ const contestants: readonly Contestant[] = [
   tumblingPlain,
 ];
 
+/** Those that start workflows: a run of theirs is of fewer events. */
+const starters: readonly Contestant[] = [starts, plainStarts];
+
 /** The names that `--only` takes. */
-export const measurements: readonly string[] = [...contestants.map(({ name }) => name), "latency", "memory", "state-size"];
+export const measurements: readonly string[] = [
+  ...[...contestants, ...starters].map(({ name }) => name),
+  "latency",
+  "memory",
+  "state-size",
+];
 
 /** These take minutes, and run only when they are named. */
 const long = ["memory", "state-size"];
@@ -34,8 +43,11 @@ export const isWanted = (name: string, only: readonly string[] | undefined): boo
   only === undefined ? !long.includes(name) : only.includes(name);
 
 /** The contestants that were asked for, and those that they are measured against. */
-export function contestantsOf(only: readonly string[] | undefined): readonly Contestant[] {
-  const wanted = contestants.filter(({ name }) => isWanted(name, only));
+export const contestantsOf = (only: readonly string[] | undefined): readonly Contestant[] => chosen(contestants, only);
+export const startersOf = (only: readonly string[] | undefined): readonly Contestant[] => chosen(starters, only);
+
+function chosen(all: readonly Contestant[], only: readonly string[] | undefined): readonly Contestant[] {
+  const wanted = all.filter(({ name }) => isWanted(name, only));
   const needed = new Set(wanted.flatMap(({ name, against }) => (against === undefined ? [name] : [name, against.name])));
-  return contestants.filter(({ name }) => needed.has(name));
+  return all.filter(({ name }) => needed.has(name));
 }

@@ -57,14 +57,28 @@ export async function openStack(): Promise<BenchStack> {
 }
 
 async function open(dir: string, up: Child): Promise<BenchStack> {
-  const { redis: redisUrl, clickhouse: clickhouseUrl } = up.ready as { redis: string; clickhouse: string };
+  const {
+    redis: redisUrl,
+    clickhouse: clickhouseUrl,
+    temporal,
+  } = up.ready as Readonly<Record<string, string>> & {
+    readonly redis: string;
+    readonly clickhouse: string;
+  };
   const unset = Object.fromEntries(
     foreign.flatMap((name) => [
       [name, undefined],
       [`${name}_FILE`, undefined],
     ]),
   );
-  const env = { ...process.env, ...unset, REDIS_URL: redisUrl, CLICKHOUSE_URL: clickhouseUrl, LOG_LEVEL: "warn" };
+  const env = {
+    ...process.env,
+    ...unset,
+    REDIS_URL: redisUrl,
+    CLICKHOUSE_URL: clickhouseUrl,
+    TEMPORAL_ADDRESS: temporal,
+    LOG_LEVEL: "warn",
+  };
   await headrace(["migrate", "--apply", "--dir", dir], { env });
   const redis = await connectRedis(redisUrl);
   const clickhouse = createClickHouse({ url: clickhouseUrl });
