@@ -8,6 +8,7 @@ import { compareShop, makePresses, openShopper, openTemporalClient, type Press }
 import { type BreakableService, startTemporal } from "../services.ts";
 import { type DeadLetterLine, linesOf, type Outputs } from "../verify.ts";
 
+const targets = ["worker", "saga", "participants", "redis", "temporal"] as const;
 const settleWithinMs = 240_000;
 const shown = 4;
 
@@ -49,11 +50,11 @@ async function underFire(
   let isOver = false;
   let kills = 0;
   const fire = (async () => {
-    while (!isOver) {
-      // Each of them in turn, in an order of its own every time.
-      for (const target of shuffled(rig, ["worker", "saga", "participants", "redis", "temporal"] as const)) {
+    for (;;) {
+      // Each of them in turn, in an order of its own every time; and each once at least.
+      for (const target of shuffled(rig, targets)) {
         await sleep(rig.random.int(800, 3_000));
-        if (isOver) return;
+        if (isOver && kills >= targets.length) return;
         kills++;
         if (target === "redis") await bounce(rig.redisServer);
         else if (target === "temporal") await bounce(temporal);
