@@ -36,6 +36,7 @@ export interface CartOfCheckout {
 const idleMs = 30 * 60_000;
 /** The sweep leaves carts to their watches for so long, milliseconds. */
 const sweptAfterMs = 2 * idleMs;
+const announcedTogether = 500;
 /** How long one try looks for the pipeline to have come so far, milliseconds. */
 const lookForMs = 5_000;
 
@@ -110,14 +111,21 @@ export const cartActivities = ({ announce, stateOf, statesOf, now = Date.now }: 
     async sweepCarts(key: string): Promise<{ readonly looked: number; readonly abandoned: number }> {
       let looked = 0;
       let abandoned = 0;
+      let underWay: Promise<void>[] = [];
       for await (const [cartId, state] of statesOf("carts")) {
         Context.current().heartbeat(++looked);
         const { status, version, touchedAt } = state as CartState;
         if (status !== "open" || touchedAt + sweptAfterMs > now()) continue;
         const data = { cartId, version };
-        await announce("carts", { id: `${key}/${cartId}/${version}`, type: "cart.abandoned", time: firstScheduled(), data });
+        underWay.push(
+          announce("carts", { id: `${key}/${cartId}/${version}`, type: "cart.abandoned", time: firstScheduled(), data }),
+        );
         abandoned++;
+        if (underWay.length < announcedTogether) continue;
+        await Promise.all(underWay);
+        underWay = [];
       }
+      await Promise.all(underWay);
       return { looked, abandoned };
     },
   };

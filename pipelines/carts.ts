@@ -6,6 +6,9 @@ import { type CartChange, decideCart, emptyCart, evolveCart, migrateCart } from 
 import { carts as cartStream } from "./streams.ts";
 import { cartEvents } from "./tables.ts";
 
+/** How long a cart may lie before somebody looks at it. */
+const watchedAfterMs = minutes(30);
+
 const historyRow = ({ id, type, time, data }: Exclude<CartChange, { readonly type: "cart.ignored" }>) => ({
   event_id: id,
   cart_id: data.cartId,
@@ -36,7 +39,9 @@ export const carts = pipeline("carts")
       watch: startWorkflow(cartWatch, {
         taskQueue: "carts",
         workflowId: ({ cartId }) => `cart-watch/${cartId}`,
-        delayMs: minutes(30),
+        delayMs: watchedAfterMs,
+        // A cart that comes so late has nobody to wait for: the sweep looks after it.
+        notAfter: ({ createdAt }) => new Date(createdAt + watchedAfterMs),
       }),
       checkout: startWorkflow(checkout, { taskQueue: "checkout", workflowId: (input) => `checkout/${input.checkoutId}` }),
     },
@@ -46,7 +51,10 @@ export const carts = pipeline("carts")
           to.history(historyRow(request)),
           to.checkout({ ...request.data, userId: request.cart.userId, lines: request.cart.lines }),
         ])
-        .with({ type: "cart.created" }, (created) => [to.history(historyRow(created)), to.watch({ cartId: created.data.cartId })])
+        .with({ type: "cart.created" }, (created) => [
+          to.history(historyRow(created)),
+          to.watch({ cartId: created.data.cartId, createdAt: created.time.getTime() }),
+        ])
         .with({ type: "cart.ignored" }, ({ data }) => drop(data.reason))
         .with(
           {

@@ -1,4 +1,5 @@
-import { defineApp } from "headrace";
+import { defineApp, defineSchedule, minutes } from "headrace";
+import { cartSweep } from "../workflows/cart-sweep.ts";
 import { carts } from "./carts.ts";
 import { sshd } from "./formats/sshd.ts";
 import { loginAnalytics } from "./login-analytics.ts";
@@ -12,4 +13,5 @@ export const app = defineApp({
   pipelines: [loginAnalytics, loginFailures, loginAttacks, carts, orders],
   tables: derived,
   formats: [sshd],
+  schedules: [defineSchedule("cart-sweep", cartSweep, { taskQueue: "carts", everyMs: minutes(10) })],
 });

@@ -16,14 +16,17 @@ export type { FoldOptions, Joined, JoinOptions, KeyedFoldOptions, TimerOf, Windo
 export { deadLetter, drop } from "./dsl/outcome.ts";
 export { type Keyed, type Pipeline, type PipelineBuilder, pipeline, type Windowed } from "./dsl/pipeline.ts";
 export { defineRollup, rollups } from "./dsl/rollup.ts";
+export { defineSchedule, type Schedule, type ScheduleOptions } from "./dsl/schedule.ts";
 export {
   type ClickHouseOptions,
   clickhouse,
   type LowLatencyOptions,
   type SinkRef,
   type StartWorkflowOptions,
+  signalWorkflow,
   startWorkflow,
   toStream,
+  updateWorkflow,
 } from "./dsl/sinks.ts";
 export { type AdoptedStreamOptions, defineStream, type PartitionedStreamOptions, type Stream } from "./dsl/stream.ts";
 export { defineTable, type RowOf, type Table } from "./dsl/table.ts";

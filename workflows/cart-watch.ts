@@ -3,6 +3,8 @@ import type { Activities } from "../activities/index.ts";
 
 export interface CartWatchInput {
   readonly cartId: string;
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
 }
 
 /** How a cart ended: somebody bought it, or gave it up; or it is not there any more. */

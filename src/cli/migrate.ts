@@ -2,6 +2,7 @@ import { messageOf } from "../core/errors.ts";
 import { sagaSearchAttributes } from "../core/search-attributes.ts";
 import { type AppPlan, sinksOf } from "../plan/plan.ts";
 import { applyMigration, planMigration } from "../sinks/clickhouse/migrate.ts";
+import { applySchedules, planSchedules } from "../sinks/temporal/schedules.ts";
 import { addAttributes, missingAttributes } from "../sinks/temporal/search-attributes.ts";
 import { loadApp } from "./load-app.ts";
 import { exitCodes, printJson, printLine, say } from "./output.ts";
@@ -25,8 +26,8 @@ export async function migrateVerb(options: MigrateOptions): Promise<number> {
   const app = await loadApp(options.cwd);
   const tables = await migrateTables(app, options);
   if (tables.isRefused) return exitCodes.findings;
-  const attributes = startsWorkflows(app) ? await migrateAttributes(options) : 0;
-  const steps = tables.steps + attributes;
+  const ofTemporal = startsWorkflows(app) ? await migrateTemporal(app, options) : 0;
+  const steps = tables.steps + ofTemporal;
   if (steps === 0) say("Nothing to do: ClickHouse has all tables and views.");
   else if (options.apply) say(`${steps} steps applied.`);
   else say("This is the plan. 'headrace migrate --apply' carries it out.");
@@ -48,7 +49,7 @@ async function migrateTables(app: AppPlan, { apply, json, ...where }: MigrateOpt
 }
 
 /** How many steps there were. A Temporal that is away keeps nobody from having tables; its workers say what they lack. */
-async function migrateAttributes({ apply, json, ...where }: MigrateOptions): Promise<number> {
+async function migrateTemporal(app: AppPlan, { apply, json, ...where }: MigrateOptions): Promise<number> {
   const temporal = await openTemporal(where).catch((error: unknown) => {
     say(`Sagas were not looked at: ${messageOf(error)}. Run this again before you start a saga worker.`);
   });
@@ -61,8 +62,13 @@ async function migrateAttributes({ apply, json, ...where }: MigrateOptions): Pro
       const summary = `make the search attribute ${name} (${type}) in Temporal's namespace '${namespace}'`;
       print({ kind: "create", object: `search attribute ${name}`, summary }, json);
     }
-    if (apply) await addAttributes(connection, { namespace, wanted });
-    return Object.keys(wanted).length;
+    const schedules = await planSchedules(client, app.schedules);
+    for (const { plan: _, ...step } of schedules) print(step, json);
+    if (apply) {
+      await addAttributes(connection, { namespace, wanted });
+      await applySchedules(client, schedules);
+    }
+    return Object.keys(wanted).length + schedules.length;
   } finally {
     await connection.close();
   }
@@ -74,5 +80,5 @@ function print(step: Step, json: boolean): void {
   if (step.kind === "refused") say(`         ${step.hint}`);
 }
 
-const startsWorkflows = ({ pipelines }: AppPlan): boolean =>
-  pipelines.some((pipeline) => Object.values(sinksOf(pipeline)).some(({ kind }) => kind === "temporal"));
+const startsWorkflows = ({ pipelines, schedules }: AppPlan): boolean =>
+  schedules.length > 0 || pipelines.some((pipeline) => Object.values(sinksOf(pipeline)).some(({ kind }) => kind === "temporal"));

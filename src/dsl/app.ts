@@ -1,9 +1,11 @@
 import { ConfigError } from "../core/errors.ts";
 import type { AppPlan, StreamPlan } from "../plan/plan.ts";
 import { sinksOf } from "../plan/plan.ts";
+import type { SchedulePlan } from "../plan/schedule.ts";
 import type { TableObjectPlan } from "../plan/table.ts";
 import type { Format } from "./format.ts";
 import type { Pipeline } from "./pipeline.ts";
+import type { Schedule } from "./schedule.ts";
 import type { Stream } from "./stream.ts";
 
 /** An application: what `pipelines/index.ts` exports as `app`. */
@@ -18,6 +20,8 @@ export interface AppOptions {
   /** Aggregates and views beside the tables that pipelines write, in the order in which they can be created. */
   readonly tables?: readonly { readonly plan: TableObjectPlan }[];
   readonly formats?: readonly Format[];
+  /** Workflows that Temporal starts again and again. */
+  readonly schedules?: readonly Schedule[];
 }
 
 /**
@@ -47,6 +51,8 @@ export function defineApp(options: AppOptions): App {
   }
   for (const stream of options.streams ?? []) add(streams, stream.plan, "streams");
   for (const table of options.tables ?? []) add(tables, table.plan, "tables");
+  const schedules = new Map<string, SchedulePlan>();
+  for (const schedule of options.schedules ?? []) add(schedules, schedule.plan, "schedules");
   return {
     plan: {
       kind: "app",
@@ -54,6 +60,7 @@ export function defineApp(options: AppOptions): App {
       streams: [...streams.values()],
       tables: [...tables.values()],
       formats: (options.formats ?? []).map((format) => format.plan),
+      schedules: [...schedules.values()],
     },
   };
 }

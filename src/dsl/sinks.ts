@@ -1,7 +1,8 @@
+import type { SignalDefinition, UpdateDefinition } from "@temporalio/common";
 import { seconds } from "../core/duration.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { RetryPlan, SinkGuardsPlan } from "../plan/guards.ts";
-import type { BatchPlan, SinkPlan, StreamSinkPlan } from "../plan/plan.ts";
+import type { BatchPlan, SinkPlan, StreamSinkPlan, WorkflowCallPlan } from "../plan/plan.ts";
 import { callback, checkOptions, count, duration, interval, oneOf, type Shape, text } from "./check-options.ts";
 import { type ClickHouseGuards, type StreamGuards, sinkGuards, sinkRetry, streamGuards } from "./guards.ts";
 import type { TypeHint } from "./hints.ts";
@@ -86,13 +87,10 @@ function guardsOf({ rateLimit, breaker }: SinkGuardsPlan): { readonly guards?: S
   return { guards: { ...(rateLimit && { rateLimit }), ...(breaker && { breaker }) } };
 }
 
-export interface StartWorkflowOptions<in Input> extends SinkGuardsPlan {
-  readonly taskQueue: string;
-  /** The business key: one workflow a key, however often the event comes. */
+interface WorkflowOptions<in Input> extends SinkGuardsPlan {
+  /** Which workflow: the business key. */
   readonly workflowId: (input: Input) => string;
-  /** How long the workflow waits before it begins, milliseconds: Temporal keeps it, and no worker is asked. @default 0 */
-  readonly delayMs?: number;
-  /** Starts under way at once. @default 64 */
+  /** Calls under way at once. @default 64 */
   readonly concurrency?: number;
   /** When to give one call up and repeat it. @default 10000 */
   readonly timeoutMs?: number;
@@ -100,17 +98,26 @@ export interface StartWorkflowOptions<in Input> extends SinkGuardsPlan {
   readonly retry?: RetryPlan;
 }
 
-const startOptions: Shape = {
-  taskQueue: text,
+export interface StartWorkflowOptions<in Input> extends WorkflowOptions<Input> {
+  readonly taskQueue: string;
+  /** How long the workflow waits before it begins, milliseconds: Temporal keeps it, and no worker is asked. @default 0 */
+  readonly delayMs?: number;
+  /**
+   * When its start is of no use any more: a row that comes later, in a replay or behind a backlog, starts nothing, and is counted as
+   * `stale`. @default never
+   */
+  readonly notAfter?: (input: Input) => Date;
+}
+
+const workflowOptions: Shape = {
   workflowId: callback,
-  delayMs: duration,
   concurrency: count,
   timeoutMs: duration,
   retry: { of: sinkRetry },
   ...sinkGuards,
 };
 
-/** Starts a Temporal workflow for each row, once for each workflow id. */
+/** Starts a Temporal workflow for each row, once for each workflow id, however often the event comes. */
 export function startWorkflow<Input>(
   workflow: (input: Input) => Promise<unknown>,
   options: StartWorkflowOptions<NoInfer<Input>>,
@@ -120,14 +127,53 @@ export function startWorkflow<Input>(
       hint: "Pass an exported function; its name must be the name of the export.",
     });
   }
-  checkOptions(`startWorkflow '${workflow.name}'`, options, startOptions);
+  const { name } = workflow;
+  checkOptions(`startWorkflow '${name}'`, options, {
+    ...workflowOptions,
+    taskQueue: text,
+    delayMs: duration,
+    notAfter: callback,
+  });
+  const { taskQueue, delayMs, notAfter } = options;
+  const more = { ...(delayMs !== undefined && { delayMs }), ...(notAfter && { notAfter }) };
+  return workflowSink({ kind: "start", workflow: name, taskQueue, ...more }, options);
+}
+
+/** What a row must carry that goes to a running workflow: the event may come again, and the workflow is to take it once. */
+export interface OfEvent {
+  readonly eventId: string;
+}
+
+/**
+ * Signals a workflow with each row. It may get a row twice, and tells by its `eventId` (`seenBefore` of `headrace/saga`). A row for a
+ * workflow that does not run becomes a dead letter.
+ */
+export function signalWorkflow<Row extends OfEvent>(
+  signal: SignalDefinition<[Row]>,
+  options: WorkflowOptions<NoInfer<Row>>,
+): SinkRef<Row> {
+  checkOptions(`signalWorkflow '${signal.name}'`, options, workflowOptions);
+  return workflowSink({ kind: "signal", name: signal.name }, options);
+}
+
+/**
+ * Sends each row to a workflow as an update, under the id of its event, and waits until it is done: a run takes each once. What the
+ * workflow refuses, and a row for a workflow that does not run, become dead letters.
+ */
+export function updateWorkflow<Row extends OfEvent>(
+  update: UpdateDefinition<unknown, [Row]>,
+  options: WorkflowOptions<NoInfer<Row>>,
+): SinkRef<Row> {
+  checkOptions(`updateWorkflow '${update.name}'`, options, workflowOptions);
+  return workflowSink({ kind: "update", name: update.name }, options);
+}
+
+function workflowSink<Input>(call: WorkflowCallPlan, options: WorkflowOptions<Input>): SinkRef<Input> {
   return {
     plan: {
       kind: "temporal",
-      workflow: workflow.name,
-      taskQueue: options.taskQueue,
+      call,
       workflowId: options.workflowId,
-      ...(options.delayMs !== undefined && { delayMs: options.delayMs }),
       concurrency: options.concurrency ?? 64,
       timeoutMs: options.timeoutMs ?? seconds(10),
       retry: options.retry ?? defaultRetry,

@@ -69,7 +69,9 @@ function describeSink(sink: SinkPlan): string {
     case "clickhouse":
       return `clickhouse ${sink.table.name}`;
     case "temporal":
-      return `temporal ${sink.workflow} on ${sink.taskQueue}`;
+      return sink.call.kind === "start"
+        ? `temporal ${sink.call.workflow} on ${sink.call.taskQueue}`
+        : `temporal ${sink.call.kind} ${sink.call.name}`;
     case "stream":
       return `stream ${sink.stream.name}`;
     default:

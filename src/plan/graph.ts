@@ -1,4 +1,4 @@
-import { type AppPlan, type SinkPlan, sinksOf } from "./plan.ts";
+import { type AppPlan, type SinkPlan, sinksOf, targetOf } from "./plan.ts";
 import type { SagaPlan, SagaStepPlan } from "./saga.ts";
 
 /** A picture of an application as data: what there is, and what flows from where to where. */
@@ -54,8 +54,10 @@ export function graphOf(app: AppPlan, sagas: readonly SagaPlan[]): Graph {
       case "stream":
         return { from, to: add("stream", sink.stream.name), kind: "writes" };
       case "temporal": {
-        const [first] = sagas.find(({ name }) => name === sink.workflow)?.steps ?? [];
-        return { from, to: first ? stepId(sink.workflow, first.name) : add("workflow", sink.workflow), kind: "starts" };
+        const { call } = sink;
+        if (call.kind !== "start") return { from, to: add("workflow", `${call.kind} ${call.name}`), kind: "starts" };
+        const [first] = sagas.find(({ name }) => name === call.workflow)?.steps ?? [];
+        return { from, to: first ? stepId(call.workflow, first.name) : add("workflow", call.workflow), kind: "starts" };
       }
       default:
         return sink satisfies never;
@@ -65,12 +67,7 @@ export function graphOf(app: AppPlan, sagas: readonly SagaPlan[]): Graph {
 
 /** One that is written from two places is drawn once. */
 const uniqueTargets = (sinks: readonly SinkPlan[]): readonly SinkPlan[] => [
-  ...new Map(
-    sinks.map((sink) => [
-      `${sink.kind} ${"table" in sink ? sink.table.name : "stream" in sink ? sink.stream.name : sink.workflow}`,
-      sink,
-    ]),
-  ).values(),
+  ...new Map(sinks.map((sink) => [sink.kind === "stream" ? `stream ${sink.stream.name}` : targetOf(sink), sink])).values(),
 ];
 
 const stepId = (saga: string, step: string): string => idOf("step", `${saga}.${step}`).replaceAll(".", "_");

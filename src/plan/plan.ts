@@ -13,8 +13,10 @@
  * - dead letter: an entry, event or row that could not be handled, kept with its bytes and reason; replay: reading again.
  * - ledger: the counts of every outcome; registry: who is alive.
  */
+
 import type { RateLimitPlan, RetryPlan, SinkGuardsPlan, SourceGuardsPlan } from "./guards.ts";
 import type { Decision } from "./outcome.ts";
+import type { SchedulePlan } from "./schedule.ts";
 import type { StagePlan } from "./stage.ts";
 import type { EventPlan, StreamPlan } from "./stream.ts";
 import type { TableObjectPlan, TablePlan } from "./table.ts";
@@ -43,18 +45,29 @@ export interface ClickHouseSinkPlan {
 
 export interface WorkflowSinkPlan {
   readonly kind: "temporal";
-  /** The workflow's type: the name of the function that the saga worker exports. */
-  readonly workflow: string;
-  readonly taskQueue: string;
+  readonly call: WorkflowCallPlan;
   readonly workflowId: (input: never) => string;
-  /** How long it waits before it begins, milliseconds. */
-  readonly delayMs?: number;
-  /** How many starts may be under way at once. */
+  /** How many calls may be under way at once. */
   readonly concurrency: number;
   readonly retry: RetryPlan;
   readonly timeoutMs: number;
   readonly guards?: SinkGuardsPlan;
 }
+
+/** What Temporal is asked for with each row. */
+export type WorkflowCallPlan =
+  | {
+      readonly kind: "start";
+      /** The workflow's type: the name of the function that the saga worker exports. */
+      readonly workflow: string;
+      readonly taskQueue: string;
+      /** How long it waits before it begins, milliseconds. */
+      readonly delayMs?: number;
+      /** A row that comes after this time starts nothing. */
+      readonly notAfter?: (input: never) => Date;
+    }
+  /** To a workflow that runs. Rows carry the id of their event: it may come again. */
+  | { readonly kind: "signal" | "update"; readonly name: string };
 
 export interface StreamSinkPlan {
   readonly kind: "stream";
@@ -129,6 +142,8 @@ export interface AppPlan {
   /** Tables, aggregates and views, in the order in which they can be created. */
   readonly tables: readonly TableObjectPlan[];
   readonly formats: readonly FormatPlan[];
+  /** Workflows that are started again and again. */
+  readonly schedules: readonly SchedulePlan[];
 }
 
 /**
@@ -161,7 +176,9 @@ export function targetOf(plan: OwnSinkPlan): string {
     case "clickhouse":
       return `clickhouse ${plan.table.name}`;
     case "temporal":
-      return `temporal ${plan.taskQueue} ${plan.workflow}`;
+      return plan.call.kind === "start"
+        ? `temporal ${plan.call.taskQueue} ${plan.call.workflow}`
+        : `temporal ${plan.call.kind} ${plan.call.name}`;
     default:
       return plan satisfies never;
   }

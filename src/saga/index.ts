@@ -12,3 +12,4 @@ export {
   saga,
   type UndoContext,
 } from "./saga.ts";
+export { seenBefore } from "./seen.ts";

@@ -42,7 +42,8 @@ try {
   const processed = (performance.now() - began) / 1_000;
   say(`All of it is in the tables after ${processed.toFixed(1)} s. Waiting for ${truth.orders.size} checkouts to end.`);
   await demo.checkoutsEnded(truth.orders.size);
-  // What checkouts and failures led to in further streams.
+  await demo.sweep();
+  // What checkouts, failures and the sweep led to in further streams.
   await demo.drained();
   await demo.counted();
 

@@ -26,6 +26,7 @@ export async function recount(query: Query, truth: Truth): Promise<readonly Mism
     sessionDurations(query, truth),
     loginAlerts(query, truth),
     cartEvents(query, truth),
+    abandonedCarts(query, truth),
     cartActivityByHour(query, truth),
     orders(query, truth),
   ]);
@@ -152,6 +153,20 @@ async function cartEvents(query: Query, truth: Truth): Promise<readonly Mismatch
       rows.map((row) => [`cart_events ${row["type"]}`, toValue(row["rows"])]),
     ),
     ...compare("cart_events rows", truth.cartRows, sum),
+  ];
+}
+
+/** Every cart that was not taken to the till is given up, once, and no other. */
+async function abandonedCarts(query: Query, truth: Truth): Promise<readonly Mismatch[]> {
+  const [row = {}] = await query(`
+    SELECT count() AS rows, uniqExact(cart_id) AS carts,
+      countIf(cart_id IN (SELECT cart_id FROM cart_events WHERE type = 'cart.checkout_requested')) AS wrong
+    FROM cart_events FINAL WHERE type = 'cart.abandoned'`);
+  const expected = (truth.cartRowsByType.get("cart.created") ?? 0) - truth.orders.size;
+  return [
+    ...compare("carts given up", expected, row["carts"]),
+    ...compare("carts given up, rows", expected, row["rows"]),
+    ...compare("carts given up that were taken to the till", 0, row["wrong"]),
   ];
 }
 

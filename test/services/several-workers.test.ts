@@ -103,7 +103,7 @@ describe("the processes of an application", () => {
   it("say all their roles on one line", async () => {
     const both = await operator.start(["start", "--json"]);
     const line = (await ps()).find(({ instance }) => instance === both.ready["instance"]);
-    expect(line?.role).toBe("worker,saga");
+    expect(line?.role).toBe("worker,saga,participants");
     // Of login-analytics its half, and alone with the others.
     await holds(both, 4, 5_000);
     await both.stop();

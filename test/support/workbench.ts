@@ -46,7 +46,7 @@ export class Workbench {
   }
 
   sinkFor(plan: OwnSinkPlan): Sink {
-    const name = plan.kind === "clickhouse" ? plan.table.name : plan.workflow;
+    const name = plan.kind === "clickhouse" ? plan.table.name : plan.call.kind === "start" ? plan.call.workflow : plan.call.name;
     const sink =
       this.#sinks.get(name) ?? createMemorySink({ clock: this.clock, ...(plan.kind === "clickhouse" && { table: plan.table }) });
     this.#sinks.set(name, sink);

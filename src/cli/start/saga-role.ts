@@ -20,13 +20,14 @@ export const sagaRole: Role = async (context) => {
   const log = (level: string, message: string, meta?: object) =>
     level === "ERROR" ? logger.error(meta ?? {}, message) : logger.warn(meta ?? {}, message);
 
-  const taskQueues = new Set(
-    app.pipelines.flatMap((pipeline) =>
-      Object.values(sinksOf(pipeline)).flatMap((sink) => (sink.kind === "temporal" ? [sink.taskQueue] : [])),
+  const started = app.pipelines.flatMap((pipeline) =>
+    Object.values(sinksOf(pipeline)).flatMap((sink) =>
+      sink.kind === "temporal" && sink.call.kind === "start" ? [sink.call.taskQueue] : [],
     ),
   );
+  const taskQueues = new Set([...started, ...app.schedules.map(({ taskQueue }) => taskQueue)]);
   if (taskQueues.size === 0) {
-    logger.warn({}, "no pipeline starts a workflow: the saga role has nothing to do");
+    logger.warn({}, "no pipeline and no schedule starts a workflow: the saga role has nothing to do");
     return {
       run: (stop) =>
         new Promise((resolve) => (stop.aborted ? resolve() : stop.addEventListener("abort", () => resolve(), { once: true }))),

@@ -1,4 +1,11 @@
-import { isGrpcServiceError, ServiceError, WorkflowExecutionAlreadyStartedError } from "@temporalio/client";
+import {
+  isGrpcServiceError,
+  ServiceError,
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
+} from "@temporalio/client";
 import { messageOf } from "../../core/errors.ts";
 
 /** gRPC status codes, from the gRPC specification ("Status codes and their use in gRPC"). */
@@ -12,18 +19,21 @@ const grpc = {
   unauthenticated: 16,
 } as const;
 
-export type StartFailure =
+export type CallFailure =
   /** There is a workflow of this id, running or closed: the work is under way or done. */
   | { readonly kind: "exists" }
-  /** This input can never be started. */
+  /** This input can never be taken: it is no payload, the workflow refuses it, or there is no such workflow. */
   | { readonly kind: "refused"; readonly reason: string }
   /** Namespace or rights: nothing can be started until a person changes something. */
   | { readonly kind: "stop"; readonly reason: string }
   | { readonly kind: "retry"; readonly reason: string };
 
-/** Sorts what a start of a workflow threw. Unknown failures are retried: a start is safe to repeat. */
-export function sortStartError(error: unknown): StartFailure {
+/** Sorts what a start, a signal or an update threw. Unknown failures are retried: all of them are safe to repeat. */
+export function sortCallError(error: unknown): CallFailure {
   if (error instanceof WorkflowExecutionAlreadyStartedError) return { kind: "exists" };
+  if (error instanceof WorkflowNotFoundError) return { kind: "refused", reason: `no workflow '${error.workflowId}' runs` };
+  if (error instanceof WorkflowUpdateFailedError) return { kind: "refused", reason: messageOf(error.cause ?? error) };
+  if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) return { kind: "retry", reason: messageOf(error) };
   const cause = error instanceof ServiceError ? error.cause : error;
   const reason = messageOf(cause ?? error);
   if (!isGrpcServiceError(cause)) {

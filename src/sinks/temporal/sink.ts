@@ -4,10 +4,10 @@ import type { Clock } from "../../core/clock.ts";
 import { ConfigError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
 import type { RateLimit } from "../../core/rate-limit.ts";
-import type { WorkflowSinkPlan } from "../../plan/plan.ts";
+import type { WorkflowCallPlan, WorkflowSinkPlan } from "../../plan/plan.ts";
 import { createSinkGuards, guardedCall, type SinkGuards } from "../guarded-call.ts";
 import type { Rejected, Sink, WriteResult } from "../port.ts";
-import { sortStartError } from "./errors.ts";
+import { sortCallError } from "./errors.ts";
 
 export interface TemporalSinkDeps {
   readonly client: Client;
@@ -19,12 +19,15 @@ export interface TemporalSinkDeps {
   readonly limit?: RateLimit | undefined;
 }
 
-/** How one row ended: a new run, a run that was under way, or one that had finished before. Each is confirmed. */
-type Started = "started" | "joined" | "alreadyDone";
+/**
+ * How one row ended. A start: a new run, a run that was under way, one that had finished before, or none, since it comes too late to be of
+ * use. A signal or an update: it was taken. Each is confirmed.
+ */
+type Ended = "started" | "joined" | "alreadyDone" | "stale" | "signalled" | "updated";
 
 /**
- * Starts a workflow for each row, once for each workflow id, however often the row comes. Rows of one write start side
- * by side, up to the plan's concurrency; a row that cannot be started yet is tried again and keeps its place.
+ * Starts, signals or updates a workflow for each row. A workflow is started once for each id, however often the row comes. Rows of one
+ * write go side by side, up to the plan's concurrency; a row that cannot be sent yet is tried again and keeps its place.
  */
 export class TemporalSink implements Sink {
   readonly #plan: WorkflowSinkPlan;
@@ -37,7 +40,7 @@ export class TemporalSink implements Sink {
     this.#plan = plan;
     this.#deps = deps;
     const { clock, logger, limit } = deps;
-    this.#guards = createSinkGuards(plan.guards, { name: `workflow '${plan.workflow}'`, clock, logger, limit });
+    this.#guards = createSinkGuards(plan.guards, { name: nameOf(plan.call), clock, logger, limit });
   }
 
   get inFlightRows(): number {
@@ -47,18 +50,18 @@ export class TemporalSink implements Sink {
   async write(rows: readonly unknown[]): Promise<WriteResult> {
     this.#inFlight += rows.length;
     try {
-      const counts: Record<Started, number> = { started: 0, joined: 0, alreadyDone: 0 };
+      const counts: Record<string, number> = this.#plan.call.kind === "start" ? { started: 0, joined: 0, alreadyDone: 0 } : {};
       const rejected: Rejected[] = [];
       let next = 0;
       const lane = async () => {
         for (let row = next++; row < rows.length; row = next++) {
-          const result = await this.#start(rows[row]);
-          if (typeof result === "string") counts[result]++;
+          const result = await this.#send(rows[row]);
+          if (typeof result === "string") counts[result] = (counts[result] ?? 0) + 1;
           else rejected.push({ row, reason: result.reason });
         }
       };
       await Promise.all(Array.from({ length: Math.min(this.#plan.concurrency, rows.length) }, lane));
-      return { rejected, counts };
+      return { rejected: rejected.sort((one, other) => one.row - other.row), counts };
     } finally {
       this.#inFlight -= rows.length;
     }
@@ -66,40 +69,65 @@ export class TemporalSink implements Sink {
 
   async close(): Promise<void> {}
 
-  async #start(input: unknown): Promise<Started | { readonly reason: string }> {
-    const { workflow, taskQueue, delayMs, timeoutMs, retry } = this.#plan;
+  async #send(input: unknown): Promise<Ended | { readonly reason: string }> {
+    const { call, timeoutMs, retry } = this.#plan;
     const { client, clock, logger, signal } = this.#deps;
+    if (call.kind === "start" && call.notAfter && clock.now() > (call.notAfter as (input: unknown) => Date)(input).getTime())
+      return "stale";
     const workflowId = (this.#plan.workflowId as (input: unknown) => string)(input);
-    const start = () =>
-      client.workflow.start(workflow, {
-        taskQueue,
-        workflowId,
-        args: [input],
-        ...(delayMs !== undefined && { startDelay: delayMs }),
-        // One run an id, running or closed: what comes again must not run again.
-        workflowIdReusePolicy: "REJECT_DUPLICATE",
-        workflowIdConflictPolicy: "FAIL",
-      });
+    const send = () => this.#call(workflowId, input);
     for (let attempt = 0; ; attempt++) {
       signal.throwIfAborted();
       try {
-        await guardedCall(() => client.withDeadline(Date.now() + timeoutMs, start), { guards: this.#guards, signal, isFailure });
+        const ended = await guardedCall(() => client.withDeadline(Date.now() + timeoutMs, send), {
+          guards: this.#guards,
+          signal,
+          isFailure,
+        });
         this.#recovered();
-        return "started";
+        return ended;
       } catch (error) {
-        const failure = sortStartError(error);
+        const failure = sortCallError(error);
         if (failure.kind === "exists") return (await this.#isRunning(workflowId)) ? "joined" : "alreadyDone";
         if (failure.kind === "refused") return { reason: failure.reason };
         if (failure.kind === "stop") {
-          throw new ConfigError("temporal.refused", `Temporal refuses to start '${workflow}': ${failure.reason}`, {
+          throw new ConfigError("temporal.refused", `Temporal refuses the ${nameOf(call)}: ${failure.reason}`, {
             cause: error,
             hint: "Check TEMPORAL_NAMESPACE and the rights of its key.",
           });
         }
-        if (!this.#failing) logger.warn({ workflow, error: failure.reason }, "Temporal is not ready, trying again");
+        if (!this.#failing) logger.warn({ call: nameOf(call), error: failure.reason }, "Temporal is not ready, trying again");
         this.#failing = true;
         await clock.sleep(backoffMs(attempt, retry), signal);
       }
+    }
+  }
+
+  async #call(workflowId: string, input: unknown): Promise<Ended> {
+    const { call } = this.#plan;
+    const { workflow } = this.#deps.client;
+    switch (call.kind) {
+      case "start":
+        await workflow.start(call.workflow, {
+          taskQueue: call.taskQueue,
+          workflowId,
+          args: [input],
+          ...(call.delayMs !== undefined && { startDelay: call.delayMs }),
+          // One run an id, running or closed: what comes again must not run again.
+          workflowIdReusePolicy: "REJECT_DUPLICATE",
+          workflowIdConflictPolicy: "FAIL",
+        });
+        return "started";
+      case "signal":
+        await workflow.getHandle(workflowId).signal(call.name, input);
+        return "signalled";
+      case "update": {
+        const { eventId } = input as { readonly eventId: string };
+        await workflow.getHandle(workflowId).executeUpdate<unknown, [unknown]>(call.name, { args: [input], updateId: eventId });
+        return "updated";
+      }
+      default:
+        return call satisfies never;
     }
   }
 
@@ -113,9 +141,12 @@ export class TemporalSink implements Sink {
   }
 
   #recovered(): void {
-    if (this.#failing) this.#deps.logger.info({ workflow: this.#plan.workflow }, "Temporal answers again");
+    if (this.#failing) this.#deps.logger.info({ call: nameOf(this.#plan.call) }, "Temporal answers again");
     this.#failing = false;
   }
 }
 
-const isFailure = (error: unknown): boolean => sortStartError(error).kind === "retry";
+const isFailure = (error: unknown): boolean => sortCallError(error).kind === "retry";
+
+const nameOf = (call: WorkflowCallPlan): string =>
+  call.kind === "start" ? `workflow '${call.workflow}'` : `${call.kind} '${call.name}'`;

@@ -183,14 +183,8 @@ class Troupe {
     this.#isStopping = true;
     // Sagas need their participants to the end.
     for (const role of ["worker", "saga", "participants"]) {
-      await Promise.all(
-        [0, 1].map((place) =>
-          this.#running
-            .get(`${role} ${place}`)
-            ?.stop()
-            .catch(() => {}),
-        ),
-      );
+      const ours = [0, 1].flatMap((place) => this.#running.get(`${role} ${place}`) ?? []);
+      await Promise.all(ours.map((one) => one.stop().catch(() => {})));
     }
     await Promise.all(this.#keeping);
   }

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { lookForPeers, peers } from "../../../bench/peers.ts";
-import { contestantsOf, isWanted, measurements } from "../../../bench/selection.ts";
+import { contestantsOf, isWanted, measurements, startersOf } from "../../../bench/selection.ts";
 
-const namesOf = (only: readonly string[] | undefined) => contestantsOf(only).map(({ name }) => name);
+const namesOf = (only: readonly string[] | undefined) => [...contestantsOf(only), ...startersOf(only)].map(({ name }) => name);
 
 test("all is measured where nothing is named, but memory and state-size, which take minutes", () => {
   expect(measurements.filter((name) => !isWanted(name, undefined))).toEqual(["memory", "state-size"]);
@@ -12,6 +12,7 @@ test("all is measured where nothing is named, but memory and state-size, which t
 test("what is a ratio brings along what it is measured against", () => {
   expect(namesOf(["workers-2"])).toEqual(["workers-1", "workers-2"]);
   expect(namesOf(["partitions-64"])).toEqual(["frames", "partitions-64"]);
+  expect(namesOf(["starts"])).toEqual(["starts", "plain-starts"]);
   expect(namesOf(["plain"])).toEqual(["plain"]);
 });
 

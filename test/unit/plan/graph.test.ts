@@ -25,7 +25,7 @@ describe("the graph of an application", () => {
   });
 
   it("has each saga with its steps, its pivot and the way back from it", () => {
-    expect(named(graph, "starts")).toEqual(["carts → freeze"]);
+    expect(named(graph, "starts")).toEqual(["carts → cartWatch", "carts → freeze"]);
     expect(named(graph, "next")).toEqual([
       "freeze → quote",
       "quote → stock",
