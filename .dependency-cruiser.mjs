@@ -12,6 +12,7 @@ const rooms = {
   "engine": ["stages", "plan", "core", "bus", "state", "limit", "sinks", "registry/port.ts"],
   "registry": ["plan", "core", "bus"],
   "participant": ["core", "registry/port.ts"],
+  "codec": ["core"],
   "rollup": ["plan", "core", "bus", "sinks", "registry"],
   "collector": ["plan", "core", "bus", "registry"],
   "console": ["plan", "core", "bus", "registry"],
