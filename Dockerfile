@@ -25,6 +25,8 @@ COPY bin bin
 COPY pipelines pipelines
 COPY workflows workflows
 COPY activities activities
+# Saga workers start at once, and run what was built, as long as the sources are these.
+RUN node bin/headrace.js bundle
 USER node
 ENTRYPOINT ["node", "bin/headrace.js"]
 CMD ["start", "--role", "worker"]

@@ -46,9 +46,20 @@ program
   .option("--role <roles>", "worker, saga, participants, or all; joined by commas", "all")
   .option("--pipelines <names>", "only these, joined by commas")
   .option("--state-cache-mb <number>", "memory of a worker for keyed states, which Redis holds all", "64")
+  .option("--cached-workflows <number>", "workflows that a saga worker keeps in memory between their tasks", "500")
+  .option("--workflow-slots <number>", "tasks of workflows that a saga worker runs at once", "40")
+  .option("--activity-slots <number>", "activities that a saga worker runs at once", "100")
+  .option("--build-id <id>", "workflows that start on this build finish on it (also HEADRACE_BUILD_ID)")
+  .option("--deployment <name>", "what the builds are builds of", "headrace")
   .option("--fault <faults>", "make participants fail, such as payments.authorise:decline=0.2,stock:die=0.01")
   .option("--json", "print one JSON line when ready", false)
   .action(async (options) => done(await (await import("./start.ts")).startVerb({ ...where(), ...options })));
+
+program
+  .command("bundle")
+  .description("bundle the workflows ahead, so that saga workers start at once")
+  .option("--out <file>", "where to (default: .headrace/workflow-bundle.js)")
+  .action(async (options) => done(await (await import("./bundle.ts")).bundleVerb({ ...where(), ...options })));
 
 program
   .command("send")
@@ -187,6 +198,15 @@ program
   .description("prove that the books of all participants agree, from what each has in its own store")
   .option("--json", "print the books as JSON", false)
   .action(async (options) => done(await (await import("./reconcile.ts")).reconcileVerb({ ...where(), ...options })));
+
+program
+  .command("codec-server")
+  .description("decode encrypted payloads for Temporal's UI and CLI")
+  .option("--host <address>", "where it listens; beyond this machine only with HEADRACE_CODEC_TOKEN", "127.0.0.1")
+  .option("--port <number>", "0 takes a free one", "8888")
+  .option("--origin <url...>", "the address of Temporal's UI, whose pages may call", [])
+  .option("--json", "print one JSON line when ready", false)
+  .action(async (options) => done(await (await import("./codec-server.ts")).codecServerVerb(options)));
 
 program
   .command("bench")

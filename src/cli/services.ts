@@ -1,9 +1,12 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { Bus } from "../bus/port.ts";
 import { openRedisBus } from "../bus/redis/bus.ts";
 import { openRedis as open } from "../bus/redis/open-redis.ts";
 import type { Redis } from "../bus/redis/redis.ts";
+import { type Codec, encryptingCodec } from "../codec/payload-codec.ts";
+import { parsePayloadKeys } from "../codec/payload-keys.ts";
 import { systemClock } from "../core/clock.ts";
 import { ConfigError, messageOf, RetryableError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
@@ -45,7 +48,7 @@ export function addressOf(service: keyof typeof services, { cwd, dir }: Whereabo
 }
 
 /** A variable, or the content of the file that `<variable>_FILE` names: secrets need not stand in the environment. */
-function readEnvironment(variable: string): string | undefined {
+export function readEnvironment(variable: string): string | undefined {
   const file = process.env[`${variable}_FILE`];
   if (process.env[variable] || !file) return process.env[variable];
   try {
@@ -116,10 +119,16 @@ const withoutPassword = (url: string): string => url.replace(/\/\/[^@/]*@/, "//"
 export async function openTemporal(where: Whereabouts) {
   const { Client, Connection } = await import("@temporalio/client");
   const { options, namespace } = await temporalConfig(where);
+  const converting = dataConverter();
   try {
     // Our sink tries again itself. The SDK's own timers would do so on a connection that is closed by then, and end the process.
     const connection = await Connection.connect({ ...options, interceptors: [] });
-    return { connection, client: new Client({ connection, ...(namespace !== undefined && { namespace }) }) };
+    const client = new Client({
+      connection,
+      ...(namespace !== undefined && { namespace }),
+      ...(converting && { dataConverter: converting }),
+    });
+    return { connection, client };
   } catch (error) {
     throw temporalAway(options.address, error);
   }
@@ -128,9 +137,27 @@ export async function openTemporal(where: Whereabouts) {
 /** How to reach Temporal, for clients and for workers. */
 export async function temporalConfig(where: Whereabouts) {
   const { loadClientConnectConfig } = await import("@temporalio/envconfig");
-  const { connectionOptions, namespace } = loadClientConnectConfig();
-  const address = process.env.TEMPORAL_ADDRESS ? connectionOptions.address : addressOf("temporal", where);
-  return { options: { ...connectionOptions, ...(address !== undefined && { address }) }, namespace };
+  // An empty variable is one that is not set, as with ours; Temporal would take it for an empty address.
+  const set = Object.entries(process.env).flatMap(([name, value]) => (value ? [[name, value]] : []));
+  const { connectionOptions, namespace } = loadClientConnectConfig({ overrideEnvVars: Object.fromEntries(set) });
+  // Whoever names a profile means its server; one that just lies in the home directory must not win over the stack.
+  const { TEMPORAL_ADDRESS, TEMPORAL_CONFIG_FILE, TEMPORAL_PROFILE } = process.env;
+  const isNamed = TEMPORAL_ADDRESS || TEMPORAL_CONFIG_FILE || TEMPORAL_PROFILE;
+  const address = (isNamed ? connectionOptions.address : undefined) ?? addressOf("temporal", where);
+  return { options: { ...connectionOptions, address }, namespace };
+}
+
+/** What encrypts and decrypts payloads, where there are keys. */
+export function payloadCodec(): Codec | undefined {
+  const keys = readEnvironment("HEADRACE_PAYLOAD_KEYS");
+  return keys ? encryptingCodec(parsePayloadKeys(keys)) : undefined;
+}
+
+/** How values become payloads, for clients and for workers; Temporal's own way where there are no keys. */
+export function dataConverter() {
+  const codec = payloadCodec();
+  if (!codec) return undefined;
+  return { payloadCodecs: [codec], failureConverterPath: fileURLToPath(new URL("../codec/hidden-failures.js", import.meta.url)) };
 }
 
 export const temporalAway = (address: string | undefined, error: unknown): RetryableError =>

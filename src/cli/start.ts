@@ -8,12 +8,13 @@ import type { Whereabouts } from "./services.ts";
 import { announce, newInstance } from "./start/announce.ts";
 import { participantsRole } from "./start/participants-role.ts";
 import type { ReadyRole, Role } from "./start/role.ts";
+import { parseSagaFlags, type SagaFlags } from "./start/saga-options.ts";
 import { sagaRole } from "./start/saga-role.ts";
 import { workerRole } from "./start/worker-role.ts";
 
 const roles: Readonly<Record<string, Role>> = { worker: workerRole, saga: sagaRole, participants: participantsRole };
 
-export interface StartOptions extends Whereabouts {
+export interface StartOptions extends Whereabouts, SagaFlags {
   readonly role: string;
   readonly pipelines?: string | undefined;
   readonly stateCacheMb: string;
@@ -31,6 +32,7 @@ export async function startVerb(options: StartOptions): Promise<number> {
     });
   }
   const stateCacheBytes = wholeNumber("--state-cache-mb", options.stateCacheMb) * 1024 * 1024;
+  const sagas = parseSagaFlags(options, process.env);
   const faults = parseFaults(options.fault ?? "");
   const logger = createLogger();
   const stop = new AbortController();
@@ -40,10 +42,10 @@ export async function startVerb(options: StartOptions): Promise<number> {
   const others = whole.pipelines.filter((one) => !app.pipelines.includes(one));
   const instance = newInstance();
   const ready: ReadyRole[] = [];
-  const context = { app, others, instance, stateCacheBytes, faults, logger, where: options };
+  const context = { app, others, instance, stateCacheBytes, faults, sagas, logger, where: options };
   for (const name of names) ready.push(await (roles[name] as Role)(context));
 
-  const addresses = Object.assign({}, ...ready.map((role) => role.addresses));
+  const addresses: Readonly<Record<string, string>> = Object.assign({}, ...ready.map((role) => role.addresses));
   const announced = await announce({ instance, roles: names, addresses, logger, where: options }, stop.signal);
   const running = ready.map((role) =>
     role.run(stop.signal, announced.presence).catch((error) => {
@@ -52,7 +54,14 @@ export async function startVerb(options: StartOptions): Promise<number> {
     }),
   );
   if (stop.signal.aborted) say("Stopping.");
-  else if (options.json) printJson({ ready: true, roles: names, instance, pid: process.pid });
+  else if (options.json)
+    printJson({
+      ready: true,
+      roles: names,
+      instance,
+      pid: process.pid,
+      ...(addresses["metrics"] && { metrics: addresses["metrics"] }),
+    });
   else say(`Running ${names.join(", ")} as ${instance}. Ctrl-C stops.`);
   const ended = await Promise.allSettled(running);
   await announced.close();

@@ -3,6 +3,7 @@ import type { Fault } from "../../participant/faults.ts";
 import type { AppPlan, PipelinePlan } from "../../plan/plan.ts";
 import type { Presence } from "../../registry/port.ts";
 import type { Whereabouts } from "../services.ts";
+import type { SagaOptions } from "./saga-options.ts";
 
 export interface RoleContext {
   /** With only the pipelines that were asked for. */
@@ -15,6 +16,8 @@ export interface RoleContext {
   readonly stateCacheBytes: number;
   /** What participants do wrong on purpose. */
   readonly faults: readonly Fault[];
+  /** How the saga role runs. */
+  readonly sagas: SagaOptions;
   readonly logger: Logger;
   readonly where: Whereabouts;
 }

@@ -2,23 +2,22 @@ import { ConfigError } from "../../core/errors.ts";
 import { sagaSearchAttributes } from "../../core/search-attributes.ts";
 import { sinksOf } from "../../plan/plan.ts";
 import { missingAttributes } from "../../sinks/temporal/search-attributes.ts";
-import { findModule, loadExport } from "../load-app.ts";
-import { openTemporal, temporalAway, temporalConfig, type Whereabouts } from "../services.ts";
+import { loadExport } from "../load-app.ts";
+import { dataConverter, openTemporal, temporalAway, temporalConfig, type Whereabouts } from "../services.ts";
 import { openActivityDeps } from "./activity-deps.ts";
 import type { Role } from "./role.ts";
+import { installRuntime, metricsAddress } from "./temporal-runtime.ts";
+import { findBundle } from "./workflow-bundle.ts";
 
 type Activities = Record<string, (...args: never[]) => Promise<unknown>>;
 
 /** Runs the workflows of `workflows/index.ts` with the activities of `activities/index.ts`, on every task queue that a pipeline starts on. */
 export const sagaRole: Role = async (context) => {
-  const { app, logger, where, instance } = context;
-  const { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } = await import("@temporalio/worker");
-  Runtime.install({
-    logger: new DefaultLogger("WARN", ({ level, message, meta }) => log(level, message, meta)),
-    shutdownSignals: [],
-  });
-  const log = (level: string, message: string, meta?: object) =>
-    level === "ERROR" ? logger.error(meta ?? {}, message) : logger.warn(meta ?? {}, message);
+  const { app, logger, where, instance, sagas } = context;
+  const { NativeConnection, Worker } = await import("@temporalio/worker");
+  const metrics = await metricsAddress(process.env);
+  await installRuntime(logger, metrics);
+  const addresses: Readonly<Record<string, string>> = metrics ? { metrics: metrics.url } : {};
 
   const started = app.pipelines.flatMap((pipeline) =>
     Object.values(sinksOf(pipeline)).flatMap((sink) =>
@@ -29,15 +28,11 @@ export const sagaRole: Role = async (context) => {
   if (taskQueues.size === 0) {
     logger.warn({}, "no pipeline and no schedule starts a workflow: the saga role has nothing to do");
     return {
+      addresses,
       run: (stop) =>
         new Promise((resolve) => (stop.aborted ? resolve() : stop.addEventListener("abort", () => resolve(), { once: true }))),
     };
   }
-  const workflowsPath = findModule(where.cwd, "workflows/index");
-  if (!workflowsPath)
-    throw new ConfigError("app.load", `there is no workflows/index.ts in ${where.cwd}`, {
-      hint: "The saga role runs what workflows/ and activities/ hold.",
-    });
   const createActivities = await loadExport<(deps: object) => Activities>(where.cwd, {
     module: "activities/index",
     name: "createActivities",
@@ -46,7 +41,9 @@ export const sagaRole: Role = async (context) => {
   const { deps, close } = await openActivityDeps(context);
   const activities = createActivities(deps);
 
-  const workflowBundle = await bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger("ERROR") });
+  const converting = dataConverter();
+  const code = await findBundle(where.cwd, process.env["HEADRACE_WORKFLOW_BUNDLE"]);
+  const workflowBundle = { code: converting ? `globalThis.headraceHidesFailures = true;${code}` : code };
   const { options, namespace = "default" } = await temporalConfig(where);
   await checkAttributes(where);
   const connection = await NativeConnection.connect(options).catch((error) => {
@@ -61,13 +58,29 @@ export const sagaRole: Role = async (context) => {
         workflowBundle,
         activities,
         identity: instance,
+        ...(converting && { dataConverter: converting }),
+        // A stop waits for activities, then cancels them, then no longer waits: an orchestrator kills after 30 s.
         shutdownGraceTime: "15s",
-        maxCachedWorkflows: 500,
+        shutdownForceTime: "25s",
+        // An activity learns that it is cancelled, and its beats are kept, no later than this.
+        maxHeartbeatThrottleInterval: "5s",
+        defaultHeartbeatThrottleInterval: "5s",
+        maxCachedWorkflows: sagas.cachedWorkflows,
+        maxConcurrentWorkflowTaskExecutions: sagas.workflowSlots,
+        maxConcurrentActivityTaskExecutions: sagas.activitySlots,
+        ...(sagas.version && {
+          workerDeploymentOptions: {
+            version: sagas.version,
+            useWorkerVersioning: true,
+            defaultVersioningBehavior: "PINNED" as const,
+          },
+        }),
       }),
     ),
   );
 
   return {
+    addresses,
     async run(stop) {
       const shutDown = () => {
         for (const worker of workers) if (worker.getState() === "RUNNING") worker.shutdown();

@@ -1,0 +1,48 @@
+import { serveCodec } from "../codec/serve.ts";
+import { ConfigError } from "../core/errors.ts";
+import { exitCodes, printJson, say } from "./output.ts";
+import { payloadCodec, readEnvironment } from "./services.ts";
+
+export interface CodecServerOptions {
+  readonly host: string;
+  readonly port: string;
+  readonly origin: readonly string[];
+  readonly json: boolean;
+}
+
+/** `headrace codec-server`: decodes payloads for Temporal's UI and CLI, until SIGTERM or SIGINT. */
+export async function codecServerVerb({ host, port, origin, json }: CodecServerOptions): Promise<number> {
+  const codec = payloadCodec();
+  if (!codec) {
+    throw new ConfigError("config.environment", "HEADRACE_PAYLOAD_KEYS is not set: there is nothing to decode with", {
+      hint: "Set it, or HEADRACE_PAYLOAD_KEYS_FILE, as for the workers.",
+    });
+  }
+  if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535) {
+    throw new ConfigError("usage", `--port '${port}' is no port`, { hint: "Write a number up to 65535; 0 takes a free one." });
+  }
+  const token = readEnvironment("HEADRACE_CODEC_TOKEN") || undefined;
+  if (token === undefined && !/^(127(\.\d+){3}|::1|localhost)$/.test(host)) {
+    throw new ConfigError("config.environment", `the codec server would decode for everyone who reaches ${host}`, {
+      hint: "Set HEADRACE_CODEC_TOKEN, or leave --host at 127.0.0.1.",
+    });
+  }
+  const stopped = new Promise<NodeJS.Signals>((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve(signal));
+  });
+  const served = await serveCodec({ codec, host, port: Number(port), origins: origin, token }).catch(
+    (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EADDRINUSE" && error.code !== "EACCES") throw error;
+      throw new ConfigError("stack.port", `port ${port} of ${host} cannot be taken: ${error.message}`, {
+        cause: error,
+        hint: "Choose another with --port.",
+      });
+    },
+  );
+  const url = `http://${host.includes(":") ? `[${host}]` : host}:${served.port}`;
+  if (json) printJson({ ready: true, url, pid: process.pid });
+  else say(`Decoding at ${url}. Ctrl-C stops.`);
+  const signal = await stopped;
+  await served.close();
+  return signal === "SIGINT" ? exitCodes.interrupted : exitCodes.fine;
+}
