@@ -55,7 +55,10 @@ function refusalOf(
   error: unknown,
   { workflowsPath, said }: { readonly workflowsPath: string; readonly said: readonly string[] },
 ) {
-  const modules = [...messageOf(error).matchAll(/^ {2}- '(.+)'$/gm)].map(([, module]) => module);
+  // Temporal's own list, and webpack's complaint where the name begins with `node:`.
+  const listed = [...messageOf(error).matchAll(/(?:^|\s)- '([^']+)'/g)];
+  const complaints = [...said.join("\n").matchAll(/Reading from "node:([^"]+)"/g)];
+  const modules = [...new Set([...listed, ...complaints].map(([, module]) => module))];
   if (modules.length > 0) {
     return new ConfigError(
       "app.load",
@@ -66,7 +69,9 @@ function refusalOf(
       },
     );
   }
-  return new ConfigError("app.load", `${workflowsPath} cannot be bundled: ${said[0] ?? messageOf(error)}`, {
+  // Before its first error webpack lists all that it has read.
+  const [, complaint] = /^(ERROR in [\s\S]*)$/m.exec(said.join("\n")) ?? [];
+  return new ConfigError("app.load", `${workflowsPath} cannot be bundled: ${complaint ?? messageOf(error)}`, {
     cause: error,
     hint: "Run 'npx tsc' to check it, or headrace with --debug to see where it was thrown.",
   });
