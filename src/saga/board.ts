@@ -6,6 +6,7 @@ export type StepState =
   | "waiting"
   | "left out"
   | "running"
+  | "refused"
   | "done"
   | "failed"
   | "cancelled"
@@ -108,15 +109,18 @@ export function openBoard({ steps }: SagaPlan): Board {
 
 const now = (): string => new Date().toISOString();
 
+/** The UI draws tables without a space between their cells. */
+const gap = "\u00a0\u00a0\u00a0";
+
 function asMarkdown({ steps, needsAttention: help, interventions }: SagaView): string {
   return [
     ...(help === undefined ? [] : [`**Needs attention.** ${help}`, ""]),
-    "| step | | state | since |",
-    "|---|---|---|---|",
-    ...steps.map(
-      ({ name, kind, state, since }) =>
-        `| ${name} | ${kind === "step" ? "" : kind} | ${state} | ${state === "waiting" ? "" : since} |`,
-    ),
+    `| step${gap} | state${gap} | since |`,
+    "|---|---|---|",
+    ...steps.map(({ name, kind, state, since }) => {
+      const mark = kind === "pivot" || kind === "read" ? ` (${kind})` : "";
+      return `| ${name}${mark}${gap} | ${state}${gap} | ${state === "waiting" ? "" : since.replace("T", " ").slice(0, 19)} |`;
+    }),
     ...(interventions.length === 0 ? [] : ["", "Operators:"]),
     ...interventions.map(
       ({ at, verb, step, reason, by }) => `- ${at} ${verb} at ${step}${reason ? `: ${reason}` : ""}${by ? ` (${by})` : ""}`,

@@ -44,6 +44,7 @@ export async function tryStep(
       if (around.consideredCancelled) throw error;
       if (phase === "before the pivot" && (decision === undefined || !isCancellation(error))) throw error;
       if (decision === undefined) {
+        board.show(step, "refused");
         board.callForHelp(step, `${refusalOf(step, error).message}; it will not be tried again by itself`);
         await condition(() => decision !== undefined);
       }
@@ -51,6 +52,7 @@ export async function tryStep(
       close();
     }
     if (decision === "skipUndo" || decision === "giveUp") return { kind: decision };
+    board.show(step, phase === "undoing" ? "undoing" : "running");
   }
 }
 
@@ -60,7 +62,11 @@ export const insist = <Result>(work: () => Promise<Result>, board: Board): Promi
     const watch = new CancellationScope();
     const late = watch.run(() => sleep(patience, { summary: "until a person is called" }));
     late.then(
-      () => board.callForHelp(board.current, `not through after ${patience}, and still being tried`),
+      () => {
+        // Somebody may have been called before, with a better reason.
+        if (board.view.needsAttention === undefined)
+          board.callForHelp(board.current, `not through after ${patience}, and still being tried`);
+      },
       () => {},
     );
     try {

@@ -25,11 +25,11 @@ const failureOf = async (handle: WorkflowHandle): Promise<ApplicationFailure> =>
   expect(error).toBeInstanceOf(WorkflowFailedError);
   return (error as WorkflowFailedError).cause as ApplicationFailure;
 };
-/** As an operator does it in the Temporal UI: by the names of the updates. */
-const tell = (handle: WorkflowHandle, verb: "retryNow" | "skipUndo" | "giveUp", [first, ...rest]: readonly string[]) =>
-  first === undefined
+/** As an operator does it in the Temporal UI: by the name of the update, with one value at most. */
+const tell = (handle: WorkflowHandle, verb: "retryNow" | "skipUndo" | "giveUp", because?: unknown) =>
+  because === undefined
     ? handle.executeUpdate<string, []>(verb)
-    : handle.executeUpdate<string, [string, ...string[]]>(verb, { args: [first, ...rest] });
+    : handle.executeUpdate<string, [unknown]>(verb, { args: [because] });
 const attributes = async (handle: WorkflowHandle) => {
   // The server adds one of its own.
   const { BuildIds: _, ...ours } = (await handle.describe()).searchAttributes;
@@ -238,7 +238,7 @@ describe("a saga that needs a person", () => {
     await bench.run(trip, { input: {} }, ledger.activities(), async (handle) => {
       await soon(async () => expect(await attributes(handle)).toMatchObject({ NeedsAttention: [true] }));
       ledger.troubles.clear();
-      expect(await tell(handle, "retryNow", ["the bank has been told", "Kim"])).toBe("trying capture again");
+      expect(await tell(handle, "retryNow", { reason: "the bank has been told", by: "Kim" })).toBe("trying capture again");
       await handle.result();
       const { interventions } = await handle.query(sagaQuery);
       expect(interventions).toEqual([
@@ -254,7 +254,7 @@ describe("a saga that needs a person", () => {
       // After nine tries the tenth is 51 s away; time stands still while nobody asks for the result.
       await skipping.environment.sleep("60s");
       await soon(() => expect(ledger.calls.filter((call) => call.startsWith("act capture"))).toHaveLength(9));
-      await tell(handle, "retryNow", []);
+      await tell(handle, "retryNow");
       await soon(() => expect(ledger.books.get("capture")).toBe("done"));
       await handle.result();
     });
@@ -267,7 +267,7 @@ describe("a saga that needs a person", () => {
     await bench.run(trip, { input: {} }, ledger.activities(), async (handle) => {
       await soon(() => expect(ledger.calls).toContain("undo flight"));
       expect(await attributes(handle)).toMatchObject({ SagaStep: ["book"], SagaOutcome: ["undoing"] });
-      expect(await tell(handle, "skipUndo", ["the airline is bankrupt", "Kim"])).toBe("flight stays as it is");
+      expect(await tell(handle, "skipUndo", "the airline is bankrupt")).toBe("flight stays as it is");
       const failure = await failureOf(handle);
       expect(failure).toMatchObject({ type: "SagaUndone", details: [{ step: "book", skipped: ["flight"] }] });
       expect(failure.message).toContain("everything before it was undone, but for flight");
@@ -281,7 +281,7 @@ describe("a saga that needs a person", () => {
     ledger.troubles.set("act capture", refuses);
     await bench.run(trip, { input: { letter: true } }, ledger.activities(), async (handle) => {
       await soon(async () => expect(await attributes(handle)).toMatchObject({ NeedsAttention: [true] }));
-      expect(await tell(handle, "giveUp", ["written off", "Kim"])).toBe("giving up at capture");
+      expect(await tell(handle, "giveUp", { reason: "written off", by: "Kim" })).toBe("giving up at capture");
       const failure = await failureOf(handle);
       expect(failure).toMatchObject({
         type: "SagaGivenUp",
@@ -307,9 +307,9 @@ describe("a saga that needs a person", () => {
     await bench.run(trip, { input: {} }, ledger.activities(), async (handle) => {
       await soon(() => expect(ledger.calls).toContain("act hold"));
       const refusal = (update: Promise<string>) => update.then(String, (error: Error) => String(error.cause));
-      expect(await refusal(tell(handle, "giveUp", ["why not"]))).toContain("cancel the workflow");
-      expect(await refusal(tell(handle, "giveUp", [" "]))).toContain("give a reason");
-      expect(await refusal(tell(handle, "skipUndo", ["why not"]))).toContain("nothing is being undone");
+      expect(await refusal(tell(handle, "giveUp", "why not"))).toContain("cancel the workflow");
+      expect(await refusal(tell(handle, "giveUp", { by: "Kim" }))).toContain("give a reason");
+      expect(await refusal(tell(handle, "skipUndo", "why not"))).toContain("nothing is being undone");
       release();
       await handle.result();
       expect((await handle.query(sagaQuery)).interventions).toEqual([]);
