@@ -1,4 +1,5 @@
 import { fileURLToPath } from "node:url";
+import type { WorkflowFailedError } from "@temporalio/client";
 import { ApplicationFailure } from "@temporalio/common";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { type Activities, createActivities, createParticipants } from "../../../activities/index.ts";
@@ -53,6 +54,39 @@ describe.each(steps.map(({ name }) => name))("a checkout whose step '%s'", (step
       });
     });
     expect(struck()).toBe(true);
+  });
+});
+
+describe("a checkout", () => {
+  it("of a cart that another one has frozen is refused, and leaves the freeze of the other alone", async () => {
+    const shop = await openShop();
+    const second = { ...shop.input, checkoutId: unique("checkout-") };
+    await bench.run(checkout, { workflowId: `checkout/${second.checkoutId}`, input: second }, shop.activities, async (handle) => {
+      const failure = await handle.result().then(
+        () => undefined,
+        (error: WorkflowFailedError) => error.cause as ApplicationFailure,
+      );
+      expect(failure).toMatchObject({ type: "SagaUndone", details: [{ step: "freeze", type: "CartNotFree" }] });
+    });
+    expect(await shop.outcome()).toMatchObject({ cart: "frozen", payment: undefined, told: ["order.refused"] });
+    const { workflowId, input } = shop;
+    await bench.run(checkout, { workflowId, input }, shop.activities, (handle) => handle.result());
+    expect(await shop.outcome()).toMatchObject({ cart: "checked out", payment: "captured" });
+  });
+
+  it("that is asked for again when Temporal has forgotten it charges nothing, and has the same order", async () => {
+    const shop = await openShop();
+    const { workflowId, input } = shop;
+    const first = await bench.run(checkout, { workflowId, input }, shop.activities, (handle) => handle.result());
+    const before = await shop.outcome();
+    const { connection, options } = bench.client;
+    await connection.workflowService.deleteWorkflowExecution({
+      namespace: options.namespace,
+      workflowExecution: { workflowId },
+    });
+    await vi.waitFor(() => expect(bench.client.workflow.getHandle(workflowId).describe()).rejects.toThrow(), { timeout: 30_000 });
+    expect(await bench.run(checkout, { workflowId, input }, shop.activities, (handle) => handle.result())).toEqual(first);
+    expect(await shop.outcome()).toEqual(before);
   });
 });
 
