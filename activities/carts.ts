@@ -55,6 +55,7 @@ export const cartActivities = ({ announce, stateOf, statesOf, now = Date.now }: 
       await sleep(waitMs, undefined, { signal: Context.current().cancellationSignal });
     }
   };
+  const tell = (id: string, type: string, data: object) => announce("carts", { id, type, time: firstScheduled(), data });
   const isHeldBy = (cart: CartState | undefined, checkoutId: string) =>
     cart?.status === "frozen" && cart.checkoutId === checkoutId;
 
@@ -79,12 +80,12 @@ export const cartActivities = ({ announce, stateOf, statesOf, now = Date.now }: 
 
     /** Opens the cart again, where this checkout has frozen it; what another one has frozen stays so. */
     async unfreezeCart(key: string, { cartId, checkoutId }: CartOfCheckout): Promise<void> {
-      await announce("carts", { id: key, type: "cart.unfrozen", time: firstScheduled(), data: { cartId, checkoutId } });
+      await tell(key, "cart.unfrozen", { cartId, checkoutId });
       await until(cartId, "open again", (cart) => !isHeldBy(cart, checkoutId));
     },
 
     async closeCart(key: string, { cartId, checkoutId }: CartOfCheckout): Promise<void> {
-      await announce("carts", { id: key, type: "cart.checked_out", time: firstScheduled(), data: { cartId, checkoutId } });
+      await tell(key, "cart.checked_out", { cartId, checkoutId });
       await until(cartId, "checked out", (cart) => cart?.status === "checked out" && cart.checkoutId === checkoutId);
     },
 
@@ -97,8 +98,7 @@ export const cartActivities = ({ announce, stateOf, statesOf, now = Date.now }: 
 
     /** Gives a cart up as it was looked at; whoever has touched it meanwhile wins. True where it is given up. */
     async abandonCart(key: string, { cartId, version }: { readonly cartId: string; readonly version: number }): Promise<boolean> {
-      const data = { cartId, version };
-      await announce("carts", { id: `${key}/${version}`, type: "cart.abandoned", time: firstScheduled(), data });
+      await tell(`${key}/${version}`, "cart.abandoned", { cartId, version });
       let status: string | undefined;
       await until(cartId, "given up", (cart) => {
         status = cart?.status;
@@ -116,10 +116,7 @@ export const cartActivities = ({ announce, stateOf, statesOf, now = Date.now }: 
         Context.current().heartbeat(++looked);
         const { status, version, touchedAt } = state as CartState;
         if (status !== "open" || touchedAt + sweptAfterMs > now()) continue;
-        const data = { cartId, version };
-        underWay.push(
-          announce("carts", { id: `${key}/${cartId}/${version}`, type: "cart.abandoned", time: firstScheduled(), data }),
-        );
+        underWay.push(tell(`${key}/${cartId}/${version}`, "cart.abandoned", { cartId, version }));
         abandoned++;
         if (underWay.length < announcedTogether) continue;
         await Promise.all(underWay);

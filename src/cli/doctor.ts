@@ -1,6 +1,6 @@
 import { ConfigError, HeadraceError, messageOf } from "../core/errors.ts";
 import { silentLogger } from "../core/log.ts";
-import { type AppPlan, sinksOf } from "../plan/plan.ts";
+import { type AppPlan, workflowSinksOf } from "../plan/plan.ts";
 import { clickhouseFindings } from "./doctor/clickhouse-findings.ts";
 import { type Finding, failureOf } from "./doctor/finding.ts";
 import { redisFindings } from "./doctor/redis-findings.ts";
@@ -29,7 +29,7 @@ export async function doctorVerb({ json, ...where }: Whereabouts & { readonly js
   });
   tell(await checkRedis(where, app));
   tell(await checkClickHouse(where, app));
-  if (app.pipelines.some((pipeline) => Object.values(sinksOf(pipeline)).some(({ kind }) => kind === "temporal"))) {
+  if (workflowSinksOf(app.pipelines).length > 0) {
     tell(await checkTemporal(where));
   }
   const ok = count.error + count.warning === 0;

@@ -1,6 +1,6 @@
 import { messageOf } from "../core/errors.ts";
 import { sagaSearchAttributes } from "../core/search-attributes.ts";
-import { type AppPlan, sinksOf } from "../plan/plan.ts";
+import { type AppPlan, workflowSinksOf } from "../plan/plan.ts";
 import { applyMigration, planMigration } from "../sinks/clickhouse/migrate.ts";
 import { applySchedules, planSchedules } from "../sinks/temporal/schedules.ts";
 import { addAttributes, missingAttributes } from "../sinks/temporal/search-attributes.ts";
@@ -81,4 +81,4 @@ function print(step: Step, json: boolean): void {
 }
 
 const startsWorkflows = ({ pipelines, schedules }: AppPlan): boolean =>
-  schedules.length > 0 || pipelines.some((pipeline) => Object.values(sinksOf(pipeline)).some(({ kind }) => kind === "temporal"));
+  schedules.length > 0 || workflowSinksOf(pipelines).length > 0;

@@ -1,5 +1,6 @@
 import { setImmediate } from "node:timers";
 import type { Bus, DerivedFrame, Fence } from "../bus/port.ts";
+import { aborted } from "../core/aborted.ts";
 import { backoffMs } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
 import { messageOf, RetryableError } from "../core/errors.ts";
@@ -66,10 +67,7 @@ export function createSettlement(
   const underWay = new Set<Promise<void>>();
   /** The reads of each log, oldest first: the floor of the main one is the last of those that are settled without a gap. */
   const outstanding = { main: [] as Read[], replay: [] as Read[] };
-  const isLost = new Promise<void>((resolve) => {
-    if (lost.aborted) resolve();
-    else lost.addEventListener("abort", () => resolve(), { once: true });
-  });
+  const isLost = aborted(lost);
   let before: Promise<void> = Promise.resolve();
   let failure: unknown;
   // No promise to wait for: each wait would hang on to it, and where a sink is away nothing is settled for hours.

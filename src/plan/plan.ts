@@ -170,6 +170,10 @@ export function sinksOf({ end, stages }: PipelinePlan): Readonly<Record<string, 
   return late.length === 0 ? sinks : { ...sinks, ...Object.fromEntries(late) };
 }
 
+/** Where pipelines call workflows. */
+export const workflowSinksOf = (pipelines: readonly PipelinePlan[]): readonly WorkflowSinkPlan[] =>
+  pipelines.flatMap((pipeline) => Object.values(sinksOf(pipeline)).filter((sink) => sink.kind === "temporal"));
+
 /** The name of what a sink writes to: sinks of one target are one in a process. */
 export function targetOf(plan: OwnSinkPlan): string {
   switch (plan.kind) {

@@ -1,4 +1,5 @@
 import { hostname } from "node:os";
+import { aborted } from "../../core/aborted.ts";
 import type { Participant } from "../../participant/participant.ts";
 import { serveParticipants } from "../../participant/serve.ts";
 import { loadExport } from "../load-app.ts";
@@ -22,9 +23,7 @@ export const participantsRole: Role = async ({ logger, where, faults }) => {
   return {
     addresses: Object.fromEntries(participants.map(({ name }) => [name, url])),
     async run(stop) {
-      await new Promise<void>((resolve) =>
-        stop.aborted ? resolve() : stop.addEventListener("abort", () => resolve(), { once: true }),
-      );
+      await aborted(stop);
       await served.close();
       await redis.close();
     },

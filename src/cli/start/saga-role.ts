@@ -1,6 +1,7 @@
+import { aborted } from "../../core/aborted.ts";
 import { ConfigError } from "../../core/errors.ts";
 import { sagaSearchAttributes } from "../../core/search-attributes.ts";
-import { sinksOf } from "../../plan/plan.ts";
+import { workflowSinksOf } from "../../plan/plan.ts";
 import { missingAttributes } from "../../sinks/temporal/search-attributes.ts";
 import { loadExport } from "../load-app.ts";
 import { dataConverter, openTemporal, temporalAway, temporalConfig, type Whereabouts } from "../services.ts";
@@ -19,19 +20,11 @@ export const sagaRole: Role = async (context) => {
   await installRuntime(logger, metrics);
   const addresses: Readonly<Record<string, string>> = metrics ? { metrics: metrics.url } : {};
 
-  const started = app.pipelines.flatMap((pipeline) =>
-    Object.values(sinksOf(pipeline)).flatMap((sink) =>
-      sink.kind === "temporal" && sink.call.kind === "start" ? [sink.call.taskQueue] : [],
-    ),
-  );
+  const started = workflowSinksOf(app.pipelines).flatMap(({ call }) => (call.kind === "start" ? [call.taskQueue] : []));
   const taskQueues = new Set([...started, ...app.schedules.map(({ taskQueue }) => taskQueue)]);
   if (taskQueues.size === 0) {
     logger.warn({}, "no pipeline and no schedule starts a workflow: the saga role has nothing to do");
-    return {
-      addresses,
-      run: (stop) =>
-        new Promise((resolve) => (stop.aborted ? resolve() : stop.addEventListener("abort", () => resolve(), { once: true }))),
-    };
+    return { addresses, run: aborted };
   }
   const createActivities = await loadExport<(deps: object) => Activities>(where.cwd, {
     module: "activities/index",

@@ -7,7 +7,7 @@ import { ConfigError, messageOf, RetryableError } from "../../core/errors.ts";
 import { runWorker } from "../../engine/worker.ts";
 import { createLimits } from "../../limit/limits.ts";
 import { openRedisBuckets } from "../../limit/redis/buckets.ts";
-import { type AppPlan, rateLimitsOf, sinksOf } from "../../plan/plan.ts";
+import { type AppPlan, rateLimitsOf, sinksOf, workflowSinksOf } from "../../plan/plan.ts";
 import { rollupsOf } from "../../plan/rollup.ts";
 import type { TableObjectPlan, TablePlan } from "../../plan/table.ts";
 import { deploy } from "../../registry/deployments.ts";
@@ -28,9 +28,7 @@ const drainMs = 20_000;
 /** Runs pipelines. */
 export const workerRole: Role = async ({ app, others, instance, stateCacheBytes, logger, where }) => {
   allocateYoung();
-  const needsTemporal = app.pipelines.some((pipeline) =>
-    Object.values(sinksOf(pipeline)).some((sink) => sink.kind === "temporal"),
-  );
+  const needsTemporal = workflowSinksOf(app.pipelines).length > 0;
   const sharesLimits = app.pipelines.flatMap(rateLimitsOf).some(({ rateLimit }) => rateLimit.shared);
   const redis = await openRedis(where, logger, "headrace-check");
   await checkRedis(redis, logger);
