@@ -14,6 +14,7 @@ const rooms = {
   "participant": ["core", "registry/port.ts"],
   "codec": ["core"],
   "rollup": ["plan", "core", "bus", "sinks", "registry"],
+  "archive": ["plan", "core"],
   "collector": ["plan", "core", "bus", "registry"],
   "console": ["plan", "core", "bus", "registry"],
   "stack": ["core"],

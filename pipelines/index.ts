@@ -1,17 +1,35 @@
-import { defineApp, defineSchedule, minutes } from "headrace";
+import { days, defineApp, defineSchedule, minutes } from "headrace";
+import { archiveNightly } from "../workflows/archive.ts";
 import { cartSweep } from "../workflows/cart-sweep.ts";
+import { cleanLogs } from "../workflows/clean-logs.ts";
 import { carts } from "./carts.ts";
 import { sshd } from "./formats/sshd.ts";
 import { loginAnalytics } from "./login-analytics.ts";
 import { loginAttacks } from "./login-attacks.ts";
 import { loginFailures } from "./login-failures.ts";
 import { orders } from "./orders.ts";
-import { derived } from "./tables.ts";
+import { cartEvents, derived, loginEvents } from "./tables.ts";
+
+/** Each night the day that is over. A run that failed pauses the schedule: the days behind it wait for a person. */
+const archived = (table: { readonly plan: { readonly name: string } }) =>
+  defineSchedule(`archive-${table.plan.name}`, archiveNightly, {
+    taskQueue: "archive",
+    dailyAt: "02:15",
+    overlap: "wait",
+    catchUpMs: days(7),
+    pauseOnFailure: true,
+  });
 
 /** The reference application: what `headrace` runs in this directory. */
 export const app = defineApp({
   pipelines: [loginAnalytics, loginFailures, loginAttacks, carts, orders],
   tables: derived,
   formats: [sshd],
-  schedules: [defineSchedule("cart-sweep", cartSweep, { taskQueue: "carts", everyMs: minutes(10) })],
+  archives: [loginEvents, cartEvents],
+  schedules: [
+    defineSchedule("cart-sweep", cartSweep, { taskQueue: "carts", everyMs: minutes(10) }),
+    archived(loginEvents),
+    archived(cartEvents),
+    defineSchedule("clean-logs", cleanLogs, { taskQueue: "archive", dailyAt: "03:45" }),
+  ],
 });

@@ -42,6 +42,17 @@ export {
   type WindowSpec,
 } from "./dsl/window.ts";
 export { type BreakerOptions, type OpenProducerOptions, openProducer, type StreamProducer } from "./open-producer.ts";
+export type {
+  ArchiveCall,
+  ArchivedFile,
+  ArchiveRun,
+  ArchiveVerbs,
+  Generation,
+  Manifest,
+  Sealed,
+  Survey,
+  TableDay,
+} from "./plan/archive.ts";
 export { describe } from "./plan/describe.ts";
 export type { BreakerPlan, GuardsPlan, RateLimitPlan, RetryPlan } from "./plan/guards.ts";
 export type {

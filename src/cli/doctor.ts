@@ -9,7 +9,7 @@ import { loadApp } from "./load-app.ts";
 import { exitCodes, harmless, printJson, printLine } from "./output.ts";
 import { openClickHouse, openRedis, openTemporal, type Whereabouts } from "./services.ts";
 
-const noApp: AppPlan = { kind: "app", streams: [], pipelines: [], tables: [], formats: [], schedules: [] };
+const noApp: AppPlan = { kind: "app", streams: [], pipelines: [], tables: [], formats: [], schedules: [], archives: [] };
 
 /** `headrace doctor`: what in the environment would lose data or fail; findings when there is an error or a warning. Changes nothing. */
 export async function doctorVerb({ json, ...where }: Whereabouts & { readonly json: boolean }): Promise<number> {

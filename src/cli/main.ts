@@ -181,6 +181,31 @@ program
   .option("--json", "one JSON object a rollup", false)
   .action(async (name, options) => done(await (await import("./rollup.ts")).rollupVerb(name, { ...where(), ...options })));
 
+const archive = program.command("archive").description("days of tables in Parquet files, and back");
+archive
+  .command("ls")
+  .description("what is archived, and what could be")
+  .option("--json", "one JSON object a day and generation", false)
+  .action(async (options) => done(await (await import("./archive.ts")).archiveLs({ ...where(), ...options })));
+archive
+  .command("run")
+  .description("archive a day of a table now, and wait for it")
+  .argument("<table>")
+  .argument("<day>", "2026-11-27, by UTC; it must be over")
+  .option("--json", "print what came of it as JSON", false)
+  .action(async (table, day, options) =>
+    done(await (await import("./archive.ts")).archiveRun({ table, day }, { ...where(), ...options })),
+  );
+archive
+  .command("restore")
+  .description("bring an archived day back into its table")
+  .argument("<table>")
+  .argument("<day>", "2026-11-27, by UTC")
+  .option("--json", "one JSON object a generation", false)
+  .action(async (table, day, options) =>
+    done(await (await import("./archive.ts")).archiveRestore({ table, day }, { ...where(), ...options })),
+  );
+
 program
   .command("state")
   .description("what pipelines keep for a key")

@@ -30,6 +30,9 @@ export const errorCodes = {
   "state.size": "a state has grown beyond its limit",
   "replay.stalled": "a replay log is full, and nobody reads it",
   "replay.state": "a replay would change keyed state a second time",
+  "archive.mismatch": "what the archive holds is not what was put into it",
+  "archive.changed": "rows of a day have changed while it was archived",
+  "archive.refused": "a day cannot be archived or restored as it is",
   "migrate.unsafe": "a change of a table would lose data",
 } as const;
 

@@ -1,4 +1,5 @@
 import { ConfigError } from "../core/errors.ts";
+import { archivesTable, checkArchived } from "../plan/archive.ts";
 import type { AppPlan, StreamPlan } from "../plan/plan.ts";
 import { sinksOf } from "../plan/plan.ts";
 import type { SchedulePlan } from "../plan/schedule.ts";
@@ -7,6 +8,7 @@ import type { Format } from "./format.ts";
 import type { Pipeline } from "./pipeline.ts";
 import type { Schedule } from "./schedule.ts";
 import type { Stream } from "./stream.ts";
+import type { Table } from "./table.ts";
 
 /** An application: what `pipelines/index.ts` exports as `app`. */
 export interface App {
@@ -22,6 +24,8 @@ export interface AppOptions {
   readonly formats?: readonly Format[];
   /** Workflows that Temporal starts again and again. */
   readonly schedules?: readonly Schedule[];
+  /** Tables whose days can be archived and restored: cut by day, and of rows that count once. */
+  readonly archives?: readonly Table<never>[];
 }
 
 /**
@@ -51,6 +55,12 @@ export function defineApp(options: AppOptions): App {
   }
   for (const stream of options.streams ?? []) add(streams, stream.plan, "streams");
   for (const table of options.tables ?? []) add(tables, table.plan, "tables");
+  const archives = (options.archives ?? []).map(({ plan }) => plan);
+  for (const table of archives) {
+    checkArchived(table);
+    add(tables, table, "tables");
+  }
+  if (archives.length > 0) add(tables, archivesTable, "tables");
   const schedules = new Map<string, SchedulePlan>();
   for (const schedule of options.schedules ?? []) add(schedules, schedule.plan, "schedules");
   return {
@@ -61,6 +71,7 @@ export function defineApp(options: AppOptions): App {
       tables: [...tables.values()],
       formats: (options.formats ?? []).map((format) => format.plan),
       schedules: [...schedules.values()],
+      archives,
     },
   };
 }

@@ -144,6 +144,8 @@ export interface AppPlan {
   readonly formats: readonly FormatPlan[];
   /** Workflows that are started again and again. */
   readonly schedules: readonly SchedulePlan[];
+  /** Tables whose days can be archived. */
+  readonly archives: readonly TablePlan[];
 }
 
 /**

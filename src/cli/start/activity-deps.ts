@@ -1,11 +1,14 @@
 import { Context } from "@temporalio/activity";
+import { createArchive } from "../../archive/verbs.ts";
 import { Producer } from "../../bus/producer.ts";
 import { systemClock } from "../../core/clock.ts";
 import { TerminalError } from "../../core/errors.ts";
 import { eventId } from "../../core/hash.ts";
 import { Caller } from "../../participant/caller.ts";
 import { findStates } from "../../state/find-states.ts";
-import { openBus, openRedis, openRegistry } from "../services.ts";
+import { cleanLogs } from "../clean-logs.ts";
+import { openArchive } from "../open-archive.ts";
+import { openBus, openClickHouse, openMarks, openRedis, openRegistry } from "../services.ts";
 import type { RoleContext } from "./role.ts";
 import { statesOf } from "./states-of.ts";
 
@@ -22,6 +25,9 @@ export async function openActivityDeps({ app, others, instance, logger, where }:
   const bus = await openBus(where, logger);
   const redis = await openRedis(where, logger, "headrace-activities");
   const registry = await openRegistry(where, logger);
+  const clickhouse = await openClickHouse(where);
+  const marks = await openMarks(where, logger);
+  const archive = openArchive(app, { clickhouse, marks, where });
   // A call ends with its activity.
   const signalOfCall = () => Context.current().cancellationSignal;
   const caller = new Caller({ registry, clock: systemClock, logger, signalOfCall });
@@ -37,6 +43,8 @@ export async function openActivityDeps({ app, others, instance, logger, where }:
   };
   // An activity that meets a service that is away fails, and is tried again.
   const deps = {
+    archive: createArchive(archive),
+    cleanLogs: (beat: () => void) => cleanLogs({ app, bus, archive, beat }),
     participant: (name: string) => caller.client(name),
     stateOf: async (pipeline: string, key: string) =>
       (await findStates(named(pipelines, pipeline, "pipeline"), key, bus))[0]?.state,
@@ -52,6 +60,8 @@ export async function openActivityDeps({ app, others, instance, logger, where }:
       await Promise.all([...producers.values()].map((producer) => producer.flush().catch(() => {})));
       await caller.close();
       await registry.close();
+      await marks.close();
+      await clickhouse.close();
       await redis.close();
       await bus.close();
     },

@@ -49,9 +49,13 @@ export function rollupView(rollup: RollupPlan): WantedView {
   };
 }
 
-/** Counts buckets of one day, and marks as deleted the keys that the source has no more. */
-export function recount(rollup: RollupPlan, starts: readonly number[], version: bigint): string {
-  const { from, time, every, groupBy, columns } = rollup;
+/** Counts buckets of one day, from the source or another table of its rows, and marks as deleted the keys that the source has no more. */
+export function recount(
+  rollup: RollupPlan,
+  starts: readonly number[],
+  { version, rowsIn = rollup.from.name }: { readonly version: bigint; readonly rowsIn?: string },
+): string {
+  const { time, every, groupBy, columns } = rollup;
   const keys = [every, ...groupBy];
   const wanted = starts.map(moment).join(", ");
   const [first, end] = [Math.min(...starts), Math.max(...starts) + lengthOf(rollup)];
@@ -78,7 +82,7 @@ export function recount(rollup: RollupPlan, starts: readonly number[], version: 
     // Above what is there also where the server's clock was put back.
     `  greatest(toUInt64(${version}), max(__rollup_version) + 1), toUInt8(max(__rollup_live) = 0)`,
     `FROM (SELECT ${fresh.join(", ")}`,
-    `FROM ${quoteName(from.name)} AS source FINAL WHERE ${conditions.join(" AND ")}`,
+    `FROM ${quoteName(rowsIn)} AS source FINAL WHERE ${conditions.join(" AND ")}`,
     `UNION ALL SELECT ${known.join(", ")}`,
     `FROM ${quoteName(rowsName(rollup))} AS counted WHERE counted.${quoteName(every)} IN (${wanted}))`,
     `GROUP BY ${keys.map(inner).join(", ")}`,
@@ -90,9 +94,9 @@ export function recount(rollup: RollupPlan, starts: readonly number[], version: 
 }
 
 /** The buckets that hold rows, in the source or in the rollup itself; as seconds since the epoch. */
-export const heldBuckets = (rollup: RollupPlan): string =>
+export const heldBuckets = (rollup: RollupPlan, rowsIn = rollup.from.name): string =>
   [
-    `SELECT DISTINCT toUnixTimestamp(${bucketOf(rollup)}) AS start FROM ${quoteName(rollup.from.name)} AS source`,
+    `SELECT DISTINCT toUnixTimestamp(${bucketOf(rollup)}) AS start FROM ${quoteName(rowsIn)} AS source`,
     `UNION DISTINCT SELECT toUnixTimestamp(${quoteName(rollup.every)}) AS start FROM ${quoteName(rowsName(rollup))} FINAL`,
   ].join("\n");
 

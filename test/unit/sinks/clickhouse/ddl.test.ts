@@ -88,7 +88,7 @@ ORDER BY (\`hour\`, \`outcome\`)
 TTL toDateTime(\`hour\`) + toIntervalDay(400) DELETE
 SETTINGS non_replicated_deduplication_window = 0, min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1, ttl_only_drop_parts = 1
 COMMENT 'headrace table'`);
-  const sql = recount(plan, [3_600_000, 7_200_000], 17n);
+  const sql = recount(plan, [3_600_000, 7_200_000], { version: 17n });
   expect(sql).toContain("if((country = 'PL'), CAST(1, 'Nullable(UInt8)'), NULL) AS `__headrace_events`");
   expect(sql).toContain(
     "WHERE source.`at` >= toDateTime(3600, 'UTC') AND source.`at` < toDateTime(10800, 'UTC') AND toStartOfHour(toDateTime(source.`at`, 'UTC')) IN (toDateTime(3600, 'UTC'), toDateTime(7200, 'UTC')) AND (user_id != '')",

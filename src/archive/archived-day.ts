@@ -1,0 +1,25 @@
+import { ConfigError } from "../core/errors.ts";
+import { checkDay, type TableDay } from "../plan/archive.ts";
+import type { TablePlan } from "../plan/table.ts";
+import type { ArchiveDeps } from "./port.ts";
+
+/** The table of a day that is over. */
+export function checkedTable({ table, day }: TableDay, { archives, now }: Pick<ArchiveDeps, "archives" | "now">): TablePlan {
+  const plan = archivedTable(table, archives);
+  checkDay(day, now());
+  return plan;
+}
+
+export function archivedTable(name: string, archives: readonly TablePlan[]): TablePlan {
+  const found = archives.find((one) => one.name === name);
+  if (found) return found;
+  throw new ConfigError("usage", `there is no archive of a table '${name}'`, {
+    hint:
+      archives.length === 0
+        ? "Name tables in `archives` of defineApp."
+        : `There are archives of ${archives.map((one) => one.name).join(", ")}.`,
+  });
+}
+
+/** The column that says in which day a row is. */
+export const timeColumn = ({ partitionBy }: TablePlan): string => partitionBy?.column ?? "";

@@ -1,0 +1,36 @@
+import { days } from "../core/duration.ts";
+import { startOfDay } from "../plan/archive.ts";
+import type { ArchiveDeps } from "./port.ts";
+
+export interface Expired {
+  readonly looked: number;
+  readonly removed: number;
+}
+
+/**
+ * Removes generations of days that are older than `keepDays`, for good. What is being archived is left alone, and so is what is in the
+ * table too, since somebody has asked for it.
+ */
+export async function expireArchives(
+  { archives, store, tables: open, now }: ArchiveDeps,
+  { keepDays, beat }: { readonly keepDays: number | undefined; readonly beat: () => void },
+): Promise<Expired> {
+  const tables = open();
+  await tables.prepare();
+  let [looked, removed] = [0, 0];
+  for (const { name: table } of archives) {
+    const states = await tables.states({ table });
+    for (const of of await store.manifests({ table })) {
+      beat();
+      looked++;
+      const state = states.find(({ day, generation }) => day === of.day && generation === of.generation)?.state;
+      const age = now() - (startOfDay(of.day) ?? now());
+      if (keepDays === undefined || age <= days(keepDays) || state !== "archived") continue;
+      // The manifest first: files without one are nothing, and a manifest without its files would promise what is not there.
+      await store.withdraw(of);
+      await store.remove(await store.files(of));
+      removed++;
+    }
+  }
+  return { looked, removed };
+}
