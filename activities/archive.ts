@@ -12,6 +12,9 @@ export interface CleanedLogs {
   readonly archives: { readonly looked: number; readonly removed: number };
 }
 
+/** What waiting does not mend. */
+const refusals: readonly string[] = ["usage", "config.environment", "clickhouse.schema", "archive.refused"];
+
 /** Below the shortest heartbeat time-out that a step has. */
 const beatMs = 5_000;
 
@@ -21,22 +24,28 @@ const beatMs = 5_000;
  */
 export const archiveActivities = ({ archive, cleanLogs }: ArchiveDeps) => ({
   sealDay: (_key: string, day: TableDay) => beating((call) => archive.seal(day, call)),
-  unsealDay: (_key: string, day: TableDay) => beating((call) => archive.unseal(day, call)),
+  unsealDay: (_key: string, day: TableDay) => insisting((call) => archive.unseal(day, call)),
   surveyDay: (_key: string, day: TableDay) => beating((call) => archive.survey(day, call)),
   exportDay: (_key: string, run: ArchiveRun, survey: Survey) => beating((call) => archive.export(run, survey, call)),
-  removeFiles: (_key: string, run: ArchiveRun) => beating((call) => archive.removeFiles(run, call)),
+  removeFiles: (_key: string, run: ArchiveRun) => insisting((call) => archive.removeFiles(run, call)),
   verifyFiles: (_key: string, of: Generation, files: readonly ArchivedFile[], survey: Survey) =>
     beating((call) => archive.verify(of, files, survey, call)),
   publishManifest: (_key: string, manifest: Manifest) => beating((call) => archive.publish(manifest, call)),
-  withdrawManifest: (_key: string, of: Generation) => beating((call) => archive.withdraw(of, call)),
+  withdrawManifest: (_key: string, of: Generation) => insisting((call) => archive.withdraw(of, call)),
   recountDay: (_key: string, day: TableDay, survey: Survey) => beating((call) => archive.recount(day, survey, call)),
   dropDay: (_key: string, of: Generation, survey: Survey) => beating((call) => archive.drop(of, survey, call)),
-  putDayBack: (_key: string, of: Generation) => beating((call) => archive.putBack(of, call)),
-  recordArchive: (_key: string, of: Generation, survey: Survey) => beating((call) => archive.record(of, survey, call)),
+  putDayBack: (_key: string, of: Generation) => insisting((call) => archive.putBack(of, call)),
+  recordArchive: (_key: string, of: Generation, survey: Survey) => insisting((call) => archive.record(of, survey, call)),
   cleanLogs: (_key: string) => beating(({ beat }) => cleanLogs(beat)),
 });
 
-async function beating<Result>(verb: (call: ArchiveCall) => Promise<Result>): Promise<Result> {
+/** What has to succeed: there is nothing to fall back on. */
+const insisting = <Result>(verb: (call: ArchiveCall) => Promise<Result>) => beating(verb, { isRefusable: false });
+
+async function beating<Result>(
+  verb: (call: ArchiveCall) => Promise<Result>,
+  { isRefusable = true }: { readonly isRefusable?: boolean } = {},
+): Promise<Result> {
   const context = Context.current();
   const { cancellationSignal: signal, info } = context;
   const resume: unknown = info.heartbeatDetails;
@@ -50,8 +59,8 @@ async function beating<Result>(verb: (call: ArchiveCall) => Promise<Result>): Pr
     return await verb({ signal, beat, ...(resume !== undefined && { resume }) });
   } catch (error) {
     const { name, code, message } = error as { readonly name?: string; readonly code?: string; readonly message: string };
-    const isRefused = name === "TerminalError" || code === "usage" || code === "config.environment";
-    if (!isRefused) throw error;
+    const isRefused = name === "TerminalError" || refusals.includes(code ?? "");
+    if (!isRefused || !isRefusable) throw error;
     throw ApplicationFailure.create({ message, type: code ?? "Refused", nonRetryable: true });
   } finally {
     clearInterval(timer);

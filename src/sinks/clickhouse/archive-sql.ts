@@ -28,18 +28,18 @@ const list = (columns: readonly ArchivedColumn[]): string => columns.map(({ name
 export const rowsOfDay = (name: string, day: string): string =>
   `${quoteName(name)} FINAL WHERE _partition_id = ${quoteText(partitionId(day))}`;
 
-/** One row an hour: counts and hashes that can be put together in any order. */
+/** One row an hour: counts and hashes that can be put together in any order. Its names are none that a column is likely to have. */
 export function surveyRows(source: string, columns: readonly ArchivedColumn[], time: ArchivedColumn): string {
   const values = columns.flatMap(hashed).join(", ");
   const at = quoteName(time.name);
   const hour = /^DateTime/.test(time.type) ? `toHour(toTimeZone(${at}, 'UTC'))` : "0";
   return [
-    `SELECT ${hour} AS hour, toString(count()) AS rows, toString(sum(cityHash64(${values}))) AS sum,`,
-    `  toString(groupBitXor(sipHash64(${values}))) AS xor,`,
-    `  toString(sum(${columns.map(({ name }) => `byteSize(${quoteName(name)})`).join(" + ")})) AS bytes,`,
-    `  toString(toUnixTimestamp64Milli(toDateTime64(min(${at}), 3, 'UTC'))) AS first,`,
-    `  toString(toUnixTimestamp64Milli(toDateTime64(max(${at}), 3, 'UTC'))) AS last`,
-    `FROM ${source} GROUP BY hour ORDER BY hour`,
+    `SELECT ${hour} AS __hour, toString(count()) AS __rows, toString(sum(cityHash64(${values}))) AS __sum,`,
+    `  toString(groupBitXor(sipHash64(${values}))) AS __xor,`,
+    `  toString(sum(${columns.map(({ name }) => `byteSize(${quoteName(name)})`).join(" + ")})) AS __bytes,`,
+    `  toString(toUnixTimestamp64Milli(toDateTime64(min(${at}), 3, 'UTC'))) AS __first,`,
+    `  toString(toUnixTimestamp64Milli(toDateTime64(max(${at}), 3, 'UTC'))) AS __last`,
+    `FROM ${source} GROUP BY __hour ORDER BY __hour`,
   ].join("\n");
 }
 

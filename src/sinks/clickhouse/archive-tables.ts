@@ -67,12 +67,12 @@ export function createArchiveTables(client: ClickHouse, signal?: AbortSignal) {
       name: string,
       day?: string,
     ): Promise<ReadonlyMap<string, { readonly rows: number; readonly bytes: number }>> {
-      const parts = await ask<{ id: string; rows: string; bytes: string }>(
-        `SELECT partition_id AS id, toString(sum(rows)) AS rows, toString(sum(data_uncompressed_bytes)) AS bytes FROM system.parts
+      const parts = await ask<{ id: string; stored: string; raw: string }>(
+        `SELECT partition_id AS id, toString(sum(rows)) AS stored, toString(sum(data_uncompressed_bytes)) AS raw FROM system.parts
          WHERE database = ${database} AND table = ${quoteText(name)} AND active
          ${day === undefined ? "" : `AND partition_id = ${quoteText(partitionId(day))}`} GROUP BY id HAVING sum(rows) > 0 ORDER BY id`,
       );
-      return new Map(parts.map(({ id, rows, bytes }) => [dayOfPartition(id), { rows: Number(rows), bytes: Number(bytes) }]));
+      return new Map(parts.map(({ id, stored, raw }) => [dayOfPartition(id), { rows: Number(stored), bytes: Number(raw) }]));
     },
 
     surveyDay: (name: string, day: string, columns: readonly ArchivedColumn[], time: string): Promise<Survey> =>
@@ -154,13 +154,13 @@ export function createArchiveTables(client: ClickHouse, signal?: AbortSignal) {
 export type ArchiveTables = ReturnType<typeof createArchiveTables>;
 
 interface SurveyedHour {
-  readonly hour: number;
-  readonly rows: string;
-  readonly sum: string;
-  readonly xor: string;
-  readonly bytes: string;
-  readonly first: string;
-  readonly last: string;
+  readonly __hour: number;
+  readonly __rows: string;
+  readonly __sum: string;
+  readonly __xor: string;
+  readonly __bytes: string;
+  readonly __first: string;
+  readonly __last: string;
 }
 
 function joined(parts: readonly SurveyedHour[], columns: readonly ArchivedColumn[]): Survey {
@@ -169,18 +169,18 @@ function joined(parts: readonly SurveyedHour[], columns: readonly ArchivedColumn
   const byHour: number[] = Array.from({ length: 24 }, () => 0);
   let [rows, rawBytes, sum, xor] = [0, 0, 0n, 0n];
   for (const part of parts) {
-    byHour[Number(part.hour)] = Number(part.rows);
-    rows += Number(part.rows);
-    rawBytes += Number(part.bytes);
-    sum += BigInt(part.sum);
-    xor ^= BigInt(part.xor);
+    byHour[Number(part.__hour)] = Number(part.__rows);
+    rows += Number(part.__rows);
+    rawBytes += Number(part.__bytes);
+    sum += BigInt(part.__sum);
+    xor ^= BigInt(part.__xor);
   }
   return {
     rows,
     rawBytes,
     hash: rows === 0 ? "" : hex(sum) + hex(xor),
-    from: iso(Math.min(...parts.map(({ first }) => Number(first)))),
-    to: iso(Math.max(...parts.map(({ last }) => Number(last)))),
+    from: iso(Math.min(...parts.map(({ __first }) => Number(__first)))),
+    to: iso(Math.max(...parts.map(({ __last }) => Number(__last)))),
     columns,
     hours: byHour,
   };

@@ -1,0 +1,152 @@
+import { fileURLToPath } from "node:url";
+import { ApplicationFailure } from "@temporalio/common";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Activities } from "../../activities/index.ts";
+import { restoreDay } from "../../src/archive/restore.ts";
+import { archiveDay } from "../../workflows/archive.ts";
+import { openShelf, type Shelf, table } from "../support/archive-shelf.ts";
+import { bundleSagas, openSagaBench, openSkippingBench, type SagaBench, type SkippingBench } from "../support/saga-bench.ts";
+import { unique } from "../support/services.ts";
+import { expectedOf, type Trouble, troubles } from "./sagas/trouble.ts";
+
+let shelf: Shelf;
+let bench: SagaBench;
+let skipping: SkippingBench;
+beforeAll(async () => {
+  const code = await bundleSagas(fileURLToPath(new URL("../../workflows/index.ts", import.meta.url)));
+  [shelf, bench, skipping] = await Promise.all([openShelf(), openSagaBench(code), openSkippingBench(code)]);
+}, 120_000);
+afterAll(async () => {
+  await Promise.all([bench.close(), skipping.close()]);
+  await shelf.close();
+}, 60_000);
+
+const { steps } = archiveDay.saga;
+const pivot = steps.findIndex(({ kind }) => kind === "pivot");
+const rows = 1_000;
+
+describe.each(steps.map(({ name }) => name))("an archive whose step '%s'", (step) => {
+  it.each(troubles.filter((one) => one !== "worker killed"))(
+    "is %s leaves the day whole",
+    async (trouble) => {
+      const on = trouble === "cancelled" ? bench : skipping;
+      const day = shelf.freshDay();
+      await shelf.fill(day, rows);
+      const before = await shelf.inTable(day);
+      const workflowId = unique(`archive/${table}/${day}/`);
+      const { activities, struck } = troubled(shelf.activities(), {
+        step,
+        trouble,
+        cancel: () => on.client.workflow.getHandle(workflowId).cancel(),
+      });
+      await on.run(archiveDay, { workflowId, input: { table, day } }, activities, async (handle) => {
+        const isBehind = steps.findIndex(({ name }) => name === step) > pivot;
+        if (trouble === "refused" && isBehind) {
+          await expect
+            .poll(async () => (await handle.query("saga")) as object, { timeout: 30_000 })
+            .toHaveProperty("needsAttention");
+          await handle.executeUpdate<string, [string]>("retryNow", { args: ["it was asked for"] });
+        }
+        await handle.result().catch(() => {});
+        const isDone = expectedOf(archiveDay.saga, step, trouble).status === "COMPLETED";
+        expect((await handle.describe()).status.name).toBe(expectedOf(archiveDay.saga, step, trouble).status);
+        expect([await shelf.inTable(day), await shelf.inArchive(day)]).toEqual(
+          isDone ? [{ rows: 0, hash: "0" }, before] : [before, { rows: 0, hash: "0" }],
+        );
+      });
+      expect(struck()).toBe(true);
+      expect(await shelf.aside()).toEqual([]);
+      // From there it can be archived and restored as if nothing had been.
+      await on.run(archiveDay, { workflowId: unique("archive/"), input: { table, day } }, shelf.activities(), (handle) =>
+        handle.result(),
+      );
+      expect(await shelf.inArchive(day)).toEqual(before);
+      await restoreDay({ table, day }, shelf.deps);
+      expect(await shelf.inTable(day)).toEqual(before);
+    },
+    120_000,
+  );
+});
+
+it("an archive whose worker is killed in a step, before or after its work was done, goes on elsewhere, whatever the step", async () => {
+  for (const when of ["before", "after"] as const) {
+    const hanging = new Set<string>();
+    const days = new Map(steps.map(({ name }) => [name, shelf.freshDay()]));
+    for (const day of days.values()) await shelf.fill(day, rows);
+    const before = new Map(await Promise.all([...days].map(async ([name, day]) => [name, await shelf.inTable(day)] as const)));
+    const real = shelf.activities();
+    const doomedActivities = Object.fromEntries(
+      Object.entries(real).map(([name, run]) => [
+        name,
+        async (key: string, ...rest: never[]) => {
+          const step = key.slice(key.lastIndexOf("/") + 1);
+          const call = () => (run as (...args: unknown[]) => Promise<unknown>)(key, ...rest);
+          if (!key.includes(`/${days.get(step)}/`)) return call();
+          if (when === "after") await call();
+          hanging.add(step);
+          return new Promise(() => {});
+        },
+      ]),
+    );
+    const taskQueue = unique("sagas-");
+    const doomed = await bench.startWorker(taskQueue, doomedActivities, { shutdownGraceTime: 1, shutdownForceTime: 500 });
+    const dying = doomed.run().catch(() => {});
+    const handles = await Promise.all(
+      [...days.values()].map((day) =>
+        bench.client.workflow.start(archiveDay, {
+          taskQueue,
+          workflowId: unique(`archive/${table}/${day}/`),
+          args: [{ table, day }],
+        }),
+      ),
+    );
+    await expect.poll(() => hanging.size, { timeout: 60_000 }).toBe(steps.length);
+    doomed.shutdown();
+    await dying;
+    const heir = await bench.startWorker(taskQueue, real);
+    await heir.runUntil(Promise.all(handles.map((handle) => handle.result())));
+    for (const [name, day] of days) {
+      expect([await shelf.inTable(day), await shelf.inArchive(day)], `${when} ${name}`).toEqual([
+        { rows: 0, hash: "0" },
+        before.get(name),
+      ]);
+    }
+    expect(await shelf.aside()).toEqual([]);
+  }
+}, 300_000);
+
+/** The activities, with this trouble at the do of this step. */
+function troubled(
+  activities: Activities,
+  { step, trouble, cancel }: { readonly step: string; readonly trouble: Trouble; readonly cancel: () => Promise<unknown> },
+) {
+  let doing: string | undefined;
+  let calls = 0;
+  const isBehind = steps.find(({ name }) => name === step)?.kind === "forward";
+  const wrapped = Object.entries(activities).map(([name, run]) => [
+    name,
+    async (key: string, ...rest: never[]) => {
+      const call = () => (run as (...args: unknown[]) => Promise<unknown>)(key, ...rest);
+      if (key.slice(key.lastIndexOf("/") + 1) !== step) return call();
+      doing ??= name;
+      if (doing !== name) return call();
+      calls++;
+      switch (trouble) {
+        case "refused":
+          if (isBehind && calls > 1) return call();
+          throw ApplicationFailure.nonRetryable("not today", "Refused");
+        case "fault":
+          if (isBehind && calls > 3) return call();
+          throw new Error("it is broken");
+        case "reply lost":
+          await call();
+          if (isBehind && calls > 3) return call();
+          throw new Error("the reply was lost");
+        default:
+          if (calls === 1) await cancel();
+          return call();
+      }
+    },
+  ]);
+  return { activities: Object.fromEntries(wrapped) as Activities, struck: () => calls > 0 };
+}

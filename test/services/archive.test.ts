@@ -1,0 +1,196 @@
+import { readFile, rename } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Activities } from "../../activities/index.ts";
+import { listArchives } from "../../src/archive/list.ts";
+import { restoreDay } from "../../src/archive/restore.ts";
+import { archiveDay } from "../../workflows/archive.ts";
+import { openShelf, type Shelf, table } from "../support/archive-shelf.ts";
+import { bundleSagas, openSagaBench, type SagaBench } from "../support/saga-bench.ts";
+
+let shelf: Shelf;
+let bench: SagaBench;
+beforeAll(async () => {
+  const code = await bundleSagas(fileURLToPath(new URL("../../workflows/index.ts", import.meta.url)));
+  [shelf, bench] = await Promise.all([openShelf(), openSagaBench(code)]);
+}, 120_000);
+afterAll(async () => {
+  await bench.close();
+  await shelf.close();
+}, 60_000);
+
+const archive = (day: string, activities: Activities = shelf.activities()) =>
+  bench.run(archiveDay, { workflowId: `archive/${table}/${day}/${Math.random()}`, input: { table, day } }, activities, (handle) =>
+    handle.result(),
+  );
+const restore = (day: string) => restoreDay({ table, day }, shelf.deps);
+const lineOf = async (day: string) => (await listArchives(shelf.deps)).filter((line) => line.day === day);
+const nothing = { rows: 0, hash: "0" };
+
+it("a day of a million rows goes into the archive and comes back as it was", async () => {
+  const day = shelf.freshDay();
+  await shelf.fill(day, 1_000_000);
+  const before = await shelf.inTable(day);
+  expect(before.rows).toBe(1_000_000);
+  const result = await archive(day);
+  expect(result).toMatchObject({ outcome: "archived", generation: 1, rows: 1_000_000 });
+  expect(await shelf.inTable(day)).toEqual(nothing);
+  expect(await shelf.inArchive(day)).toEqual(before);
+  expect(await lineOf(day)).toMatchObject([{ generation: 1, rows: 1_000_000, state: "archived" }]);
+  await restore(day);
+  expect(await shelf.inTable(day)).toEqual(before);
+  expect(await lineOf(day)).toMatchObject([{ generation: 1, state: "restored" }]);
+  // Once more, it changes nothing.
+  expect((await restore(day)).wasThere).toBe(true);
+  expect(await shelf.inTable(day)).toEqual(before);
+  expect(await shelf.aside()).toEqual([]);
+}, 240_000);
+
+describe("a day", () => {
+  it("without rows is empty, and one that is archived is left alone", async () => {
+    const day = shelf.freshDay();
+    expect(await archive(day)).toEqual({ outcome: "empty" });
+    await shelf.fill(day, 1_000);
+    await archive(day);
+    const manifest = join(shelf.root, table, day, "1", "manifest.json");
+    const written = await readFile(manifest, "utf8");
+    expect(await archive(day)).toEqual({ outcome: "already archived", generation: 1 });
+    expect(await readFile(manifest, "utf8")).toBe(written);
+    expect(await shelf.aside()).toEqual([]);
+  });
+
+  it("whose rows come late has them in the table until its next run, as a generation of their own; both come back", async () => {
+    const day = shelf.freshDay();
+    await shelf.fill(day, 1_000);
+    await archive(day);
+    await shelf.fill(day, 50, 1_000);
+    expect(await lineOf(day)).toMatchObject([
+      { generation: 1, rows: 1_000, state: "archived" },
+      { generation: 2, state: "hot" },
+    ]);
+    expect(await archive(day)).toMatchObject({ outcome: "archived", generation: 2, rows: 50 });
+    expect((await shelf.inTable(day)).rows).toBe(0);
+    // And some that are still there when the others come back.
+    await shelf.fill(day, 7, 1_050);
+    await restore(day);
+    const after = await shelf.inTable(day);
+    expect(after.rows).toBe(1_057);
+    // All that was restored goes again, as one.
+    expect(await archive(day)).toMatchObject({ generation: 3, rows: 1_057 });
+    expect(await lineOf(day)).toMatchObject([{ state: "archived" }, { state: "archived" }, { generation: 3, state: "archived" }]);
+    await restore(day);
+    expect(await shelf.inTable(day)).toEqual(after);
+  });
+
+  it("whose file was changed before it was read back is put back", async () => {
+    const day = shelf.freshDay();
+    await shelf.fill(day, 1_000);
+    const before = await shelf.inTable(day);
+    const activities = shelf.activities();
+    await expect(
+      archive(day, {
+        ...activities,
+        verifyFiles: async (key, of, files, survey) => {
+          const [file] = files;
+          const path = join(shelf.root, file?.path ?? "");
+          const short = `${path}.short`;
+          await shelf.client.run(
+            `INSERT INTO FUNCTION file('${short}', 'Parquet') SELECT * FROM file('${path}', 'Parquet') LIMIT 999`,
+          );
+          await rename(short, path);
+          await activities.verifyFiles(key, of, files, survey);
+        },
+      }),
+    ).rejects.toMatchObject({ cause: { details: [{ step: "verify", type: "archive.mismatch" }] } });
+    expect(await shelf.inTable(day)).toEqual(before);
+    expect(await shelf.deps.store.files({ table, day, generation: 1 })).toEqual([]);
+    expect(await archive(day)).toMatchObject({ outcome: "archived", generation: 1 });
+    expect(await shelf.inArchive(day)).toEqual(before);
+  }, 120_000);
+
+  it("keeps rows that come at any step, and what is archived is what was counted", async () => {
+    const steps = ["exportDay", "verifyFiles", "publishManifest", "recountDay", "dropDay", "recordArchive"] as const;
+    for (const step of steps) {
+      const day = shelf.freshDay();
+      await shelf.fill(day, 1_000);
+      const activities = shelf.activities();
+      const real = activities[step] as (...args: unknown[]) => Promise<unknown>;
+      let isFirst = true;
+      const late = async (...args: unknown[]) => {
+        if (isFirst) await shelf.fill(day, 3, 1_000);
+        isFirst = false;
+        return real(...args);
+      };
+      await archive(day, { ...activities, [step]: late }).catch(() => {});
+      const [table_, archived] = [await shelf.inTable(day), await shelf.inArchive(day)];
+      if (step === "recordArchive") expect([table_.rows, archived.rows], step).toEqual([3, 1_000]);
+      else expect([table_.rows, archived.rows], step).toEqual([1_003, 0]);
+      expect(await shelf.aside(), step).toEqual([]);
+      await archive(day);
+      expect((await shelf.inArchive(day)).rows, step).toBe(1_003);
+    }
+  }, 180_000);
+
+  it("is exported anew from the file at which a try was cut off", async () => {
+    const day = shelf.freshDay();
+    await shelf.fill(day, 4_800);
+    const before = await shelf.inTable(day);
+    const written: string[] = [];
+    let isBroken = true;
+    const tables: Shelf["deps"]["tables"] = (signal) => {
+      const real = shelf.deps.tables(signal);
+      return {
+        ...real,
+        writeFile: async (location, rows) => {
+          if (isBroken && rows.hours[0] >= 13) {
+            isBroken = false;
+            throw new Error("killed at hour 13");
+          }
+          written.push(rows.hours.join("-"));
+          await real.writeFile(location, rows);
+        },
+      };
+    };
+    expect(await archive(day, shelf.activities({ tables, rowsPerFile: 1 }))).toMatchObject({ rows: 4_800 });
+    expect(written).toEqual(Array.from({ length: 24 }, (_, hour) => `${hour}-${hour}`));
+    expect(await shelf.inArchive(day)).toEqual(before);
+  });
+
+  it("that is not over, of an unknown table, or no day at all is refused", async () => {
+    const today = new Date().toISOString().slice(0, 10);
+    await expect(archive(today)).rejects.toMatchObject({ cause: { details: [{ type: "usage" }] } });
+    await expect(archive("2026-02-30")).rejects.toMatchObject({ cause: { details: [{ type: "usage" }] } });
+    await expect(restoreDay({ table: "nothing", day: "2026-05-01" }, shelf.deps)).rejects.toMatchObject({ code: "usage" });
+  });
+});
+
+describe("a rollup", () => {
+  it("keeps what it counted of a day that is archived, late rows or not, and counts it again when it is back", async () => {
+    const day = shelf.freshDay();
+    await shelf.fill(day, 1_000);
+    await shelf.touch(day);
+    await shelf.counts();
+    const counted = await shelf.counted(day);
+    expect(counted.length).toBeGreaterThan(24);
+    // Rows that nobody has counted yet when it is archived.
+    await shelf.fill(day, 500, 1_000);
+    await archive(day);
+    await shelf.touch(day);
+    await shelf.counts();
+    const archived = await shelf.counted(day);
+    const events = (rows: readonly unknown[]) =>
+      (rows as readonly { logins: string; failed: string }[]).reduce(
+        (sum, one) => sum + Number(one.logins) + Number(one.failed),
+        0,
+      );
+    expect(events(archived)).toBe(1_500);
+    await shelf.fill(day, 10, 1_500);
+    await shelf.touch(day);
+    await shelf.counts();
+    expect(await shelf.counted(day)).toEqual(archived);
+    await restore(day);
+    await shelf.counts();
+    expect(events(await shelf.counted(day))).toBe(1_510);
+  });
+});

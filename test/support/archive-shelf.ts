@@ -1,0 +1,113 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Activities, createActivities } from "../../activities/index.ts";
+import { loginEvents, loginMethodsByHour, sessionTimes } from "../../pipelines/tables.ts";
+import { createDirectoryStore } from "../../src/archive/directory-store.ts";
+import type { ArchiveDeps } from "../../src/archive/port.ts";
+import { createArchive } from "../../src/archive/verbs.ts";
+import { systemClock } from "../../src/core/clock.ts";
+import { archivesTable } from "../../src/plan/archive.ts";
+import { createMemoryMarks } from "../../src/rollup/memory.ts";
+import { refreshRollup } from "../../src/rollup/refresh.ts";
+import { createArchiveTables } from "../../src/sinks/clickhouse/archive-tables.ts";
+import { createClickHouse } from "../../src/sinks/clickhouse/client.ts";
+import { applyMigration, planMigration } from "../../src/sinks/clickhouse/migrate.ts";
+import { createRollupStore } from "../../src/sinks/clickhouse/rollup-rows.ts";
+import { clickhouseDatabase } from "./services.ts";
+
+export const table = loginEvents.plan.name;
+export const firstDay = Date.UTC(2026, 4, 1);
+
+/** ClickHouse with the tables of the logins, and an archive in a directory of its own. */
+export async function openShelf(change: Partial<ArchiveDeps> = {}) {
+  const client = createClickHouse(await clickhouseDatabase());
+  const plans = [loginEvents.plan, sessionTimes.plan, loginMethodsByHour.plan, archivesTable];
+  await applyMigration(await planMigration(plans, client), client);
+  const root = await mkdtemp(join(tmpdir(), "headrace-archive-"));
+  const marks = createMemoryMarks(systemClock);
+  const rollups = createRollupStore(client);
+  const rollup = loginMethodsByHour.plan;
+  const deps: ArchiveDeps = {
+    archives: [loginEvents.plan],
+    tables: (signal) => createArchiveTables(client, signal),
+    store: createDirectoryStore(root),
+    counters: {
+      settle: (_, day, from) => rollups.settle(rollup, day, from),
+      touched: async (_, day) => marks.mark(rollup.name, await rollups.bucketsOn(rollup, day)),
+    },
+    now: () => Date.now(),
+    ...change,
+  };
+  const query = async <Row>(sql: string): Promise<readonly Row[]> => client.query<Row>(sql);
+  let days = 0;
+  return {
+    client,
+    root,
+    deps,
+    /** A day that no other test uses. */
+    freshDay: (): string => new Date(firstDay + days++ * 86_400_000).toISOString().slice(0, 10),
+    /** So many logins of a day, from number `from` on; each twice, as deliveries that were repeated leave them. */
+    async fill(day: string, rows: number, from = 0): Promise<void> {
+      const insert = `INSERT INTO ${table} (event_id, user_id, outcome, at, ip, session_id, method, source)
+        SELECT reinterpretAsUUID(sipHash128('${day}', number)), concat('user-', toString(number % 977)),
+          if(number % 5 = 0, 'failure', 'success'), toDateTime64('${day} 00:00:00', 3, 'UTC') + (cityHash64(number) % 86400000) / 1000,
+          concat('10.0.', toString(number % 256), '.', toString(number % 200)), concat('s', toString(number)),
+          ['password', 'sso', 'totp'][number % 3 + 1], 'test'
+        FROM numbers(${from}, ${rows})`;
+      await client.run(insert, { timeoutMs: 300_000 });
+      if (rows <= 10_000) await client.run(insert);
+    },
+    /** What the table shows of a day, and a hash of it by other functions than the archive's. */
+    async inTable(day: string, name = table): Promise<Content> {
+      const [row] = await query<Content>(contentOf(`${name} FINAL WHERE toDate(at) = '${day}'`));
+      return contentFrom(row);
+    },
+    /** What the files of the manifests hold. */
+    async inArchive(day: string): Promise<Content> {
+      const files = (await deps.store.manifests({ table, day })).flatMap((manifest) => manifest.files);
+      if (files.length === 0) return { rows: 0, hash: "0" };
+      const structure = loginEvents.plan.columns.map(({ name }) => name);
+      const all = files.map(({ path }) => `SELECT ${structure.join(", ")} FROM file('${join(root, path)}', 'Parquet')`);
+      const [row] = await query<Content>(contentOf(`(SELECT DISTINCT * FROM (${all.join(" UNION ALL ")}))`));
+      return contentFrom(row);
+    },
+    /** Rows by key of the rollup on a day, as people read it. */
+    counted: (day: string) => query(`SELECT * FROM ${rollup.name} WHERE toDate(hour) = '${day}' ORDER BY ALL`),
+    counts: () => refreshRollup(rollup, { marks, store: rollups }),
+    touch: (day: string) => deps.counters.touched(loginEvents.plan, day),
+    /** The tables beside, which must not stay. */
+    aside: async () =>
+      (
+        await query<{ name: string }>(
+          `SELECT name FROM system.tables WHERE database = currentDatabase() AND match(name, '^headrace_(sealed|gone|closed|stage)_')`,
+        )
+      ).map(({ name }) => name),
+    activities: (more: Partial<ArchiveDeps> = {}): Activities =>
+      createActivities({
+        participant: (() => ({})) as never,
+        stateOf: async () => undefined,
+        statesOf: async function* () {},
+        announce: async () => {},
+        archive: createArchive({ ...deps, ...more }),
+        cleanLogs: async () => ({ deadLetters: { looked: 0, removed: 0 }, archives: { looked: 0, removed: 0 } }),
+      } as never),
+    async close(): Promise<void> {
+      await client.close();
+      await rm(root, { recursive: true, force: true });
+    },
+  };
+}
+
+export type Shelf = Awaited<ReturnType<typeof openShelf>>;
+
+export interface Content {
+  readonly rows: number;
+  readonly hash: string;
+}
+
+const contentOf = (source: string): string => `
+  SELECT count() AS rows, toString(groupBitXor(xxHash64(toString(tuple(event_id, user_id, toString(outcome), at, ip, session_id,
+    toString(method), toString(reason), toString(device), toString(country), toString(source)))))) AS hash FROM ${source}`;
+
+const contentFrom = (row: Content | undefined): Content => ({ rows: Number(row?.rows ?? 0), hash: row?.hash ?? "" });
