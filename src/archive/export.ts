@@ -42,7 +42,7 @@ export async function exportDay(
 }
 
 /** Hours that go into one file each, as few as hold no more than `rowsPerFile` rows, or one hour. */
-export function slicesOf(hours: readonly number[], rowsPerFile: number): readonly (readonly [from: number, to: number])[] {
+function slicesOf(hours: readonly number[], rowsPerFile: number): readonly (readonly [from: number, to: number])[] {
   const slices: [from: number, to: number][] = [];
   let rows = 0;
   hours.forEach((count, hour) => {

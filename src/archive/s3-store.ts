@@ -48,7 +48,8 @@ export function createS3Store({ address, endpoint, region, keys }: S3Options, te
     settle: async () => {},
     publish: (manifest) => texts.write(locate(manifestPath(manifest)), printManifest(manifest)),
     withdraw: async (of) => {
-      const there = await texts.read(locate(`${folderOf(of)}/manifest.jso{n,}`));
+      // A pattern, since what a pattern does not find is no error.
+      const there = await texts.read(locate(`${folderOf(of)}/manifest.json*`));
       if (there.length > 0) await texts.write(locate(manifestPath(of)), "");
     },
     async manifests({ table, day = "*" }) {

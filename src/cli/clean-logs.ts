@@ -9,7 +9,8 @@ import type { AppPlan } from "../plan/plan.ts";
 export interface Cleaning {
   readonly app: AppPlan;
   readonly bus: Bus;
-  readonly archive: ArchiveDeps;
+  /** Where the application archives something. */
+  readonly archive: ArchiveDeps | undefined;
   /** Says that it goes on. */
   readonly beat: () => void;
 }
@@ -20,7 +21,7 @@ const deadLetterDays = 30;
 export async function cleanLogs({ app, bus, archive, beat }: Cleaning): Promise<Record<"deadLetters" | "archives", Expired>> {
   const keepLetters = daysOf("HEADRACE_DEAD_LETTER_DAYS") ?? deadLetterDays;
   const keepArchives = daysOf("HEADRACE_ARCHIVE_DAYS");
-  const before = new Date(archive.now() - days(keepLetters)).toISOString();
+  const before = new Date(Date.now() - days(keepLetters)).toISOString();
   const deadLetters = { looked: 0, removed: 0 };
   for (const partition of app.streams.flatMap(partitionsOf)) {
     for await (const letter of bus.deadLetters(partition)) {
@@ -30,7 +31,8 @@ export async function cleanLogs({ app, bus, archive, beat }: Cleaning): Promise<
       if ((await bus.discardDeadLetter(partition, letter)) !== "gone") deadLetters.removed++;
     }
   }
-  return { deadLetters, archives: await expireArchives(archive, { keepDays: keepArchives, beat }) };
+  const archives = archive ? await expireArchives(archive, { keepDays: keepArchives, beat }) : { looked: 0, removed: 0 };
+  return { deadLetters, archives };
 }
 
 /** Whole days; nothing where the variable is not set. */

@@ -74,18 +74,23 @@ export const openRegistry = (where: Whereabouts, logger: Logger): Promise<Regist
 export const openMarks = (where: Whereabouts, logger: Logger): Promise<Marks> =>
   openRedisMarks({ url: addressOf("redis", where), logger });
 
-/** A client of the ClickHouse that answers; the database that it names need not be there. */
-export async function openClickHouse(where: Whereabouts): Promise<ClickHouse> {
+/** A client of ClickHouse, whether it answers or not. */
+export function clickhouseClient(where: Whereabouts): ClickHouse {
   const setting = (name: string) => readEnvironment(`CLICKHOUSE_${name}`);
   const [user, password, database] = [setting("USER"), setting("PASSWORD"), setting("DATABASE")];
   const url = addressOf("clickhouse", where);
   checkUrl(url);
-  const clickhouse = createClickHouse({
+  return createClickHouse({
     url,
     ...(user !== undefined && { user }),
     ...(password !== undefined && { password }),
     ...(database !== undefined && { database }),
   });
+}
+
+/** A client of the ClickHouse that answers; the database that it names need not be there. */
+export async function openClickHouse(where: Whereabouts): Promise<ClickHouse> {
+  const clickhouse = clickhouseClient(where);
   const system = clickhouse.using("system");
   try {
     await system.run("SELECT 1 FORMAT Null", { timeoutMs: 10_000 });
@@ -95,7 +100,7 @@ export async function openClickHouse(where: Whereabouts): Promise<ClickHouse> {
     if (!(error instanceof RetryableError)) throw error;
     throw new RetryableError(
       "service.unreachable",
-      `ClickHouse does not answer at ${withoutPassword(url)}: ${messageOf(error.cause ?? error)}`,
+      `ClickHouse does not answer at ${withoutPassword(addressOf("clickhouse", where))}: ${messageOf(error.cause ?? error)}`,
       {
         cause: error,
         hint: "Start it with 'headrace up', or set CLICKHOUSE_URL.",

@@ -1,6 +1,7 @@
 import { readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { Context } from "@temporalio/activity";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Activities } from "../../activities/index.ts";
 import { listArchives } from "../../src/archive/list.ts";
@@ -8,6 +9,7 @@ import { restoreDay } from "../../src/archive/restore.ts";
 import { archiveDay } from "../../workflows/archive.ts";
 import { openShelf, type Shelf, table } from "../support/archive-shelf.ts";
 import { bundleSagas, openSagaBench, type SagaBench } from "../support/saga-bench.ts";
+import { unique } from "../support/services.ts";
 
 let shelf: Shelf;
 let bench: SagaBench;
@@ -21,7 +23,7 @@ afterAll(async () => {
 }, 60_000);
 
 const archive = (day: string, activities: Activities = shelf.activities()) =>
-  bench.run(archiveDay, { workflowId: `archive/${table}/${day}/${Math.random()}`, input: { table, day } }, activities, (handle) =>
+  bench.run(archiveDay, { workflowId: unique(`archive/${table}/${day}/`), input: { table, day } }, activities, (handle) =>
     handle.result(),
   );
 const restore = (day: string) => restoreDay({ table, day }, shelf.deps);
@@ -156,6 +158,72 @@ describe("a day", () => {
     expect(written).toEqual(Array.from({ length: 24 }, (_, hour) => `${hour}-${hour}`));
     expect(await shelf.inArchive(day)).toEqual(before);
   });
+
+  it("stands the loss of every single statement of a drop, before and after it has worked", async () => {
+    const statements = ["hasTable", "setState", "storedRows", "move", "surveyDay", "rename", "drop"] as const;
+    for (const statement of statements) {
+      for (const when of ["before", "after"] as const) {
+        const day = shelf.freshDay();
+        await shelf.fill(day, 500);
+        const before = await shelf.inTable(day);
+        let isDropping = false;
+        let isBroken = false;
+        const tables: Shelf["deps"]["tables"] = (signal) => {
+          const real = shelf.deps.tables(signal);
+          const call = real[statement] as (...args: unknown[]) => Promise<unknown>;
+          const faulty = async (...args: unknown[]) => {
+            if (!isDropping || isBroken) return call(...args);
+            isBroken = true;
+            if (when === "after") await call(...args);
+            throw new Error(`${statement} is lost`);
+          };
+          return { ...real, [statement]: faulty };
+        };
+        const activities = shelf.activities({ tables });
+        const dropDay: Activities["dropDay"] = async (...args) => {
+          isDropping = true;
+          return activities.dropDay(...args);
+        };
+        await archive(day, { ...activities, dropDay });
+        expect(isBroken).toBe(true);
+        expect([await shelf.inTable(day), await shelf.inArchive(day)], `${when} ${statement}`).toEqual([nothing, before]);
+        expect(await shelf.aside()).toEqual([]);
+      }
+    }
+  }, 120_000);
+
+  it("whose saga was ended by force at any step is put right by the next one", async () => {
+    const steps = ["surveyDay", "exportDay", "verifyFiles", "publishManifest", "recountDay", "dropDay", "recordArchive"] as const;
+    for (const step of steps) {
+      for (const when of ["before", "after"] as const) {
+        const day = shelf.freshDay();
+        await shelf.fill(day, 500);
+        const before = await shelf.inTable(day);
+        const activities = shelf.activities();
+        const real = activities[step] as (...args: unknown[]) => Promise<unknown>;
+        await bench.run(
+          archiveDay,
+          { workflowId: unique("archive/"), input: { table, day } },
+          {
+            ...activities,
+            [step]: async (...args: unknown[]) => {
+              if (when === "after") await real(...args);
+              await bench.client.workflow.getHandle(Context.current().info.workflowExecution?.workflowId ?? "").terminate();
+            },
+          },
+          (handle) => handle.result().catch(() => {}),
+        );
+        await shelf.fill(day, 3, 500);
+        await archive(day);
+        expect((await shelf.inArchive(day)).rows, `${when} ${step}`).toBe(503);
+        expect((await shelf.inTable(day)).rows).toBe(0);
+        expect(await shelf.aside()).toEqual([]);
+        await restore(day);
+        expect((await shelf.inTable(day)).rows).toBe(503);
+        expect(before.rows).toBe(500);
+      }
+    }
+  }, 180_000);
 
   it("that is not over, of an unknown table, or no day at all is refused", async () => {
     const today = new Date().toISOString().slice(0, 10);

@@ -17,7 +17,7 @@ import { createRollupStore } from "../../src/sinks/clickhouse/rollup-rows.ts";
 import { clickhouseDatabase } from "./services.ts";
 
 export const table = loginEvents.plan.name;
-export const firstDay = Date.UTC(2026, 4, 1);
+const firstDay = Date.UTC(2026, 4, 1);
 
 /** ClickHouse with the tables of the logins, and an archive in a directory of its own. */
 export async function openShelf(change: Partial<ArchiveDeps> = {}) {

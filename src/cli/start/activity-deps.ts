@@ -8,7 +8,7 @@ import { Caller } from "../../participant/caller.ts";
 import { findStates } from "../../state/find-states.ts";
 import { cleanLogs } from "../clean-logs.ts";
 import { openArchive } from "../open-archive.ts";
-import { openBus, openClickHouse, openMarks, openRedis, openRegistry } from "../services.ts";
+import { clickhouseClient, openBus, openMarks, openRedis, openRegistry } from "../services.ts";
 import type { RoleContext } from "./role.ts";
 import { statesOf } from "./states-of.ts";
 
@@ -25,9 +25,10 @@ export async function openActivityDeps({ app, others, instance, logger, where }:
   const bus = await openBus(where, logger);
   const redis = await openRedis(where, logger, "headrace-activities");
   const registry = await openRegistry(where, logger);
-  const clickhouse = await openClickHouse(where);
+  // Not asked whether it answers: sagas that do without it must start while it is away.
+  const clickhouse = app.archives.length > 0 ? clickhouseClient(where) : undefined;
   const marks = await openMarks(where, logger);
-  const archive = openArchive(app, { clickhouse, marks, where });
+  const archive = clickhouse && openArchive(app, { clickhouse, marks, where });
   // A call ends with its activity.
   const signalOfCall = () => Context.current().cancellationSignal;
   const caller = new Caller({ registry, clock: systemClock, logger, signalOfCall });
@@ -43,7 +44,7 @@ export async function openActivityDeps({ app, others, instance, logger, where }:
   };
   // An activity that meets a service that is away fails, and is tried again.
   const deps = {
-    archive: createArchive(archive),
+    ...(archive && { archive: createArchive(archive) }),
     cleanLogs: (beat: () => void) => cleanLogs({ app, bus, archive, beat }),
     participant: (name: string) => caller.client(name),
     stateOf: async (pipeline: string, key: string) =>
@@ -61,7 +62,7 @@ export async function openActivityDeps({ app, others, instance, logger, where }:
       await caller.close();
       await registry.close();
       await marks.close();
-      await clickhouse.close();
+      await clickhouse?.close();
       await redis.close();
       await bus.close();
     },

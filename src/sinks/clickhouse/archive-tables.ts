@@ -151,8 +151,6 @@ export function createArchiveTables(client: ClickHouse, signal?: AbortSignal) {
   };
 }
 
-export type ArchiveTables = ReturnType<typeof createArchiveTables>;
-
 interface SurveyedHour {
   readonly __hour: number;
   readonly __rows: string;

@@ -32,5 +32,3 @@ export const createArchiveTexts = (client: ClickHouse) => ({
     return rows.map(({ path }) => path);
   },
 });
-
-export type ArchiveTexts = ReturnType<typeof createArchiveTexts>;
