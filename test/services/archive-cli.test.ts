@@ -2,30 +2,33 @@ import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client, Connection } from "@temporalio/client";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { linesOf, type Operator, openOperator } from "../support/operator.ts";
-import { temporalAddress } from "../support/services.ts";
+import { temporalAddress, unique } from "../support/services.ts";
 
 let operator: Operator;
 let connection: Connection;
 let root: string;
 let env: Readonly<Record<string, string>>;
 const day = "2026-06-01";
+const namespace = unique("archive-");
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), "headrace-archive-"));
-  env = { HEADRACE_ARCHIVE: root, HEADRACE_DEAD_LETTER_DAYS: "30" };
   operator = await openOperator();
   connection = await Connection.connect({ address: temporalAddress() });
-  await operator.run(["migrate", "--apply"]);
-  await operator.sql("SELECT 1");
+  // The saga workers of other files listen on the same task queues, and work on other databases.
+  await connection.workflowService.registerNamespace({
+    namespace,
+    workflowExecutionRetentionPeriod: { seconds: 86_400 as never },
+  });
+  env = { HEADRACE_ARCHIVE: root, TEMPORAL_NAMESPACE: namespace };
+  await vi.waitFor(() => connection.operatorService.listSearchAttributes({ namespace }), { timeout: 30_000, interval: 200 });
+  await operator.run(["migrate", "--apply"], { env });
   await fill(2_000, 0);
   await operator.start(["start", "--role", "saga", "--json"], { env });
 }, 180_000);
 afterAll(async () => {
   await operator.stopAll();
-  const { schedule } = new Client({ connection });
-  const names = ["archive-login_events", "archive-cart_events", "clean-logs", "cart-sweep"];
-  await Promise.allSettled(names.map((name) => schedule.getHandle(name).delete()));
   await connection.close();
   await rm(root, { recursive: true, force: true });
 }, 60_000);
@@ -79,7 +82,7 @@ describe("headrace archive", () => {
 });
 
 it("the nightly schedules are made by 'migrate --apply', say how to go on after a failure, and clean-logs tells what it did", async () => {
-  const { schedule, workflow } = new Client({ connection });
+  const { schedule, workflow } = new Client({ connection, namespace });
   const { spec, policies, state, action } = await schedule.getHandle("archive-login_events").describe();
   expect(spec.calendars).toMatchObject([{ hour: [{ start: 2 }], minute: [{ start: 15 }] }]);
   expect(policies).toMatchObject({ overlap: "BUFFER_ALL", catchupWindow: 7 * 86_400_000, pauseOnFailure: true });
