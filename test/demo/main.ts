@@ -60,6 +60,7 @@ try {
     say(`WRONG  ${name}: ${expected} was sent, the tables say ${actual}`);
   printReport(report, values.json);
   if (values.keep) {
+    await demo.resume();
     say(demo.urls());
     say("Ctrl-C stops all of it.");
     await new Promise<void>((done) => process.once("SIGINT", () => done()));

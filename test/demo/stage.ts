@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { createClient } from "@clickhouse/client";
 import { Client, Connection } from "@temporalio/client";
+import { app } from "../../pipelines/index.ts";
 import { type Headrace, headrace, startHeadrace } from "../support/headrace.ts";
 import type { Books, Mismatch } from "./recount.ts";
 import type { Report } from "./report.ts";
@@ -34,8 +35,10 @@ export async function startDemo(dir: string, say: (text: string) => void) {
     processes.push(up);
     const stack = up.ready as unknown as Stack;
     await headrace(["migrate", "--apply", "--dir", dir]);
-    // It would give carts up in the middle of their day, which is yesterday; it is run at the end of it.
-    await withTemporal(stack.temporal, (client) => client.schedule.getHandle("cart-sweep").pause("until the day is over"));
+    // They would give carts up and archive rows in the middle of their day, which is yesterday.
+    await withTemporal(stack.temporal, (client) =>
+      Promise.all(schedules(client).map((one) => one.pause("until the day is over"))),
+    );
     say("Starting a worker, a saga worker, and the participants of sagas twice.");
     const started = await Promise.all(
       // Stopped from the last to the first: sagas need their participants to the end.
@@ -98,12 +101,13 @@ function demo(dir: string, stack: Stack) {
         return { done: ended >= expected, progress: ended };
       }),
     /** Gives up the carts that nobody has taken to the till, as the schedule does it every ten minutes. */
-    sweep: async (): Promise<void> => {
-      await withTemporal(stack.temporal, async (client) => {
-        await client.workflow.execute("cartSweep", { taskQueue: "carts", workflowId: "cart-sweep-of-the-demo" });
-        await client.schedule.getHandle("cart-sweep").unpause();
-      });
-    },
+    sweep: (): Promise<void> =>
+      withTemporal(stack.temporal, (client) =>
+        client.workflow.execute("cartSweep", { taskQueue: "carts", workflowId: "cart-sweep-of-the-demo" }),
+      ),
+    /** Lets the schedules go on. */
+    resume: (): Promise<void> =>
+      withTemporal(stack.temporal, (client) => Promise.all(schedules(client).map((one) => one.unpause()))),
     /** The books of the participants. */
     books: async (): Promise<Books> => (await lines<Books>("reconcile"))[0] ?? {},
     report: async ({ truth, mismatches, seconds, eventsPerSecond }: ReportInput): Promise<Report> => {
@@ -143,6 +147,8 @@ function demo(dir: string, stack: Stack) {
       `Temporal UI  ${stack.temporalUi}\nClickHouse   ${stack.clickhouse}\nRedis        ${stack.redis}\nAsk it:      npx headrace sql --dir ${dir} "SELECT * FROM logins_by_hour ORDER BY hour"`,
   };
 }
+
+const schedules = (client: Client) => app.plan.schedules.map(({ name }) => client.schedule.getHandle(name));
 
 async function withTemporal(address: string, use: (client: Client) => Promise<unknown>): Promise<void> {
   const connection = await Connection.connect({ address });

@@ -1,4 +1,3 @@
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { app } from "../../pipelines/index.ts";
 import { restoreDay } from "../../src/archive/restore.ts";
@@ -7,27 +6,18 @@ import { partitionsOf } from "../../src/bus/partition.ts";
 import { cleanLogs } from "../../src/cli/clean-logs.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { days } from "../../src/core/duration.ts";
-import { archiveDay } from "../../workflows/archive.ts";
-import { openShelf, type Shelf, table } from "../support/archive-shelf.ts";
+import { openArchiveBench, type Shelf, table } from "../support/archive-shelf.ts";
 import { collect } from "../support/collect.ts";
-import { bundleSagas, openSagaBench, type SagaBench } from "../support/saga-bench.ts";
-import { unique } from "../support/services.ts";
 
+let archiving: Awaited<ReturnType<typeof openArchiveBench>>;
 let shelf: Shelf;
-let bench: SagaBench;
 beforeAll(async () => {
-  const code = await bundleSagas(fileURLToPath(new URL("../../workflows/index.ts", import.meta.url)));
-  [shelf, bench] = await Promise.all([openShelf(), openSagaBench(code)]);
+  archiving = await openArchiveBench();
+  ({ shelf } = archiving);
 }, 120_000);
-afterAll(async () => {
-  await bench.close();
-  await shelf.close();
-}, 60_000);
+afterAll(() => archiving.close(), 60_000);
 
-const archive = (day: string) =>
-  bench.run(archiveDay, { workflowId: unique("archive/"), input: { table, day } }, shelf.activities(), (handle) =>
-    handle.result(),
-  );
+const archive = (day: string) => archiving.archive(day);
 
 const plan = app.plan;
 const [stream] = plan.streams;

@@ -1,31 +1,25 @@
 import { readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { Context } from "@temporalio/activity";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Activities } from "../../activities/index.ts";
 import { listArchives } from "../../src/archive/list.ts";
 import { restoreDay } from "../../src/archive/restore.ts";
 import { archiveDay } from "../../workflows/archive.ts";
-import { openShelf, type Shelf, table } from "../support/archive-shelf.ts";
-import { bundleSagas, openSagaBench, type SagaBench } from "../support/saga-bench.ts";
+import { openArchiveBench, type Shelf, table } from "../support/archive-shelf.ts";
+import type { SagaBench } from "../support/saga-bench.ts";
 import { unique } from "../support/services.ts";
 
+let archiving: Awaited<ReturnType<typeof openArchiveBench>>;
 let shelf: Shelf;
 let bench: SagaBench;
 beforeAll(async () => {
-  const code = await bundleSagas(fileURLToPath(new URL("../../workflows/index.ts", import.meta.url)));
-  [shelf, bench] = await Promise.all([openShelf(), openSagaBench(code)]);
+  archiving = await openArchiveBench();
+  ({ shelf, bench } = archiving);
 }, 120_000);
-afterAll(async () => {
-  await bench.close();
-  await shelf.close();
-}, 60_000);
+afterAll(() => archiving.close(), 60_000);
 
-const archive = (day: string, activities: Activities = shelf.activities()) =>
-  bench.run(archiveDay, { workflowId: unique(`archive/${table}/${day}/`), input: { table, day } }, activities, (handle) =>
-    handle.result(),
-  );
+const archive = (day: string, activities?: Activities) => archiving.archive(day, activities);
 const restore = (day: string) => restoreDay({ table, day }, shelf.deps);
 const lineOf = async (day: string) => (await listArchives(shelf.deps)).filter((line) => line.day === day);
 const nothing = { rows: 0, hash: "0" };

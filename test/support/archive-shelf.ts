@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { type Activities, createActivities } from "../../activities/index.ts";
 import { loginEvents, loginMethodsByHour, sessionTimes } from "../../pipelines/tables.ts";
 import { createDirectoryStore } from "../../src/archive/directory-store.ts";
@@ -14,7 +15,9 @@ import { createArchiveTables } from "../../src/sinks/clickhouse/archive-tables.t
 import { createClickHouse } from "../../src/sinks/clickhouse/client.ts";
 import { applyMigration, planMigration } from "../../src/sinks/clickhouse/migrate.ts";
 import { createRollupStore } from "../../src/sinks/clickhouse/rollup-rows.ts";
-import { clickhouseDatabase } from "./services.ts";
+import { archiveDay } from "../../workflows/archive.ts";
+import { bundleSagas, openSagaBench } from "./saga-bench.ts";
+import { clickhouseDatabase, unique } from "./services.ts";
 
 export const table = loginEvents.plan.name;
 const firstDay = Date.UTC(2026, 4, 1);
@@ -95,6 +98,24 @@ export async function openShelf(change: Partial<ArchiveDeps> = {}) {
     async close(): Promise<void> {
       await client.close();
       await rm(root, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A shelf, and Temporal to archive its days with. */
+export async function openArchiveBench() {
+  const code = await bundleSagas(fileURLToPath(new URL("../../workflows/index.ts", import.meta.url)));
+  const [shelf, bench] = await Promise.all([openShelf(), openSagaBench(code)]);
+  return {
+    shelf,
+    bench,
+    archive: (day: string, activities: Activities = shelf.activities()) =>
+      bench.run(archiveDay, { workflowId: unique(`archive/${table}/${day}/`), input: { table, day } }, activities, (handle) =>
+        handle.result(),
+      ),
+    close: async () => {
+      await bench.close();
+      await shelf.close();
     },
   };
 }
