@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ConfigError } from "../core/errors.ts";
+import { onStop } from "./interrupt.ts";
 import { loadModule } from "./load-app.ts";
 import { exitCodes, printJson, printTable, say } from "./output.ts";
 
@@ -41,23 +42,17 @@ export async function benchVerb({ json, ...options }: BenchVerbOptions): Promise
   const events = options.events === undefined ? undefined : wholeNumber("--events", options.events, 1_000);
   const profileDir = options.profile === undefined ? undefined : resolve(options.profile);
 
-  const stop = new AbortController();
-  for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    process.on(signal, () => {
-      if (stop.signal.aborted) process.exit(exitCodes.interrupted);
-      stop.abort();
-    });
-  }
+  const { signal } = onStop();
   const print = (lines: readonly Printed[]) => {
     if (json) for (const { line } of lines) printJson(line);
     else printTable(lines.map(({ row }) => row));
   };
   try {
-    await runBench({ only, runs, events, profileDir, signal: stop.signal }, { say, print });
+    await runBench({ only, runs, events, profileDir, signal }, { say, print });
     return exitCodes.fine;
   } catch (error) {
     // Whatever failed, failed since all was being stopped.
-    if (stop.signal.aborted) return exitCodes.interrupted;
+    if (signal.aborted) return exitCodes.interrupted;
     throw error;
   }
 }

@@ -1,6 +1,8 @@
 import { serveCodec } from "../codec/serve.ts";
+import { aborted } from "../core/aborted.ts";
 import { ConfigError } from "../core/errors.ts";
-import { exitCodes, printJson, say } from "./output.ts";
+import { onStop } from "./interrupt.ts";
+import { printJson, say } from "./output.ts";
 import { payloadCodec, readEnvironment } from "./services.ts";
 
 export interface CodecServerOptions {
@@ -27,9 +29,7 @@ export async function codecServerVerb({ host, port, origin, json }: CodecServerO
       hint: "Set HEADRACE_CODEC_TOKEN, or leave --host at 127.0.0.1.",
     });
   }
-  const stopped = new Promise<NodeJS.Signals>((resolve) => {
-    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve(signal));
-  });
+  const { signal, exitCode } = onStop();
   const served = await serveCodec({ codec, host, port: Number(port), origins: origin, token }).catch(
     (error: NodeJS.ErrnoException) => {
       if (error.code !== "EADDRINUSE" && error.code !== "EACCES") throw error;
@@ -42,7 +42,7 @@ export async function codecServerVerb({ host, port, origin, json }: CodecServerO
   const url = `http://${host.includes(":") ? `[${host}]` : host}:${served.port}`;
   if (json) printJson({ ready: true, url, pid: process.pid });
   else say(`Decoding at ${url}. Ctrl-C stops.`);
-  const signal = await stopped;
+  await aborted(signal);
   await served.close();
-  return signal === "SIGINT" ? exitCodes.interrupted : exitCodes.fine;
+  return exitCode();
 }

@@ -1,4 +1,4 @@
-import { say } from "./output.ts";
+import { exitCodes, say } from "./output.ts";
 
 /** A signal that the first Ctrl-C aborts; the second one ends the process. */
 export function onInterrupt(sentence: string): AbortSignal {
@@ -8,4 +8,32 @@ export function onInterrupt(sentence: string): AbortSignal {
     stop.abort();
   });
   return stop.signal;
+}
+
+/** How a verb that stays is asked to end. */
+export interface Stopping {
+  readonly signal: AbortSignal;
+  /** The same without being asked, where something has failed. */
+  readonly abort: () => void;
+  /** Of a regular end: 130 behind Ctrl-C, else 0. */
+  readonly exitCode: () => number;
+}
+
+/** SIGTERM and SIGINT abort the signal; another one ends the process at once. */
+export function onStop(onFirst: () => void = () => {}): Stopping {
+  const stop = new AbortController();
+  let first: string | undefined;
+  for (const name of ["SIGTERM", "SIGINT"] as const) {
+    process.on(name, () => {
+      if (first !== undefined) process.exit(exitCodes.interrupted);
+      first = name;
+      onFirst();
+      stop.abort();
+    });
+  }
+  return {
+    signal: stop.signal,
+    abort: () => stop.abort(),
+    exitCode: () => (first === "SIGINT" ? exitCodes.interrupted : exitCodes.fine),
+  };
 }

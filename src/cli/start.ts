@@ -1,9 +1,10 @@
 import { ConfigError } from "../core/errors.ts";
 import { parseFaults } from "../participant/faults.ts";
+import { onStop } from "./interrupt.ts";
 import { loadApp } from "./load-app.ts";
 import { createLogger } from "./logger.ts";
 import { wholeNumber } from "./numbers.ts";
-import { exitCodes, printJson, say } from "./output.ts";
+import { printJson, say } from "./output.ts";
 import type { Whereabouts } from "./services.ts";
 import { announce, newInstance } from "./start/announce.ts";
 import { participantsRole } from "./start/participants-role.ts";
@@ -35,8 +36,7 @@ export async function startVerb(options: StartOptions): Promise<number> {
   const sagas = parseSagaFlags(options, process.env);
   const faults = parseFaults(options.fault ?? "");
   const logger = createLogger();
-  const stop = new AbortController();
-  const signals = onSignals(stop);
+  const { signal, abort, exitCode } = onStop();
   const whole = await loadApp(options.cwd);
   const app = { ...whole, pipelines: pick(whole.pipelines, options.pipelines) };
   const others = whole.pipelines.filter((one) => !app.pipelines.includes(one));
@@ -46,14 +46,14 @@ export async function startVerb(options: StartOptions): Promise<number> {
   for (const name of names) ready.push(await (roles[name] as Role)(context));
 
   const addresses: Readonly<Record<string, string>> = Object.assign({}, ...ready.map((role) => role.addresses));
-  const announced = await announce({ instance, roles: names, addresses, logger, where: options }, stop.signal);
+  const announced = await announce({ instance, roles: names, addresses, logger, where: options }, signal);
   const running = ready.map((role) =>
-    role.run(stop.signal, announced.presence).catch((error) => {
-      stop.abort();
+    role.run(signal, announced.presence).catch((error) => {
+      abort();
       throw error;
     }),
   );
-  if (stop.signal.aborted) say("Stopping.");
+  if (signal.aborted) say("Stopping.");
   else if (options.json)
     printJson({
       ready: true,
@@ -67,19 +67,7 @@ export async function startVerb(options: StartOptions): Promise<number> {
   await announced.close();
   const failed = ended.find((result) => result.status === "rejected");
   if (failed) throw failed.reason;
-  return signals.received === "SIGINT" ? exitCodes.interrupted : exitCodes.fine;
-}
-
-function onSignals(stop: AbortController): { readonly received: string | undefined } {
-  const state: { received: string | undefined } = { received: undefined };
-  for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    process.on(signal, () => {
-      if (state.received !== undefined) process.exit(exitCodes.interrupted);
-      state.received = signal;
-      stop.abort();
-    });
-  }
-  return state;
+  return exitCode();
 }
 
 function pick<Named extends { readonly name: string }>(all: readonly Named[], wanted: string | undefined): readonly Named[] {

@@ -2,8 +2,9 @@ import { resolve } from "node:path";
 import { ConfigError } from "../core/errors.ts";
 import { runUp } from "../stack/run-up.ts";
 import type { StackInfo } from "../stack/state-file.ts";
+import { onStop } from "./interrupt.ts";
 import { createLogger } from "./logger.ts";
-import { exitCodes, printJson, printLine, say } from "./output.ts";
+import { printJson, printLine, say } from "./output.ts";
 import type { Whereabouts } from "./services.ts";
 
 export interface UpOptions extends Whereabouts {
@@ -18,23 +19,16 @@ export async function upVerb(options: UpOptions): Promise<number> {
   const ports = oneOf("--ports", options.ports, ["free", "standard"]);
   const appendFsync = oneOf("--append-fsync", options.appendFsync ?? "everysec", ["everysec", "always"]);
   const log = createLogger();
-  const stop = new AbortController();
-  let interrupted = false;
-  for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    process.on(signal, () => {
-      // The guards of the services stop them when this process is gone.
-      if (stop.signal.aborted) process.exit(exitCodes.interrupted);
-      interrupted = signal === "SIGINT";
-      if (!options.json) say("Stopping.");
-      stop.abort();
-    });
-  }
+  // The guards of the services stop them when this process is gone.
+  const { signal, exitCode } = onStop(() => {
+    if (!options.json) say("Stopping.");
+  });
   if (!options.json) say("Starting Redis, ClickHouse and Temporal.");
   await runUp(
-    { dir: resolve(options.cwd, options.dir), ports, appendFsync, signal: stop.signal },
+    { dir: resolve(options.cwd, options.dir), ports, appendFsync, signal },
     { log, onReady: options.json ? printReady : showReady },
   );
-  return interrupted ? exitCodes.interrupted : exitCodes.fine;
+  return exitCode();
 }
 
 function printReady({ redis, clickhouse, temporal, temporalUi, dir, pid }: StackInfo): void {
