@@ -24,6 +24,7 @@ export const errorCodes = {
   "clickhouse.data": "ClickHouse refuses the data",
   "clickhouse.schema": "ClickHouse refuses the statement: schema or rights",
   "temporal.retry": "Temporal is not ready",
+  "stop.forced": "work went on for longer than a stop waits",
   "temporal.refused": "Temporal refuses the call",
   "deployment.incompatible": "what is stored was written by code that this code cannot go on from",
   "state.version": "a stored state is of another form than the code expects",

@@ -1,5 +1,5 @@
 import { aborted } from "../../core/aborted.ts";
-import { ConfigError } from "../../core/errors.ts";
+import { ConfigError, RetryableError } from "../../core/errors.ts";
 import { sagaSearchAttributes } from "../../core/search-attributes.ts";
 import { workflowSinksOf } from "../../plan/plan.ts";
 import { missingAttributes } from "../../sinks/temporal/search-attributes.ts";
@@ -79,18 +79,32 @@ export const sagaRole: Role = async (context) => {
         for (const worker of workers) if (worker.getState() === "RUNNING") worker.shutdown();
       };
       stop.addEventListener("abort", shutDown);
-      try {
-        const running = workers.map((worker) => worker.run());
-        // A stop that came while we started has rung already; and a worker that never ran would not let go of its connection.
-        if (stop.aborted) shutDown();
-        await Promise.all(running);
-      } finally {
-        await connection.close();
-        await close();
-      }
+      const running = workers.map(async (worker) => {
+        try {
+          await worker.run();
+        } catch (error) {
+          // Only work that goes on can keep it from ending; the SDK then fails in several ways.
+          if (stop.aborted) throw forced(error);
+          shutDown();
+          throw error;
+        }
+      });
+      // A stop that came while we started has rung already; and a worker that never ran would not let go of its connection.
+      if (stop.aborted) shutDown();
+      const failed = (await Promise.allSettled(running)).find(({ status }) => status === "rejected");
+      await close();
+      // One that was left to its activities holds on to it.
+      if (!failed) await connection.close();
+      else throw (failed as PromiseRejectedResult).reason;
     },
   };
 };
+
+const forced = (cause: unknown) =>
+  new RetryableError("stop.forced", "activities went on for 25 s after the stop, and were left to themselves", {
+    cause,
+    hint: "Temporal has other workers do them again. An activity that may take so long has to end when its signal says that it is cancelled.",
+  });
 
 /** Without its search attributes the first saga that needs attention would stand still, and nobody would be called. */
 async function checkAttributes(where: Whereabouts): Promise<void> {
