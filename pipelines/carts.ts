@@ -42,8 +42,17 @@ export const carts = pipeline("carts")
         delayMs: watchedAfterMs,
         // A cart that comes so late has nobody to wait for: the sweep looks after it.
         notAfter: ({ createdAt }) => new Date(createdAt + watchedAfterMs),
+        searchAttributes: { CartId: { type: "Keyword", value: ({ cartId }) => cartId } },
       }),
-      checkout: startWorkflow(checkout, { taskQueue: "checkout", workflowId: (input) => `checkout/${input.checkoutId}` }),
+      checkout: startWorkflow(checkout, {
+        taskQueue: "checkout",
+        workflowId: ({ checkoutId }) => `checkout/${checkoutId}`,
+        searchAttributes: {
+          CartId: { type: "Keyword", value: ({ cartId }) => cartId },
+          CheckoutId: { type: "Keyword", value: ({ checkoutId }) => checkoutId },
+        },
+        summary: ({ lines, userId }) => `${lines.length} lines of ${userId}`,
+      }),
     },
     (change, to) =>
       match(change)

@@ -1,4 +1,5 @@
 import type { Clock } from "../core/clock.ts";
+import { getOrMake } from "../core/get-or-make.ts";
 import { isBefore } from "./entry-id.ts";
 import type { IdSet, KeyedStore, StoredTimer } from "./keyed-store.ts";
 import { MemoryKeyed } from "./memory-keyed.ts";
@@ -388,12 +389,4 @@ function namedFields(fields: readonly Buffer[] = []): readonly (readonly [string
 
 function increase(counts: Map<string, number>, counter: string, by: number): void {
   counts.set(counter, (counts.get(counter) ?? 0) + by);
-}
-
-function getOrMake<Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value): Value {
-  const known = map.get(key);
-  if (known !== undefined) return known;
-  const made = make();
-  map.set(key, made);
-  return made;
 }

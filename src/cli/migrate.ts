@@ -1,6 +1,6 @@
 import { messageOf } from "../core/errors.ts";
-import { sagaSearchAttributes } from "../core/search-attributes.ts";
-import { type AppPlan, workflowSinksOf } from "../plan/plan.ts";
+import { type SearchAttributes, sagaSearchAttributes } from "../core/search-attributes.ts";
+import { type AppPlan, searchAttributesOf, workflowSinksOf } from "../plan/plan.ts";
 import { applyMigration, planMigration } from "../sinks/clickhouse/migrate.ts";
 import { applySchedules, planSchedules } from "../sinks/temporal/schedules.ts";
 import { addAttributes, missingAttributes } from "../sinks/temporal/search-attributes.ts";
@@ -57,7 +57,7 @@ async function migrateTemporal(app: AppPlan, { apply, json, ...where }: MigrateO
   const { connection, client } = temporal;
   try {
     const { namespace } = client.options;
-    const wanted = await missingAttributes(connection, { namespace, wanted: sagaSearchAttributes });
+    const wanted = await missingAttributes(connection, { namespace, wanted: wantedAttributes(app) });
     for (const [name, type] of Object.entries(wanted)) {
       const summary = `make the search attribute ${name} (${type}) in Temporal's namespace '${namespace}'`;
       print({ kind: "create", object: `search attribute ${name}`, summary }, json);
@@ -73,6 +73,11 @@ async function migrateTemporal(app: AppPlan, { apply, json, ...where }: MigrateO
     await connection.close();
   }
 }
+
+const wantedAttributes = ({ pipelines }: AppPlan): SearchAttributes => ({
+  ...Object.fromEntries(searchAttributesOf(pipelines).map(({ name, type }) => [name, type])),
+  ...sagaSearchAttributes,
+});
 
 function print(step: Step, json: boolean): void {
   if (json) printJson(step);

@@ -38,11 +38,12 @@ export function openArchive(
 function openArchiveStore(clickhouse: ClickHouse, { cwd, dir }: Whereabouts): ArchiveStore {
   const address = readEnvironment("HEADRACE_ARCHIVE") || resolve(cwd, dir, "archive");
   if (!address.startsWith("s3://")) return createDirectoryStore(resolve(cwd, address));
-  const [id, secret] = ["ACCESS_KEY_ID", "SECRET_ACCESS_KEY"].map((name) => readEnvironment(`HEADRACE_ARCHIVE_${name}`));
+  const setting = (name: string) => readEnvironment(`HEADRACE_ARCHIVE_${name}`) || undefined;
+  const [id, secret] = [setting("ACCESS_KEY_ID"), setting("SECRET_ACCESS_KEY")];
   const options = {
     address,
-    endpoint: readEnvironment("HEADRACE_ARCHIVE_ENDPOINT"),
-    region: readEnvironment("HEADRACE_ARCHIVE_REGION"),
+    endpoint: setting("ENDPOINT"),
+    region: setting("REGION"),
     keys: id && secret ? ([id, secret] as const) : undefined,
   };
   return createS3Store(options, createArchiveTexts(clickhouse));

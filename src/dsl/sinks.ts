@@ -1,6 +1,7 @@
 import type { SignalDefinition, UpdateDefinition } from "@temporalio/common";
 import { seconds } from "../core/duration.ts";
 import { ConfigError } from "../core/errors.ts";
+import type { SearchAttributeType } from "../core/search-attributes.ts";
 import type { RetryPlan, SinkGuardsPlan } from "../plan/guards.ts";
 import type { BatchPlan, SinkPlan, StreamSinkPlan, WorkflowCallPlan } from "../plan/plan.ts";
 import { callback, checkOptions, count, duration, interval, oneOf, type Shape, text } from "./check-options.ts";
@@ -107,7 +108,34 @@ export interface StartWorkflowOptions<in Input> extends WorkflowOptions<Input> {
    * `stale`. @default never
    */
   readonly notAfter?: (input: Input) => Date;
+  /** What operators find it by. `headrace migrate` makes the attributes in Temporal's namespace. */
+  readonly searchAttributes?: Readonly<Record<string, SearchAttribute<Input>>>;
+  /** A line about it, shown in Temporal's UI beside its id. */
+  readonly summary?: (input: Input) => string;
 }
+
+/** An attribute's type, and its value for an input; one that is undefined is left out. */
+export type SearchAttribute<Input> = {
+  readonly [Type in SearchAttributeType]: {
+    readonly type: Type;
+    readonly value: (input: Input) => SearchAttributeValues[Type] | undefined;
+  };
+}[SearchAttributeType];
+
+interface SearchAttributeValues {
+  readonly Text: string;
+  readonly Keyword: string;
+  readonly Int: number;
+  readonly Double: number;
+  readonly Bool: boolean;
+  readonly Datetime: Date;
+  readonly KeywordList: readonly string[];
+}
+
+const searchAttribute: Shape = {
+  type: oneOf("Text", "Keyword", "Int", "Double", "Bool", "Datetime", "KeywordList"),
+  value: callback,
+};
 
 const workflowOptions: Shape = {
   workflowId: callback,
@@ -128,14 +156,22 @@ export function startWorkflow<Input>(
     });
   }
   const { name } = workflow;
+  const attributes = Object.keys(options.searchAttributes ?? {});
   checkOptions(`startWorkflow '${name}'`, options, {
     ...workflowOptions,
     taskQueue: text,
     delayMs: duration,
     notAfter: callback,
+    searchAttributes: { of: Object.fromEntries(attributes.map((attribute) => [attribute, { of: searchAttribute }])) },
+    summary: callback,
   });
-  const { taskQueue, delayMs, notAfter } = options;
-  const more = { ...(delayMs !== undefined && { delayMs }), ...(notAfter && { notAfter }) };
+  const { taskQueue, delayMs, notAfter, searchAttributes, summary } = options;
+  const more = {
+    ...(delayMs !== undefined && { delayMs }),
+    ...(notAfter && { notAfter }),
+    ...(searchAttributes && { searchAttributes }),
+    ...(summary && { summary }),
+  };
   return workflowSink({ kind: "start", workflow: name, taskQueue, ...more }, options);
 }
 

@@ -1,7 +1,8 @@
+import { sagaSearchAttributes } from "../core/search-attributes.ts";
 import { describeGuards } from "./describe-guards.ts";
 import { rateOf } from "./guards.ts";
 import { firstKeyedStage } from "./keyed-state.ts";
-import { type AppPlan, type PipelinePlan, rateLimitsOf, sinksOf, targetOf } from "./plan.ts";
+import { type AppPlan, type PipelinePlan, rateLimitsOf, searchAttributesOf, sinksOf, targetOf } from "./plan.ts";
 
 /** Something that is wrong with an application, found without running it. */
 export interface Finding {
@@ -11,6 +12,7 @@ export interface Finding {
     | "key-clash"
     | "limit-clash"
     | "guards-clash"
+    | "attribute-clash"
     | "split-keys"
     | "no-pipelines"
     | "schema-incompatible"
@@ -34,6 +36,7 @@ export function checkApp(app: AppPlan): readonly Finding[] {
     ...checkRetired(pipelines),
     ...checkLimits(pipelines),
     ...checkSinkGuards(pipelines),
+    ...checkSearchAttributes(pipelines),
     ...checkCycles(pipelines),
   ];
 }
@@ -118,7 +121,22 @@ function checkLimits(pipelines: readonly PipelinePlan[]): readonly Finding[] {
   });
 }
 
-/** All that write to one target in a process share one sink: guards of the others would be passed over. */
+/** In a namespace of Temporal's a name has one type. */
+function checkSearchAttributes(pipelines: readonly PipelinePlan[]): readonly Finding[] {
+  const owners = new Map(Object.entries(sagaSearchAttributes).map(([name, type]) => [name, `${type} of sagas`]));
+  return pipelines.flatMap((pipeline) =>
+    searchAttributesOf([pipeline]).flatMap(({ name, type }): readonly Finding[] => {
+      const other = owners.get(name) ?? `${type} in pipeline '${pipeline.name}'`;
+      owners.set(name, other);
+      if (other.startsWith(`${type} `)) return [];
+      const where = `pipeline '${pipeline.name}'`;
+      const message = `the search attribute '${name}' is ${type} here, and ${other}`;
+      return [{ code: "attribute-clash", where, message, hint: "Give it one type, or two names." }];
+    }),
+  );
+}
+
+/** All that write to one target in a process share its guards: those of the others would be passed over. */
 function checkSinkGuards(pipelines: readonly PipelinePlan[]): readonly Finding[] {
   const owners = new Map<string, { readonly by: string; readonly guards: string }>();
   return pipelines.flatMap((pipeline) =>

@@ -14,6 +14,7 @@
  * - ledger: the counts of every outcome; registry: who is alive.
  */
 
+import type { SearchAttributeType } from "../core/search-attributes.ts";
 import type { RateLimitPlan, RetryPlan, SinkGuardsPlan, SourceGuardsPlan } from "./guards.ts";
 import type { Decision } from "./outcome.ts";
 import type { SchedulePlan } from "./schedule.ts";
@@ -65,9 +66,19 @@ export type WorkflowCallPlan =
       readonly delayMs?: number;
       /** A row that comes after this time starts nothing. */
       readonly notAfter?: (input: never) => Date;
+      /** What operators find it by, by the attribute's name. */
+      readonly searchAttributes?: Readonly<Record<string, SearchAttributePlan>>;
+      /** A line about it, for Temporal's UI. */
+      readonly summary?: (input: never) => string;
     }
   /** To a workflow that runs. Rows carry the id of their event: it may come again. */
   | { readonly kind: "signal" | "update"; readonly name: string };
+
+export interface SearchAttributePlan {
+  readonly type: SearchAttributeType;
+  /** The attribute is left out where it is undefined. */
+  readonly value: (input: never) => unknown;
+}
 
 export interface StreamSinkPlan {
   readonly kind: "stream";
@@ -176,7 +187,15 @@ export function sinksOf({ end, stages }: PipelinePlan): Readonly<Record<string, 
 export const workflowSinksOf = (pipelines: readonly PipelinePlan[]): readonly WorkflowSinkPlan[] =>
   pipelines.flatMap((pipeline) => Object.values(sinksOf(pipeline)).filter((sink) => sink.kind === "temporal"));
 
-/** The name of what a sink writes to: sinks of one target are one in a process. */
+/** The search attributes that pipelines start workflows with. */
+export const searchAttributesOf = (
+  pipelines: readonly PipelinePlan[],
+): readonly { readonly name: string; readonly type: SearchAttributeType }[] =>
+  workflowSinksOf(pipelines).flatMap(({ call }) =>
+    call.kind === "start" ? Object.entries(call.searchAttributes ?? {}).map(([name, { type }]) => ({ name, type })) : [],
+  );
+
+/** The name of what a sink writes to: sinks of one target share their guards in a process. */
 export function targetOf(plan: OwnSinkPlan): string {
   switch (plan.kind) {
     case "clickhouse":

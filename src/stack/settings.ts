@@ -1,5 +1,3 @@
-import { sagaSearchAttributes } from "../core/search-attributes.ts";
-
 /** What Headrace asks of its services, as data: the embedded stack and docker-compose.yml both follow it. */
 
 /** The ports that the services' own documentation uses. */
@@ -18,13 +16,6 @@ export type AppendFsync = "always" | "everysec";
 export function redisSettings(appendFsync: AppendFsync): Readonly<Record<string, string>> {
   return { appendonly: "yes", appendfsync: appendFsync, save: "", "maxmemory-policy": "noeviction", databases: "256" };
 }
-
-/** Search attributes that the namespace has from the start, with Temporal's types: those of sagas, and the shop's own. */
-export const searchAttributes = {
-  ...sagaSearchAttributes,
-  CartId: "Keyword",
-  CheckoutId: "Keyword",
-} as const;
 
 /**
  * SQLite of the embedded Temporal: three times the workflow starts of the defaults. A kill of the process loses

@@ -10,7 +10,7 @@ import type { ClickHouseSinkPlan, WorkflowSinkPlan } from "../../src/plan/plan.t
 import { type ClickHouse, createClickHouse } from "../../src/sinks/clickhouse/client.ts";
 import { applyMigration, planMigration } from "../../src/sinks/clickhouse/migrate.ts";
 import { createClickHouseSink } from "../../src/sinks/clickhouse/sink.ts";
-import { TemporalSink } from "../../src/sinks/temporal/sink.ts";
+import { createCallGuards, TemporalSink } from "../../src/sinks/temporal/sink.ts";
 import { logBook } from "../support/log-book.ts";
 import { clickhouseDatabase, temporalAddress, unique } from "../support/services.ts";
 import { thingTable } from "../support/things.ts";
@@ -118,13 +118,10 @@ describe("the guards of a workflow sink", () => {
     const client = new Client({ connection });
     try {
       const limit = createRateLimit({ perSecond: 20, burst: 2 }, systemClock);
-      const sink = new TemporalSink(planOf({ rateLimit: { perSecond: 20, burst: 2 } }), {
-        client,
-        clock: systemClock,
-        logger: silentLogger,
-        signal: new AbortController().signal,
-        limit,
-      });
+      const plan = planOf({ rateLimit: { perSecond: 20, burst: 2 } });
+      const deps = { clock: systemClock, logger: silentLogger };
+      const guards = createCallGuards(plan, { ...deps, limit });
+      const sink = new TemporalSink(plan, { ...deps, client, signal: new AbortController().signal, guards });
       const begun = performance.now();
       expect((await sink.write(rows)).counts).toMatchObject({ started: 12 });
       expect(performance.now() - begun).toBeGreaterThan(10 * 50 - 5);

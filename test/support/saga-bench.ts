@@ -5,9 +5,10 @@ import { Client, Connection, type Workflow, type WorkflowHandle } from "@tempora
 import { TestWorkflowEnvironment } from "@temporalio/testing";
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker, type WorkerOptions } from "@temporalio/worker";
 import { silentLogger } from "../../src/core/log.ts";
+import { sagaSearchAttributes } from "../../src/core/search-attributes.ts";
+import { addAttributes } from "../../src/sinks/temporal/search-attributes.ts";
 import { findProgram } from "../../src/stack/binaries/find-program.ts";
 import { temporalTestProgram } from "../../src/stack/binaries/programs.ts";
-import { searchAttributes } from "../../src/stack/settings.ts";
 import { temporalAddress, unique } from "./services.ts";
 
 /** Runs sagas with nothing kept between two tasks of a workflow: every task is a replay from its start. */
@@ -54,11 +55,8 @@ export async function openSkippingBench(code: string): Promise<SkippingBench> {
   const environment = await TestWorkflowEnvironment.createTimeSkipping({
     server: { executable: { type: "existing-path", path } },
   });
-  const types = { Keyword: 2, Bool: 5 } as const;
-  await environment.connection.operatorService.addSearchAttributes({
-    namespace: environment.namespace ?? "default",
-    searchAttributes: Object.fromEntries(Object.entries(searchAttributes).map(([name, type]) => [name, types[type]])),
-  });
+  const namespace = environment.namespace ?? "default";
+  await addAttributes(environment.connection, { namespace, wanted: sagaSearchAttributes });
   const { client, nativeConnection: native } = environment;
   return { ...openBench({ client, native, code }, () => environment.teardown()), environment };
 }

@@ -263,6 +263,13 @@ describe("a row", () => {
     source.route({ checkouts }, (event, to) => to.checkouts({ id: event.id, lines: [{ sku: "a", kind: "digital" }] }));
     startWorkflow(checkout, {
       taskQueue: "checkout",
+      searchAttributes: {
+        Order: { type: "Keyword", value: (input) => input.id },
+        Lines: { type: "Int", value: ({ lines }) => lines.length || undefined },
+        // @ts-expect-error Type 'number' is not assignable to type 'Date'
+        At: { type: "Datetime", value: ({ lines }) => lines.length },
+      },
+      summary: ({ lines }) => `${lines.length} lines`,
       workflowId: (input) => {
         expect(input).type.toBe<Order>();
         return input.id;

@@ -1,15 +1,18 @@
 import type { Client } from "@temporalio/client";
 import type { Clock } from "../../core/clock.ts";
+import { getOrMake } from "../../core/get-or-make.ts";
 import type { Logger } from "../../core/log.ts";
+import type { RateLimit } from "../../core/rate-limit.ts";
 import type { LimitFor } from "../../limit/limits.ts";
-import { type OwnSinkPlan, targetOf } from "../../plan/plan.ts";
+import { type ClickHouseSinkPlan, type OwnSinkPlan, targetOf, type WorkflowSinkPlan } from "../../plan/plan.ts";
 import type { RollupPlan } from "../../plan/table.ts";
 import { markingSink } from "../../rollup/marking-sink.ts";
 import type { Marks } from "../../rollup/port.ts";
 import type { ClickHouse } from "../../sinks/clickhouse/client.ts";
 import { createClickHouseSink } from "../../sinks/clickhouse/sink.ts";
+import type { SinkGuards } from "../../sinks/guarded-call.ts";
 import type { Sink } from "../../sinks/port.ts";
-import { TemporalSink } from "../../sinks/temporal/sink.ts";
+import { createCallGuards, TemporalSink } from "../../sinks/temporal/sink.ts";
 
 export interface SinkDeps {
   readonly clickhouse: ClickHouse;
@@ -24,34 +27,43 @@ export interface SinkDeps {
   readonly marks: Marks | undefined;
 }
 
-/** Joins descriptors with drivers: one sink for each target, shared by all that write to it. */
+/**
+ * Joins descriptors with drivers. All that write to one table share a sink, so that inserts are few and large; all that call one workflow
+ * share its guards, and each calls it in its own way.
+ */
 export function createSinks(deps: SinkDeps): {
   readonly sinkFor: (plan: OwnSinkPlan) => Sink;
   readonly close: () => Promise<void>;
 } {
-  const sinks = new Map<string, Sink>();
+  const { temporal: client, clock, logger, signal, limitFor } = deps;
+  const inserting = new Map<string, Sink>();
+  const calling = new Map<WorkflowSinkPlan, Sink>();
+  const guards = new Map<string, SinkGuards>();
+
+  const limitOf = (plan: OwnSinkPlan) => plan.guards?.rateLimit && limitFor(plan.guards.rateLimit, `sink:${targetOf(plan)}`);
+  const guardsFor = (plan: WorkflowSinkPlan) => createCallGuards(plan, { clock, logger, limit: limitOf(plan) });
   const sinkFor = (plan: OwnSinkPlan): Sink => {
-    const name = targetOf(plan);
-    const sink = sinks.get(name) ?? createSink(plan, deps);
-    sinks.set(name, sink);
-    return sink;
+    const target = targetOf(plan);
+    switch (plan.kind) {
+      case "clickhouse":
+        return getOrMake(inserting, target, () => insertingSink(plan, { ...deps, limit: limitOf(plan) }));
+      case "temporal": {
+        const shared = getOrMake(guards, target, () => guardsFor(plan));
+        return getOrMake(calling, plan, () => new TemporalSink(plan, { client, clock, logger, signal, guards: shared }));
+      }
+      default:
+        return plan satisfies never;
+    }
   };
-  return { sinkFor, close: async () => void (await Promise.all([...sinks.values()].map((sink) => sink.close()))) };
+  const close = async () => void (await Promise.all([...inserting.values(), ...calling.values()].map((sink) => sink.close())));
+  return { sinkFor, close };
 }
 
-function createSink(plan: OwnSinkPlan, deps: SinkDeps): Sink {
-  const { clickhouse, temporal, clock, logger, signal, limitFor, marks } = deps;
-  const rateLimit = plan.guards?.rateLimit;
-  const limit = rateLimit && limitFor(rateLimit, `sink:${targetOf(plan)}`);
-  switch (plan.kind) {
-    case "clickhouse": {
-      const sink = createClickHouseSink(plan, { client: clickhouse, signal, clock, logger, limit });
-      const rollups = deps.rollups.filter(({ from }) => from === plan.table);
-      return marks && rollups.length > 0 ? markingSink(sink, rollups, { marks, clock, logger, signal }) : sink;
-    }
-    case "temporal":
-      return new TemporalSink(plan, { client: temporal, clock, logger, signal, limit });
-    default:
-      return plan satisfies never;
-  }
+function insertingSink(
+  plan: ClickHouseSinkPlan,
+  { clickhouse: client, marks, limit, ...deps }: SinkDeps & { readonly limit: RateLimit | undefined },
+): Sink {
+  const sink = createClickHouseSink(plan, { client, limit, ...deps });
+  const rollups = deps.rollups.filter(({ from }) => from === plan.table);
+  return marks && rollups.length > 0 ? markingSink(sink, rollups, { marks, ...deps }) : sink;
 }

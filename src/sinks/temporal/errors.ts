@@ -46,7 +46,10 @@ export function sortCallError(error: unknown): CallFailure {
     case grpc.invalidArgument:
     case grpc.outOfRange:
     case grpc.failedPrecondition:
-      return { kind: "refused", reason };
+      // No fault of the row. A server knows new attributes some seconds after they were made.
+      return /search attribute/i.test(reason) && /no mapping|not defined|not valid/i.test(reason)
+        ? { kind: "retry", reason: `${reason}: run 'headrace migrate --apply'` }
+        : { kind: "refused", reason };
     case grpc.notFound:
     case grpc.permissionDenied:
     case grpc.unauthenticated:

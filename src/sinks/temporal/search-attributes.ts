@@ -1,11 +1,17 @@
 import type { Connection } from "@temporalio/client";
 import { ConfigError } from "../../core/errors.ts";
-
-/** Search attributes by name, with the name of their type. */
-export type SearchAttributes = Readonly<Record<string, "Keyword" | "Bool">>;
+import type { SearchAttributes, SearchAttributeType } from "../../core/search-attributes.ts";
 
 /** Temporal's numbers of the types (IndexedValueType). */
-const typeNumbers = { Keyword: 2, Bool: 5 } as const;
+const typeNumbers: Readonly<Record<SearchAttributeType, number>> = {
+  Text: 1,
+  Keyword: 2,
+  Int: 3,
+  Double: 4,
+  Bool: 5,
+  Datetime: 6,
+  KeywordList: 7,
+};
 
 type Services = Pick<Connection, "operatorService">;
 

@@ -1,10 +1,11 @@
 import type { Client } from "@temporalio/client";
+import { defineSearchAttributeKey, type SearchAttributePair } from "@temporalio/common";
 import { backoffMs } from "../../core/backoff.ts";
 import type { Clock } from "../../core/clock.ts";
 import { ConfigError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
 import type { RateLimit } from "../../core/rate-limit.ts";
-import type { WorkflowCallPlan, WorkflowSinkPlan } from "../../plan/plan.ts";
+import type { SearchAttributePlan, WorkflowCallPlan, WorkflowSinkPlan } from "../../plan/plan.ts";
 import { createSinkGuards, guardedCall, type SinkGuards } from "../guarded-call.ts";
 import type { Rejected, Sink, WriteResult } from "../port.ts";
 import { sortCallError } from "./errors.ts";
@@ -15,9 +16,15 @@ export interface TemporalSinkDeps {
   readonly logger: Logger;
   /** Ends all waiting: writes under way reject. */
   readonly signal: AbortSignal;
-  /** The limit of the plan's guards. */
-  readonly limit?: RateLimit | undefined;
+  /** Those of all that call this workflow. */
+  readonly guards?: SinkGuards;
 }
+
+/** The guards of a plan, to be shared by all sinks of one target. */
+export const createCallGuards = (
+  { guards, call }: WorkflowSinkPlan,
+  deps: Pick<TemporalSinkDeps, "clock" | "logger"> & { readonly limit?: RateLimit | undefined },
+): SinkGuards => createSinkGuards(guards, { ...deps, name: nameOf(call), limit: deps.limit });
 
 /**
  * How one row ended. A start: a new run, a run that was under way, one that had finished before, or none, since it comes too late to be of
@@ -39,8 +46,7 @@ export class TemporalSink implements Sink {
   constructor(plan: WorkflowSinkPlan, deps: TemporalSinkDeps) {
     this.#plan = plan;
     this.#deps = deps;
-    const { clock, logger, limit } = deps;
-    this.#guards = createSinkGuards(plan.guards, { name: nameOf(plan.call), clock, logger, limit });
+    this.#guards = deps.guards ?? createCallGuards(plan, deps);
   }
 
   get inFlightRows(): number {
@@ -113,6 +119,8 @@ export class TemporalSink implements Sink {
           workflowId,
           args: [input],
           ...(call.delayMs !== undefined && { startDelay: call.delayMs }),
+          ...(call.summary && { staticSummary: (call.summary as (input: unknown) => string)(input) }),
+          typedSearchAttributes: attributePairs(call.searchAttributes ?? {}, input),
           // One run an id, running or closed: what comes again must not run again.
           workflowIdReusePolicy: "REJECT_DUPLICATE",
           workflowIdConflictPolicy: "FAIL",
@@ -145,6 +153,14 @@ export class TemporalSink implements Sink {
     this.#failing = false;
   }
 }
+
+/** The SDK spells types in capitals, and a pair for each type; values were checked where they were declared, by their types. */
+const attributePairs = (attributes: Readonly<Record<string, SearchAttributePlan>>, input: unknown): SearchAttributePair[] =>
+  Object.entries(attributes).flatMap(([name, { type, value }]) => {
+    const found = (value as (input: unknown) => unknown)(input);
+    const key = defineSearchAttributeKey(name, type === "KeywordList" ? "KEYWORD_LIST" : (type.toUpperCase() as "KEYWORD"));
+    return found === undefined ? [] : [{ key, value: found } as SearchAttributePair];
+  });
 
 const isFailure = (error: unknown): boolean => sortCallError(error).kind === "retry";
 

@@ -1,6 +1,7 @@
 import { join } from "node:path";
+import { sagaSearchAttributes } from "../../core/search-attributes.ts";
 import type { ServicePlan } from "../service.ts";
-import { searchAttributes, sqlitePragmas, temporalNamespace } from "../settings.ts";
+import { sqlitePragmas, temporalNamespace } from "../settings.ts";
 
 /** Temporal's development server on the loopback, its database in `<dir>/temporal`, its UI on a port of its own. */
 export function temporalPlan(options: { binary: string; dir: string; port: number; uiPort: number }): ServicePlan {
@@ -14,7 +15,7 @@ export function temporalPlan(options: { binary: string; dir: string; port: numbe
       ...["server", "start-dev", "--ip", "127.0.0.1", "--port", String(options.port), "--ui-port", String(options.uiPort)],
       ...["--db-filename", join(options.dir, "temporal", "temporal.db"), "--log-level", "error"],
       ...pairs("--sqlite-pragma", sqlitePragmas),
-      ...pairs("--search-attribute", searchAttributes),
+      ...pairs("--search-attribute", sagaSearchAttributes),
     ],
     logFile: join(options.dir, "logs", "temporal.log"),
     port: options.port,

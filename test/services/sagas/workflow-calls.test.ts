@@ -1,10 +1,13 @@
 import { fileURLToPath } from "node:url";
 import type { WorkflowHandle } from "@temporalio/client";
-import { signalWorkflow, startWorkflow, updateWorkflow } from "headrace";
+import { type SinkRef, signalWorkflow, startWorkflow, updateWorkflow } from "headrace";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createSinks } from "../../../src/cli/start/sinks.ts";
 import { systemClock } from "../../../src/core/clock.ts";
 import { silentLogger } from "../../../src/core/log.ts";
-import type { WorkflowSinkPlan } from "../../../src/plan/plan.ts";
+import { createLimits } from "../../../src/limit/limits.ts";
+import type { OwnSinkPlan, WorkflowSinkPlan } from "../../../src/plan/plan.ts";
+import { addAttributes } from "../../../src/sinks/temporal/search-attributes.ts";
 import { TemporalSink } from "../../../src/sinks/temporal/sink.ts";
 import { bundleSagas, openSagaBench, type SagaBench } from "../../support/saga-bench.ts";
 import { unique } from "../../support/services.ts";
@@ -83,6 +86,73 @@ describe("a row that goes to a running workflow", () => {
 });
 
 describe("a start", () => {
+  interface Parcel {
+    readonly id: string;
+    readonly grams: number;
+    readonly sent?: number;
+  }
+  async function send(_: Parcel) {}
+  const sending = (names: { readonly grams: string; readonly sent: string }) =>
+    sinkOf(
+      startWorkflow(send, {
+        taskQueue: unique("queue-"),
+        workflowId: ({ id }) => id,
+        searchAttributes: {
+          [names.grams]: { type: "Int", value: ({ grams }) => grams },
+          [names.sent]: { type: "Datetime", value: ({ sent }) => (sent === undefined ? undefined : new Date(sent)) },
+        },
+        summary: ({ grams }) => `a parcel of ${grams} g`,
+      }),
+    );
+
+  it("carries search attributes and a summary; it waits until the namespace has the attributes", async () => {
+    const names = { grams: unique("Grams").replaceAll("-", ""), sent: unique("Sent").replaceAll("-", "") };
+    const [light, heavy] = [unique("parcel-"), unique("parcel-")];
+    const sink = sending(names);
+    const sent = Date.parse("2026-11-27T10:00:00Z");
+    const writing = sink.write([
+      { id: light, grams: 20, sent },
+      { id: heavy, grams: 9_000 },
+    ]);
+    expect(await Promise.race([writing, systemClock.sleep(1_500).then(() => "waits")])).toBe("waits");
+    const { namespace } = bench.client.options;
+    await addAttributes(bench.client.connection, { namespace, wanted: { [names.grams]: "Int", [names.sent]: "Datetime" } });
+    expect(await writing).toEqual({ rejected: [], counts: { started: 2, joined: 0, alreadyDone: 0 } });
+
+    const [first, second] = await Promise.all([light, heavy].map((id) => bench.client.workflow.getHandle(id).describe()));
+    expect(first?.searchAttributes).toMatchObject({ [names.grams]: [20], [names.sent]: [new Date(sent)] });
+    expect(second?.searchAttributes).toMatchObject({ [names.grams]: [9_000] });
+    expect(second?.searchAttributes).not.toHaveProperty(names.sent);
+    expect(await second?.staticSummary()).toBe("a parcel of 9000 g");
+    await Promise.all([light, heavy].map((id) => bench.client.workflow.getHandle(id).terminate()));
+  }, 60_000);
+
+  it("is made in the way of the sink it came through, where two sinks of a process start the same workflow", async () => {
+    const taskQueue = unique("queue-");
+    const [one, other] = (["one", "other"] as const).map((prefix) =>
+      startWorkflow(send, { taskQueue, workflowId: ({ id }) => `${prefix}-${id}` }),
+    ) as [SinkRef<Parcel>, SinkRef<Parcel>];
+    const { sinkFor, close } = createSinks({
+      temporal: bench.client,
+      clickhouse: undefined as never,
+      clock: systemClock,
+      logger: silentLogger,
+      signal: new AbortController().signal,
+      limitFor: createLimits({ clock: systemClock, logger: silentLogger }),
+      rollups: [],
+      marks: undefined,
+    });
+    const id = unique("parcel-");
+    for (const { plan } of [one, other]) await sinkFor(plan as OwnSinkPlan).write([{ id, grams: 1 }], 1);
+    expect(sinkFor(one.plan as OwnSinkPlan)).toBe(sinkFor(one.plan as OwnSinkPlan));
+    for (const prefix of ["one", "other"]) {
+      const handle = bench.client.workflow.getHandle(`${prefix}-${id}`);
+      expect((await handle.describe()).status.name).toBe("RUNNING");
+      await handle.terminate();
+    }
+    await close();
+  });
+
   it("that comes after it was of use is left out, and counted; one in time begins after its delay", async () => {
     const taskQueue = unique("queue-");
     const sink = sinkOf(

@@ -9,8 +9,8 @@ import { createClient as createClickHouse } from "@clickhouse/client";
 import { Client, Connection } from "@temporalio/client";
 import { createClient as createRedis } from "redis";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { sagaSearchAttributes } from "../../../src/core/search-attributes.ts";
 import { isAlive } from "../../../src/stack/process-check.ts";
-import { searchAttributes } from "../../../src/stack/settings.ts";
 import { startStack } from "../../../src/stack/start-stack.ts";
 import { readStack, type StackInfo } from "../../../src/stack/state-file.ts";
 import { until } from "./until.ts";
@@ -224,7 +224,7 @@ test("in-process: the namespace has the search attributes, Redis the settings, a
   try {
     await withTemporal(stack.info.temporal, async (client) => {
       const { customAttributes } = await client.connection.operatorService.listSearchAttributes({ namespace: "default" });
-      expect(Object.keys(customAttributes ?? {})).toEqual(expect.arrayContaining(Object.keys(searchAttributes)));
+      expect(Object.keys(customAttributes ?? {})).toEqual(expect.arrayContaining(Object.keys(sagaSearchAttributes)));
     });
     const settings = await withRedis(`${stack.info.redis}/255`, (redis) =>
       redis.configGet(["appendonly", "appendfsync", "maxmemory-policy", "save", "bind"]),

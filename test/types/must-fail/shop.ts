@@ -25,5 +25,7 @@ export const logins = pipeline("logins").from(defineStream("logins", { events: [
 
 // refused: Type 'number' is not assignable to type 'string'
 startWorkflow(checkout, { taskQueue: "checkout", workflowId: (input) => input.cents });
+// refused: Type 'number' is not assignable to type 'string'
+startWorkflow(checkout, { taskQueue: "q", workflowId: (input) => input.checkoutId, searchAttributes: { Cents: { type: "Keyword", value: (input) => input.cents } } });
 // refused: Property 'cartId' does not exist on type '{ readonly checkoutId: string; readonly cents: number; }'
 startWorkflow(checkout, { taskQueue: "checkout", workflowId: (input) => input.cartId });

@@ -144,6 +144,21 @@ describe("a pipeline", () => {
     ).toContain("has no name");
   });
 
+  it("refuses a search attribute of no type, or without a value, and names it", () => {
+    async function flow(input: string) {
+      return input;
+    }
+    const starting = (attribute: object) =>
+      refusal(() =>
+        startWorkflow(flow, { taskQueue: "q", workflowId: (id) => id, searchAttributes: { Size: attribute as never } }),
+      ).message;
+    expect(starting({ type: "keyword", value: (id: string) => id })).toBe(
+      `startWorkflow 'flow': searchAttributes: Size: type is "keyword"`,
+    );
+    expect(starting({ type: "Keyword" })).toContain("Size has no 'value'");
+    expect(starting({ type: "Keyword", value: "large" })).toContain('Size: value is "large"');
+  });
+
   it("leaves the builder that a verb is called on as it was, so that a beginning can be shared", () => {
     const shared = source.filter("shared", () => true);
     const one = shared.map("one", (event) => event).to(clickhouse(table), thingRow);

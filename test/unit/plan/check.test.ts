@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { defineApp } from "../../../src/dsl/app.ts";
 import { drop } from "../../../src/dsl/outcome.ts";
 import { type Pipeline, pipeline } from "../../../src/dsl/pipeline.ts";
-import { clickhouse, startWorkflow, toStream } from "../../../src/dsl/sinks.ts";
+import { clickhouse, type StartWorkflowOptions, startWorkflow, toStream } from "../../../src/dsl/sinks.ts";
 import { defineStream } from "../../../src/dsl/stream.ts";
 import { checkApp } from "../../../src/plan/check.ts";
 import { describe as describePipeline } from "../../../src/plan/describe.ts";
@@ -116,7 +116,7 @@ describe("the check of an application", () => {
     expect(check(limited("one", 5, true), limited("two", 10, true), limited("three", 20, false))).toEqual([]);
   });
 
-  it("finds two writers of one target whose guards differ: they share one sink", () => {
+  it("finds two writers of one target whose guards differ: they share them", () => {
     const guards = { breaker: { failures: 5, openMs: 1_000 } };
     const guarded = (name: string): Pipeline => pipeline(name).from(a).to(clickhouse(table, guards), thingRow);
     expect(check(store("plain"), guarded("guarded"))).toMatchObject([
@@ -127,6 +127,36 @@ describe("the check of an application", () => {
       },
     ]);
     expect(check(guarded("one"), guarded("two"))).toEqual([]);
+  });
+
+  it("finds a search attribute of two types, among pipelines or beside those of sagas", () => {
+    async function flow(input: { readonly id: string }) {
+      return input.id;
+    }
+    const starting = (name: string, searchAttributes: StartWorkflowOptions<{ readonly id: string }>["searchAttributes"]) =>
+      pipeline(name)
+        .from(a)
+        .to(
+          startWorkflow(flow, { taskQueue: "q", workflowId: ({ id }) => id, ...(searchAttributes && { searchAttributes }) }),
+          ({ id }) => ({ id }),
+        );
+    const keyword = { type: "Keyword", value: ({ id }: { readonly id: string }) => id } as const;
+    const int = { type: "Int", value: () => 1 } as const;
+    expect(check(starting("one", { Size: keyword }), starting("two", { Size: keyword, SagaStep: keyword }))).toEqual([]);
+    expect(check(starting("one", { Size: keyword }), starting("two", { Size: int, SagaStep: int }))).toEqual([
+      {
+        code: "attribute-clash",
+        where: "pipeline 'two'",
+        message: "the search attribute 'Size' is Int here, and Keyword in pipeline 'one'",
+        hint: "Give it one type, or two names.",
+      },
+      {
+        code: "attribute-clash",
+        where: "pipeline 'two'",
+        message: "the search attribute 'SagaStep' is Int here, and Keyword of sagas",
+        hint: "Give it one type, or two names.",
+      },
+    ]);
   });
 });
 

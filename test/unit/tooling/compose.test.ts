@@ -5,12 +5,15 @@ import { fileURLToPath } from "node:url";
 import { Ajv2019 } from "ajv/dist/2019.js";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { redisSettings, searchAttributes, standardPorts, temporalNamespace } from "../../../src/stack/settings.ts";
+import { sagaSearchAttributes } from "../../../src/core/search-attributes.ts";
+import { redisSettings, standardPorts, temporalNamespace } from "../../../src/stack/settings.ts";
 
 interface Service {
   readonly image?: string;
   readonly build?: string;
   readonly command?: readonly string[];
+  readonly entrypoint?: readonly string[];
+  readonly user?: string;
   readonly ports?: readonly string[];
   readonly restart?: string;
   readonly healthcheck?: object;
@@ -42,7 +45,7 @@ ajv.removeKeyword("id");
 const validate = ajv.compile(schema);
 
 const roles = ["worker", "saga", "participants"];
-const once = ["temporal-schema", "temporal-init", "migrate"];
+const once = ["archive-init", "temporal-schema", "temporal-init", "migrate"];
 
 describe("docker-compose.yml", () => {
   test("follows the Compose specification's schema", () => {
@@ -79,7 +82,7 @@ describe("docker-compose.yml", () => {
   test("gives Temporal's namespace the search attributes of the embedded one", () => {
     const script = service("temporal-init").command?.join("\n") ?? "";
     const given = [...script.matchAll(/--name (\w+) --type (\w+)/g)].map(([, name, type]) => [name, type]);
-    expect(Object.fromEntries(given)).toEqual(searchAttributes);
+    expect(Object.fromEntries(given)).toEqual(sagaSearchAttributes);
     expect(service("temporal-init").environment?.["TEMPORAL_NAMESPACE"]).toBe(`\${TEMPORAL_NAMESPACE:-${temporalNamespace}}`);
   });
 
@@ -124,6 +127,15 @@ describe("docker-compose.yml", () => {
       });
     }
     expect(service("migrate").command).toEqual(["migrate", "--apply"]);
+    // It makes search attributes and schedules in the namespace.
+    expect(Object.keys(service("migrate").depends_on ?? {})).toContain("temporal-init");
+  });
+
+  test("lets ClickHouse and the saga workers see the archive under one path, as one user", () => {
+    const path = service("saga").environment?.["HEADRACE_ARCHIVE"]?.match(/:-(.+)\}$/)?.[1];
+    expect(path).toMatch(/^\/var\/lib\/clickhouse\/user_files\//);
+    for (const name of ["clickhouse", "saga"]) expect(service(name).volumes).toContain(`archive:${path}`);
+    expect(service("archive-init").entrypoint).toEqual(["chown", service("saga").user, "/archive"]);
   });
 
   test("keeps data in named volumes, and mounts only files that are in the repository", () => {
