@@ -1,6 +1,7 @@
 import { days } from "../core/duration.ts";
 import { startOfDay } from "../plan/archive.ts";
 import type { ArchiveDeps } from "./port.ts";
+import { removeGeneration } from "./remove.ts";
 
 export interface Expired {
   readonly looked: number;
@@ -26,9 +27,7 @@ export async function expireArchives(
       const state = states.find(({ day, generation }) => day === of.day && generation === of.generation)?.state;
       const age = now() - (startOfDay(of.day) ?? now());
       if (keepDays === undefined || age <= days(keepDays) || state !== "archived") continue;
-      // The manifest first: files without one are nothing, and a manifest without its files would promise what is not there.
-      await store.withdraw(of);
-      await store.remove(await store.files(of));
+      await removeGeneration(of, store);
       removed++;
     }
   }

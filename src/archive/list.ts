@@ -19,10 +19,10 @@ export async function listArchives({ archives, tables: open, store }: ArchiveDep
       lines.push({ table, day, generation, rows, bytes, rawBytes, hash, state });
       there.set(day, { last: generation, isRestored: state === "restored" });
     }
-    for (const [day, { rows, bytes }] of await tables.storedRows(table)) {
+    for (const [day, stored] of await tables.storedRows(table)) {
       const known = there.get(day);
       if (known?.isRestored) continue;
-      lines.push({ table, day, generation: (known?.last ?? 0) + 1, rows, bytes: 0, rawBytes: bytes, hash: "", state: "hot" });
+      lines.push({ table, day, generation: (known?.last ?? 0) + 1, ...stored, hash: "", state: "hot" });
     }
   }
   return lines.sort((a, b) => compare(a.table, b.table) || compare(a.day, b.day) || a.generation - b.generation);

@@ -1,4 +1,13 @@
-import type { ArchivedColumn, ArchiveState, Generation, Location, Manifest, Survey, TableDay } from "../plan/archive.ts";
+import type {
+  ArchivedColumn,
+  ArchiveState,
+  Generation,
+  Location,
+  Manifest,
+  StoredRows,
+  Survey,
+  TableDay,
+} from "../plan/archive.ts";
 import type { TablePlan } from "../plan/table.ts";
 
 /** Where files and manifests are kept. What is written is whole, or is not there. */
@@ -24,7 +33,7 @@ export interface ArchiveTables {
   tablesLike(prefix: string): Promise<readonly string[]>;
   hasTable(name: string): Promise<boolean>;
   columns(name: string): Promise<readonly ArchivedColumn[]>;
-  storedRows(name: string, day?: string): Promise<ReadonlyMap<string, { readonly rows: number; readonly bytes: number }>>;
+  storedRows(name: string, day?: string): Promise<ReadonlyMap<string, StoredRows>>;
   surveyDay(name: string, day: string, columns: readonly ArchivedColumn[], time: string): Promise<Survey>;
   surveyFiles(locations: readonly Location[], columns: readonly ArchivedColumn[], time: string): Promise<Survey>;
   fileColumns(location: Location): Promise<readonly string[]>;

@@ -2,6 +2,7 @@ import type { ArchiveState, Generation, Sealed, TableDay } from "../plan/archive
 import { asideName } from "./aside.ts";
 import type { ArchiveDeps, ArchiveTables } from "./port.ts";
 import { generationsAside, reopen } from "./put-back.ts";
+import { removeGeneration } from "./remove.ts";
 
 /**
  * Claims a day for a saga. What an earlier one has left lying, since somebody ended it by force, is finished or put back first: the saga's
@@ -12,8 +13,7 @@ export async function sealDay(day: TableDay, tables: ArchiveTables, { store }: A
   for (const { generation } of await store.manifests(day)) {
     const of = { ...day, generation };
     if (await isArchived(of, tables)) continue;
-    await store.withdraw(of);
-    await store.remove(await store.files(of));
+    await removeGeneration(of, store);
     await tables.setState(of, "hot");
   }
   for (const generation of await generationsAside(day, tables)) await reopen({ ...day, generation }, tables);

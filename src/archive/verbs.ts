@@ -3,6 +3,7 @@ import { archivedTable, checkedTable, timeColumn } from "./archived-day.ts";
 import { changed, dropDay, undrop } from "./drop.ts";
 import { exportDay, removeRun, verifyFiles } from "./export.ts";
 import type { ArchiveDeps } from "./port.ts";
+import { recordDay } from "./record.ts";
 import { sealDay, unsealDay } from "./seal.ts";
 
 /** What the saga of the archive calls, over ClickHouse and a store. */
@@ -44,12 +45,6 @@ export function createArchive(deps: ArchiveDeps): ArchiveVerbs {
     },
     drop: (of, surveyed, call) => dropDay(of, surveyed, { ...deps, inDay: tablesFor(call) }),
     putBack: (of, call) => undrop(of, { ...deps, inDay: tablesFor(call) }),
-    async record(of, surveyed, call) {
-      const tables = tablesFor(call);
-      // Earlier generations that were restored are in the archive alone again: this one holds their rows too.
-      for (const { state, ...other } of await tables.states(of))
-        if (state === "restored") await tables.setState(other, "archived");
-      await tables.setState(of, "archived", surveyed);
-    },
+    record: (of, surveyed, call) => recordDay(of, surveyed, { tables: tablesFor(call), store }),
   };
 }

@@ -73,13 +73,23 @@ export interface Manifest extends Generation, Survey {
 
 /**
  * How far a generation is. `sealed`: it is being archived, and the rows are in the table. `dropping`: the rows leave the table, or have
- * left it. `hot`: given up, the rows are in the table. `archived`: in the archive alone. `restored`: in both.
+ * left it. `hot`: given up, the rows are in the table. `archived`: in the archive alone. `restored`: in both. `replaced`: restored, and
+ * archived again with all others that were in the table, as one generation; nothing of this one is kept.
  */
-export type ArchiveState = "sealed" | "dropping" | "hot" | "archived" | "restored";
+export type ArchiveState = "sealed" | "dropping" | "hot" | "archived" | "restored" | "replaced";
+
+/** What a day takes up in its table, repeated rows among it. */
+export interface StoredRows {
+  readonly rows: number;
+  /** As it is stored, compressed. */
+  readonly bytes: number;
+  readonly rawBytes: number;
+}
 
 /** A line of `headrace archive ls`. */
 export interface ArchiveLine extends Generation {
   readonly rows: number;
+  /** Compressed: of the files, or of what is only in the table, there. */
   readonly bytes: number;
   readonly rawBytes: number;
   readonly hash: string;

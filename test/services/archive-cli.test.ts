@@ -49,8 +49,11 @@ const count = async () =>
 
 describe("headrace archive", () => {
   it("lists days, archives one, and restores it", async () => {
-    const hot = { table: "login_events", day, generation: 1, rows: 2_000, bytes: 0, hash: "", state: "hot" };
-    expect(await ls()).toEqual([{ ...hot, rawBytes: expect.any(Number) }]);
+    const hot = { table: "login_events", day, generation: 1, rows: 2_000, hash: "", state: "hot" };
+    const [stored] = await ls();
+    expect(stored).toEqual({ ...hot, bytes: expect.any(Number), rawBytes: expect.any(Number) });
+    expect(Number(stored?.["bytes"])).toBeGreaterThan(0);
+    expect(Number(stored?.["bytes"])).toBeLessThan(Number(stored?.["rawBytes"]));
     const [archived] = await run("run", "login_events", day);
     expect(archived).toMatchObject({ table: "login_events", day, outcome: "archived", generation: 1, rows: 2_000 });
     expect(await count()).toEqual([0]);

@@ -44,7 +44,7 @@ export async function openShelf(change: Partial<ArchiveDeps> = {}) {
   };
   const query = async <Row>(sql: string): Promise<readonly Row[]> => client.query<Row>(sql);
   let days = 0;
-  return {
+  const shelf = {
     client,
     root,
     deps,
@@ -75,6 +75,38 @@ export async function openShelf(change: Partial<ArchiveDeps> = {}) {
       const [row] = await query<Content>(contentOf(`(SELECT DISTINCT * FROM (${all.join(" UNION ALL ")}))`));
       return contentFrom(row);
     },
+    /**
+     * Looks again and again whether somebody who asks both finds the day whole, in the table or in the archive. Rows leave the one after
+     * they are in the other; so the table is asked a second time before a day counts as missed.
+     */
+    openReader(day: string, whole: Content) {
+      const missed: string[] = [];
+      let looks = 0;
+      let isOpen = true;
+      const isWhole = ({ rows, hash }: Content) => rows === whole.rows && hash === whole.hash;
+      const reading = (async () => {
+        while (isOpen) {
+          const found = [];
+          for (const place of ["inTable", "inArchive", "inTable"] as const) {
+            // A file that is listed may be gone when it is read: then its rows are elsewhere.
+            const content = await shelf[place](day).catch(() => ({ rows: -1, hash: "unreadable" }));
+            found.push(content.rows);
+            if (isWhole(content)) break;
+            if (found.length === 3) missed.push(found.join(", "));
+          }
+          looks++;
+          await systemClock.sleep(100);
+        }
+      })();
+      return {
+        /** Rows that were found in the table, in the archive, and in the table again, wherever none of them was the whole day. */
+        async close() {
+          isOpen = false;
+          await reading;
+          return { looks, missed };
+        },
+      };
+    },
     /** Rows by key of the rollup on a day, as people read it. */
     counted: (day: string) => query(`SELECT * FROM ${rollup.name} WHERE toDate(hour) = '${day}' ORDER BY ALL`),
     counts: () => refreshRollup(rollup, { marks, store: rollups }),
@@ -100,6 +132,7 @@ export async function openShelf(change: Partial<ArchiveDeps> = {}) {
       await rm(root, { recursive: true, force: true });
     },
   };
+  return shelf;
 }
 
 /** A shelf, and Temporal to archive its days with. */

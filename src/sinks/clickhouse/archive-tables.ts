@@ -6,6 +6,7 @@ import {
   archivesTable,
   type Generation,
   type Location,
+  type StoredRows,
   type Survey,
   type TableDay,
 } from "../../plan/archive.ts";
@@ -63,16 +64,20 @@ export function createArchiveTables(client: ClickHouse, signal?: AbortSignal) {
     },
 
     /** Stored rows by day, repeats among them; of one day or of all. */
-    async storedRows(
-      name: string,
-      day?: string,
-    ): Promise<ReadonlyMap<string, { readonly rows: number; readonly bytes: number }>> {
-      const parts = await ask<{ id: string; stored: string; raw: string }>(
-        `SELECT partition_id AS id, toString(sum(rows)) AS stored, toString(sum(data_uncompressed_bytes)) AS raw FROM system.parts
+    async storedRows(name: string, day?: string): Promise<ReadonlyMap<string, StoredRows>> {
+      const parts = await ask<{ id: string; stored: string; packed: string; raw: string }>(
+        `SELECT partition_id AS id, toString(sum(rows)) AS stored,
+                toString(sum(data_compressed_bytes)) AS packed, toString(sum(data_uncompressed_bytes)) AS raw
+         FROM system.parts
          WHERE database = ${database} AND table = ${quoteText(name)} AND active
          ${day === undefined ? "" : `AND partition_id = ${quoteText(partitionId(day))}`} GROUP BY id HAVING sum(rows) > 0 ORDER BY id`,
       );
-      return new Map(parts.map(({ id, stored, raw }) => [dayOfPartition(id), { rows: Number(stored), bytes: Number(raw) }]));
+      return new Map(
+        parts.map(({ id, stored, packed, raw }) => [
+          dayOfPartition(id),
+          { rows: Number(stored), bytes: Number(packed), rawBytes: Number(raw) },
+        ]),
+      );
     },
 
     surveyDay: (name: string, day: string, columns: readonly ArchivedColumn[], time: string): Promise<Survey> =>

@@ -38,7 +38,9 @@ async function killAtRandom(rig: Rig, sender: Sender, workflows: Awaited<ReturnT
     short: { kills: 4, events: 1_500, team: 2 },
     whole: { kills: 40, events: 12_000, team: 3 },
   });
-  const start = () => rig.startWorker({ TEMPORAL_ADDRESS: workflows.address });
+  const temporal = { TEMPORAL_ADDRESS: workflows.address };
+  await rig.migrate(temporal);
+  const start = () => rig.startWorker(temporal);
   const workers: RigWorker[] = [];
   for (let i = 0; i < team; i++) workers.push(await start());
   const traffic = makeTraffic(rig.random, events);
