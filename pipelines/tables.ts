@@ -5,7 +5,7 @@ export const loginEvents = defineTable("login_events", {
     event_id: c.uuid(),
     user_id: c.string(),
     outcome: c.string().lowCardinality(),
-    at: c.dateTime64(3),
+    at: c.dateTime64(3).codec("T64, ZSTD(1)"),
     ip: c.string(),
     session_id: c.string().default(""),
     method: c.string().lowCardinality().default(""),
@@ -17,6 +17,7 @@ export const loginEvents = defineTable("login_events", {
   orderBy: ["user_id", "at", "event_id"],
   partitionBy: { unit: "day", column: "at" },
   ttl: { column: "at", days: 400 },
+  codec: "ZSTD(1)",
 });
 
 /** When each session was first and last heard of, kept up to date by every insert. */
@@ -138,11 +139,12 @@ export const cartEvents = defineTable("cart_events", {
     unit_price_cents: c.uint64().default(0),
     checkout_id: c.string().default(""),
     reason: c.string().lowCardinality().default(""),
-    at: c.dateTime64(3),
+    at: c.dateTime64(3).codec("T64, ZSTD(1)"),
   },
   orderBy: ["cart_id", "at", "event_id"],
   partitionBy: { unit: "day", column: "at" },
   ttl: { column: "at", days: 400 },
+  codec: "ZSTD(1)",
 });
 
 /** What happens to carts, by hour. */

@@ -74,10 +74,14 @@ function checked(draft: ColumnDraft): ColumnDraft {
   if (draft.nullable && draft.type.kind === "array") {
     throw invalid("an array column cannot be nullable()", "Use .default([]) instead.");
   }
-  if (draft.codec !== undefined && !/^[A-Za-z0-9_(), ]+$/.test(draft.codec)) {
-    throw invalid(`'${draft.codec}' is not a codec`, "Write it as ClickHouse does, such as ZSTD(1) or DoubleDelta, ZSTD(1).");
-  }
+  if (draft.codec !== undefined) checkCodec(draft.codec);
   return draft;
+}
+
+/** Throws unless a text can stand between the brackets of `CODEC(…)`. */
+export function checkCodec(codec: string): void {
+  if (/^[A-Za-z0-9_(), ]+$/.test(codec)) return;
+  throw invalid(`'${codec}' is not a codec`, "Write it as ClickHouse does, such as ZSTD(1) or DoubleDelta, ZSTD(1).");
 }
 
 function checkedFallback(draft: ColumnDraft, value: unknown): unknown {

@@ -1,6 +1,6 @@
 import { ConfigError } from "../core/errors.ts";
 import type { ColumnPlan, EnginePlan, TablePlan } from "../plan/table.ts";
-import type { Column, Presence } from "./columns.ts";
+import { type Column, checkCodec, type Presence } from "./columns.ts";
 
 /** Columns by their name. */
 export type Columns = Readonly<Record<string, Column<unknown, Presence>>>;
@@ -43,6 +43,8 @@ export interface TableOptions<C extends Columns> {
     // Spelled out, here and below: by a name, the compiler would print the name instead of the columns.
     readonly column: NoInfer<{ [K in keyof C & string]: [ValueOf<C[K]>] extends [Date] ? K : never }[keyof C & string]>;
   };
+  /** The compression codec of the columns that have none of their own, in ClickHouse's words. @default the server's: LZ4 */
+  readonly codec?: string;
   /** Rows are deleted this many days after the time in `column`. */
   readonly ttl?: {
     readonly column: NoInfer<{ [K in keyof C & string]: [ValueOf<C[K]>] extends [Date] ? K : never }[keyof C & string]>;
@@ -63,9 +65,10 @@ export interface TableOptions<C extends Columns> {
  */
 export function defineTable<const C extends Columns>(name: string, options: TableOptions<C>): Table<RowOfColumns<C>> {
   checkName("table", name);
+  if (options.codec !== undefined) checkCodec(options.codec);
   const columns = Object.entries<Column<unknown, Presence>>(options.columns).map(([column, { draft }]): ColumnPlan => {
     checkName(`column of table '${name}'`, column);
-    return { name: column, ...draft };
+    return { name: column, ...draft, codec: draft.codec ?? options.codec };
   });
   const engine: EnginePlan =
     options.engine?.kind === "mergeTree"

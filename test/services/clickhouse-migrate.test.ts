@@ -149,6 +149,33 @@ test.each([
   expect(await plan(tableOf("kept"))).toEqual([]);
 });
 
+test("a codec is changed in place, however it is written, and one that is not defined is left alone", async () => {
+  const compressed = (codec: string | undefined, of: string | undefined) => {
+    const at = of === undefined ? base.at : base.at.codec(of);
+    return defineTable("compressed", { columns: { ...base, at }, ...options, ...(codec !== undefined && { codec }) });
+  };
+  const codecs = async () =>
+    (
+      await client.query<{ codec: string }>(
+        "SELECT compression_codec AS codec FROM system.columns WHERE database = currentDatabase() AND table = 'compressed' ORDER BY position",
+      )
+    ).map(({ codec }) => codec);
+  await migrate(compressed(undefined, undefined));
+  await write(compressed(undefined, undefined), [rowOf("ann", 1), rowOf("bob", 2)]);
+  await migrate(compressed("ZSTD", "Delta,ZSTD"));
+  expect(await codecs()).toEqual(["CODEC(ZSTD(1))", "CODEC(ZSTD(1))", "CODEC(Delta(8), ZSTD(1))", "CODEC(ZSTD(1))"]);
+  const steps = await plan(compressed("ZSTD(3)", "Delta, ZSTD(1)"));
+  expect(steps.map(({ summary }) => summary)).toEqual(
+    ["event_id", "user_id", "outcome"].map(
+      (name) => `compress compressed.${name} with ZSTD(3): what is there, when it is merged`,
+    ),
+  );
+  await migrate(compressed("ZSTD(3)", "T64, ZSTD(1)"));
+  await migrate(compressed(undefined, undefined));
+  expect((await codecs())[2]).toBe("CODEC(T64, ZSTD(1))");
+  expect(await client.query("SELECT user_id FROM compressed ORDER BY user_id")).toEqual([{ user_id: "ann" }, { user_id: "bob" }]);
+});
+
 test("a ttl is lengthened and taken away, and never shortened", async () => {
   const withTtl = (days: number) => defineTable("aging", { columns: base, ...options, ttl: { column: "at", days } });
   await migrate(withTtl(300));

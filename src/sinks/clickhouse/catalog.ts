@@ -15,6 +15,8 @@ export interface ExistingColumn {
   readonly name: string;
   readonly type: string;
   readonly comment: string;
+  /** As the server writes it, with the parameters that were left out; empty for the server's own. */
+  readonly codec: string;
 }
 
 export type Catalog = ReadonlyMap<string, Existing>;
@@ -33,7 +35,7 @@ export async function readCatalog(client: ClickHouse): Promise<Catalog | undefin
       { params },
     );
     const columns = await system.query<ExistingColumn & { readonly table: string }>(
-      "SELECT table, name, type, comment FROM system.columns WHERE database = {database:String} ORDER BY table, position",
+      "SELECT table, name, type, comment, compression_codec AS codec FROM system.columns WHERE database = {database:String} ORDER BY table, position",
       { params },
     );
     const byTable = new Map<string, ExistingColumn[]>(tables.map((table) => [table.name, []]));

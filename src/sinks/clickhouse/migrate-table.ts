@@ -46,6 +46,7 @@ export function planTable(table: TablePlan, catalog: Catalog): readonly Migratio
     name: column.name,
     type: columnType(column),
     comment: undefined,
+    codec: column.codec,
     definition: columnDefinition(column),
   }));
   return [...steps, ...planColumns(there, wanted), ...planTtl(table, there)];
@@ -76,14 +77,16 @@ export interface WantedColumn {
   readonly type: string;
   /** Compared too where it is given. */
   readonly comment: string | undefined;
+  /** Nothing is said of it where it is not given. */
+  readonly codec?: string | undefined;
   readonly definition: string;
 }
 
-/** Adds columns, and names to enums; refuses to change or drop any. Defaults and codecs stay as they were created. */
+/** Adds columns, and names to enums, and compresses otherwise; refuses to change or drop any. Defaults stay as they were created. */
 export function planColumns(there: Existing, wanted: readonly WantedColumn[]): readonly MigrationStep[] {
   const table = there.name;
   const steps: MigrationStep[] = [];
-  for (const { name, type, comment, definition } of wanted) {
+  for (const { name, type, comment, codec, definition } of wanted) {
     const has = there.columns.find((column) => column.name === name);
     if (has === undefined) {
       const sql = `ALTER TABLE ${quoteName(table)} ADD COLUMN IF NOT EXISTS ${definition}`;
@@ -109,6 +112,10 @@ export function planColumns(there: Existing, wanted: readonly WantedColumn[]): r
           "Give the column a new name.",
         ),
       );
+    } else if (codec !== undefined && !isSameCodec(has.codec, codec)) {
+      const sql = `ALTER TABLE ${quoteName(table)} MODIFY COLUMN ${quoteName(name)} CODEC(${codec})`;
+      const summary = `compress ${table}.${name} with ${codec}: what is there, when it is merged`;
+      steps.push({ kind: "alter", object: table, summary, sql });
     }
   }
   for (const { name } of there.columns) {
@@ -122,6 +129,16 @@ export function planColumns(there: Existing, wanted: readonly WantedColumn[]): r
     );
   }
   return steps;
+}
+
+/** `CODEC(Delta(8), ZSTD(1))` is what becomes of `Delta, ZSTD`. */
+function isSameCodec(there: string, wanted: string): boolean {
+  const parts = (text: string) => text.replace(/\s/g, "").split(/,(?![^(]*\))/);
+  const [has, wants] = [parts(there.replace(/^CODEC\((.*)\)$/, "$1")), parts(wanted)];
+  return (
+    has.length === wants.length &&
+    has.every((part, i) => part === wants[i] || (!wants[i]?.includes("(") && part.startsWith(`${wants[i]}(`)))
+  );
 }
 
 export const refused = (object: string, summary: string, hint: string): Refused => ({ kind: "refused", object, summary, hint });

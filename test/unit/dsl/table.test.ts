@@ -35,7 +35,20 @@ describe("a table", () => {
     });
   });
 
+  test("gives its codec to the columns that have none", () => {
+    const codecs = define({ codec: "ZSTD(3)", columns: { ...columns, at: c.dateTime64(3).codec("T64, ZSTD(1)") } }).plan.columns;
+    expect(codecs.map(({ name, codec }) => `${name} ${codec}`)).toEqual([
+      "id ZSTD(3)",
+      "user ZSTD(3)",
+      "at T64, ZSTD(1)",
+      "note ZSTD(3)",
+      "tags ZSTD(3)",
+      "seq ZSTD(3)",
+    ]);
+  });
+
   test.each([
+    ["a codec that is SQL", () => untyped({ codec: "ZSTD(1)) ENGINE = Null --" }), "is not a codec"],
     ["no columns", () => untyped({ columns: {} }), "has no columns"],
     ["a bad name", () => untyped({}, "a-b"), "'a-b' cannot be the name of a table"],
     [
