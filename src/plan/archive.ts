@@ -31,7 +31,7 @@ export interface Survey {
   readonly rows: number;
   /** The same for the same rows, in whatever order. Empty where there are none. */
   readonly hash: string;
-  /** What the rows take up in memory, uncompressed, bytes. */
+  /** What the rows take up uncompressed, bytes: a text its length and 1. */
   readonly rawBytes: number;
   /** The first and the last time, ISO 8601. */
   readonly from: string;

@@ -36,12 +36,18 @@ export function surveyRows(source: string, columns: readonly ArchivedColumn[], t
   return [
     `SELECT ${hour} AS __hour, toString(count()) AS __rows, toString(sum(cityHash64(${values}))) AS __sum,`,
     `  toString(groupBitXor(sipHash64(${values}))) AS __xor,`,
-    `  toString(sum(${columns.map(({ name }) => `byteSize(${quoteName(name)})`).join(" + ")})) AS __bytes,`,
+    `  toString(sum(${columns.map(rawSize).join(" + ")})) AS __bytes,`,
     `  toString(toUnixTimestamp64Milli(toDateTime64(min(${at}), 3, 'UTC'))) AS __first,`,
     `  toString(toUnixTimestamp64Milli(toDateTime64(max(${at}), 3, 'UTC'))) AS __last`,
     `FROM ${source} GROUP BY __hour ORDER BY __hour`,
   ].join("\n");
 }
+
+/** What a value takes up as the server writes it, uncompressed: of a text in memory it would count 8 bytes more, which it never stores. */
+const rawSize = ({ name, type }: ArchivedColumn): string =>
+  /^(LowCardinality\()?(Nullable\()?String\b/.test(type)
+    ? `(ifNull(length(${quoteName(name)}), 0) + 1)`
+    : `byteSize(${quoteName(name)})`;
 
 /** A hash of a null is null, and a sum passes it over. */
 function hashed({ name, type }: ArchivedColumn): readonly string[] {
