@@ -10,10 +10,11 @@ import { loginFailures } from "./login-failures.ts";
 import { orders } from "./orders.ts";
 import { cartEvents, derived, loginEvents } from "./tables.ts";
 
-/** Each night the day that is over. A run that failed pauses the schedule: the days behind it wait for a person. */
+/** Each night the day that has been in its table for a month. A run that failed pauses the schedule: the days behind it wait for a person. */
 const archived = (table: { readonly plan: { readonly name: string } }) =>
   defineSchedule(`archive-${table.plan.name}`, archiveNightly, {
     taskQueue: "archive",
+    input: { table: table.plan.name, keepDays: 30 },
     dailyAt: "02:15",
     overlap: "wait",
     catchUpMs: days(7),

@@ -127,18 +127,21 @@ export type ArchivedNight = { readonly day: string } & (ArchivedDay | { readonly
 const tries = 4;
 const dayMs = 86_400_000;
 
+export interface ArchiveNightlyInput {
+  readonly table: string;
+  /** So many whole days before today stay in the table. */
+  readonly keepDays: number;
+}
+
 /**
- * The run of the schedule `archive-<table>`: archives the day before the one it was due on, whenever it really runs, so a backfill archives
- * the days that it names. The child's id lets schedule, backfill and a person start a day as often as they like: one of them runs.
+ * The nightly run: archives the day that is `keepDays` days older than the one before it was due, whenever it really runs, so a backfill
+ * archives the days that it names. The child's id lets schedule, backfill and a person start a day as often as they like: one of them runs.
  */
-export async function archiveNightly(): Promise<ArchivedNight> {
-  const { searchAttributes } = workflowInfo();
-  const [due] = (searchAttributes["TemporalScheduledStartTime"] ?? []) as readonly (Date | string)[];
-  const [schedule] = (searchAttributes["TemporalScheduledById"] ?? []) as readonly string[];
-  const table = /^archive-(.+)$/.exec(schedule ?? "")?.[1];
-  if (due === undefined || table === undefined)
-    throw ApplicationFailure.nonRetryable("archiveNightly is started by a schedule archive-<table>", "NoSchedule");
-  const day = new Date(new Date(due).getTime() - dayMs).toISOString().slice(0, 10);
+export async function archiveNightly({ table, keepDays }: ArchiveNightlyInput): Promise<ArchivedNight> {
+  const [due] = (workflowInfo().searchAttributes["TemporalScheduledStartTime"] ?? []) as readonly (Date | string)[];
+  if (due === undefined)
+    throw ApplicationFailure.nonRetryable("archiveNightly is started by a schedule, which says for which day", "NoSchedule");
+  const day = new Date(new Date(due).getTime() - (1 + keepDays) * dayMs).toISOString().slice(0, 10);
   setCurrentDetails(`${table}, ${day}`);
   for (let attempt = 1; ; attempt++) {
     try {

@@ -1,7 +1,8 @@
 import { days, minutes } from "../core/duration.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { SchedulePlan } from "../plan/schedule.ts";
-import { checkOptions, duration, flag, oneOf, type Shape, text } from "./check-options.ts";
+import { checkOptions, duration, flag, needed, oneOf, type Shape, text } from "./check-options.ts";
+import type { TypeHint } from "./hints.ts";
 
 /** A schedule of the application: `headrace migrate` makes it in Temporal. */
 export interface Schedule {
@@ -18,7 +19,10 @@ interface CommonOptions {
   readonly pauseOnFailure?: boolean;
 }
 
-export type ScheduleOptions = CommonOptions &
+export type ScheduleOptions<Input = undefined> = CommonOptions &
+  ([Input] extends [undefined]
+    ? { readonly input?: TypeHint<"The workflow takes no input"> }
+    : { /** What each run is given. */ readonly input: Input }) &
   (
     | { /** Time between two runs. */ readonly everyMs: number; readonly dailyAt?: never }
     | { /** A time of the day in UTC, such as `02:15`. */ readonly dailyAt: string; readonly everyMs?: never }
@@ -31,10 +35,11 @@ const shape: Shape = {
   overlap: oneOf("skip", "wait"),
   catchUpMs: duration,
   pauseOnFailure: flag,
+  input: needed,
 };
 
 /**
- * Has a workflow started again and again, without input. Its id is `<name>-<the time it was due>`.
+ * Has a workflow started again and again, each time with the same input. Its id is `<name>-<the time it was due>`.
  *
  * @throws ConfigError `config.invalid` where it says neither or both of `everyMs` and `dailyAt`, or no time of a day
  * @example
@@ -43,16 +48,21 @@ const shape: Shape = {
  * export const sweeping = defineSchedule("sweep", sweep, { taskQueue: "sweeps", everyMs: minutes(5) });
  * ```
  */
-export function defineSchedule(name: string, workflow: () => Promise<unknown>, options: ScheduleOptions): Schedule {
+export function defineSchedule<Input = undefined>(
+  name: string,
+  workflow: (input: Input) => Promise<unknown>,
+  options: ScheduleOptions<NoInfer<Input>>,
+): Schedule {
   const where = `schedule '${name}'`;
   checkOptions(where, options, shape);
-  const { taskQueue, overlap = "skip", pauseOnFailure = false } = options;
+  const { taskQueue, input, overlap = "skip", pauseOnFailure = false } = options;
   const when = whenOf(where, options);
   const catchUpMs = options.catchUpMs ?? (when.kind === "daily" ? days(7) : minutes(10));
-  return { plan: { kind: "schedule", name, workflow: workflow.name, taskQueue, when, overlap, catchUpMs, pauseOnFailure } };
+  const what = { workflow: workflow.name, taskQueue, ...(input !== undefined && { input }) };
+  return { plan: { kind: "schedule", name, ...what, when, overlap, catchUpMs, pauseOnFailure } };
 }
 
-function whenOf(where: string, { everyMs, dailyAt }: ScheduleOptions): SchedulePlan["when"] {
+function whenOf(where: string, { everyMs, dailyAt }: Pick<ScheduleOptions, "everyMs" | "dailyAt">): SchedulePlan["when"] {
   const [, hour, minute] = /^([01]\d|2[0-3]):([0-5]\d)$/.exec(dailyAt ?? "") ?? [];
   if (everyMs !== undefined && dailyAt === undefined) return { kind: "every", ms: everyMs };
   if (everyMs === undefined && hour !== undefined) return { kind: "daily", hour: Number(hour), minute: Number(minute) };

@@ -4,6 +4,8 @@ export interface SchedulePlan {
   readonly name: string;
   readonly workflow: string;
   readonly taskQueue: string;
+  /** What each run is given. */
+  readonly input?: unknown;
   readonly when:
     | { readonly kind: "every"; readonly ms: number }
     | { readonly kind: "daily"; readonly hour: number; readonly minute: number };

@@ -90,7 +90,11 @@ it("the nightly schedules are made by 'migrate --apply', say how to go on after 
   expect(spec.calendars).toMatchObject([{ hour: [{ start: 2 }], minute: [{ start: 15 }] }]);
   expect(policies).toMatchObject({ overlap: "BUFFER_ALL", catchupWindow: 7 * 86_400_000, pauseOnFailure: true });
   expect(state.note).toContain("backfill");
-  expect(action).toMatchObject({ workflowType: "archiveNightly", taskQueue: "archive" });
+  expect(action).toMatchObject({
+    workflowType: "archiveNightly",
+    taskQueue: "archive",
+    args: [{ table: "login_events", keepDays: 30 }],
+  });
   const cleaned = await workflow.execute("cleanLogs", { taskQueue: "archive", workflowId: `clean-${Date.now()}`, args: [] });
   expect(cleaned).toEqual({ deadLetters: { looked: 0, removed: 0 }, archives: { looked: 1, removed: 0 } });
 }, 60_000);

@@ -13,6 +13,7 @@ import { unique } from "../support/services.ts";
 const table = unique("nightly_");
 const scheduleId = `archive-${table}`;
 const taskQueue = unique("archive-");
+const keepDays = 2;
 let shelf: Shelf;
 let bench: SagaBench;
 beforeAll(async () => {
@@ -21,6 +22,7 @@ beforeAll(async () => {
   await shelf.client.run(`CREATE TABLE ${table} AS ${logins}`);
   const { plan } = defineSchedule(scheduleId, archiveNightly, {
     taskQueue,
+    input: { table, keepDays },
     dailyAt: "02:15",
     overlap: "wait",
     catchUpMs: days(7),
@@ -42,15 +44,15 @@ const fill = async (): Promise<string> => {
   await shelf.client.run(`INSERT INTO ${table} SELECT * FROM ${logins} WHERE toDate(at) = '${day}'`);
   return day;
 };
-/** As an operator does it in the Temporal UI: the runs that would have been due at 02:15 of the days behind these. */
+/** As an operator does it in the Temporal UI: the runs that would have been due at 02:15 of the days on which these were old enough. */
 const backfill = (day: string, count = 1) => {
-  const start = new Date(Date.parse(day) + days(1));
+  const start = new Date(Date.parse(day) + days(1 + keepDays));
   const end = new Date(start.getTime() + days(count) - 1);
   return schedule().backfill({ start, end, overlap: "BUFFER_ALL" });
 };
 const working = async (activities: Activities, body: () => Promise<void>) =>
   (await bench.startWorker(taskQueue, activities)).runUntil(body);
-/** What the schedule's run that was due on the day behind this one has answered. */
+/** What the schedule's run that was due for this day has answered. */
 const resultOf = async (day: string, count = 1): Promise<readonly unknown[]> => {
   const results: unknown[] = [];
   await expect
@@ -73,7 +75,7 @@ const resultOf = async (day: string, count = 1): Promise<readonly unknown[]> => 
   return results;
 };
 
-it("each night archives the day before, a backfill those that it names, and one that is archived is left alone", async () => {
+it("each night archives the day that has been kept for long enough, a backfill those that it names, and one that is archived is left alone", async () => {
   const first = await fill();
   const second = await fill();
   await working(shelf.activities(), async () => {

@@ -75,6 +75,24 @@ describe("a checkout", () => {
     });
   });
 
+  it("that was undone does not run again when it is asked for again, and leaves its cart open", async () => {
+    const press = cart([{ sku: "lamp", quantity: 1, unitPriceCents: 100 }], "tok_declined");
+    await send(press.events);
+    await failureOf(press.workflowId);
+    const first = await temporal.workflow.getHandle(press.workflowId).describe();
+    const [request] = press.events.slice(-1);
+    await send([{ ...request, id: unique("press-") }]);
+    await operator.drained("carts");
+    const again = await temporal.workflow.getHandle(press.workflowId).describe();
+    expect([again.runId, again.historyLength]).toEqual([first.runId, first.historyLength]);
+    const history = await operator.sql(
+      `SELECT type, reason FROM cart_events FINAL WHERE cart_id = '${press.order.cart_id}' AND checkout_id != '' ORDER BY at, type`,
+    );
+    expect(history).toContainEqual({ type: "cart.item_rejected", reason: "this checkout was undone" });
+    expect(history).toContainEqual({ type: "cart.unfrozen", reason: expect.any(String) });
+    expect(await paymentsOf(press.workflowId)).toEqual(["voided|0"]);
+  });
+
   it("of something sold out is refused before any money is asked for", async () => {
     const press = cart(
       [

@@ -7,6 +7,7 @@ import {
   defineAggregate,
   defineApp,
   defineEvent,
+  defineSchedule,
   defineStream,
   defineTable,
   drop,
@@ -205,6 +206,18 @@ describe("guards", () => {
     toStream(alerts, { breaker });
     // @ts-expect-error A ClickHouse sink has no concurrency: one insert of a table is under way at a time
     clickhouse(table, { concurrency: 4 });
+  });
+
+  test("a schedule gives its workflow the input that it takes", () => {
+    const when = { taskQueue: "q", everyMs: 5 };
+    defineSchedule("sweep", async () => {}, when);
+    defineSchedule("orders", checkout, { ...when, input: { id: "o", lines: [] } });
+    // @ts-expect-error The workflow takes no input
+    defineSchedule("sweep", async () => {}, { ...when, input: 5 });
+    // @ts-expect-error Property 'input' is missing
+    defineSchedule("orders", checkout, when);
+    // @ts-expect-error is missing the following properties from type 'Order'
+    defineSchedule("orders", checkout, { ...when, input: {} });
   });
 });
 

@@ -54,7 +54,13 @@ const toOptions = (plan: SchedulePlan, paused: boolean): ScheduleOptions => ({
     plan.when.kind === "every"
       ? { intervals: [{ every: plan.when.ms }] }
       : { calendars: [{ hour: plan.when.hour, minute: plan.when.minute }], timezone: "UTC", jitter: "5m" },
-  action: { type: "startWorkflow", workflowType: plan.workflow, taskQueue: plan.taskQueue, workflowId: plan.name, args: [] },
+  action: {
+    type: "startWorkflow",
+    workflowType: plan.workflow,
+    taskQueue: plan.taskQueue,
+    workflowId: plan.name,
+    args: plan.input === undefined ? [] : [plan.input],
+  },
   policies: {
     overlap: plan.overlap === "wait" ? "BUFFER_ALL" : "SKIP",
     catchupWindow: plan.catchUpMs,

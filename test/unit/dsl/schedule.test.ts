@@ -3,6 +3,7 @@ import { hours } from "../../../src/core/duration.ts";
 import { defineSchedule, type ScheduleOptions } from "../../../src/dsl/schedule.ts";
 
 async function sweep(): Promise<void> {}
+async function tidy(_: { readonly shelf: string }): Promise<void> {}
 
 it("a schedule is inert data, with what it does where nothing is said", () => {
   expect(defineSchedule("sweep", sweep, { taskQueue: "carts", everyMs: hours(1) }).plan).toEqual({
@@ -18,6 +19,9 @@ it("a schedule is inert data, with what it does where nothing is said", () => {
   expect(defineSchedule("night", sweep, { taskQueue: "carts", dailyAt: "02:15" }).plan).toMatchObject({
     when: { kind: "daily", hour: 2, minute: 15 },
     catchUpMs: 7 * 24 * hours(1),
+  });
+  expect(defineSchedule("tidy", tidy, { taskQueue: "carts", everyMs: 5, input: { shelf: "a" } }).plan.input).toEqual({
+    shelf: "a",
   });
 });
 
