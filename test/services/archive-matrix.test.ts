@@ -1,13 +1,11 @@
 import { fileURLToPath } from "node:url";
-import { ApplicationFailure } from "@temporalio/common";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Activities } from "../../activities/index.ts";
 import { restoreDay } from "../../src/archive/restore.ts";
 import { archiveDay } from "../../workflows/archive.ts";
 import { type Content, openShelf, type Shelf, table } from "../support/archive-shelf.ts";
 import { bundleSagas, openSagaBench, openSkippingBench, type SagaBench, type SkippingBench } from "../support/saga-bench.ts";
 import { unique } from "../support/services.ts";
-import { expectedOf, type Trouble, troubles } from "./sagas/trouble.ts";
+import { expectedOf, stepOfKey, troubled, troubles } from "./sagas/trouble.ts";
 
 let shelf: Shelf;
 let bench: SagaBench;
@@ -36,7 +34,7 @@ describe.each(steps.map(({ name }) => name))("an archive whose step '%s'", (step
       const before = await shelf.inTable(day);
       const reader = shelf.openReader(day, before);
       const workflowId = unique(`archive/${table}/${day}/`);
-      const { activities, struck } = troubled(shelf.activities(), {
+      const { activities, struck } = troubled(shelf.activities(), archiveDay.saga, {
         step,
         trouble,
         cancel: () => on.client.workflow.getHandle(workflowId).cancel(),
@@ -95,7 +93,7 @@ it("an archive whose worker is killed in a step, before or after its work was do
       Object.entries(real).map(([name, run]) => [
         name,
         async (key: string, ...rest: never[]) => {
-          const step = key.slice(key.lastIndexOf("/") + 1);
+          const step = stepOfKey(key);
           const call = () => (run as (...args: unknown[]) => Promise<unknown>)(key, ...rest);
           if (!key.includes(`/${days.get(step)}/`)) return call();
           if (when === "after") await call();
@@ -132,39 +130,3 @@ it("an archive whose worker is killed in a step, before or after its work was do
   await Promise.all([kill("before"), kill("after")]);
   expect(await shelf.aside()).toEqual([]);
 }, 300_000);
-
-/** The activities, with this trouble at the do of this step. */
-function troubled(
-  activities: Activities,
-  { step, trouble, cancel }: { readonly step: string; readonly trouble: Trouble; readonly cancel: () => Promise<unknown> },
-) {
-  let doing: string | undefined;
-  let calls = 0;
-  const isBehind = steps.find(({ name }) => name === step)?.kind === "forward";
-  const wrapped = Object.entries(activities).map(([name, run]) => [
-    name,
-    async (key: string, ...rest: never[]) => {
-      const call = () => (run as (...args: unknown[]) => Promise<unknown>)(key, ...rest);
-      if (key.slice(key.lastIndexOf("/") + 1) !== step) return call();
-      doing ??= name;
-      if (doing !== name) return call();
-      calls++;
-      switch (trouble) {
-        case "refused":
-          if (isBehind && calls > 1) return call();
-          throw ApplicationFailure.nonRetryable("not today", "Refused");
-        case "fault":
-          if (isBehind && calls > 3) return call();
-          throw new Error("it is broken");
-        case "reply lost":
-          await call();
-          if (isBehind && calls > 3) return call();
-          throw new Error("the reply was lost");
-        default:
-          if (calls === 1) await cancel();
-          return call();
-      }
-    },
-  ]);
-  return { activities: Object.fromEntries(wrapped) as Activities, struck: () => calls > 0 };
-}

@@ -9,7 +9,7 @@ import { checkout } from "../../../workflows/checkout.ts";
 import { redisClient } from "../../support/redis.ts";
 import { bundleSagas, openSagaBench, openSkippingBench, type SagaBench, type SkippingBench } from "../../support/saga-bench.ts";
 import { redisUrl, unique } from "../../support/services.ts";
-import { expectedOf, type Trouble, troubles } from "./trouble.ts";
+import { expectedOf, stepOfKey, troubled, troubles } from "./trouble.ts";
 
 let bench: SagaBench;
 let skipping: SkippingBench;
@@ -30,7 +30,8 @@ describe.each(steps.map(({ name }) => name))("a checkout whose step '%s'", (step
     // A fault is tried for two minutes, which take no time there. It is no server to cancel on: what runs does not hear of it.
     const on = trouble === "cancelled" ? bench : skipping;
     const shop = await openShop();
-    const { activities, struck } = troubled(shop.activities, {
+    const { activities, struck } = troubled(shop.activities, checkout.saga, {
+      stepOf,
       step,
       trouble,
       cancel: () => on.client.workflow.getHandle(shop.workflowId).cancel(),
@@ -92,7 +93,9 @@ it("a checkout whose worker is killed in the middle of a step goes on elsewhere,
   const on = (isDoomed: boolean) => {
     const all = shops.map(({ name, shop }) => ({
       of: shop.workflowId,
-      activities: isDoomed ? troubled(shop.activities, { step: name, trouble: "worker killed" }).activities : shop.activities,
+      activities: isDoomed
+        ? troubled(shop.activities, checkout.saga, { step: name, trouble: "worker killed", hanging, stepOf }).activities
+        : shop.activities,
     }));
     const names = Object.keys(shops[0]?.shop.activities ?? {}) as (keyof Activities)[];
     return Object.fromEntries(
@@ -126,56 +129,9 @@ it("a checkout whose worker is killed in the middle of a step goes on elsewhere,
 
 const hanging = new Set<string>();
 
-/** The activities of a shop, with this trouble at the do of this step. */
-function troubled(
-  activities: Activities,
-  {
-    step,
-    trouble,
-    cancel = async () => {},
-  }: { readonly step: string; readonly trouble: Trouble; readonly cancel?: () => Promise<unknown> },
-) {
-  let doing: string | undefined;
-  let calls = 0;
-  const wrapped = Object.entries(activities).map(([name, run]) => [
-    name,
-    async (key: string, ...rest: never[]) => {
-      const call = () => (run as (...args: unknown[]) => Promise<unknown>)(key, ...rest);
-      // Some steps are told by the key of an earlier one: theirs is the activity that is called for the step first.
-      if (stepOf(name, key) !== step) return call();
-      doing ??= name;
-      if (doing !== name) return call();
-      calls++;
-      const isBehindPivot = steps.find((one) => one.name === step)?.kind === "forward";
-      switch (trouble) {
-        case "refused":
-          if (isBehindPivot && calls > 1) return call();
-          throw ApplicationFailure.nonRetryable("not today", "Refused");
-        case "fault":
-          if (isBehindPivot && calls > 3) return call();
-          throw new Error("it is broken");
-        case "reply lost":
-          await call();
-          if (isBehindPivot && calls > 3) return call();
-          throw new Error("the reply was lost");
-        case "cancelled":
-          if (calls === 1) await cancel();
-          return call();
-        case "worker killed":
-          await call();
-          hanging.add(key);
-          return new Promise(() => {});
-        default:
-          return trouble satisfies never;
-      }
-    },
-  ]);
-  return { activities: Object.fromEntries(wrapped) as Activities, struck: () => calls > 0 };
-}
-
 /** Behind the pivot two steps go on with what earlier ones have begun, under their keys. */
 const stepOf = (activity: string, key: string): string =>
-  ({ capturePayment: "capture", sellStock: "stock-sold" })[activity] ?? key.slice(key.lastIndexOf("/") + 1);
+  ({ capturePayment: "capture", sellStock: "stock-sold" })[activity] ?? stepOfKey(key);
 
 /** A shop with one frozen cart: the stores of its participants are real, the cart follows the rules of its pipeline. */
 async function openShop() {
