@@ -120,7 +120,7 @@ export class TemporalSink implements Sink {
           args: [input],
           ...(call.delayMs !== undefined && { startDelay: call.delayMs }),
           ...(call.summary && { staticSummary: (call.summary as (input: unknown) => string)(input) }),
-          typedSearchAttributes: attributePairs(call.searchAttributes ?? {}, input),
+          ...(call.searchAttributes && { typedSearchAttributes: attributePairs(call.searchAttributes, input) }),
           // One run an id, running or closed: what comes again must not run again.
           workflowIdReusePolicy: "REJECT_DUPLICATE",
           workflowIdConflictPolicy: "FAIL",
