@@ -1,10 +1,10 @@
-import type { ArchiveLine } from "../plan/archive.ts";
+import { type ArchiveLine, archivesTable } from "../plan/archive.ts";
 import type { ArchiveDeps } from "./port.ts";
 
 /** Every day of the tables that can be archived: what of it is in the archive, and what only in the table. */
 export async function listArchives({ archives, tables: open, store }: ArchiveDeps): Promise<readonly ArchiveLine[]> {
   const tables = open();
-  const hasStates = await tables.hasTable("headrace_archives");
+  const hasStates = await tables.hasTable(archivesTable.name);
   const lines: ArchiveLine[] = [];
   for (const { name: table } of archives) {
     const states = new Map(

@@ -1,3 +1,4 @@
+import { days } from "../core/duration.ts";
 import { ConfigError, TerminalError } from "../core/errors.ts";
 import type { Generation, Manifest, TableDay } from "../plan/archive.ts";
 import { startOfDay } from "../plan/archive.ts";
@@ -75,7 +76,7 @@ export async function loadGeneration(
 }
 
 function checkAge({ table, day }: TableDay, { ttl }: TablePlan, now: number): void {
-  if (ttl === undefined || (startOfDay(day) ?? 0) + (ttl.days + 1) * 86_400_000 > now) return;
+  if (ttl === undefined || (startOfDay(day) ?? 0) + days(ttl.days + 1) > now) return;
   throw new ConfigError(
     "archive.refused",
     `${table} deletes rows after ${ttl.days} days: those of ${day} would be deleted at once`,

@@ -10,6 +10,8 @@ import { openArchive } from "./open-archive.ts";
 import { exitCodes, printJson, printLine, printTable, say } from "./output.ts";
 import { openClickHouse, openMarks, openTemporal, type Whereabouts } from "./services.ts";
 
+type Sizes = Pick<ArchiveLine, "bytes" | "rawBytes">;
+
 interface Options extends Whereabouts {
   readonly json: boolean;
 }
@@ -94,16 +96,19 @@ async function atArchive(where: Whereabouts, work: (archive: ArchiveDeps) => Pro
 }
 
 /** How many times as large the rows are as their files, as measured; nothing where there are none. */
-function ratioOf(lines: readonly ArchiveLine[]): string {
+function ratioOf(lines: readonly Sizes[]): string {
   const sum = (of: "bytes" | "rawBytes") => lines.reduce((all, line) => all + line[of], 0);
   return sum("bytes") === 0 ? "" : (sum("rawBytes") / sum("bytes")).toFixed(1);
 }
 
 function sentenceOf(result: object): string {
-  const { outcome, generation, rows, bytes, rawBytes } = result as Readonly<Record<string, unknown>>;
-  if (outcome !== "archived") return String(outcome);
-  const ratio = (Number(rawBytes) / Number(bytes)).toFixed(1);
-  return `${rows} rows archived as generation ${generation}, ${bytes} bytes, ${ratio} times as small as the rows are`;
+  const { outcome, generation, rows, ...sizes } = result as { readonly outcome: string } & Pick<
+    ArchiveLine,
+    "generation" | "rows"
+  > &
+    Sizes;
+  if (outcome !== "archived") return outcome;
+  return `${rows} rows archived as generation ${generation}, ${sizes.bytes} bytes, ${ratioOf([sizes])} times as small as the rows are`;
 }
 
 function failed({ table, day }: TableDay, error: unknown): RetryableError {

@@ -1,3 +1,4 @@
+import { days } from "../core/duration.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { TablePlan } from "./table.ts";
 
@@ -149,8 +150,6 @@ function plain(name: string, type: TablePlan["columns"][number]["type"]): TableP
   return { name, type, nullable: false, lowCardinality: false, fallback: undefined, codec: undefined };
 }
 
-const dayMs = 86_400_000;
-
 /** Where a day begins, milliseconds since the epoch. `undefined` for what is no day. */
 export function startOfDay(day: string): number | undefined {
   const start = /^\d{4}-\d\d-\d\d$/.test(day) ? Date.parse(`${day}T00:00:00.000Z`) : Number.NaN;
@@ -164,7 +163,7 @@ export const dayOf = (ms: number): string => new Date(ms).toISOString().slice(0,
 export function checkDay(day: string, now: number): void {
   const start = startOfDay(day);
   if (start === undefined) throw new ConfigError("usage", `'${day}' is not a day`, { hint: "Write it as 2026-11-27, by UTC." });
-  if (start + dayMs > now)
+  if (start + days(1) > now)
     throw new ConfigError("usage", `the day ${day} is not over`, {
       hint: `Only days before ${dayOf(now)} (UTC) are archived.`,
     });

@@ -27,8 +27,8 @@ export async function openActivityDeps({ app, others, instance, logger, where }:
   const registry = await openRegistry(where, logger);
   // Not asked whether it answers: sagas that do without it must start while it is away.
   const clickhouse = app.archives.length > 0 ? clickhouseClient(where) : undefined;
-  const marks = await openMarks(where, logger);
-  const archive = clickhouse && openArchive(app, { clickhouse, marks, where });
+  const marks = clickhouse && (await openMarks(where, logger));
+  const archive = marks && openArchive(app, { clickhouse, marks, where });
   // A call ends with its activity.
   const signalOfCall = () => Context.current().cancellationSignal;
   const caller = new Caller({ registry, clock: systemClock, logger, signalOfCall });
@@ -61,7 +61,7 @@ export async function openActivityDeps({ app, others, instance, logger, where }:
       await Promise.all([...producers.values()].map((producer) => producer.flush().catch(() => {})));
       await caller.close();
       await registry.close();
-      await marks.close();
+      await marks?.close();
       await clickhouse?.close();
       await redis.close();
       await bus.close();

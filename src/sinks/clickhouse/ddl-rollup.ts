@@ -94,7 +94,7 @@ export function recount(
 }
 
 /** The buckets that hold rows, in the source or in the rollup itself; as seconds since the epoch. */
-export const heldBuckets = (rollup: RollupPlan, rowsIn = rollup.from.name): string =>
+export const heldBuckets = (rollup: RollupPlan, rowsIn: string): string =>
   [
     `SELECT DISTINCT toUnixTimestamp(${bucketOf(rollup)}) AS start FROM ${quoteName(rowsIn)} AS source`,
     `UNION DISTINCT SELECT toUnixTimestamp(${quoteName(rollup.every)}) AS start FROM ${quoteName(rowsName(rollup))} FINAL`,

@@ -38,8 +38,7 @@ export function createRollupStore(client: ClickHouse) {
     },
     /** Where the buckets begin that hold rows now, in the source or in the rollup, milliseconds since the epoch. */
     async buckets(rollup: RollupPlan, signal?: AbortSignal): Promise<readonly number[]> {
-      const rows = await client.query<{ start: number }>(heldBuckets(rollup), callWith(signal));
-      return rows.map(({ start }) => Number(start) * 1_000);
+      return bucketsIn(rollup.from.name, rollup, callWith(signal));
     },
     /** The same, of one day. */
     async bucketsOn(rollup: RollupPlan, day: string): Promise<readonly number[]> {
@@ -49,14 +48,15 @@ export function createRollupStore(client: ClickHouse) {
     async settle(rollup: RollupPlan, day: string, rowsIn: string): Promise<void> {
       const call = callWith(undefined);
       const { version } = await beginning(call);
-      const rows = await client.query<{ start: number }>(heldBuckets(rollup, rowsIn), call);
-      const starts = onDay(
-        rows.map(({ start }) => Number(start) * 1_000),
-        day,
-      );
+      const starts = onDay(await bucketsIn(rowsIn, rollup, call), day);
       if (starts.length > 0) await client.run(recount(rollup, starts, { version, rowsIn }), call);
     },
   };
+
+  async function bucketsIn(table: string, rollup: RollupPlan, call: CallOptions): Promise<readonly number[]> {
+    const rows = await client.query<{ start: number }>(heldBuckets(rollup, table), call);
+    return rows.map(({ start }) => Number(start) * 1_000);
+  }
 
   async function beginning(call: CallOptions): Promise<{ readonly version: bigint; readonly hasArchives: boolean }> {
     const [row] = await client.query<{ version: string; archives: string }>(

@@ -47,7 +47,7 @@ export function sortCallError(error: unknown): CallFailure {
     case grpc.outOfRange:
     case grpc.failedPrecondition:
       // No fault of the row. A server knows new attributes some seconds after they were made.
-      return /search attribute/i.test(reason) && /no mapping|not defined|not valid/i.test(reason)
+      return /search attribute/i.test(reason) && /no mapping|not defined/i.test(reason)
         ? { kind: "retry", reason: `${reason}: run 'headrace migrate --apply'` }
         : { kind: "refused", reason };
     case grpc.notFound:
