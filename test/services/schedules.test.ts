@@ -41,6 +41,13 @@ describe("a schedule", () => {
     expect(await planSchedules(client, [plan])).toEqual([]);
   });
 
+  it("is made once by two who make it at the same time", async () => {
+    const plan = named();
+    const [one, other] = [await planSchedules(client, [plan]), await planSchedules(client, [plan])];
+    await Promise.all([applySchedules(client, one), applySchedules(client, other)]);
+    expect(await planSchedules(client, [plan])).toEqual([]);
+  });
+
   it("that is declared otherwise is changed, and stays paused where an operator has paused it", async () => {
     const plan = named();
     await applySchedules(client, await planSchedules(client, [plan]));

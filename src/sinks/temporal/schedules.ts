@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { type Client, ScheduleNotFoundError, type ScheduleOptions } from "@temporalio/client";
+import { type Client, ScheduleAlreadyRunning, ScheduleNotFoundError, type ScheduleOptions } from "@temporalio/client";
 import type { SchedulePlan } from "../../plan/schedule.ts";
 
 /** Under this name a schedule remembers the plan that it was made by. */
@@ -41,7 +41,10 @@ export async function applySchedules(client: Client, steps: readonly ScheduleSte
       paused = (await handle.describe()).state.paused;
       await handle.delete();
     }
-    await client.schedule.create(toOptions(plan, paused));
+    await client.schedule.create(toOptions(plan, paused)).catch((error: unknown) => {
+      // Another migration at the same time was faster.
+      if (!(error instanceof ScheduleAlreadyRunning)) throw error;
+    });
   }
 }
 
