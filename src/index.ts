@@ -65,4 +65,5 @@ export type {
   LineResult,
   Outcome,
   Sent,
+  StageCall,
 } from "./plan/plan.ts";

@@ -1,6 +1,6 @@
 import { ConfigError } from "../core/errors.ts";
 import type { GuardsPlan, SourceGuardsPlan } from "../plan/guards.ts";
-import type { Decision, EndPlan, PipelinePlan, StagePlan, StreamPlan } from "../plan/plan.ts";
+import type { Decision, EndPlan, PipelinePlan, StageCall, StagePlan, StreamPlan } from "../plan/plan.ts";
 import type { WindowPlan } from "../plan/stage.ts";
 import type { Aggregator } from "./aggregators/aggregator.ts";
 import { checkOptions, names, optional } from "./check-options.ts";
@@ -35,12 +35,19 @@ export interface PipelineBuilder<out T> {
   /** Lets through what `keep` holds for; the rest is dropped, counted under the stage's name. A type guard narrows. */
   filter<Narrow extends T>(name: string, keep: (value: T) => value is Narrow): PipelineBuilder<Narrow>;
   filter(name: string, keep: (value: T) => boolean): PipelineBuilder<T>;
-  /** Turns each value into another. A function that asks the world wants guards. */
-  map<Next>(name: string, transform: (value: T) => Next | Promise<Next>, guards?: GuardsPlan): PipelineBuilder<Next>;
+  /**
+   * Turns each value into another. A function that asks the world wants guards, and hands the `signal` of its second argument on to
+   * what it waits for.
+   */
+  map<Next>(
+    name: string,
+    transform: (value: T, call: StageCall) => Next | Promise<Next>,
+    guards?: GuardsPlan,
+  ): PipelineBuilder<Next>;
   /** Turns each value into any number of others; none counts as a drop under the stage's name. */
   flatMap<Next>(
     name: string,
-    transform: (value: T) => readonly Next[] | Promise<readonly Next[]>,
+    transform: (value: T, call: StageCall) => readonly Next[] | Promise<readonly Next[]>,
     guards?: GuardsPlan,
   ): PipelineBuilder<Next>;
   /**

@@ -1,4 +1,5 @@
 import { uuidOf } from "../core/hash.ts";
+import type { StageCall } from "../plan/plan.ts";
 import type { Moment } from "../plan/window.ts";
 import type { Outcomes, States } from "../stages/run.ts";
 import type { Chunk } from "./chunk.ts";
@@ -35,6 +36,10 @@ export class CausedOutcomes implements Outcomes {
     const { cause, time } = this.#cause;
     this.#moment ??= { time, id: uuidOf(`${this.#chunk.pipeline}\n${cause}`) };
     return this.#moment;
+  }
+
+  get call(): StageCall {
+    return this.#chunk.call;
   }
 
   get states(): States {

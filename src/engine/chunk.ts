@@ -1,5 +1,6 @@
 import { type Envelope, type Envelopes, envelopeJson } from "../bus/envelope.ts";
 import type { DeadLetterDraft } from "../bus/port.ts";
+import type { StageCall } from "../plan/plan.ts";
 import type { Moment } from "../plan/window.ts";
 import type { Rejected } from "../sinks/port.ts";
 import type { StateDraft } from "../state/state-draft.ts";
@@ -24,6 +25,13 @@ type Span =
   | (OpenedFrame & { readonly kind: "frame"; readonly first: number })
   | { readonly kind: "lone"; readonly first: number; readonly id: string; readonly type: string; readonly eventId: string };
 
+export interface ChunkOptions {
+  readonly derives: ReadonlySet<string>;
+  readonly states?: StateDraft;
+  /** Ends the work on it. */
+  readonly signal: AbortSignal;
+}
+
 type Letter = Pick<DeadLetterDraft, "stage" | "reason" | "error">;
 
 /**
@@ -42,6 +50,8 @@ export class Chunk {
   readonly derives: ReadonlySet<string>;
   /** `undefined` for a pipeline that keeps no state. */
   readonly states: StateDraft | undefined;
+  /** One for all its events: a stage makes nothing anew for each. */
+  readonly call: StageCall;
   bytes = 0;
   readonly #spans: Span[] = [];
   readonly #setAside = new Set<number>();
@@ -52,10 +62,11 @@ export class Chunk {
   /** The frame that was decoded again last. */
   #decoded: { readonly id: string; readonly envelopes: Envelopes } | undefined;
 
-  constructor(pipeline: string, derives: ReadonlySet<string>, states: StateDraft | undefined) {
+  constructor(pipeline: string, { derives, states, signal }: ChunkOptions) {
     this.pipeline = pipeline;
     this.derives = derives;
     this.states = states;
+    this.call = { signal };
   }
 
   /** Events in the entries that were opened, and results that no single event has caused. */

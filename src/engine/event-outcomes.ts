@@ -1,4 +1,5 @@
 import type { Envelope } from "../bus/envelope.ts";
+import type { StageCall } from "../plan/plan.ts";
 import type { Moment } from "../plan/window.ts";
 import type { Outcomes, States } from "../stages/run.ts";
 import { CausedOutcomes } from "./caused-outcomes.ts";
@@ -36,6 +37,10 @@ export class EventOutcomes implements Outcomes {
 
   get watermark(): number {
     return this.#watermark;
+  }
+
+  get call(): StageCall {
+    return this.#chunk.call;
   }
 
   get states(): States {

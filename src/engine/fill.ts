@@ -52,7 +52,7 @@ export function compileFill(pipeline: PipelinePlan, stream: StreamPlan, partitio
   const derives = streamsOf(pipeline);
 
   return async (entries, context) => {
-    const chunk = new Chunk(pipeline.name, derives, undefined);
+    const chunk = new Chunk(pipeline.name, { derives, signal: context.signal });
     const now = context.clock.now();
     const late: Promise<void>[] = [];
     let outcomes = new EventOutcomes(chunk);

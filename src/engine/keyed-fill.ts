@@ -80,7 +80,7 @@ export function compileKeyedFill({ pipeline, stream, partition, portionEvents }:
   async function fill(entries: readonly Entry[], context: KeyedFillContext, states: StateDraft): Promise<Filled> {
     const { state, now, atRest, idle } = context;
     for (const section of sections) section.take();
-    const chunk = new Chunk(pipeline.name, derives, states);
+    const chunk = new Chunk(pipeline.name, { derives, states, signal: context.signal });
     let until: Until = { event: state.watermark.mark, processing: now };
     let taken = 0;
     for (const portion of inPortions(entries, portionEvents)) {

@@ -4,12 +4,12 @@ import { aborted } from "../core/aborted.ts";
 import { backoffMs } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
 import { messageOf, RetryableError } from "../core/errors.ts";
+import type { Gauge } from "../core/gauge.ts";
 import type { Logger } from "../core/log.ts";
 import type { Sink } from "../sinks/port.ts";
 import type { KeyedState } from "../state/keyed-state.ts";
 import type { Chunk } from "./chunk.ts";
 import type { Filled } from "./fill.ts";
-import type { Gauge } from "./gauge.ts";
 import type { PackDerived } from "./outbox.ts";
 import type { Relay } from "./relay.ts";
 

@@ -3,6 +3,7 @@ import { partitionsOf } from "../bus/partition.ts";
 import type { Bus } from "../bus/port.ts";
 import type { Clock } from "../core/clock.ts";
 import { seconds } from "../core/duration.ts";
+import { Gauge } from "../core/gauge.ts";
 import type { Logger } from "../core/log.ts";
 import { createLimits, type LimitFor } from "../limit/limits.ts";
 import { type OwnSinkPlan, type PipelinePlan, sinksOf } from "../plan/plan.ts";
@@ -12,7 +13,6 @@ import { guardStages } from "../stages/guard.ts";
 import { formsOf } from "../state/forms.ts";
 import { pacedPacking } from "./derived-guard.ts";
 import { compileFill } from "./fill.ts";
-import { Gauge } from "./gauge.ts";
 import { compileKeyedFill } from "./keyed-fill.ts";
 import { compilePacking } from "./outbox.ts";
 import { own } from "./ownership.ts";
@@ -77,7 +77,7 @@ export async function runWorker(options: WorkerOptions, deps: WorkerDeps, stop: 
   const limitFor = deps.limitFor ?? createLimits(deps);
   // Before anything is read: a limit that cannot be made stops the worker here.
   const guarded = options.pipelines.map((plan) => {
-    const pipeline = guardStages(plan, { ...deps, limitFor, signal: either });
+    const pipeline = guardStages(plan, { ...deps, limitFor });
     const limit = plan.sourceGuards?.rateLimit && limitFor(plan.sourceGuards.rateLimit, `source:${plan.name}`);
     const pack = pacedPacking(compilePacking(pipeline), { pipeline, limitFor, stop: either });
     return { pipeline, limit, pack };

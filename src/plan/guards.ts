@@ -26,9 +26,12 @@ export interface RateLimitPlan {
 export interface GuardsPlan {
   /** Tries again what threw a RetryableError or took too long, at most `attempts` times, before the event is given up: then it is tried again later. */
   readonly retry?: RetryPlan & { readonly attempts: number };
-  /** When a call is given up, milliseconds. */
+  /** When a call is given up, milliseconds: its signal aborts, and its event is tried again. */
   readonly timeoutMs?: number;
-  /** Calls under way at once in one process, at most; the others wait. A call that was given up counts no more. */
+  /**
+   * Calls under way at once in one process, at most; the others wait. A call that was given up counts until its function has ended.
+   * @default no limit; 1000 where there is a `timeoutMs`
+   */
   readonly concurrency?: number;
   /** Calls a second; each try counts. */
   readonly rateLimit?: RateLimitPlan;

@@ -23,7 +23,7 @@ import type { EventPlan, StreamPlan } from "./stream.ts";
 import type { TableObjectPlan, TablePlan } from "./table.ts";
 
 export type { DeadLettered, Decision, Dropped, Outcome, Sent } from "./outcome.ts";
-export type { DedupePlan, FoldPlan, JoinPlan, StagePlan } from "./stage.ts";
+export type { DedupePlan, FoldPlan, JoinPlan, StageCall, StagePlan } from "./stage.ts";
 export type { EventPlan, RetentionPlan, StreamPlan } from "./stream.ts";
 
 /** How a ClickHouse sink cuts its batches: whichever limit is met first. */

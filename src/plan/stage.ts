@@ -5,18 +5,27 @@ import type { StreamPlan } from "./stream.ts";
 import type { Timer } from "./timer.ts";
 import type { AggregatorPlan, WindowShape } from "./window.ts";
 
+/** What a stage's function is given beside its value. */
+export interface StageCall {
+  /**
+   * Aborts when nobody waits for the call any more: it has taken longer than its `timeoutMs`, the worker stops, or another worker owns
+   * the partition by now. Hand it to what the function waits for, so that it ends too.
+   */
+  readonly signal: AbortSignal;
+}
+
 export type StagePlan =
   | { readonly kind: "filter"; readonly name: string; readonly keep: (value: never) => boolean }
   | {
       readonly kind: "map";
       readonly name: string;
-      readonly transform: (value: never) => unknown;
+      readonly transform: (value: never, call: StageCall) => unknown;
       readonly guards: GuardsPlan | undefined;
     }
   | {
       readonly kind: "flatMap";
       readonly name: string;
-      readonly transform: (value: never) => unknown;
+      readonly transform: (value: never, call: StageCall) => unknown;
       readonly guards: GuardsPlan | undefined;
     }
   | FoldPlan

@@ -1,10 +1,13 @@
-import type { StagePlan } from "../plan/plan.ts";
+import type { StageCall, StagePlan } from "../plan/plan.ts";
+import { brokenOff } from "./pursue.ts";
 import type { Run } from "./run.ts";
 
 export function map({ transform }: Extract<StagePlan, { kind: "map" }>, next: Run): Run {
-  const turn = transform as (value: unknown) => unknown;
+  const turn = transform as (value: unknown, call: StageCall) => unknown;
   return (value, outcomes) => {
-    const result = turn(value);
-    return result instanceof Promise ? result.then((resolved) => next(resolved, outcomes)) : next(result, outcomes);
+    const result = turn(value, outcomes.call);
+    return result instanceof Promise
+      ? result.then((resolved) => next(resolved, outcomes), brokenOff(outcomes))
+      : next(result, outcomes);
   };
 }

@@ -20,6 +20,16 @@ export function setAside(outcomes: Pick<Outcomes, "deadLetter">, error: unknown,
   outcomes.deadLetter({ stage: "stages", reason: "stage-failed", error: describeFailure(error), value });
 }
 
+/** What a call fails with once nobody waits for it any more is no fault of its event: that is left to the next owner. */
+export const brokenOff =
+  ({ call }: Pick<Outcomes, "call">) =>
+  (error: unknown): never => {
+    if (!call.signal.aborted || concernsEveryone(error)) throw error;
+    throw new RetryableError("service.unreachable", "a stage's call was broken off, since the worker lets go of the partition", {
+      cause: error,
+    });
+  };
+
 export function describeFailure(error: unknown): string {
   const name = error instanceof Error && !(error instanceof HeadraceError) ? `${error.name}: ` : "";
   return `${name}${messageOf(error)}`.slice(0, 500);

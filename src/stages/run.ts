@@ -1,4 +1,4 @@
-import type { Sent } from "../plan/plan.ts";
+import type { Sent, StageCall } from "../plan/plan.ts";
 import type { Timers } from "../plan/timer.ts";
 import type { Moment } from "../plan/window.ts";
 
@@ -10,6 +10,8 @@ export interface Outcomes {
   readonly moment: Moment;
   /** Up to here the event time of the partition is complete, before any allowance for lateness; milliseconds since the epoch. */
   readonly watermark: number;
+  /** What functions are given beside the value. Its signal ends the work on this and all others of the read. */
+  readonly call: StageCall;
   /** The keyed states, as the event under way sees them. */
   readonly states: States;
   send(destination: string, row: unknown): void;

@@ -102,6 +102,8 @@ describe("each verb", () => {
   test("map gives what its function returns, awaited", () => {
     expect(source.map("user", (event) => event.data.userId)).type.toBe<PipelineBuilder<string>>();
     expect(source.map("user", async (event) => ({ user: event.data.userId }))).type.toBe<PipelineBuilder<{ user: string }>>();
+    source.map("ask", (_, { signal }) => expect(signal).type.toBe<AbortSignal>());
+    source.flatMap("ask", (_, { signal }) => [expect(signal).type.toBe<AbortSignal>()]);
     source
       .filter("failures", (event) => event.type === "login.failed")
       .map("callback", (event) => {

@@ -3,7 +3,7 @@ import { ConfigError, RetryableError } from "../../../src/core/errors.ts";
 import { pipeline } from "../../../src/dsl/pipeline.ts";
 import { clickhouse, toStream } from "../../../src/dsl/sinks.ts";
 import { defineStream } from "../../../src/dsl/stream.ts";
-import type { PipelinePlan } from "../../../src/plan/plan.ts";
+import type { PipelinePlan, StageCall } from "../../../src/plan/plan.ts";
 import { compileStages } from "../../../src/stages/compile.ts";
 import { type Thing, thingHappened, thingRow, things, thingTable } from "../../support/things.ts";
 import { envelopeOf, Workbench } from "../../support/workbench.ts";
@@ -163,6 +163,67 @@ describe("the guards of a stage", () => {
     expect(await bench.drained(finished)).toMatchObject({ delivered: 40, deadLettered: {} });
     await worker.stop();
   });
+
+  it("have no more calls open than were allowed while every call takes too long", async () => {
+    const bench = new Workbench();
+    const stream = things(4);
+    let open = 0;
+    let most = 0;
+    let isSlow = true;
+    const finished = pipeline("asking")
+      .from(stream)
+      .map(
+        "ask",
+        async (event: Thing) => {
+          most = Math.max(most, ++open);
+          if (isSlow) await bench.clock.sleep(5_000);
+          open -= 1;
+          return event;
+        },
+        { concurrency: 2, timeoutMs: 100 },
+      )
+      .to(clickhouse(table), thingRow);
+    await bench.send(stream.plan, events(80), 5);
+    const worker = bench.start([finished]);
+    await bench.clock.advance(30_000);
+    expect(most).toBe(2);
+    isSlow = false;
+    expect(await bench.drained(finished)).toMatchObject({ delivered: 80, deadLettered: {} });
+    await worker.stop();
+  });
+
+  it.each(["map", "flatMap"] as const)(
+    "break a call of a %s off when the worker stops, and leave its event to the next",
+    async (kind) => {
+      for (const isKeyed of [false, true]) {
+        const bench = new Workbench();
+        const stream = things();
+        let hasStopped = false;
+        const ask = async (event: Thing, { signal }: StageCall) => {
+          if (!hasStopped && event.data.n === 7)
+            await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+          return event;
+        };
+        const asking =
+          kind === "map"
+            ? pipeline("asking").from(stream).map("ask", ask)
+            : pipeline("asking")
+                .from(stream)
+                .flatMap("ask", async (event, call) => [await ask(event, call)]);
+        const finished = (isKeyed ? asking.dedupe("once") : asking).to(clickhouse(table), thingRow);
+        await bench.send(stream.plan, events(20), 5);
+        const first = bench.start([finished]);
+        await bench.clock.advance(1_000);
+        await first.stop();
+        hasStopped = true;
+        expect((await bench.audit(finished)).deadLettered).toEqual({});
+        const second = bench.start([finished]);
+        expect(await bench.drained(finished)).toMatchObject({ delivered: 20, deadLettered: {}, balanced: true });
+        await second.stop();
+        expect(new Set(bench.sink("rows").rows.map((row) => (row as { n: number }).n)).size).toBe(20);
+      }
+    },
+  );
 
   it("cannot be passed over by whoever compiles the stages without them", () => {
     const { plan } = pipeline("asking")

@@ -1,26 +1,29 @@
+import { getEventListeners } from "node:events";
 import { describe, expect, it } from "vitest";
 import { RetryableError, TerminalError } from "../../../src/core/errors.ts";
 import { createLimits } from "../../../src/limit/limits.ts";
 import type { GuardsPlan } from "../../../src/plan/guards.ts";
+import type { StageCall } from "../../../src/plan/plan.ts";
 import { guarded } from "../../../src/stages/guard.ts";
-import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
+import { idle, VirtualClock } from "../../../src/testing/virtual-clock.ts";
 import { logBook } from "../../support/log-book.ts";
 
 const away = () => new RetryableError("service.unreachable", "away");
 const notTheirs = () => new TerminalError("event.invalid", "no such user");
 
 /** A function behind guards on a virtual clock. Backoff waits are as long as they can be. */
-function open(guards: GuardsPlan, call: (value: unknown) => unknown) {
+function open(guards: GuardsPlan, call: (value: unknown, given: StageCall) => unknown) {
   const clock = new VirtualClock();
   const stop = new AbortController();
   const { logger, lines } = logBook();
-  const deps = { clock, logger, signal: stop.signal, limitFor: createLimits({ clock, logger }), random: () => 1 };
+  const deps = { clock, logger, limitFor: createLimits({ clock, logger }), random: () => 1 };
   const calls: number[] = [];
-  const noted = (value: unknown) => {
+  const noted = (value: unknown, given: StageCall) => {
     calls.push(clock.monotonic());
-    return call(value);
+    return call(value, given);
   };
-  const run = guarded("look", noted, { guards, place: "p/look", deps }) as (value?: unknown) => Promise<unknown>;
+  const behind = guarded("look", noted, { guards, place: "p/look", deps });
+  const run = (value?: unknown) => behind(value, { signal: stop.signal }) as Promise<unknown>;
   const ended = (result: Promise<unknown>) => clock.settle(result.catch((error) => error.message));
   return { clock, stop, lines, calls, run, ended };
 }
@@ -30,7 +33,7 @@ describe("a stage's guards", () => {
     const call = (value: unknown) => value;
     const { logger } = logBook();
     const clock = new VirtualClock();
-    const deps = { clock, logger, signal: new AbortController().signal, limitFor: createLimits({ clock, logger }) };
+    const deps = { clock, logger, limitFor: createLimits({ clock, logger }) };
     expect(guarded("look", call, { guards: {}, place: "p/look", deps })).toBe(call);
   });
 
@@ -80,6 +83,32 @@ describe("a stage's guards", () => {
       expect(await ended(run())).toBe("there");
       await expect(clock.until(() => false)).rejects.toThrow("nothing is going to happen any more");
     });
+
+    it("tells the function by its signal, at the time-out and at the end of the work", async () => {
+      const told: unknown[] = [];
+      const { run, ended, clock, stop } = open({ timeoutMs: 500 }, (value, { signal }) => {
+        signal.addEventListener("abort", () => told.push([value, clock.monotonic(), signal.reason.name]));
+        return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+      });
+      await ended(run("late"));
+      const running = run("stopped");
+      running.catch(() => {});
+      await clock.advance(100);
+      stop.abort();
+      expect(await ended(running)).toBe("This operation was aborted");
+      expect(told).toEqual([
+        ["late", 500, "RetryableError"],
+        ["stopped", 600, "AbortError"],
+      ]);
+    });
+
+    it("leaves no listener on the signal of the work behind, whatever became of the call", async () => {
+      const { run, ended, stop } = open({ timeoutMs: 500, concurrency: 1 }, (value, { signal }) =>
+        value === "late" ? new Promise((resolve) => signal.addEventListener("abort", resolve)) : value,
+      );
+      for (const value of ["late", "there", "late", "there"]) await ended(run(value));
+      expect(getEventListeners(stop.signal, "abort")).toHaveLength(0);
+    });
   });
 
   describe("concurrency", () => {
@@ -97,15 +126,49 @@ describe("a stage's guards", () => {
       expect([most, clock.monotonic()]).toEqual([3, 400]);
     });
 
-    it("goes on behind a call that failed or hangs", async () => {
-      const { run, ended } = open({ concurrency: 1, timeoutMs: 100 }, (value) =>
-        value === "hang" ? new Promise(() => {}) : value === "fail" ? Promise.reject(notTheirs()) : value,
+    it("goes on behind a call that failed, or that ended when its signal told it to", async () => {
+      const { run, ended } = open({ concurrency: 1, timeoutMs: 100 }, (value, { signal }) =>
+        value === "hang"
+          ? new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)))
+          : value === "fail"
+            ? Promise.reject(notTheirs())
+            : value,
       );
       expect(await Promise.all(["fail", "hang", "pass"].map((value) => ended(run(value))))).toEqual([
         "no such user",
         "stage 'look' took longer than 100 ms",
         "pass",
       ]);
+    });
+
+    it("counts a call that was given up until its function has ended, however long it takes, and says when nothing is left", async () => {
+      const { run, clock, calls, lines } = open(
+        { concurrency: 2, timeoutMs: 100, retry: { attempts: 9, initialMs: 10, maxMs: 10 } },
+        (value) => clock.sleep(1_000).then(() => value),
+      );
+      for (let n = 0; n < 20; n++) void run(n).catch(() => {});
+      await clock.advance(999);
+      expect(calls).toEqual([0, 0]);
+      expect(lines.filter((line) => line.includes("hold all slots"))).toHaveLength(1);
+      await clock.advance(1);
+      expect(calls).toEqual([0, 0, 1_000, 1_000]);
+    });
+
+    it("lets whoever waits for a slot go when the work ends, though no function ends", async () => {
+      const { run, ended, clock, calls, stop } = open({ concurrency: 1, timeoutMs: 100 }, () => new Promise(() => {}));
+      await ended(run());
+      const waiting = run();
+      await clock.advance(1_000);
+      stop.abort();
+      expect(await ended(waiting)).toContain("was asked to stop while it waited");
+      expect(calls).toHaveLength(1);
+    });
+
+    it("is bounded where there is a time-out and no number", async () => {
+      const { run, calls } = open({ timeoutMs: 100 }, () => new Promise(() => {}));
+      for (let n = 0; n < 1_200; n++) void run(n).catch(() => {});
+      await idle();
+      expect(calls).toHaveLength(1_000);
     });
   });
 

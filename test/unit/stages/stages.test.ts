@@ -29,6 +29,7 @@ class Notes implements Outcomes {
   readonly stored = new Map<string, unknown>();
   readonly moment = { id: "e", time: 0 };
   readonly watermark = 0;
+  readonly call = { signal: new AbortController().signal };
   isSlow = false;
   readonly states = {
     now: 0,

@@ -1,6 +1,6 @@
 import { getEventListeners } from "node:events";
 import { describe, expect, it } from "vitest";
-import { Gauge } from "../../../src/engine/gauge.ts";
+import { Gauge } from "../../../src/core/gauge.ts";
 import { idle } from "../../../src/testing/virtual-clock.ts";
 
 describe("the gauge of what is in flight", () => {
