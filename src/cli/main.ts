@@ -43,7 +43,7 @@ program
 program
   .command("start")
   .description("run the application: pipelines (worker), sagas (saga) and the systems that take part in them (participants)")
-  .option("--role <roles>", "worker, saga, participants, or all; joined by commas", "all")
+  .option("--role <roles>", "worker, saga, participants, joined by commas (default: all that the project has)")
   .option("--pipelines <names>", "only these, joined by commas")
   .option("--state-cache-mb <number>", "memory of a worker for keyed states, which Redis holds all", "64")
   .option("--cached-workflows <number>", "workflows that a saga worker keeps in memory between their tasks", "500")

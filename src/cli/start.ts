@@ -7,16 +7,13 @@ import { wholeNumber } from "./numbers.ts";
 import { printJson, say } from "./output.ts";
 import type { Whereabouts } from "./services.ts";
 import { announce, newInstance } from "./start/announce.ts";
-import { participantsRole } from "./start/participants-role.ts";
-import type { ReadyRole, Role } from "./start/role.ts";
+import type { ReadyRole } from "./start/role.ts";
+import { parseRoles, rolesOfProject } from "./start/roles.ts";
 import { parseSagaFlags, type SagaFlags } from "./start/saga-options.ts";
-import { sagaRole } from "./start/saga-role.ts";
-import { workerRole } from "./start/worker-role.ts";
-
-const roles: Readonly<Record<string, Role>> = { worker: workerRole, saga: sagaRole, participants: participantsRole };
 
 export interface StartOptions extends Whereabouts, SagaFlags {
-  readonly role: string;
+  /** What to run, by commas; all that the project has where it is left out. */
+  readonly role?: string | undefined;
   readonly pipelines?: string | undefined;
   readonly stateCacheMb: string;
   readonly fault?: string | undefined;
@@ -25,13 +22,7 @@ export interface StartOptions extends Whereabouts, SagaFlags {
 
 /** `headrace start`: the processes of the application, until SIGTERM or SIGINT; a second signal ends at once. */
 export async function startVerb(options: StartOptions): Promise<number> {
-  const names = options.role === "all" ? Object.keys(roles) : [...new Set(splitList(options.role))];
-  const unknown = names.find((name) => !(name in roles));
-  if (unknown !== undefined || names.length === 0) {
-    throw new ConfigError("usage", `there is no role '${unknown ?? ""}'`, {
-      hint: `There are ${Object.keys(roles).join(", ")} and all.`,
-    });
-  }
+  const named = parseRoles(options.role === undefined ? undefined : [...new Set(splitList(options.role))]);
   const stateCacheBytes = wholeNumber("--state-cache-mb", options.stateCacheMb) * 1024 * 1024;
   const sagas = parseSagaFlags(options, process.env);
   const faults = parseFaults(options.fault ?? "");
@@ -40,10 +31,12 @@ export async function startVerb(options: StartOptions): Promise<number> {
   const whole = await loadApp(options.cwd);
   const app = { ...whole, pipelines: pick(whole.pipelines, options.pipelines) };
   const others = whole.pipelines.filter((one) => !app.pipelines.includes(one));
+  const roles = named ?? (await rolesOfProject(app, options.cwd));
+  const names = roles.map(([name]) => name);
   const instance = newInstance();
   const ready: ReadyRole[] = [];
   const context = { app, others, instance, stateCacheBytes, faults, sagas, logger, where: options };
-  for (const name of names) ready.push(await (roles[name] as Role)(context));
+  for (const [, role] of roles) ready.push(await role(context));
 
   const addresses: Readonly<Record<string, string>> = Object.assign({}, ...ready.map((role) => role.addresses));
   const announced = await announce({ instance, roles: names, addresses, logger, where: options }, signal);

@@ -1,6 +1,6 @@
 import type { Bus, Fence } from "../bus/port.ts";
 import type { Clock } from "../core/clock.ts";
-import { messageOf } from "../core/errors.ts";
+import { HeadraceError, messageOf } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import type { Seat, Shares, Slot } from "./shares.ts";
 
@@ -50,20 +50,31 @@ export async function own(
   const { partition, pipeline } = slot;
   const about = { partition: partition.name, pipeline };
   const trustedMs = options.ttlMs * (1 - marginPart);
+  let told: string | undefined;
   for (let seat = await shares.seat(slot); seat; seat = await shares.seat(slot)) {
     const takenForMs = await hold(seat).finally(seat.leave);
     const ms = Math.min(takenForMs, options.ttlMs / 5) + 50;
     if (takenForMs > 0) await shares.rest(slot, { ms, leftMs: takenForMs });
   }
 
+  /** Why there is no lease: once, however long it goes on. */
+  function tell(error: unknown): void {
+    const reason = messageOf(error);
+    if (reason === told) return;
+    told = reason;
+    const hint = error instanceof HeadraceError ? error.hint : undefined;
+    logger.warn({ ...about, error: reason, ...(hint && { hint }) }, "no lease: trying again");
+  }
+
   /** Tries for the lease, and works as long as it is ours. How long it will be another's, milliseconds; 0 where it was ours. */
   async function hold(seat: Seat): Promise<number> {
     const asked = clock.monotonic();
     const acquired = await bus.acquire(partition, pipeline, options).catch((error) => {
-      logger.warn({ ...about, error: messageOf(error) }, "no lease: trying again");
+      tell(error);
       return { kind: "taken", owner: "", leftMs: 1_000 } as const;
     });
     if (acquired.kind === "taken") return Math.max(1, acquired.leftMs);
+    told = undefined;
     const fence: Fence = { partition, pipeline, owner: options.owner, epoch: acquired.epoch };
     const lease = new AbortController();
     const done = new AbortController();

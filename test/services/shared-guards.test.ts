@@ -1,13 +1,8 @@
-import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { createClickHouse } from "../../src/sinks/clickhouse/client.ts";
 import { type Headrace, headrace, startHeadrace } from "../support/headrace.ts";
+import { makeProject, type Project } from "../support/project.ts";
 import { clickhouseDatabase, redisUrl } from "../support/services.ts";
-
-const root = fileURLToPath(new URL("../..", import.meta.url));
 
 /** A source and a stage whose limits all workers share. */
 const application = `
@@ -30,35 +25,29 @@ const application = `
   });
 `;
 
-let folder: string;
+let project: Project;
 let env: Record<string, string>;
 const workers: Headrace[] = [];
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "headrace-guards-"));
-  await mkdir(join(folder, "pipelines"));
-  await mkdir(join(folder, "node_modules"));
-  await symlink(root, join(folder, "node_modules/headrace"));
-  await symlink(join(root, "node_modules/zod"), join(folder, "node_modules/zod"));
-  await writeFile(join(folder, "package.json"), `{ "type": "module" }`);
-  await writeFile(join(folder, "pipelines/index.ts"), application);
+  project = await makeProject({ "pipelines/index.ts": application });
   const { url, database } = await clickhouseDatabase();
   env = { REDIS_URL: await redisUrl(), CLICKHOUSE_URL: url, CLICKHOUSE_DATABASE: database };
-  await headrace(["migrate", "--apply"], { env, cwd: folder });
+  await headrace(["migrate", "--apply"], { env, cwd: project.path });
 }, 120_000);
 
 afterAll(async () => {
   await Promise.all(workers.map((worker) => worker.stop()));
-  await rm(folder, { recursive: true, force: true });
+  await project.remove();
 }, 60_000);
 
 describe("limits that workers share", () => {
   it("hold for two workers together, and lose nothing", async () => {
     const count = 800;
     const lines = Array.from({ length: count }, (_, n) => JSON.stringify({ type: "site.hit", data: { n } }));
-    await headrace(["send", "hits"], { env, cwd: folder, input: `${lines.join("\n")}\n` });
+    await headrace(["send", "hits"], { env, cwd: project.path, input: `${lines.join("\n")}\n` });
     const begun = performance.now();
-    const start = () => startHeadrace(["start", "--role", "worker", "--json"], { env, cwd: folder });
+    const start = () => startHeadrace(["start", "--role", "worker", "--json"], { env, cwd: project.path });
     workers.push(...(await Promise.all([start(), start()])));
 
     const client = createClickHouse({ url: env["CLICKHOUSE_URL"] as string, database: env["CLICKHOUSE_DATABASE"] as string });
@@ -75,7 +64,7 @@ describe("limits that workers share", () => {
       await client.close();
     }
     expect(tooMany).toEqual([]);
-    const audit = JSON.parse((await headrace(["audit", "--json"], { env, cwd: folder })).stdout);
+    const audit = JSON.parse((await headrace(["audit", "--json"], { env, cwd: project.path })).stdout);
     expect(audit).toMatchObject({ pipeline: "slow", read: count, delivered: count, balanced: true });
   }, 120_000);
 });

@@ -30,6 +30,7 @@ import { readDeadLetters } from "./dead-letters.ts";
 import { Doorbells } from "./doorbells.ts";
 import { groupState } from "./group-state.ts";
 import { keyedArgs, readSeen, readState, readTimers } from "./keyed.ts";
+import { naming } from "./log-key.ts";
 import { openRedis } from "./open-redis.ts";
 import { readOutbox } from "./outbox.ts";
 import { readPlain } from "./read-plain.ts";
@@ -65,11 +66,12 @@ class RedisBus implements Bus {
     pipeline: string,
     lease: { readonly owner: string; readonly ttlMs: number },
   ): Promise<Acquired> {
-    const reply = await this.#run(
+    const acquiring = this.#run(
       "acquire",
       [keys.lease(partition, pipeline), partition.log, keys.open(partition, pipeline), keys.ledger(partition, pipeline)],
       [lease.owner, lease.ttlMs, pipeline],
     );
+    const reply = await naming(this.#redis, partition, acquiring);
     const [owned, second, third] = reply as [number, number | Buffer, number | Buffer];
     if (owned === 1) return { kind: "owned", epoch: Number(second), lastDelivered: String(third) };
     return { kind: "taken", owner: String(second), leftMs: Number(third) };
@@ -83,7 +85,11 @@ class RedisBus implements Bus {
     await this.#run("release", [leaseOf(fence)], [fence.owner, fence.epoch]);
   }
 
-  async read(fence: Fence, request: ReadRequest): Promise<ReadResult> {
+  read(fence: Fence, request: ReadRequest): Promise<ReadResult> {
+    return naming(this.#redis, fence.partition, this.#read(fence, request));
+  }
+
+  async #read(fence: Fence, request: ReadRequest): Promise<ReadResult> {
     const { from, after, count, suspects = 0 } = request;
     const { partition, pipeline, owner, epoch } = fence;
     if (from === "new" && isAdopted(partition)) {
@@ -257,7 +263,7 @@ class RedisBus implements Bus {
   }
 
   state(partition: Partition, pipeline: string): Promise<GroupState> {
-    return retryable(groupState(this.#redis, partition, pipeline));
+    return naming(this.#redis, partition, retryable(groupState(this.#redis, partition, pipeline)));
   }
 
   deadLetters(partition: Partition): AsyncIterable<DeadLetter> {

@@ -7,11 +7,13 @@ import { openRedis } from "../services.ts";
 import { activityStore } from "./activity-store.ts";
 import type { Role } from "./role.ts";
 
+/** Where an application says what it serves. */
+export const participantsModule = { module: "activities/index", name: "createParticipants" } as const;
+
 /** Serves the participants that `createParticipants(deps)` of `activities/index.ts` makes, each to be found in the registry by its name. */
 export const participantsRole: Role = async ({ logger, where, faults }) => {
   const createParticipants = await loadExport<(deps: object) => readonly Participant[]>(where.cwd, {
-    module: "activities/index",
-    name: "createParticipants",
+    ...participantsModule,
     hint: "Export createParticipants(deps): what the role participants serves.",
   });
   const redis = await openRedis(where, logger, "headrace-participants");

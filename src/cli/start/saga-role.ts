@@ -3,16 +3,16 @@ import { ConfigError, RetryableError } from "../../core/errors.ts";
 import { sagaSearchAttributes } from "../../core/search-attributes.ts";
 import { workflowSinksOf } from "../../plan/plan.ts";
 import { missingAttributes } from "../../sinks/temporal/search-attributes.ts";
-import { loadExport } from "../load-app.ts";
+import { findModule, loadExport } from "../load-app.ts";
 import { dataConverter, openTemporal, temporalAway, temporalConfig, type Whereabouts } from "../services.ts";
 import { openActivityDeps } from "./activity-deps.ts";
-import type { Role } from "./role.ts";
+import type { Role, RoleContext } from "./role.ts";
 import { installRuntime, metricsAddress } from "./temporal-runtime.ts";
 import { findBundle } from "./workflow-bundle.ts";
 
 type Activities = Record<string, (...args: never[]) => Promise<unknown>>;
 
-/** Runs the workflows of `workflows/index.ts` with the activities of `activities/index.ts`, on every task queue that a pipeline starts on. */
+/** Runs the workflows of `workflows/index.ts` with the activities of `activities/index.ts`, where there are any, on every task queue that a pipeline starts on. */
 export const sagaRole: Role = async (context) => {
   const { app, logger, where, instance, sagas } = context;
   const { NativeConnection, Worker } = await import("@temporalio/worker");
@@ -26,13 +26,7 @@ export const sagaRole: Role = async (context) => {
     logger.warn({}, "no pipeline and no schedule starts a workflow: the saga role has nothing to do");
     return { addresses, run: aborted };
   }
-  const createActivities = await loadExport<(deps: object) => Activities>(where.cwd, {
-    module: "activities/index",
-    name: "createActivities",
-    hint: "Export createActivities(deps): what the saga role runs beside workflows/.",
-  });
-  const { deps, close } = await openActivityDeps(context);
-  const activities = createActivities(deps);
+  const { activities, close } = await openActivities(context);
 
   const converting = dataConverter();
   const code = await findBundle(where.cwd, process.env["HEADRACE_WORKFLOW_BUNDLE"]);
@@ -99,6 +93,19 @@ export const sagaRole: Role = async (context) => {
     },
   };
 };
+
+/** Workflows that call none do without the module. */
+async function openActivities(context: RoleContext): Promise<{ activities: Activities; close: () => Promise<void> }> {
+  const module = "activities/index";
+  if (!findModule(context.where.cwd, module)) return { activities: {}, close: async () => {} };
+  const createActivities = await loadExport<(deps: object) => Activities>(context.where.cwd, {
+    module,
+    name: "createActivities",
+    hint: "Export createActivities(deps): what the saga role runs beside workflows/.",
+  });
+  const { deps, close } = await openActivityDeps(context);
+  return { activities: createActivities(deps), close };
+}
 
 const forced = (cause: unknown) =>
   new RetryableError("stop.forced", "activities went on for 25 s after the stop, and were left to themselves", {

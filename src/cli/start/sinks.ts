@@ -15,8 +15,10 @@ import type { Sink } from "../../sinks/port.ts";
 import { createCallGuards, TemporalSink } from "../../sinks/temporal/sink.ts";
 
 export interface SinkDeps {
-  readonly clickhouse: ClickHouse;
-  readonly temporal: Client;
+  /** There where a pipeline writes a table. */
+  readonly clickhouse: ClickHouse | undefined;
+  /** There where a pipeline calls a workflow. */
+  readonly temporal: Client | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Gives up what is still under way. */
@@ -35,7 +37,7 @@ export function createSinks(deps: SinkDeps): {
   readonly sinkFor: (plan: OwnSinkPlan) => Sink;
   readonly close: () => Promise<void>;
 } {
-  const { temporal: client, clock, logger, signal, limitFor } = deps;
+  const { clock, logger, signal, limitFor } = deps;
   const inserting = new Map<string, Sink>();
   const calling = new Map<WorkflowSinkPlan, Sink>();
   const guards = new Map<string, SinkGuards>();
@@ -49,7 +51,11 @@ export function createSinks(deps: SinkDeps): {
         return getOrMake(inserting, target, () => insertingSink(plan, { ...deps, limit: limitOf(plan) }));
       case "temporal": {
         const shared = getOrMake(guards, target, () => guardsFor(plan));
-        return getOrMake(calling, plan, () => new TemporalSink(plan, { client, clock, logger, signal, guards: shared }));
+        return getOrMake(
+          calling,
+          plan,
+          () => new TemporalSink(plan, { client: opened(deps.temporal), clock, logger, signal, guards: shared }),
+        );
       }
       default:
         return plan satisfies never;
@@ -63,7 +69,10 @@ function insertingSink(
   plan: ClickHouseSinkPlan,
   { clickhouse: client, marks, limit, ...deps }: SinkDeps & { readonly limit: RateLimit | undefined },
 ): Sink {
-  const sink = createClickHouseSink(plan, { client, limit, ...deps });
+  const sink = createClickHouseSink(plan, { client: opened(client), limit, ...deps });
   const rollups = deps.rollups.filter(({ from }) => from === plan.table);
   return marks && rollups.length > 0 ? markingSink(sink, rollups, { marks, ...deps }) : sink;
 }
+
+/** What a plan needs was opened before: whoever opens looks at all plans. */
+const opened = <Service>(service: Service | undefined): Service => service as Service;

@@ -1,5 +1,7 @@
 import { setMaxListeners } from "node:events";
 import { setFlagsFromString } from "node:v8";
+import { partitionsOf } from "../../bus/partition.ts";
+import { checkLogs } from "../../bus/redis/log-key.ts";
 import type { Redis } from "../../bus/redis/redis.ts";
 import { readServer, refusalOf } from "../../bus/redis/server.ts";
 import { systemClock } from "../../core/clock.ts";
@@ -13,7 +15,6 @@ import type { TableObjectPlan, TablePlan } from "../../plan/table.ts";
 import { deploy } from "../../registry/deployments.ts";
 import type { Presence } from "../../registry/port.ts";
 import { redisDeployments } from "../../registry/redis/deployments.ts";
-import type { Marks } from "../../rollup/port.ts";
 import { runRefresher } from "../../rollup/refresher.ts";
 import type { ClickHouse } from "../../sinks/clickhouse/client.ts";
 import { planMigration } from "../../sinks/clickhouse/migrate.ts";
@@ -32,15 +33,21 @@ export const workerRole: Role = async ({ app, others, instance, stateCacheBytes,
   const sharesLimits = app.pipelines.flatMap(rateLimitsOf).some(({ rateLimit }) => rateLimit.shared);
   const redis = await openRedis(where, logger, "headrace-check");
   await checkRedis(redis, logger);
+  await checkLogs(
+    redis,
+    app.pipelines.flatMap(({ sources }) => sources.flatMap(partitionsOf)),
+  );
   const bus = await openBus(where, logger);
   const buckets = sharesLimits ? await openRedisBuckets({ url: addressOf("redis", where), logger }) : undefined;
   const limitFor = createLimits({ clock: systemClock, logger, buckets });
-  const clickhouse = await openClickHouse(where);
   const tables = tablesOf(app);
   // Those of other tables are for the workers that write them, and may not be there for this one.
   const rollups = rollupsOf(app).filter(({ from }) => tables.includes(from));
-  await checkTables(tables, clickhouse);
-  await checkTables(rollups, clickhouse);
+  const clickhouse = tables.length > 0 ? await openClickHouse(where) : undefined;
+  if (clickhouse) {
+    await checkTables(tables, clickhouse);
+    await checkTables(rollups, clickhouse);
+  }
   await deploy(app, redisDeployments(redis));
   await redis.close();
   const marks = rollups.length > 0 ? await openMarks(where, logger) : undefined;
@@ -48,10 +55,9 @@ export const workerRole: Role = async ({ app, others, instance, stateCacheBytes,
   const giveUp = new AbortController();
   // Every row that waits for its turn listens.
   setMaxListeners(0, giveUp.signal);
-  const client = temporal?.client as NonNullable<typeof temporal>["client"];
   const sinks = createSinks({
     clickhouse,
-    temporal: client,
+    temporal: temporal?.client,
     clock: systemClock,
     logger,
     signal: giveUp.signal,
@@ -60,9 +66,10 @@ export const workerRole: Role = async ({ app, others, instance, stateCacheBytes,
     marks,
   });
 
-  const refresh = (ours: Marks, presence: Presence, stop: AbortSignal) => {
-    const deps = { marks: ours, store: createRollupStore(clickhouse), clock: systemClock, logger, presence };
-    return runRefresher(rollups, deps, { stop });
+  const refresh = async (presence: Presence, stop: AbortSignal) => {
+    if (!marks || !clickhouse) return;
+    const deps = { marks, store: createRollupStore(clickhouse), clock: systemClock, logger, presence };
+    await runRefresher(rollups, deps, { stop });
   };
 
   return {
@@ -72,7 +79,7 @@ export const workerRole: Role = async ({ app, others, instance, stateCacheBytes,
         timer = setTimeout(() => giveUp.abort(unsettled()), drainMs);
       });
       const ended = new AbortController();
-      const refreshing = marks && refresh(marks, presence, AbortSignal.any([stop, ended.signal]));
+      const refreshing = refresh(presence, AbortSignal.any([stop, ended.signal]));
       try {
         await runWorker(
           { instance, pipelines: app.pipelines, others, stateCacheBytes },
@@ -88,7 +95,7 @@ export const workerRole: Role = async ({ app, others, instance, stateCacheBytes,
         await marks?.close();
         await buckets?.close();
         await bus.close();
-        await clickhouse.close();
+        await clickhouse?.close();
         await temporal?.connection.close();
       }
     },

@@ -3,11 +3,12 @@ import { MemoryBus } from "../../../src/bus/memory.ts";
 import { type Partition, partitionsOf } from "../../../src/bus/partition.ts";
 import type { Bus, Commit } from "../../../src/bus/port.ts";
 import { RetryableError } from "../../../src/core/errors.ts";
-import { silentLogger } from "../../../src/core/log.ts";
+import { type Logger, silentLogger } from "../../../src/core/log.ts";
 import { type Owned, own } from "../../../src/engine/ownership.ts";
 import { Shares } from "../../../src/engine/shares.ts";
 import { idle, VirtualClock } from "../../../src/testing/virtual-clock.ts";
 import { interpose } from "../../support/interpose.ts";
+import { logBook } from "../../support/log-book.ts";
 import { things } from "../../support/things.ts";
 
 const ttlMs = 10_000;
@@ -30,7 +31,7 @@ describe("ownership", () => {
   });
 
   /** A worker whose work lasts until its lease is lost or it is asked to end. It knows of no others. */
-  function worker(owner: string, through: Bus = bus) {
+  function worker(owner: string, through: Bus = bus, logger: Logger = silentLogger) {
     const stop = new AbortController();
     const slot = { partition, pipeline: "pipe" };
     const self = { instance: owner, since: "" };
@@ -47,7 +48,7 @@ describe("ownership", () => {
         });
         await clock.sleep(Number.MAX_SAFE_INTEGER, AbortSignal.any([owned.lost, owned.stop]));
       },
-      { deps: { bus: through, clock, logger: silentLogger, shares }, options: { owner, ttlMs }, stop: stop.signal },
+      { deps: { bus: through, clock, logger, shares }, options: { owner, ttlMs }, stop: stop.signal },
     );
     return { held, done, stop: () => stop.abort() };
   }
@@ -128,6 +129,27 @@ describe("ownership", () => {
     first.stop();
     await clock.advance(ttlMs);
     await first.done;
+  });
+
+  it("says once why there is no lease, however long that lasts, and again where it is another", async () => {
+    let reason: string | undefined = "away";
+    const refusing = interpose(bus, async (call, method) => {
+      if (method === "acquire" && reason) throw new RetryableError("service.unreachable", reason);
+      return call();
+    });
+    const { logger, lines } = logBook();
+    const told = () => lines.filter((line) => line === "warn: no lease: trying again").length;
+    const first = worker("w1", refusing, logger);
+    await clock.advance(60_000);
+    expect(told()).toBe(1);
+    reason = "full";
+    await clock.advance(60_000);
+    expect(told()).toBe(2);
+    reason = undefined;
+    await clock.advance(5_000);
+    expect(first.held).toHaveLength(1);
+    first.stop();
+    await clock.settle(first.done);
   });
 
   it("does not care for a wall clock that jumps", async () => {
