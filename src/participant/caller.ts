@@ -5,6 +5,7 @@ import { messageOf, RetryableError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import type { Registry, View } from "../registry/port.ts";
 import type { ClientOf, Participant } from "./participant.ts";
+import { participantHeader, problemType } from "./protocol.ts";
 
 export interface CallerDeps {
   readonly registry: Pick<Registry, "watch">;
@@ -19,7 +20,7 @@ const answerWithinMs = 4_000;
 const breaker = { failures: 3, openMs: 5_000 } as const;
 /** How many addresses one call tries. */
 const addressesTried = 2;
-/** What says no for good. Anything else may be better next time, or elsewhere: a verb may be too new for an address. */
+/** What says no for good, as the problem that a participant makes of it. Anything else may be better next time, or elsewhere: a verb may be too new for an address, and a proxy before it may have problems of its own. */
 const refusals = new Set([400, 409, 413, 422]);
 /** How long a call waits for the first look at the registry, milliseconds. */
 const firstLookMs = 2_000;
@@ -127,13 +128,17 @@ export class Caller {
       body: JSON.stringify(request),
       signal: AbortSignal.any(signals),
     });
+    if (response.headers.get(participantHeader) !== participant) {
+      await response.body?.cancel();
+      throw new Error(`${address} answers ${response.status}, and is not '${participant}'`);
+    }
     const answer: unknown = await response.json();
     if (response.ok) return answer;
     const { type = "Refused", detail = response.statusText } = (answer ?? {}) as {
       readonly type?: string;
       readonly detail?: string;
     };
-    if (refusals.has(response.status)) {
+    if (refusals.has(response.status) && response.headers.get("content-type")?.startsWith(problemType)) {
       // Benign: an expected answer of the business, not an error for logs and metrics.
       throw ApplicationFailure.create({ type, message: detail, nonRetryable: true, category: "BENIGN" });
     }

@@ -5,6 +5,7 @@ import type { Logger } from "../core/log.ts";
 import { describeIssues } from "../core/schema-issues.ts";
 import { type Fault, withFaults } from "./faults.ts";
 import { type Participant, Refusal, ReplyLost } from "./participant.ts";
+import { participantHeader, problemType } from "./protocol.ts";
 
 export interface ServeOptions {
   readonly participants: readonly Participant[];
@@ -25,7 +26,8 @@ const maxBodyBytes = 1024 * 1024;
 
 /**
  * Serves participants over HTTP: `POST /<participant>/<verb>` with the request as JSON. Answers: 200 with the response as JSON, 409 for a
- * refusal, 400 for a request that does not fit, 404, 500 for a fault; what is not 200 is `application/problem+json`. `GET /healthz`.
+ * refusal, 400 for a request that does not fit, 404, 500 for a fault; what is not 200 is `application/problem+json`. All of them name the
+ * participant in a header (protocol.ts). `GET /healthz`.
  */
 export async function serveParticipants(
   { participants, host = "127.0.0.1", port = 0, faults = [] }: ServeOptions,
@@ -41,7 +43,8 @@ export async function serveParticipants(
   for (const { name, verbs } of participants) {
     for (const [verb, { request, run }] of Object.entries(verbs)) {
       const ours = faults.filter((fault) => fault.participant === name && (fault.verb ?? verb) === verb);
-      server.post(`/${name}/${verb}`, async ({ body }, reply) => {
+      const onRequest = async (_: unknown, reply: FastifyReply) => void reply.header(participantHeader, name);
+      server.post(`/${name}/${verb}`, { onRequest }, async ({ body }, reply) => {
         const parsed = await request["~standard"].validate(body);
         if (parsed.issues) return problem(reply, 400, "InvalidRequest", describeIssues(parsed.issues));
         try {
@@ -72,4 +75,4 @@ export async function serveParticipants(
 }
 
 const problem = (reply: FastifyReply, status: number, type: string, detail: string) =>
-  reply.code(status).type("application/problem+json").send({ type, title: type, status, detail });
+  reply.code(status).type(problemType).send({ type, title: type, status, detail });

@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
-import type { WorkflowHandle } from "@temporalio/client";
+import { Client, type WorkflowHandle } from "@temporalio/client";
 import { type SinkRef, signalWorkflow, startWorkflow, updateWorkflow } from "headrace";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { createSinks } from "../../../src/cli/start/sinks.ts";
 import { systemClock } from "../../../src/core/clock.ts";
 import { silentLogger } from "../../../src/core/log.ts";
@@ -19,9 +19,9 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => bench.close());
 
-const sinkOf = ({ plan }: { readonly plan: unknown }) =>
+const sinkOf = ({ plan }: { readonly plan: unknown }, client = bench.client) =>
   new TemporalSink(plan as WorkflowSinkPlan, {
-    client: bench.client,
+    client,
     clock: systemClock,
     logger: silentLogger,
     signal: new AbortController().signal,
@@ -125,6 +125,29 @@ describe("a start", () => {
     expect(second?.searchAttributes).not.toHaveProperty(names.sent);
     expect(await second?.staticSummary()).toBe("a parcel of 9000 g");
     await Promise.all([light, heavy].map((id) => bench.client.workflow.getHandle(id).terminate()));
+  }, 60_000);
+
+  it("stops the pipeline, and makes no dead letter, where the namespace is not there or was deprecated", async () => {
+    const { connection } = bench.client;
+    const [missing, namespace] = [unique("missing-"), unique("ending-")];
+    const start = startWorkflow(send, { taskQueue: unique("queue-"), workflowId: ({ id }) => id });
+    const write = (where: string) =>
+      sinkOf(start, new Client({ connection, namespace: where })).write([{ id: unique("parcel-"), grams: 1 }]);
+    const refusal = { name: "ConfigError", code: "temporal.refused" };
+    await expect(write(missing)).rejects.toMatchObject({
+      ...refusal,
+      message: expect.stringContaining(`no namespace '${missing}'`),
+    });
+    await connection.workflowService.registerNamespace({
+      namespace,
+      workflowExecutionRetentionPeriod: { seconds: 86_400 as never },
+    });
+    const patience = { timeout: 30_000, interval: 200 };
+    await vi.waitFor(() => connection.workflowService.deprecateNamespace({ namespace }), patience);
+    await vi.waitFor(
+      () => expect(write(namespace)).rejects.toMatchObject({ ...refusal, message: expect.stringContaining("invalid state") }),
+      patience,
+    );
   }, 60_000);
 
   it("is made in the way of the sink it came through, where two sinks of a process start the same workflow", async () => {

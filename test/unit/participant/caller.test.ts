@@ -1,3 +1,6 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { ApplicationFailure } from "@temporalio/common";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { z } from "zod";
@@ -120,6 +123,42 @@ describe("a participant", () => {
     const bad = await start("bad", parseFaults("adder:lose-reply"));
     for (let i = 0; i < 20; i++) await adder().add({ key: `k${i}`, n: 1 });
     expect(bad.asked).toHaveLength(3);
+  });
+
+  it.each([
+    ["a refusal as plain JSON", 409, "application/json", { type: "OutOfStock", detail: "sold out" }, {}],
+    ["a problem of its own", 409, "application/problem+json", { type: "OutOfStock", detail: "sold out" }, {}],
+    ["yes to everything", 200, "application/json", { sum: 0 }, {}],
+    [
+      "a refusal of another participant",
+      409,
+      "application/problem+json",
+      { type: "Negative" },
+      { "headrace-participant": "payments" },
+    ],
+    ["a page", 422, "text/html", "<html>", {}],
+    ["a proxy's refusal in the participant's name", 413, "text/html", "{}", { "headrace-participant": "adder" }],
+  ])("is not taken for a stranger on its port that answers %s: that is no answer", async (_, status, type, body, headers) => {
+    const stranger = createServer((__, reply) => {
+      reply.writeHead(status, { "content-type": type, ...headers });
+      reply.end(typeof body === "string" ? body : JSON.stringify(body));
+    }).listen(0, "127.0.0.1");
+    await once(stranger, "listening");
+    try {
+      await enter("gone", (stranger.address() as AddressInfo).port);
+      const error = await adder()
+        .add({ key: "k", n: 1 })
+        .catch((thrown: unknown) => thrown);
+      expect(error).toMatchObject({ name: "RetryableError", code: "service.unreachable" });
+      const good = await start("good");
+      await vi.waitFor(async () => {
+        for (let i = 0; i < 4; i++) expect(await adder().add({ key: `k${i}`, n: 1 })).toEqual({ sum: 2 });
+      });
+      expect(good.asked.length).toBeGreaterThanOrEqual(4);
+    } finally {
+      stranger.closeAllConnections();
+      stranger.close();
+    }
   });
 
   it("does not tell the caller what went wrong inside", async () => {
