@@ -27,8 +27,8 @@ export interface S3Options {
 export function createS3Store({ address, endpoint, region, keys }: S3Options, texts: ArchiveTexts): ArchiveStore {
   const [, bucket, prefix = ""] = /^s3:\/\/([a-z0-9][a-z0-9.-]*)(?:\/([\w./-]*))?$/.exec(address) ?? [];
   if (bucket === undefined)
-    throw new ConfigError("config.environment", `HEADRACE_ARCHIVE is '${address}', which names no bucket`, {
-      hint: "Write s3://bucket/prefix, or a path.",
+    throw new ConfigError("config.environment", "HEADRACE_ARCHIVE names no bucket", {
+      hint: "Write s3://bucket/prefix, or a path; keys are given by HEADRACE_ARCHIVE_ACCESS_KEY_ID and HEADRACE_ARCHIVE_SECRET_ACCESS_KEY.",
     });
   const folder = prefix.replace(/\/+$/, "");
   const root = [

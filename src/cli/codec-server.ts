@@ -1,9 +1,10 @@
 import { serveCodec } from "../codec/serve.ts";
 import { aborted } from "../core/aborted.ts";
 import { ConfigError } from "../core/errors.ts";
+import { readEnvironment } from "./environment.ts";
 import { onStop } from "./interrupt.ts";
 import { printJson, say } from "./output.ts";
-import { payloadCodec, readEnvironment } from "./services.ts";
+import { payloadCodec } from "./services.ts";
 
 export interface CodecServerOptions {
   readonly host: string;

@@ -1,5 +1,5 @@
 import { pino } from "pino";
-import { ConfigError } from "../core/errors.ts";
+import { ConfigError, messageOf } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 
 const levels = ["debug", "info", "warn", "error"] as const;
@@ -16,10 +16,19 @@ export function createLogger(): Logger {
     ? { write: (line: string) => process.stderr.write(forPeople(line)) }
     : pino.destination({ dest: 2, sync: true });
   return pino(
-    { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } },
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      // A driver's error may hold what it was configured with, password and all: of an error its message is logged.
+      serializers: { error: sentence, err: sentence },
+    },
     destination,
   );
 }
+
+const sentence = (error: unknown): unknown => (error instanceof Error ? messageOf(error) : error);
 
 function forPeople(line: string): string {
   const { level, time, msg, ...fields } = JSON.parse(line) as Record<string, unknown>;

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Bus } from "../bus/port.ts";
@@ -16,6 +15,8 @@ import type { Marks } from "../rollup/port.ts";
 import { openRedisMarks } from "../rollup/redis/marks.ts";
 import { type ClickHouse, createClickHouse } from "../sinks/clickhouse/client.ts";
 import { readStack } from "../stack/state-file.ts";
+import { readEnvironment } from "./environment.ts";
+import { readTemporalConfig } from "./temporal-config.ts";
 
 /** Where the services are looked for: the environment first, then the stack that `headrace up` runs on `dir`. */
 export interface Whereabouts {
@@ -47,20 +48,6 @@ export function addressOf(service: keyof typeof services, { cwd, dir }: Whereabo
   });
 }
 
-/** A variable, or the content of the file that `<variable>_FILE` names: secrets need not stand in the environment. */
-export function readEnvironment(variable: string): string | undefined {
-  const file = process.env[`${variable}_FILE`];
-  if (process.env[variable] || !file) return process.env[variable];
-  try {
-    return readFileSync(file, "utf8").trim();
-  } catch (error) {
-    throw new ConfigError("config.environment", `${variable}_FILE names ${file}, which cannot be read: ${messageOf(error)}`, {
-      cause: error,
-      hint: "Correct the path, or unset it.",
-    });
-  }
-}
-
 export const openBus = (where: Whereabouts, logger: Logger): Promise<Bus> =>
   openRedisBus({ url: addressOf("redis", where), logger });
 
@@ -76,12 +63,10 @@ export const openMarks = (where: Whereabouts, logger: Logger): Promise<Marks> =>
 
 /** A client of ClickHouse, whether it answers or not. */
 export function clickhouseClient(where: Whereabouts): ClickHouse {
-  const setting = (name: string) => readEnvironment(`CLICKHOUSE_${name}`);
+  const setting = (name: string) => readEnvironment(`CLICKHOUSE_${name}`) || undefined;
   const [user, password, database] = [setting("USER"), setting("PASSWORD"), setting("DATABASE")];
-  const url = addressOf("clickhouse", where);
-  checkUrl(url);
   return createClickHouse({
-    url,
+    url: addressOf("clickhouse", where),
     ...(user !== undefined && { user }),
     ...(password !== undefined && { password }),
     ...(database !== undefined && { database }),
@@ -100,7 +85,7 @@ export async function openClickHouse(where: Whereabouts): Promise<ClickHouse> {
     if (!(error instanceof RetryableError)) throw error;
     throw new RetryableError(
       "service.unreachable",
-      `ClickHouse does not answer at ${withoutPassword(addressOf("clickhouse", where))}: ${messageOf(error.cause ?? error)}`,
+      `ClickHouse does not answer at ${clickhouse.place}: ${messageOf(error.cause ?? error)}`,
       {
         cause: error,
         hint: "Start it with 'headrace up', or set CLICKHOUSE_URL.",
@@ -110,15 +95,6 @@ export async function openClickHouse(where: Whereabouts): Promise<ClickHouse> {
     await system.close();
   }
 }
-
-function checkUrl(url: string): void {
-  if (URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)) return;
-  throw new ConfigError("config.environment", `'${withoutPassword(url)}' is not the address of a ClickHouse server`, {
-    hint: "CLICKHOUSE_URL looks like http://host:8123.",
-  });
-}
-
-const withoutPassword = (url: string): string => url.replace(/\/\/[^@/]*@/, "//");
 
 /** A client of the Temporal server; Temporal's own variables and configuration file say the rest (namespace, TLS, API key). */
 export async function openTemporal(where: Whereabouts) {
@@ -140,17 +116,7 @@ export async function openTemporal(where: Whereabouts) {
 }
 
 /** How to reach Temporal, for clients and for workers. */
-export async function temporalConfig(where: Whereabouts) {
-  const { loadClientConnectConfig } = await import("@temporalio/envconfig");
-  // An empty variable is one that is not set, as with ours; Temporal would take it for an empty address.
-  const set = Object.entries(process.env).flatMap(([name, value]) => (value ? [[name, value]] : []));
-  const { connectionOptions, namespace } = loadClientConnectConfig({ overrideEnvVars: Object.fromEntries(set) });
-  // Whoever names a profile means its server; one that just lies in the home directory must not win over the stack.
-  const { TEMPORAL_ADDRESS, TEMPORAL_CONFIG_FILE, TEMPORAL_PROFILE } = process.env;
-  const isNamed = TEMPORAL_ADDRESS || TEMPORAL_CONFIG_FILE || TEMPORAL_PROFILE;
-  const address = (isNamed ? connectionOptions.address : undefined) ?? addressOf("temporal", where);
-  return { options: { ...connectionOptions, address }, namespace };
-}
+export const temporalConfig = (where: Whereabouts) => readTemporalConfig(() => addressOf("temporal", where));
 
 /** What encrypts and decrypts payloads, where there are keys. */
 export function payloadCodec(): Codec | undefined {

@@ -1,6 +1,7 @@
 import { createClient, ErrorReply, RESP_TYPES, type RedisClientOptions } from "redis";
 import { ConfigError, messageOf, RetryableError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
+import { type AddressForm, placeOf, readAddress } from "../../core/service-address.ts";
 
 /** A connection whose string replies are Buffers: what a stream holds need not be text. */
 export type Connection = Awaited<ReturnType<typeof connect>>;
@@ -23,8 +24,9 @@ export interface ConnectOptions {
  * @throws ConfigError when the address does not parse or Redis refuses us, RetryableError when nothing answers there
  */
 export async function connect({ url, logger, name, timeoutMs = 10_000, reconnect = true }: ConnectOptions) {
+  const place = placeOf(readAddress(url, form), 6379);
   const client = newClient({
-    url: parseUrl(url),
+    url,
     name,
     socket: {
       connectTimeout: Math.min(timeoutMs, 5_000),
@@ -59,16 +61,12 @@ export async function connect({ url, logger, name, timeoutMs = 10_000, reconnect
       client.destroy();
       // Redis answered, and waiting changes nothing; a server that is loading its data says so with another word.
       if (error instanceof ErrorReply && /^(WRONGPASS|NOAUTH|NOPERM|ERR) /.test(error.message)) {
-        throw new ConfigError(
-          "config.environment",
-          `Redis refuses the connection to ${withoutPassword(url)}: ${messageOf(error)}`,
-          {
-            cause: error,
-            hint: "Correct the user, the password or the database in REDIS_URL.",
-          },
-        );
+        throw new ConfigError("config.environment", `Redis refuses the connection to ${place}: ${messageOf(error)}`, {
+          cause: error,
+          hint: "Correct the user, the password or the database in REDIS_URL.",
+        });
       }
-      throw new RetryableError("service.unreachable", `Redis does not answer at ${withoutPassword(url)}: ${messageOf(error)}`, {
+      throw new RetryableError("service.unreachable", `Redis does not answer at ${place}: ${messageOf(error)}`, {
         cause: error,
         hint: "Start it with 'headrace up', or set REDIS_URL.",
       });
@@ -95,14 +93,9 @@ function newClient(options: Pick<RedisClientOptions, "url" | "name" | "socket">)
   return first.duplicate(options);
 }
 
-function parseUrl(url: string): string {
-  try {
-    const { protocol, pathname } = new URL(url);
-    if (/^rediss?:$/.test(protocol) && /^\/?\d*$/.test(pathname)) return url;
-  } catch {}
-  throw new ConfigError("config.environment", `'${withoutPassword(url)}' is not the address of a Redis server`, {
-    hint: "REDIS_URL looks like redis://user:password@host:6379/0.",
-  });
-}
-
-const withoutPassword = (url: string): string => url.replace(/\/\/[^@/]*@/, "//");
+const form: AddressForm = {
+  service: "Redis",
+  schemes: ["redis", "rediss"],
+  path: /^\/?\d*$/,
+  hint: "REDIS_URL looks like redis://user:password@host:6379/0.",
+};

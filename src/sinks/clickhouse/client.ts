@@ -1,17 +1,19 @@
 import { Readable } from "node:stream";
-import { ClickHouseLogLevel, createClient } from "@clickhouse/client";
+import { type ClickHouseClientConfigOptions, ClickHouseLogLevel, createClient } from "@clickhouse/client";
 import { minutes } from "../../core/duration.ts";
+import { ConfigError } from "../../core/errors.ts";
+import { type AddressForm, decoded, placeOf, readAddress } from "../../core/service-address.ts";
 import { sortError } from "./errors.ts";
 import { quoteName } from "./quote.ts";
 
 export interface ClickHouseOptions {
-  /** `http://host:8123`, for a server as for the embedded engine. */
+  /** `http://host:8123`, for a server as for the embedded engine. User, password and database may stand in it. */
   readonly url: string;
-  /** @default "default" */
+  /** @default that of the address, else "default" */
   readonly user?: string;
-  /** @default "" */
+  /** @default that of the address, else "" */
   readonly password?: string;
-  /** @default "default" */
+  /** @default that of the address, else "default" */
   readonly database?: string;
 }
 
@@ -35,6 +37,8 @@ export interface InsertTarget {
 /** What Headrace needs of ClickHouse. Every call throws RetryableError, TerminalError or ConfigError (see `sortError`). */
 export interface ClickHouse {
   readonly database: string;
+  /** Its host and port, for people. */
+  readonly place: string;
   /** Runs a statement that returns no rows. */
   run(sql: string, options?: CallOptions): Promise<void>;
   /** Runs a SELECT without a FORMAT clause. 64-bit integers come as numbers or as texts, as the server is set: read them with Number or BigInt. */
@@ -50,11 +54,24 @@ export interface ClickHouse {
 const idleSocketMs = 2_000;
 const defaultTimeoutMs = minutes(1);
 
-/** Opens nothing yet: connections are made when they are needed. */
+const form: AddressForm = {
+  service: "ClickHouse",
+  schemes: ["http", "https"],
+  path: /^\/?[^/]*$/,
+  hint: "CLICKHOUSE_URL looks like http://host:8123 or https://user:password@host:8443/database.",
+};
+
+/**
+ * Opens nothing yet: connections are made when they are needed.
+ *
+ * @throws ConfigError `config.environment` when the address cannot be read
+ */
 export function createClickHouse(options: ClickHouseOptions): ClickHouse {
-  const { url, user = "default", password = "", database = "default" } = options;
-  const client = createClient({
-    url,
+  const address = readAddress(options.url, form);
+  // The client would let what the address holds win over what it is given.
+  const [inUser, inPassword, inDatabase] = [address.username, address.password, address.pathname.slice(1)].map(decoded);
+  const { user = inUser || "default", password = inPassword || "", database = inDatabase || "default" } = options;
+  const client = open(address, {
     username: user,
     password,
     database,
@@ -70,6 +87,7 @@ export function createClickHouse(options: ClickHouseOptions): ClickHouse {
 
   const self: ClickHouse = {
     database,
+    place: placeOf(address, address.protocol === "https:" ? 443 : 80),
     run: (sql, call = {}) =>
       limited(call, call.what ?? describeSql(sql), async (abort_signal) => {
         await client.command({ query: sql, abort_signal, ...(call.params && { query_params: { ...call.params } }) });
@@ -109,6 +127,21 @@ export function createClickHouse(options: ClickHouseOptions): ClickHouse {
     return settings;
   }
   return self;
+}
+
+/** @throws ConfigError where the address asks for what the client does not know; it says what, and that may be part of a password. */
+function open({ origin, search }: URL, options: ClickHouseClientConfigOptions) {
+  try {
+    return createClient({ ...options, url: `${origin}/${search}` });
+  } catch {
+    throw new ConfigError(
+      "config.environment",
+      "the address of ClickHouse cannot be read: its query is not one of its client's",
+      {
+        hint: form.hint,
+      },
+    );
+  }
 }
 
 /**
