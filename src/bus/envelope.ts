@@ -12,6 +12,14 @@ export interface Envelope {
   /** Of the event's schema. @default 1 */
   readonly version?: number | undefined;
   readonly data: unknown;
+  /** Why it cannot be taken, although it could be read. */
+  readonly fault?: Fault;
+}
+
+/** `reason`: a short word that counts are kept under. `error`: a sentence for people. */
+export interface Fault {
+  readonly reason: string;
+  readonly error: string;
 }
 
 /** Some envelopes by their index; an array will do. */
@@ -26,6 +34,7 @@ export interface Envelopes {
  */
 export function envelopeJson(envelope: Envelope): string {
   const { id, type, time, source, traceparent, version, data } = envelope;
-  const at = isDate(time) ? new Date(time).toISOString() : time;
+  // JSON has no Infinity.
+  const at = isDate(time) ? new Date(time).toISOString() : Number.isFinite(time) ? time : String(time);
   return JSON.stringify({ id, type, version: version === 1 ? undefined : version, time: at, source, traceparent, data });
 }

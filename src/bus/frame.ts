@@ -12,33 +12,20 @@
  *     "d": [[column, …], …] }               data by shape: one column a field, or one column of whole values where the shape has none
  */
 import { deflateRawSync, inflateRawSync } from "node:zlib";
-import { messageOf, TerminalError } from "../core/errors.ts";
-import { checksum, eventId } from "../core/hash.ts";
+import { messageOf } from "../core/errors.ts";
+import { checksum } from "../core/hash.ts";
 import type { Envelope, Envelopes } from "./envelope.ts";
 import { type Fields, isNamed } from "./fields.ts";
+import { type Body, readBody, type Shape, undecodable } from "./frame-envelopes.ts";
 import type { UnnumberedFrame } from "./port.ts";
-
-type Shape = readonly [type: string, fields: readonly string[] | null, version?: number];
-
-interface Body {
-  readonly s: readonly Shape[];
-  readonly i?: readonly number[];
-  readonly id: readonly string[];
-  readonly t: readonly number[];
-  readonly src?: readonly (string | null)[];
-  readonly tp?: readonly (string | null)[];
-  readonly d: readonly (readonly (readonly unknown[])[])[];
-}
 
 /** A frame with more shapes than this is not worth its columns: further shapes keep their data whole. */
 const maxShapes = 64;
 
-/** Events at most in a frame, and bytes of its body, deflated or not. */
+/** Events at most in a frame that is written, and bytes of what they measure as JSON. */
 export const frameLimits = { maxEvents: 500, maxBytes: 256 * 1024 } as const;
-/** What an event may measure as JSON, bytes. */
-export const maxEventBytes = 256 * 1024;
-/** A body may not grow beyond this when it is inflated. */
-const maxInflatedBytes = 64 * 1024 * 1024;
+/** What is read of a body at most, inflated, bytes: more than any frame that keeps to the limits can hold. */
+export const maxBodyBytes = 1024 * 1024;
 
 /** Encodes 1 to `frameLimits.maxEvents` envelopes whose data is JSON. */
 export function encodeFrame(envelopes: readonly Envelope[], codec: "j" | "jz" = "j"): UnnumberedFrame {
@@ -104,102 +91,31 @@ function fieldsOf(data: unknown): readonly string[] | null {
 }
 
 /**
- * Decodes a frame's fields.
+ * Decodes a frame's fields. Whatever they hold, the answer is events or this error, and nothing grows beyond `maxBodyBytes`.
  * @throws TerminalError `frame.undecodable`, whose message says which part is wrong
  */
 export function decodeFrame(fields: Fields): Envelopes {
-  const text = (name: string) => String(fields.get(name) ?? "");
+  const text = (name: string) => String(fields.get(name)?.subarray(0, 32) ?? "");
   if (text("v") !== "1") throw undecodable(`its version is '${text("v")}', this reader knows 1`);
   const bytes = fields.get("d");
   if (!bytes) throw undecodable("it has no body");
+  if (bytes.length > maxBodyBytes) throw tooLong();
   if (text("h") !== checksum(bytes)) throw undecodable("its checksum does not fit its body");
-  if (text("c") !== "j" && text("c") !== "jz") throw undecodable(`its codec is '${text("c")}', this reader knows j and jz`);
-  let body: Body;
-  try {
-    const json = text("c") === "jz" ? inflateRawSync(bytes, { maxOutputLength: maxInflatedBytes }) : bytes;
-    body = JSON.parse(json.toString("utf8"));
-  } catch (error) {
-    throw undecodable(messageOf(error));
-  }
+  const codec = text("c");
+  if (codec !== "j" && codec !== "jz") throw undecodable(`its codec is '${codec}', this reader knows j and jz`);
   const count = announcedEvents(fields.get("n"));
   if (String(count) !== text("n") || count > frameLimits.maxEvents)
     throw undecodable(`it announces '${text("n")}' events, and holds 1 to ${frameLimits.maxEvents}`);
-  if (!Array.isArray(body?.id) || body.id.length !== count)
-    throw undecodable(`it does not hold the ${count} events that it announces`);
+  return readBody((codec === "jz" ? inflate(bytes) : bytes).toString("utf8"), count);
+}
+
+function inflate(bytes: Buffer): Buffer {
   try {
-    return new FrameEnvelopes(body, count);
+    return inflateRawSync(bytes, { maxOutputLength: maxBodyBytes });
   } catch (error) {
-    throw error instanceof TerminalError ? error : undecodable(messageOf(error));
+    if ((error as { readonly code?: unknown }).code === "ERR_BUFFER_TOO_LARGE") throw tooLong();
+    throw undecodable(`its body cannot be inflated: ${messageOf(error)}`);
   }
 }
 
-/** The events of a decoded frame. Each is put together when it is asked for: most live as long as one stage call. */
-class FrameEnvelopes implements Envelopes {
-  readonly length: number;
-  readonly #body: Body;
-  /** The place of each event in the columns of its shape. */
-  readonly #places: Uint16Array;
-
-  /** @throws TerminalError, or whatever reading a body of another form throws */
-  constructor(body: Body, length: number) {
-    if (!body.s.every(isShape)) throw undecodable("a shape is not a type with its fields");
-    const places = new Uint16Array(length);
-    const next = body.s.map(() => 0);
-    for (let i = 0; i < length; i++) {
-      if (typeof body.id[i] !== "string" || typeof body.t[i] !== "number") throw undecodable(`event ${i} lacks its id or time`);
-      const shape = body.i ? (body.i[i] as number) : 0;
-      const place = next[shape];
-      if (place === undefined) throw undecodable(`event ${i} has no shape`);
-      places[i] = place;
-      next[shape] = place + 1;
-    }
-    // A column that is too short would make fields vanish.
-    if (
-      body.d.length !== body.s.length ||
-      body.d.some((columns, shape) => !areColumns(columns, body.s[shape] as Shape, next[shape] as number))
-    ) {
-      throw undecodable("its columns do not fit its events");
-    }
-    this.length = length;
-    this.#body = body;
-    this.#places = places;
-  }
-
-  at(index: number): Envelope {
-    const { s, i, id, t, src, tp, d } = this.#body;
-    const shape = i ? (i[index] as number) : 0;
-    const [type, fields, version] = s[shape] as Shape;
-    const columns = d[shape] as readonly (readonly unknown[])[];
-    const place = this.#places[index] as number;
-    return {
-      id: eventId(id[index] as string),
-      type,
-      time: t[index] as number,
-      source: textOf(src?.[index]),
-      traceparent: textOf(tp?.[index]),
-      version,
-      data: fields ? objectOf(fields, columns, place) : columns[0]?.[place],
-    };
-  }
-}
-
-function objectOf(fields: readonly string[], columns: readonly (readonly unknown[])[], place: number): Record<string, unknown> {
-  const object: Record<string, unknown> = {};
-  for (let k = 0; k < fields.length; k++) object[fields[k] as string] = (columns[k] as readonly unknown[])[place];
-  return object;
-}
-
-/** `__proto__` is no field: assigning to it would change the object's prototype instead. Encoders keep such data whole. */
-const isShape = ([type, fields, version = 1]: Shape): boolean =>
-  typeof type === "string" &&
-  Number.isSafeInteger(version) &&
-  (fields === null || (Array.isArray(fields) && fields.every((field) => typeof field === "string" && field !== "__proto__")));
-
-const areColumns = (columns: unknown, [, fields]: Shape, events: number): boolean =>
-  Array.isArray(columns) &&
-  columns.length === (fields?.length ?? 1) &&
-  columns.every((column) => Array.isArray(column) && column.length === events);
-
-const textOf = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
-
-const undecodable = (what: string) => new TerminalError("frame.undecodable", `the frame cannot be read: ${what}`);
+const tooLong = () => undecodable(`its body measures more than ${maxBodyBytes} bytes`);

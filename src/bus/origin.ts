@@ -12,17 +12,14 @@ export const originField = "hr:origin";
 export interface Origin {
   readonly log: string;
   readonly entry: string;
-  /** The entry holds one event that came out of a frame, to which the limits of plain entries do not apply. */
-  readonly framed: boolean;
 }
 
 /** The origin of entry `entry` of the Redis stream `log`: itself, unless it is a copy. */
 export function originOf(log: string, entry: string, fields: Fields): Origin {
   const value = fields.get(originField);
-  const [firstLog, firstEntry, index] = value ? String(value).split("\n") : [];
-  if (firstLog === undefined || firstEntry === undefined) return { log, entry, framed: false };
-  return { log: firstLog, entry: firstEntry, framed: index !== undefined };
+  const [firstLog, firstEntry] = value ? String(value).split("\n") : [];
+  return firstLog === undefined || firstEntry === undefined ? { log, entry } : { log: firstLog, entry: firstEntry };
 }
 
 /** The id of what an entry holds where that has none of its own. */
-export const idOfEntry = ({ log, entry }: Pick<Origin, "log" | "entry">): string => uuidOf(`${log}\n${entry}`);
+export const idOfEntry = ({ log, entry }: Origin): string => uuidOf(`${log}\n${entry}`);

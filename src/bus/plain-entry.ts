@@ -7,12 +7,9 @@
  */
 import { eventId } from "../core/hash.ts";
 import type { Envelope } from "./envelope.ts";
+import { isTooDeep, maxEventBytes, maxIdLength, tooDeep, tooLarge } from "./event-limits.ts";
 import type { Fields } from "./fields.ts";
-import { maxEventBytes } from "./frame.ts";
 import { idOfEntry, originOf } from "./origin.ts";
-
-/** How deep brackets may nest in an event. Deeper text is an attack on parsers, not a fact. */
-const maxDepth = 64;
 
 export type PlainResult =
   | { readonly kind: "event"; readonly envelope: Envelope }
@@ -31,13 +28,15 @@ export function decodePlainEntry(log: string, entryId: string, fields: Fields): 
 
   const bytes = fields.get("data");
   if (!bytes)
-    return refuse("no-data-field", `the entry has no field 'data'; it has: ${[...fields.keys()].slice(0, 10).join(", ")}`);
+    return refuse(
+      "no-data-field",
+      `the entry has no field 'data'; it has: ${[...fields.keys()].slice(0, 10).join(", ").slice(0, 200)}`,
+    );
   if (bytes.length === 0) return refuse("empty", "the field 'data' is empty");
-  if (bytes.length > maxEventBytes && !origin.framed)
-    return refuse("too-large", `the event measures ${bytes.length} bytes; ${maxEventBytes} are the limit`);
+  if (bytes.length > maxEventBytes) return refuse("too-large", tooLarge(bytes.length));
   const text = decodeUtf8(bytes);
   if (text === undefined) return refuse("not-utf8", "the field 'data' is not UTF-8 text");
-  if (!origin.framed && isTooDeep(text)) return refuse("too-deep", `the JSON nests deeper than ${maxDepth} levels`);
+  if (isTooDeep(text)) return refuse("too-deep", tooDeep);
   let parsed: unknown;
   try {
     parsed = JSON.parse(text);
@@ -50,8 +49,8 @@ export function decodePlainEntry(log: string, entryId: string, fields: Fields): 
   if (typeof event !== "object" || event === null || Array.isArray(event))
     return refuse("not-an-object", "the event is not a JSON object");
   const { id: givenId, type, time, source, traceparent, version, data } = event as Record<string, unknown>;
-  if (givenId !== undefined && (typeof givenId !== "string" || givenId === "" || givenId.length > 128)) {
-    return refuse("bad-id", "the event's id is not a string of 1 to 128 characters", { type });
+  if (givenId !== undefined && (typeof givenId !== "string" || givenId === "" || givenId.length > maxIdLength)) {
+    return refuse("bad-id", `the event's id is not a string of 1 to ${maxIdLength} characters`, { type });
   }
   const id = givenId === undefined ? idOfEntry(origin) : eventId(givenId);
   if (typeof type !== "string" || type === "") return refuse("no-type", "the event has no type", { id });
@@ -104,29 +103,4 @@ function decodeUtf8(bytes: Buffer): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-function isTooDeep(text: string): boolean {
-  // Depth needs as many opening brackets as levels. Most texts hold a handful, and are not read twice.
-  if (occurrences(text, "{", maxDepth) + occurrences(text, "[", maxDepth) <= maxDepth) return false;
-  let depth = 0;
-  let quoted = false;
-  for (let i = 0; i < text.length; i++) {
-    const char = text[i];
-    if (quoted) {
-      if (char === "\\") i++;
-      else if (char === '"') quoted = false;
-    } else if (char === '"') quoted = true;
-    else if (char === "[" || char === "{") {
-      if (++depth > maxDepth) return true;
-    } else if (char === "]" || char === "}") depth--;
-  }
-  return false;
-}
-
-/** How often `char` occurs, counted up to one more than `limit`. */
-function occurrences(text: string, char: string, limit: number): number {
-  let count = 0;
-  for (let at = text.indexOf(char); at >= 0 && count <= limit; at = text.indexOf(char, at + 1)) count++;
-  return count;
 }

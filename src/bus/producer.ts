@@ -6,7 +6,7 @@ import { describeIssues } from "../core/schema-issues.ts";
 import { partitionKey, type StreamPlan } from "../plan/plan.ts";
 import type { Durability } from "./durability.ts";
 import { type Envelope, envelopeJson } from "./envelope.ts";
-import { maxEventBytes } from "./frame.ts";
+import { isTooDeep, maxEventBytes, tooDeep, tooLarge } from "./event-limits.ts";
 import { type Accepted, Lane } from "./lane.ts";
 import { Outage } from "./outage.ts";
 import { partitionIndex, partitionsOf } from "./partition.ts";
@@ -92,7 +92,7 @@ export class Producer {
    * Queues one event; resolves when there is room for the next (backpressure). `stored` resolves when it is kept at the level of
    * `durability`.
    * @throws TerminalError `event.invalid` when the stream does not carry its type, its data does not fit the schema, or it is not
-   *   JSON of at most 256 kB; where `maxWaitMs` is set RetryableError with `retryAfterMs`, `producer.overloaded` when there was no
+   *   JSON of at most 256 kB and 64 levels; where `maxWaitMs` is set RetryableError with `retryAfterMs`, `producer.overloaded` when there was no
    *   room in time, `service.unreachable` while the breaker is open; ConfigError `producer.closed`. Such an event was not accepted
    */
   async send(envelope: Envelope): Promise<Accepted> {
@@ -157,9 +157,10 @@ export class Producer {
     if (result instanceof Promise) throw misfit("it is asynchronous");
     if (result.issues) throw misfit(describeIssues(result.issues));
     if (!isDate(time)) throw new TerminalError("event.invalid", `'${type}' has no valid time`);
-    const bytes = Buffer.byteLength(attempt(`'${type}' is not JSON`, () => envelopeJson(envelope)));
-    if (bytes > maxEventBytes)
-      throw new TerminalError("event.invalid", `the event measures ${bytes} bytes; ${maxEventBytes} are the limit`);
+    const json = attempt(`'${type}' is not JSON`, () => envelopeJson(envelope));
+    const bytes = Buffer.byteLength(json);
+    if (bytes > maxEventBytes) throw new TerminalError("event.invalid", tooLarge(bytes));
+    if (isTooDeep(json)) throw new TerminalError("event.invalid", `'${type}': ${tooDeep}`);
     return { key: attempt(`'${type}' has no key`, () => partitionKey(plan, result.value)), bytes, version: plan.version };
   }
 }

@@ -1,4 +1,5 @@
 import type { Envelope, Envelopes } from "../bus/envelope.ts";
+import { idOfEntry } from "../bus/origin.ts";
 import type { Partition } from "../bus/partition.ts";
 import { deliveryLimits, type Entry } from "../bus/port.ts";
 import { type AdmittedEvent, compileAdmission, type Refusal } from "../stages/admit.ts";
@@ -19,22 +20,23 @@ export interface OpenedEntry {
 export function openEntries(partition: Partition, entries: readonly Entry[], chunk: Chunk): readonly OpenedEntry[] {
   return entries.flatMap((entry) => {
     for (const value of entry.fields ?? []) chunk.bytes += value.length;
+    if (entry.fields && entry.deliveries > deliveryLimits.last) {
+      // Its reading may be what ended its readers: nothing of it is looked at.
+      chunk.refuseEntry(entry.id, entry.events, {
+        stage: "delivery",
+        reason: "gave-up",
+        error: `it was given out ${deliveryLimits.last} times, and each time its reader ended before it was settled`,
+        type: "",
+        eventId: idOfEntry({ log: partition.log, entry: entry.id }),
+      });
+      return [];
+    }
     const opened = openEntry(partition.log, entry);
     if (opened.kind === "refused") {
       chunk.refuseEntry(entry.id, entry.events, opened.letter);
       return [];
     }
     const { envelopes } = opened;
-    if (entry.deliveries > deliveryLimits.last) {
-      chunk.refuseEntry(entry.id, entry.events, {
-        stage: "delivery",
-        reason: "gave-up",
-        error: `it was given out ${deliveryLimits.last} times, and each time its reader ended before it was settled`,
-        type: envelopes.at(0)?.type ?? "",
-        eventId: envelopes.at(0)?.id ?? "",
-      });
-      return [];
-    }
     // An entry of an adopted stream was counted as one when it was read, and may be a frame.
     if (envelopes.length !== entry.events) chunk.count("read", envelopes.length - entry.events);
     if (opened.decode) chunk.open({ id: entry.id, events: envelopes.length, decode: opened.decode });
@@ -49,6 +51,7 @@ export function compileGate(
 ): (envelope: Envelope, now: number) => AdmittedEvent | Refusal {
   const admit = compileAdmission(stream);
   return (envelope, now) => {
+    if (envelope.fault) return envelope.fault;
     try {
       return admit(envelope, now);
     } catch (error) {

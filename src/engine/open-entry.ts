@@ -5,6 +5,7 @@ import { idOfEntry, originOf } from "../bus/origin.ts";
 import { decodePlainEntry } from "../bus/plain-entry.ts";
 import type { DeadLetterDraft, Entry } from "../bus/port.ts";
 import { messageOf } from "../core/errors.ts";
+import { describeFailure } from "../stages/pursue.ts";
 
 export type Opened =
   | {
@@ -17,8 +18,20 @@ export type Opened =
     }
   | { readonly kind: "refused"; readonly letter: Omit<DeadLetterDraft, "entry" | "index" | "original"> };
 
-/** Decodes an entry of the Redis stream `log`: a frame, or one event that another program wrote. */
-export function openEntry(log: string, { id, fields }: Entry): Opened {
+/**
+ * Decodes an entry of the Redis stream `log`: a frame, or one event that another program wrote. Anyone may have written it: whatever
+ * it does to the decoder is its own fault, and no other entry's.
+ */
+export function openEntry(log: string, entry: Entry): Opened {
+  try {
+    return decode(log, entry);
+  } catch (error) {
+    const letter = { stage: "decode", reason: "undecodable", error: describeFailure(error), type: "" };
+    return { kind: "refused", letter: { ...letter, eventId: idOfEntry({ log, entry: entry.id }) } };
+  }
+}
+
+function decode(log: string, { id, fields }: Entry): Opened {
   const named = new EntryFields(fields ?? []);
   const refuse = (letter: { reason: string; error: string; type?: string; id?: string }): Opened => {
     const { reason, error, type = "", id: eventId = idOfEntry(originOf(log, id, named)) } = letter;

@@ -1,5 +1,6 @@
 import { type Envelope, envelopeJson } from "../bus/envelope.ts";
-import { encodeFrame, frameLimits, maxEventBytes } from "../bus/frame.ts";
+import { isTooDeep, maxEventBytes, tooDeep, tooLarge } from "../bus/event-limits.ts";
+import { encodeFrame, frameLimits } from "../bus/frame.ts";
 import { type Partition, partitionIndex, partitionsOf } from "../bus/partition.ts";
 import type { DerivedFrame } from "../bus/port.ts";
 import { ConfigError, messageOf } from "../core/errors.ts";
@@ -63,9 +64,10 @@ export function compilePacking(pipeline: PipelinePlan): (...derived: Parameters<
       try {
         const event = admit(envelope, now);
         if (isRefusal(event)) return { kind: "refused", reason: `${event.reason}: ${event.error}` } as const;
-        const bytes = Buffer.byteLength(envelopeJson(envelope));
-        if (bytes > maxEventBytes)
-          return { kind: "refused", reason: `the event measures more than ${maxEventBytes} bytes` } as const;
+        const json = envelopeJson(envelope);
+        const bytes = Buffer.byteLength(json);
+        if (bytes > maxEventBytes) return { kind: "refused", reason: tooLarge(bytes) } as const;
+        if (isTooDeep(json)) return { kind: "refused", reason: tooDeep } as const;
         return { kind: "taken", key: event.key, bytes } as const;
       } catch (error) {
         if (error instanceof ConfigError) throw error;

@@ -1,11 +1,13 @@
 import { deflateRawSync } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Envelope } from "../../../src/bus/envelope.ts";
-import { announcedEvents, encodeFrame, frameLimits } from "../../../src/bus/frame.ts";
+import { type Envelope, envelopeJson } from "../../../src/bus/envelope.ts";
+import { maxEventBytes } from "../../../src/bus/event-limits.ts";
+import { announcedEvents, encodeFrame, frameLimits, maxBodyBytes } from "../../../src/bus/frame.ts";
 import { TerminalError } from "../../../src/core/errors.ts";
 import { checksum, eventId } from "../../../src/core/hash.ts";
 import { decodeAll } from "../../support/decode-all.ts";
+import { poisonFrames } from "../../support/poison.ts";
 
 type Fields = ReadonlyMap<string, Buffer>;
 
@@ -196,15 +198,43 @@ describe("a frame", () => {
     ["a column that is text", withBody({ ...base, d: [["1"]] }), /columns do not fit/],
     ["an id that is a number", withBody({ ...base, id: [7] }), /lacks its id or time/],
     ["a time that is text", withBody({ ...base, t: ["now"] }), /lacks its id or time/],
-    ["times that are missing", withBody({ ...base, t: [] }), /lacks its id or time/],
+    ["times that are missing", withBody({ ...base, t: [] }), /does not hold 1 times/],
+    ...Object.entries(poisonFrames).map(([what, fields]): [string, Fields, RegExp] => [
+      what,
+      new Map(Object.entries(fields).map(([name, value]) => [name, Buffer.from(value)])),
+      /cannot be read/,
+    ]),
   ])("refuses %s", (_, fields, said) => {
     expect(refusal(fields).message).toMatch(said);
   });
 
-  it("refuses a body that would grow without end", () => {
-    const bomb = deflateRawSync(Buffer.alloc(80 * 1024 * 1024, 0x20));
-    const texts = { v: "1", n: "1", c: "jz", h: checksum(bomb) };
-    refusal(new Map([...Object.entries(texts).map(([name, value]) => [name, Buffer.from(value)] as const), ["d", bomb]]));
+  it.each(["j", "jz"] as const)("reads a body of a megabyte, and no longer one (%s)", (codec) => {
+    const body = JSON.stringify(base);
+    const padded = (bytes: number) => withBody(`${body}${" ".repeat(bytes - body.length)}`, 1, codec);
+    expect(decodeAll(padded(maxBodyBytes))).toHaveLength(1);
+    for (const bytes of [maxBodyBytes + 1, 80 * maxBodyBytes])
+      expect(refusal(padded(bytes)).message).toMatch(/measures more than 1048576 bytes/);
+  });
+
+  it("takes no event that is larger, deeper or called longer than one that comes alone may be, and the others beside it", () => {
+    const nested = (levels: number) => JSON.parse(`${"[".repeat(levels)}${"]".repeat(levels)}`);
+    const sized = (bytes: number) => {
+      const empty = one({ text: "" }, 2);
+      return one({ text: "x".repeat(bytes - Buffer.byteLength(envelopeJson(empty))) }, 2);
+    };
+    const faults = (...all: readonly Envelope[]) => decodeAll(fieldsOf(all)).map(({ fault }) => fault?.reason);
+    expect(faults(one(nested(63)), one(nested(64), 1), one(1, 2))).toEqual([undefined, "too-deep", undefined]);
+    expect(faults(one({ a: nested(62) }), one({ a: nested(63) }, 1))).toEqual([undefined, "too-deep"]);
+    expect(faults(one({ a: "[".repeat(100) }))).toEqual([undefined]);
+    expect(faults(one({}, 1), sized(maxEventBytes))).toEqual([undefined, undefined]);
+    expect(faults(one({}, 1), sized(maxEventBytes + 1))).toEqual([undefined, "too-large"]);
+    const named = (id: string) => withBody({ ...base, id: [id] });
+    expect(["", "x", "x".repeat(128), "x".repeat(129)].map((id) => decodeAll(named(id))[0]?.fault?.reason)).toEqual([
+      "bad-id",
+      undefined,
+      undefined,
+      "bad-id",
+    ]);
   });
 
   it("refuses a body in which any byte has changed", () => {

@@ -196,6 +196,7 @@ describe("a producer", () => {
     cyclic["self"] = cyclic;
     let deep: unknown = 1;
     for (let i = 0; i < 20_000; i++) deep = [deep];
+    const nested = "[".repeat(63) + "]".repeat(63);
     const thrown = (data: unknown) => envelopeOf(1, "thing.thrown", data);
 
     it.each<[string, Envelope, RegExp]>([
@@ -206,7 +207,8 @@ describe("a producer", () => {
       ["a time that no date can hold", { ...thing(1), time: 1e300 }, /no valid time/],
       ["a bigint", thrown({ key: "k", n: 1n }), /is not JSON/],
       ["data that holds itself", thrown(cyclic), /is not JSON/],
-      ["data that nests too deeply", thrown({ key: "k", deep }), /is not JSON/],
+      ["data that nests too deeply to be written", thrown({ key: "k", deep }), /is not JSON/],
+      ["data that nests deeper than 64 levels", thrown({ key: "k", deep: JSON.parse(nested) }), /deeper than 64 levels/],
       ["a key function that throws", thrown({ key: "throw" }), /has no key: no key today/],
       ["a key that is no text", thrown({ key: 7 }), /has no key: the key of 'thing.thrown' is not a string/],
     ])("%s", async (_, envelope, said) => {

@@ -1,12 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { type Partition, partitionsOf } from "../../../src/bus/partition.ts";
+import type { Entry } from "../../../src/bus/port.ts";
 import { ConfigError, RetryableError } from "../../../src/core/errors.ts";
-import { checksum, uuidOf } from "../../../src/core/hash.ts";
+import { uuidOf } from "../../../src/core/hash.ts";
 import { pipeline } from "../../../src/dsl/pipeline.ts";
 import { clickhouse } from "../../../src/dsl/sinks.ts";
 import { defineStream } from "../../../src/dsl/stream.ts";
 import type { Sink } from "../../../src/sinks/port.ts";
 import { interpose } from "../../support/interpose.ts";
+import { bodyOf, frameOf, poisonEvents, poisonFrames } from "../../support/poison.ts";
 import { type Thing, thingHappened, thingRow, things, thingTable } from "../../support/things.ts";
 import { envelopeOf, Workbench } from "../../support/workbench.ts";
 
@@ -229,34 +231,16 @@ describe("a worker", () => {
   });
 
   describe("met with something poisonous", () => {
-    const frameOf = (body: unknown, fields: Readonly<Record<string, string>> = {}) => {
-      const d = Buffer.from(typeof body === "string" ? body : JSON.stringify(body));
-      return { v: "1", pid: "p", inc: "1", fs: "0", n: "1", c: "j", t0: "0", t1: "0", h: checksum(d), ...fields, d };
-    };
-    const one = (change: object) => ({
-      s: [["thing.happened", ["key", "n"]]],
-      id: ["x"],
-      t: [Date.UTC(2026, 0, 1)],
-      d: [[["a"], [1]]],
-      ...change,
-    });
-    const deep = `${"[".repeat(20_000)}${"]".repeat(20_000)}`;
-
     it.each([
-      ["a time that no date can hold", "time-out-of-range", frameOf(one({ t: [1e300] }))],
-      ["a time beyond all numbers", "time-out-of-range", frameOf(JSON.stringify(one({ t: ["T"] })).replace('"T"', "1e999"))],
-      [
-        "data nested deeper than JSON can be written",
-        "schema",
-        frameOf(JSON.stringify(one({ s: [["thing.happened", null]], d: [["DEEP"]] })).replace('"DEEP"', deep)),
-      ],
+      ...poisonEvents,
+      ...Object.entries(poisonFrames).map(([what, fields]) => [what, "undecodable", fields] as const),
       ["no events in a frame", "undecodable", frameOf({ s: [], id: [], t: [], d: [] }, { n: "0" })],
-      ["a frame that announces fewer than none", "undecodable", frameOf(one({}), { n: "-5" })],
-      ["a frame that announces half an event", "undecodable", frameOf(one({}), { n: "1.5" })],
-      ["a frame that announces an endless number", "undecodable", frameOf(one({}), { n: "Infinity" })],
-      ["a column that is too short", "undecodable", frameOf(one({ d: [[["a"], []]] }))],
-      ["a frame of another version", "undecodable", frameOf(one({}), { v: "2" })],
-      ["a frame with another checksum", "undecodable", frameOf(one({}), { h: "0".repeat(16) })],
+      ["a frame that announces fewer than none", "undecodable", frameOf(bodyOf({}), { n: "-5" })],
+      ["a frame that announces half an event", "undecodable", frameOf(bodyOf({}), { n: "1.5" })],
+      ["a frame that announces an endless number", "undecodable", frameOf(bodyOf({}), { n: "Infinity" })],
+      ["a column that is too short", "undecodable", frameOf(bodyOf({ d: [[["a"], []]] }))],
+      ["a frame of another version", "undecodable", frameOf(bodyOf({}), { v: "2" })],
+      ["a frame with another checksum", "undecodable", frameOf(bodyOf({}), { h: "0".repeat(16) })],
       ["an entry without an event", "no-data-field", { hello: "world" }],
     ] as const)("sets it aside and goes on: %s", async (_, reason, fields) => {
       const bench = new Workbench();
@@ -285,6 +269,63 @@ describe("a worker", () => {
           ? Object.entries(fields).map(([name, value]) => [name, String(value)])
           : expect.stringContaining("thing.happened"),
       );
+    });
+
+    it("sets it aside in an adopted stream too, where an entry counts as one event until it is opened", async () => {
+      const bench = new Workbench();
+      const stream = defineStream("adopted", { events: [thingHappened], adopt: "app:things" });
+      const finished = copy(stream);
+      const plain = { data: JSON.stringify({ type: "thing.happened", data: { key: "k", n: 1 } }) };
+      for (const fields of [...Object.values(poisonFrames), ...poisonEvents.map(([, , it]) => it)]) {
+        bench.bus.appendPlain(first(stream), fields);
+        bench.bus.appendPlain(first(stream), plain);
+      }
+      const worker = bench.start([finished]);
+      const good = Object.keys(poisonFrames).length + poisonEvents.length;
+      expect(await bench.drained(finished)).toMatchObject({
+        read: 2 * good,
+        delivered: good,
+        deadLettered: { undecodable: Object.keys(poisonFrames).length },
+        balanced: true,
+      });
+      await worker.stop();
+    });
+
+    it("gives an entry up without a look at it, since the look may be what ends its readers", async () => {
+      const bench = new Workbench();
+      const stream = things();
+      const finished = copy(stream);
+      const [before, after] = events(2);
+      await bench.store(first(stream), [before as never]);
+      bench.bus.appendPlain(first(stream), frameOf(bodyOf()));
+      await bench.store(first(stream), [after as never]);
+      // A value that nobody can look at.
+      const untouchable = new Proxy(Buffer.alloc(0), {
+        get: (target, name) => {
+          if (name === "length") return target.length;
+          throw new Error(`somebody has looked at its ${String(name)}`);
+        },
+      });
+      const worker = bench.start([finished], {
+        bus: interpose(bench.bus, async (call, method) => {
+          const answer = (await call()) as { readonly entries?: readonly Entry[] };
+          if (method !== "read" || !answer.entries) return answer;
+          const entries = answer.entries.map((entry) =>
+            String(entry.fields?.[3]) === "p" ? { ...entry, deliveries: 7, fields: [untouchable] } : entry,
+          );
+          return { ...answer, entries };
+        }),
+      });
+      expect(await bench.drained(finished)).toMatchObject({
+        read: 3,
+        delivered: 2,
+        deadLettered: { "gave-up": 1 },
+        balanced: true,
+      });
+      await worker.stop();
+      const [letter] = await bench.deadLetters(finished.plan);
+      expect(letter).toMatchObject({ stage: "delivery", reason: "gave-up", entry: expect.stringMatching(/-/) });
+      expect(letter?.fields.map(([name]) => name)).toEqual(Object.keys(frameOf(bodyOf())));
     });
 
     it("sets aside an event that vanishes in a stage", async () => {
