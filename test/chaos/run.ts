@@ -4,10 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { messageOf } from "../../src/core/errors.ts";
-import { silentLogger } from "../../src/core/log.ts";
-import { findProgram } from "../../src/stack/binaries/find-program.ts";
-import { redisProgram } from "../../src/stack/binaries/programs.ts";
-import { runProgram } from "../../src/stack/binaries/run-program.ts";
+import { redisVersion } from "../support/redis-version.ts";
 import type { Fault } from "./fault.ts";
 import { clickhouseFaults } from "./faults/clickhouse.ts";
 import { eventFaults } from "./faults/events.ts";
@@ -163,13 +160,11 @@ async function endless({ name }: Fault, whole: boolean): Promise<never> {
 }
 
 async function versionsOf(clickhouse: BreakableService): Promise<Versions> {
-  const { path } = await findProgram(redisProgram, { env: process.env, log: silentLogger });
-  const { output } = await runProgram(path, ["--version"], { timeoutMs: 20_000 });
   const answer = await fetch(`http://127.0.0.1:${clickhouse.port}/?query=SELECT+version()`);
   const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string };
   return {
     node: process.versions.node,
-    redis: `${/valkey/i.test(output) ? "valkey " : ""}${/v=(\S+)/.exec(output)?.[1] ?? output.trim()}`,
+    redis: await redisVersion(),
     clickhouse: (await answer.text()).trim(),
     headrace: version,
     appendFsync: "always",

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, stat, truncate } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { vi } from "vitest";
@@ -22,6 +22,10 @@ export interface OwnRedis {
   freeze(): void;
   /** It goes on where it was stopped (SIGCONT), with all that has come in meanwhile. */
   thaw(): void;
+  /** How much there is of its log, written or not yet on disk. */
+  logBytes(): Promise<number>;
+  /** Of one that is down: leaves so much of its log, as a power failure leaves what was on disk. */
+  cutLog(bytes: number): Promise<void>;
   /** Ends it and removes its data. */
   close(): Promise<void>;
 }
@@ -45,6 +49,12 @@ export async function startOwnRedis(settings: Readonly<Record<string, string>> =
     child.kill("SIGKILL");
     await exit;
   };
+  const log = async () => {
+    const folder = join(dir, "redis", "appendonlydir");
+    const [file] = (await readdir(folder)).filter((name) => name.endsWith(".incr.aof"));
+    if (file === undefined) throw new Error(`no log in ${folder}`);
+    return join(folder, file);
+  };
   await start();
   return {
     url: `redis://127.0.0.1:${port}`,
@@ -53,6 +63,8 @@ export async function startOwnRedis(settings: Readonly<Record<string, string>> =
     restart: start,
     freeze: () => void child.kill("SIGSTOP"),
     thaw: () => void child.kill("SIGCONT"),
+    logBytes: async () => (await stat(await log())).size,
+    cutLog: async (bytes) => truncate(await log(), bytes),
     close: async () => {
       await kill();
       await rm(dir, { recursive: true, force: true });

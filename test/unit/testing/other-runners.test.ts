@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
+import { notTried } from "../../support/not-tried.ts";
 
 const file = fileURLToPath(new URL("with-node-test.mjs", import.meta.url));
 const root = fileURLToPath(new URL("../../..", import.meta.url));
@@ -31,9 +32,6 @@ describe("the test kit, as it is published", () => {
       expect(status).toBe(0);
     }, 60_000);
   } else {
-    it("says that bun is not on the PATH, so that nothing is known of it here", ({ annotate }) => {
-      process.stderr.write("bun is not on the PATH: the test kit was not run under bun test\n");
-      return annotate("bun is not on the PATH");
-    });
+    notTried("the test kit under bun test", "bun is not on the PATH");
   }
 });

@@ -68,6 +68,14 @@ describe("npm test", { timeout: 120_000 }, () => {
     expect(code).toBe(0);
   });
 
+  test("lists what cannot be tried on this machine, and counts it for nothing", async () => {
+    const untried = 'import { it } from "vitest";\n\nit("not tried here: the tide (no sea)", () => {});\n';
+    await repository.write({ "test/unit/untried.test.ts": untried });
+    const { stdout } = await repository.node("scripts/test.mjs");
+    expect(stdout.split("\n")).toContain("not tried here: the tide (no sea)");
+    expect(stdout.split("\n").at(-2)).toBe("6 passed, 0 failed");
+  });
+
   test("hands its arguments to vitest, and does not call skipped what a name leaves out", async () => {
     const { code, stdout } = await repository.node("scripts/test.mjs", "-t", "and so it stays");
     expect(stdout.split("\n").at(-2)).toBe("5 passed, 0 failed");

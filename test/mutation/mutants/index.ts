@@ -1,0 +1,7 @@
+import type { Mutant } from "../mutant.ts";
+import { archiveVerification } from "./archive.ts";
+import { bisection } from "./bisection.ts";
+import { commitScripts } from "./commit-scripts.ts";
+import { windowsAndJoin } from "./windows.ts";
+
+export const mutants: readonly Mutant[] = [...commitScripts, ...windowsAndJoin, ...bisection, ...archiveVerification];
