@@ -1,6 +1,7 @@
 import { serveCodec } from "../codec/serve.ts";
 import { aborted } from "../core/aborted.ts";
 import { ConfigError } from "../core/errors.ts";
+import { isLoopback } from "../core/loopback.ts";
 import { readEnvironment } from "./environment.ts";
 import { onStop } from "./interrupt.ts";
 import { printJson, say } from "./output.ts";
@@ -25,7 +26,7 @@ export async function codecServerVerb({ host, port, origin, json }: CodecServerO
     throw new ConfigError("usage", `--port '${port}' is no port`, { hint: "Write a number up to 65535; 0 takes a free one." });
   }
   const token = readEnvironment("HEADRACE_CODEC_TOKEN") || undefined;
-  if (token === undefined && !/^(127(\.\d+){3}|::1|localhost)$/.test(host)) {
+  if (token === undefined && !isLoopback(host)) {
     throw new ConfigError("config.environment", `the codec server would decode for everyone who reaches ${host}`, {
       hint: "Set HEADRACE_CODEC_TOKEN, or leave --host at 127.0.0.1.",
     });

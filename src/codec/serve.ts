@@ -1,7 +1,7 @@
-import { createHash, timingSafeEqual } from "node:crypto";
 import type { AddressInfo } from "node:net";
 import fastify from "fastify";
 import { messageOf } from "../core/errors.ts";
+import { isSameSecret } from "../core/same-secret.ts";
 import type { Codec, Payload } from "./payload-codec.ts";
 
 export interface CodecServerOptions {
@@ -37,7 +37,7 @@ export async function serveCodec({ codec, host, port, origins, token }: CodecSer
     }
     // A browser asks first, without the token.
     if (request.method === "OPTIONS") return reply.code(204).send();
-    if (token !== undefined && !isEqual(request.headers.authorization ?? "", `Bearer ${token}`)) {
+    if (token !== undefined && !isSameSecret(request.headers.authorization ?? "", `Bearer ${token}`)) {
       return reply.code(401).send({ message: "the token is missing or wrong" });
     }
     // Another page must not read payloads through the browser of someone who may.
@@ -59,12 +59,6 @@ export async function serveCodec({ codec, host, port, origins, token }: CodecSer
   }
   await server.listen({ host, port });
   return { port: (server.server.address() as AddressInfo).port, close: () => server.close() };
-}
-
-/** Compares digests: how long it takes tells nothing of the token. */
-function isEqual(given: string, wanted: string): boolean {
-  const digest = (text: string) => createHash("sha256").update(text).digest();
-  return timingSafeEqual(digest(given), digest(wanted));
 }
 
 function readPayloads(body: unknown): readonly Payload[] | undefined {

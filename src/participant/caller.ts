@@ -11,6 +11,8 @@ export interface CallerDeps {
   readonly registry: Pick<Registry, "watch">;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** What participants want to see. @default no token is sent */
+  readonly token?: string | undefined;
   /** Ends a call that its activity no longer waits for. @default there is none */
   readonly signalOfCall?: () => AbortSignal | undefined;
 }
@@ -121,10 +123,13 @@ export class Caller {
     address: string,
     { participant, verb, request }: { participant: string; verb: string; request: unknown },
   ): Promise<unknown> {
+    const { token } = this.#deps;
     const signals = [AbortSignal.timeout(answerWithinMs), this.#deps.signalOfCall?.()].filter((one) => one !== undefined);
     const response = await fetch(`${address}/${participant}/${verb}`, {
       method: "POST",
-      headers: { "content-type": "application/json" },
+      // Nowhere else: neither the request nor the token is for whom a participant names.
+      redirect: "error",
+      headers: { "content-type": "application/json", ...(token !== undefined && { authorization: `Bearer ${token}` }) },
       body: JSON.stringify(request),
       signal: AbortSignal.any(signals),
     });

@@ -3,11 +3,12 @@ import fastify, { type FastifyError, type FastifyReply } from "fastify";
 import { ConfigError, messageOf } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import { describeIssues } from "../core/schema-issues.ts";
+import { type Door, turnedAway } from "./door.ts";
 import { type Fault, withFaults } from "./faults.ts";
 import { type Participant, Refusal, ReplyLost } from "./participant.ts";
 import { participantHeader, problemType } from "./protocol.ts";
 
-export interface ServeOptions {
+export interface ServeOptions extends Door {
   readonly participants: readonly Participant[];
   /** @default 127.0.0.1 */
   readonly host?: string;
@@ -22,15 +23,16 @@ export interface Served {
   close(): Promise<void>;
 }
 
+const healthPath = "/healthz";
 const maxBodyBytes = 1024 * 1024;
 
 /**
  * Serves participants over HTTP: `POST /<participant>/<verb>` with the request as JSON. Answers: 200 with the response as JSON, 409 for a
  * refusal, 400 for a request that does not fit, 404, 500 for a fault; what is not 200 is `application/problem+json`. All of them name the
- * participant in a header (protocol.ts). `GET /healthz`.
+ * participant in a header (protocol.ts). `GET /healthz`, for which no token is needed. Who may call says door.ts.
  */
 export async function serveParticipants(
-  { participants, host = "127.0.0.1", port = 0, faults = [] }: ServeOptions,
+  { participants, host = "127.0.0.1", port = 0, faults = [], token, hosts = [] }: ServeOptions,
   { logger }: { readonly logger: Logger },
 ): Promise<Served> {
   const server = fastify({
@@ -39,7 +41,13 @@ export async function serveParticipants(
     connectionTimeout: 30_000,
     forceCloseConnections: "idle",
   });
-  server.get("/healthz", () => ({ ok: true }));
+  // Behind the hook that names the participant: a caller has to know whose refusal it reads. Before anything of the body is read.
+  server.addHook("preParsing", async ({ headers, routeOptions }, reply) => {
+    const door = { token: routeOptions.url === healthPath ? undefined : token, hosts: [host, ...hosts] };
+    const turned = turnedAway(headers, door);
+    if (turned) return problem(reply, turned.status, turned.type, turned.detail);
+  });
+  server.get(healthPath, () => ({ ok: true }));
   for (const { name, verbs } of participants) {
     for (const [verb, { request, run }] of Object.entries(verbs)) {
       const ours = faults.filter((fault) => fault.participant === name && (fault.verb ?? verb) === verb);

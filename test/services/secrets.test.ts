@@ -1,10 +1,10 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
-import { type Operator, openOperator } from "../support/operator.ts";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { linesOf, type Operator, openOperator } from "../support/operator.ts";
 
 let operator: Operator;
 let folder: string;
@@ -84,3 +84,36 @@ it("nor what a bucket says that refuses the keys", async () => {
     bucket.close();
   }
 }, 60_000);
+
+describe("participants", () => {
+  const call = (url: string, token?: string) =>
+    fetch(`${url}/payments/count`, {
+      method: "POST",
+      headers: { "content-type": "application/json", ...(token !== undefined && { authorization: `Bearer ${token}` }) },
+      body: "{}",
+    });
+
+  it("share a token with the others of their state directory without being asked, and take no call without it", async () => {
+    const dir = join(folder, "state");
+    await operator.start(["--dir", dir, "start", "--role", "participants", "--json"]);
+    const path = join(dir, "participants-token");
+    const token = await readFile(path, "utf8");
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+    expect((await stat(dir)).mode & 0o777).toBe(0o700);
+    const { stdout } = await operator.run(["ps", "--json"]);
+    const [{ addresses }] = linesOf<{ addresses: Record<string, string> }>(stdout) as [{ addresses: Record<string, string> }];
+    const url = addresses["payments"] as string;
+    expect((await call(url, token)).status).toBe(200);
+    expect((await call(url)).status).toBe(401);
+    expect((await call(url, `${token}0`)).status).toBe(401);
+    const second = await operator.start(["--dir", dir, "start", "--role", "participants", "--json"]);
+    expect(await readFile(path, "utf8")).toBe(token);
+    await second.stop();
+  }, 60_000);
+
+  it("do not listen beyond this machine without a token that others can know", async () => {
+    const { code, stderr } = await operator.tryRun(["start", "--role", "participants"], { env: { HOST: "0.0.0.0" } });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/everyone who reaches 0\.0\.0\.0\n.*HEADRACE_PARTICIPANTS_TOKEN/);
+  }, 60_000);
+});

@@ -9,6 +9,7 @@ import { findStates } from "../../state/find-states.ts";
 import { cleanLogs } from "../clean-logs.ts";
 import { openArchive } from "../open-archive.ts";
 import { clickhouseClient, openBus, openMarks, openRedis, openRegistry } from "../services.ts";
+import { participantsToken } from "./participants-token.ts";
 import type { RoleContext } from "./role.ts";
 import { statesOf } from "./states-of.ts";
 
@@ -31,7 +32,7 @@ export async function openActivityDeps({ app, others, instance, logger, where }:
   const archive = marks && openArchive(app, { clickhouse, marks, where });
   // A call ends with its activity.
   const signalOfCall = () => Context.current().cancellationSignal;
-  const caller = new Caller({ registry, clock: systemClock, logger, signalOfCall });
+  const caller = new Caller({ registry, clock: systemClock, logger, signalOfCall, token: participantsToken(where) });
   const pipelines = [...app.pipelines, ...others];
   const producers = new Map<string, Producer>();
   const producerOf = (name: string): Producer => {

@@ -26,6 +26,7 @@ const createAdder = (asked: string[]) =>
   });
 type Adder = ReturnType<typeof createAdder>;
 
+const token = "what-both-know";
 let registry: MemoryRegistry;
 let caller: Caller | undefined;
 const serving: Served[] = [];
@@ -41,7 +42,7 @@ afterEach(async () => {
 
 async function start(instance: string, faults: readonly Fault[] = []) {
   const asked: string[] = [];
-  const served = await serveParticipants({ participants: [createAdder(asked)], faults }, { logger: silentLogger });
+  const served = await serveParticipants({ participants: [createAdder(asked)], faults, token }, { logger: silentLogger });
   serving.push(served);
   await enter(instance, served.port);
   return { asked, served };
@@ -67,7 +68,7 @@ const enter = (instance: string, port: number, state: "running" | "draining" = "
 
 /** Whoever calls knows those that were there before its first call. */
 function adder() {
-  caller ??= new Caller({ registry, clock: systemClock, logger: silentLogger });
+  caller ??= new Caller({ registry, clock: systemClock, logger: silentLogger, token });
   return caller.client<Adder>("adder");
 }
 
@@ -187,18 +188,29 @@ describe("a participant", () => {
     const { served } = await start("one");
     const at = (path: string, init?: RequestInit) => fetch(`http://127.0.0.1:${served.port}${path}`, init);
     expect(await (await at("/healthz")).json()).toEqual({ ok: true });
-    const missing = await at("/adder/divide", { method: "POST", body: "{}", headers: { "content-type": "application/json" } });
+    const headers = { "content-type": "application/json", "authorization": `Bearer ${token}` };
+    const missing = await at("/adder/divide", { method: "POST", body: "{}", headers });
     expect([missing.status, missing.headers.get("content-type")]).toEqual([
       404,
       expect.stringContaining("application/problem+json"),
     ]);
-    const broken = await at("/adder/add", { method: "POST", body: "{", headers: { "content-type": "application/json" } });
+    const broken = await at("/adder/add", { method: "POST", body: "{", headers });
     expect(broken.status).toBe(400);
     const large = await at("/adder/add", {
       method: "POST",
       body: JSON.stringify({ key: "x".repeat(2_000_000), n: 1 }),
-      headers: { "content-type": "application/json" },
+      headers,
     });
     expect(large.status).toBe(413);
+  });
+
+  it("does not let in a caller with another token, who is told what to do and goes on trying", async () => {
+    const { asked } = await start("one");
+    caller = new Caller({ registry, clock: systemClock, logger: silentLogger, token: "of another application" });
+    await expect(adder().add({ key: "k", n: 1 })).rejects.toMatchObject({
+      name: "RetryableError",
+      message: expect.stringMatching(/401 the token is missing or wrong: .*the same HEADRACE_PARTICIPANTS_TOKEN/),
+    });
+    expect(asked).toEqual([]);
   });
 });

@@ -1,6 +1,8 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Ajv2019 } from "ajv/dist/2019.js";
 import { describe, expect, test } from "vitest";
@@ -45,7 +47,7 @@ ajv.removeKeyword("id");
 const validate = ajv.compile(schema);
 
 const roles = ["worker", "saga", "participants"];
-const once = ["archive-init", "temporal-schema", "temporal-init", "migrate"];
+const once = ["token-init", "archive-init", "temporal-schema", "temporal-init", "migrate"];
 
 describe("docker-compose.yml", () => {
   test("follows the Compose specification's schema", () => {
@@ -87,7 +89,7 @@ describe("docker-compose.yml", () => {
   });
 
   test("has one-shot scripts that the shell can parse", () => {
-    for (const name of ["temporal-schema", "temporal-init"]) {
+    for (const name of ["token-init", "temporal-schema", "temporal-init"]) {
       const script = (service(name).command?.join("\n") ?? "").replaceAll("$$", "$");
       expect(() => execFileSync("sh", ["-n", "-c", script])).not.toThrow();
     }
@@ -119,7 +121,7 @@ describe("docker-compose.yml", () => {
       const { command, restart, build, environment, depends_on } = service(role);
       expect(command).toEqual(["start", "--role", role]);
       expect([restart, build]).toEqual(["unless-stopped", "."]);
-      expect(Object.keys(depends_on ?? {})).toEqual(["redis", "clickhouse", "temporal-init", "migrate"]);
+      expect(Object.keys(depends_on ?? {})).toEqual(expect.arrayContaining(["redis", "clickhouse", "temporal-init", "migrate"]));
       expect(environment).toMatchObject({
         REDIS_URL: "redis://redis:6379",
         CLICKHOUSE_URL: "http://clickhouse:8123",
@@ -129,6 +131,30 @@ describe("docker-compose.yml", () => {
     expect(service("migrate").command).toEqual(["migrate", "--apply"]);
     // It makes search attributes and schedules in the namespace.
     expect(Object.keys(service("migrate").depends_on ?? {})).toContain("temporal-init");
+  });
+
+  test("draws a token once, and gives it to participants and their callers alone", () => {
+    const folder = mkdtempSync(join(tmpdir(), "headrace-compose-"));
+    const script = (service("token-init").command?.join("\n") ?? "").replaceAll("$$", "$").replaceAll("/run/headrace", folder);
+    const draw = (TOKEN = "") => {
+      execFileSync("sh", ["-euc", script], { env: { ...process.env, TOKEN } });
+      return readFileSync(join(folder, "participants-token"), "utf8");
+    };
+    try {
+      const drawn = draw();
+      expect(drawn).toMatch(/^[0-9a-f]{64}$/);
+      expect(draw()).toBe(drawn);
+      expect(draw("of our own")).toBe("of our own");
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+    for (const [name, { volumes = [], environment }] of Object.entries(services)) {
+      const isOurs = ["saga", "participants"].includes(name);
+      expect(volumes.includes("secrets:/run/headrace:ro"), name).toBe(isOurs);
+      if (!isOurs) continue;
+      expect(environment?.["HEADRACE_PARTICIPANTS_TOKEN_FILE"]).toBe("/run/headrace/participants-token");
+      expect(Object.keys(service(name).depends_on ?? {})).toContain("token-init");
+    }
   });
 
   test("lets ClickHouse and the saga workers see the archive under one path, as one user", () => {

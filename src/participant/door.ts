@@ -1,0 +1,57 @@
+import type { IncomingHttpHeaders } from "node:http";
+import { networkInterfaces } from "node:os";
+import { isLoopback } from "../core/loopback.ts";
+import { isSameSecret } from "../core/same-secret.ts";
+
+/** Who may come in. */
+export interface Door {
+  /** What callers send as `authorization: Bearer <token>`. @default callers send none: whoever reaches the port may call */
+  readonly token?: string | undefined;
+  /** The names under which this server is called, beside `localhost` and the addresses of this machine. @default none */
+  readonly hosts?: readonly string[];
+}
+
+export interface Turned {
+  readonly status: number;
+  readonly type: string;
+  readonly detail: string;
+}
+
+/**
+ * Why a call may not come in; `undefined` where it may. A page of another site reaches what listens on this machine through the
+ * browser of someone who works here: under a name of its own, which it points at us, or with an `Origin` that is not ours.
+ */
+export function turnedAway({ host = "", origin, authorization = "" }: IncomingHttpHeaders, door: Door): Turned | undefined {
+  const name = nameIn(host);
+  if (name === undefined || !isOurs(name, door.hosts ?? [])) {
+    return {
+      status: 403,
+      type: "ForeignHost",
+      detail: "the Host of this call is none of ours: name it in HEADRACE_PARTICIPANTS_HOSTS",
+    };
+  }
+  if (origin !== undefined && origin !== `http://${host}` && origin !== `https://${host}`) {
+    return { status: 403, type: "ForeignOrigin", detail: "pages of other sites may not call" };
+  }
+  if (door.token !== undefined && !isSameSecret(authorization, `Bearer ${door.token}`)) {
+    return {
+      status: 401,
+      type: "Unauthorized",
+      detail: "the token is missing or wrong: give callers and participants the same HEADRACE_PARTICIPANTS_TOKEN",
+    };
+  }
+  return undefined;
+}
+
+/** The name in a Host header, without its port. */
+function nameIn(host: string): string | undefined {
+  const url = /^[^\s/?#@\\]+$/.test(host) && URL.canParse(`http://${host}`) ? new URL(`http://${host}`) : undefined;
+  return url?.hostname.replace(/\.$/, "");
+}
+
+function isOurs(name: string, hosts: readonly string[]): boolean {
+  if (isLoopback(name)) return true;
+  if (hosts.some((host) => nameIn(host.trim()) === name)) return true;
+  const own = Object.values(networkInterfaces()).flatMap((addresses) => (addresses ?? []).map(({ address }) => address));
+  return own.some((address) => nameIn(address.includes(":") ? `[${address.split("%")[0]}]` : address) === name);
+}
