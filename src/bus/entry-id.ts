@@ -4,3 +4,13 @@ export function isBefore(a: string, b: string): boolean {
   const [bMs = "0", bSeq = "0"] = b.split("-");
   return aMs === bMs ? Number(aSeq) < Number(bSeq) : Number(aMs) < Number(bMs);
 }
+
+/**
+ * When an entry was stored, milliseconds since the epoch, by the id that Redis gave it. `undefined` where the id is no time: whoever
+ * writes an entry may give it any, such as 1-1.
+ */
+export function timeOfEntry(id: string): number | undefined {
+  const ms = Number.parseInt(id, 10);
+  // From 2001 to 2286: seconds and microseconds lie outside.
+  return ms >= 1e12 && ms < 1e13 ? ms : undefined;
+}

@@ -100,11 +100,12 @@ class FrameEnvelopes implements Envelopes {
     const columns = d[shape] as readonly (readonly unknown[])[];
     const place = this.#places[index] as number;
     const given = id[index] as string;
+    const source = textOf(src?.[index]);
     const envelope = {
-      id: eventId(given),
+      id: eventId(given, source),
       type,
       time: t[index] as number,
-      source: textOf(src?.[index]),
+      source,
       traceparent: textOf(tp?.[index]),
       version,
       data: fields ? objectOf(fields, columns, place) : columns[0]?.[place],

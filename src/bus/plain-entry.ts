@@ -2,12 +2,14 @@
  * The plain entry: one event that another program wrote, in one of two forms.
  * - a field `data` that holds the whole event as JSON: `{"id"?, "type", "version"?, "time"?, "source"?, "traceparent"?, "data"}`;
  * - CloudEvents attributes as fields: `type`, and `id`, `version`, `time`, `source`, `traceparent` if it likes, beside `data`, the payload as JSON.
- * An event without an id gets one from the name of the stream and the id of the entry: reading it again gives the same one.
- * An event without a time happened when its entry was stored.
+ * An attribute that is null is absent. An event is named by its source and its id together. One without an id gets it from the name of
+ * the stream and the id of the entry: reading it again gives the same one. An event without a time happened when its entry was stored.
  */
 import { eventId } from "../core/hash.ts";
+import { readAttributes } from "./attributes.ts";
+import { timeOfEntry } from "./entry-id.ts";
 import type { Envelope } from "./envelope.ts";
-import { isTooDeep, maxEventBytes, maxIdLength, tooDeep, tooLarge } from "./event-limits.ts";
+import { isTooDeep, maxEventBytes, tooDeep, tooLarge } from "./event-limits.ts";
 import type { Fields } from "./fields.ts";
 import { idOfEntry, originOf } from "./origin.ts";
 
@@ -48,44 +50,20 @@ export function decodePlainEntry(log: string, entryId: string, fields: Fields): 
   const event = attributes ? { ...attributesOf(fields), data: parsed } : parsed;
   if (typeof event !== "object" || event === null || Array.isArray(event))
     return refuse("not-an-object", "the event is not a JSON object");
-  const { id: givenId, type, time, source, traceparent, version, data } = event as Record<string, unknown>;
-  if (givenId !== undefined && (typeof givenId !== "string" || givenId === "" || givenId.length > maxIdLength)) {
-    return refuse("bad-id", `the event's id is not a string of 1 to ${maxIdLength} characters`, { type });
+  const read = readAttributes(event as Record<string, unknown>);
+  const { id: givenId, source: givenSource, type: givenType, data } = event as Record<string, unknown>;
+  // Also what is refused is known by its name, where it has one.
+  const id = typeof givenId === "string" && givenId !== "" ? eventId(givenId, stringOf(givenSource)) : idOfEntry(origin);
+  if (read.kind === "bad") return refuse(read.reason, read.error, { type: givenType, id });
+  const { type, source, traceparent, version, time = timeOfEntry(origin.entry) } = read;
+  if (time === undefined) {
+    const error = `the event has no time, and the id of its entry, ${origin.entry}, is none either: somebody gave it. Send a time with the event, or let Redis give the id: XADD ${log} *`;
+    return refuse("no-time", error, { type, id });
   }
-  const id = givenId === undefined ? idOfEntry(origin) : eventId(givenId);
-  if (typeof type !== "string" || type === "") return refuse("no-type", "the event has no type", { id });
-  const at = time === undefined ? Number(origin.entry.split("-")[0]) : parseTime(time);
-  if (at === undefined)
-    return refuse("bad-time", `the event's time is not an RFC 3339 time: ${JSON.stringify(time)?.slice(0, 60)}`, { type, id });
-  const envelope = { id, type, time: at, source: stringOf(source), traceparent: stringOf(traceparent), data };
-  if (version === undefined) return { kind: "event", envelope };
-  const number = Number(version);
-  if (!Number.isSafeInteger(number) || number < 1)
-    return refuse(
-      "bad-version",
-      `the event's version is not a whole number from 1 on: ${JSON.stringify(version)?.slice(0, 60)}`,
-      {
-        type,
-        id,
-      },
-    );
-  return { kind: "event", envelope: { ...envelope, version: number } };
+  return { kind: "event", envelope: { id, type, time, source, traceparent, ...(version !== undefined && { version }), data } };
 }
 
 const stringOf = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
-
-const rfc3339 = /^(\d{4})-(\d{2})-(\d{2})[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$/;
-
-/** Milliseconds since the epoch of an RFC 3339 time; `undefined` for anything else. */
-export function parseTime(time: unknown): number | undefined {
-  const match = typeof time === "string" ? rfc3339.exec(time) : null;
-  if (!match) return undefined;
-  const [text, year, month, day] = match;
-  // Date.parse takes 30 February for 1 March.
-  if (Number(day) > 28 && new Date(Date.UTC(Number(year), Number(month), 0)).getUTCDate() < Number(day)) return undefined;
-  const at = Date.parse(text);
-  return Number.isNaN(at) ? undefined : at;
-}
 
 function attributesOf(fields: Fields): Record<string, string> {
   const names = ["id", "type", "version", "time", "source", "traceparent"];

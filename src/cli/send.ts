@@ -79,8 +79,8 @@ export async function sendVerb(name: string, options: SendOptions): Promise<numb
       const result = read(line);
       if (result.kind === "invalid") refuse(result.reason);
       if (result.kind !== "events") continue;
-      for (const { id: given, type, time, data } of result.events) {
-        const id = eventId(given);
+      for (const { id: given, source: by, traceparent, type, time, data } of result.events) {
+        const id = eventId(given, by);
         if (seen.has(id)) {
           counts.duplicates++;
           continue;
@@ -90,8 +90,8 @@ export async function sendVerb(name: string, options: SendOptions): Promise<numb
             id,
             type,
             time: time.getTime(),
-            source: options.from === "json" ? undefined : options.from,
-            traceparent: undefined,
+            source: by ?? (options.from === "json" ? undefined : options.from),
+            traceparent,
             data,
           });
           counts.sent++;

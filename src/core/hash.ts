@@ -30,9 +30,18 @@ export function uuidOf(text: string): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }
 
-/** An event's id as a lower-case UUID: itself where it is one, else the hash of it. */
-export function eventId(id: string): string {
-  if (isUuid(id)) return id;
-  const lower = id.toLowerCase();
-  return isUuid(lower) ? lower : uuidOf(id);
+/** Whether a UUID was made from a hash, as `uuidOf` makes them: version 8. */
+const isHashed = (uuid: string): boolean => uuid.charCodeAt(14) === 56;
+
+/**
+ * The name of an event as a lower-case UUID: source and id together name it (CloudEvents). The hash of both where a source is given;
+ * else the id itself where it is a UUID, or the hash of it. A UUID of version 8 is a name that was made before, and stays what it is: so
+ * an event that is sent on with its name keeps it.
+ */
+export function eventId(id: string, source?: string): string {
+  const lower = isUuid(id) ? id : id.toLowerCase();
+  const given = isUuid(lower) ? lower : undefined;
+  if (given !== undefined && (!source || isHashed(given))) return given;
+  // With its length in front, no source and id run into those of another.
+  return uuidOf(source ? `${Buffer.byteLength(source)}:${source}${given ?? id}` : id);
 }

@@ -103,15 +103,14 @@ export function compileKeyedFill({ pipeline, stream, partition, portionEvents }:
   function open(entries: readonly Entry[], { chunk, state: { watermark }, now }: Opening) {
     const events: EventOutcomes[] = [];
     const items: Item[] = [];
-    for (const { envelopes, producer, storedAt } of openEntries(partition, entries, chunk)) {
+    for (const { envelopes, producer, storedAt } of openEntries(partition, entries, { chunk, now })) {
       for (let k = 0; k < envelopes.length; k++) {
         const envelope = envelopes.at(k) as Envelope;
         const event = admit(envelope, now);
         const outcomes = new EventOutcomes(chunk);
         events.push(outcomes);
         if (!isRefusal(event)) {
-          // Ids of another program's entries may be no times.
-          watermark.advance({ producer, time: envelope.time, storedAt: storedAt > 1e12 ? storedAt : now });
+          watermark.advance({ producer, time: envelope.time, storedAt });
           items.push({ value: event, outcomes });
         }
         outcomes.begin(envelope, watermark.mark);

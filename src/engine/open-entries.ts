@@ -1,7 +1,9 @@
+import { timeOfEntry } from "../bus/entry-id.ts";
 import type { Envelope, Envelopes } from "../bus/envelope.ts";
 import { idOfEntry } from "../bus/origin.ts";
 import type { Partition } from "../bus/partition.ts";
 import { deliveryLimits, type Entry } from "../bus/port.ts";
+import { hours } from "../core/duration.ts";
 import { type AdmittedEvent, compileAdmission, type Refusal } from "../stages/admit.ts";
 import { concernsEveryone, describeFailure } from "../stages/pursue.ts";
 import type { Chunk } from "./chunk.ts";
@@ -12,12 +14,19 @@ export interface OpenedEntry {
   readonly envelopes: Envelopes;
   /** Who stored the frame; empty for an entry that another program wrote. */
   readonly producer: string;
-  /** When it was stored, milliseconds since the epoch. */
+  /** When it was stored, milliseconds since the epoch; now, where its id is no time, or one that has not come yet. */
   readonly storedAt: number;
 }
 
+/** How far Redis' clock may be ahead of ours, milliseconds. */
+const maxAheadMs = hours(1);
+
 /** Opens entries into a chunk. What cannot be opened is a dead letter there already. */
-export function openEntries(partition: Partition, entries: readonly Entry[], chunk: Chunk): readonly OpenedEntry[] {
+export function openEntries(
+  partition: Partition,
+  entries: readonly Entry[],
+  { chunk, now }: { readonly chunk: Chunk; readonly now: number },
+): readonly OpenedEntry[] {
   return entries.flatMap((entry) => {
     for (const value of entry.fields ?? []) chunk.bytes += value.length;
     if (entry.fields && entry.deliveries > deliveryLimits.last) {
@@ -41,7 +50,8 @@ export function openEntries(partition: Partition, entries: readonly Entry[], chu
     if (envelopes.length !== entry.events) chunk.count("read", envelopes.length - entry.events);
     if (opened.decode) chunk.open({ id: entry.id, events: envelopes.length, decode: opened.decode });
     else chunk.openLone(entry.id, envelopes.at(0) as Envelope);
-    return [{ envelopes, producer: opened.producer, storedAt: Number.parseInt(entry.id, 10) }];
+    const storedAt = timeOfEntry(entry.id) ?? now;
+    return [{ envelopes, producer: opened.producer, storedAt: storedAt > now + maxAheadMs ? now : storedAt }];
   });
 }
 

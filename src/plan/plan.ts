@@ -132,6 +132,9 @@ export interface LineContext {
 
 export interface LineEvent {
   readonly id: string;
+  /** Names the event together with its id. @default the name of the format, which is no part of the name */
+  readonly source?: string | undefined;
+  readonly traceparent?: string | undefined;
   readonly type: string;
   readonly time: Date;
   readonly data: Readonly<Record<string, unknown>>;

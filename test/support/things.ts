@@ -15,6 +15,9 @@ export type Thing = EventOf<typeof thingHappened>;
 
 export const things = (partitions = 1) => defineStream("things", { events: [thingHappened], partitions });
 
+/** The same, written by another program. */
+export const adoptedThings = () => defineStream("their-things", { events: [thingHappened], adopt: "app:things" });
+
 /** A table whose rows are one row an event, however often they are written. */
 export const thingTable = (name: string) =>
   defineTable(name, {

@@ -1,8 +1,8 @@
-import { parseTime } from "../../bus/plain-entry.ts";
+import { readAttributes } from "../../bus/attributes.ts";
 import type { FormatPlan, LineReader, LineResult } from "../../plan/plan.ts";
 
 /**
- * The format `json`: one event a line, `{"id"?, "type", "time"?, "data"}`. An event without an id gets one from the line's
+ * The format `json`: one event a line, `{"id"?, "source"?, "type", "time"?, "traceparent"?, "data"}`; an attribute that is null is absent. An event without an id gets one from the line's
  * content, and from how often the same line came before; one without a time has the time of the file, and a made id then
  * depends on it: one id never carries two times.
  */
@@ -20,23 +20,16 @@ function reader(now: Date, idOf: (text: string) => string): LineReader {
       return invalid(`not JSON: ${error instanceof Error ? error.message : error}`);
     }
     if (typeof event !== "object" || event === null || Array.isArray(event)) return invalid("not a JSON object");
-    const { id, type, time, data } = event as Record<string, unknown>;
-    if (typeof type !== "string" || type === "") return invalid("no 'type'");
-    if (id !== undefined && (typeof id !== "string" || id === "" || id.length > 128))
-      return invalid("'id' is not a string of 1 to 128 characters");
-    const at = time === undefined ? now.getTime() : parseTime(time);
-    if (at === undefined) return invalid("'time' is not an RFC 3339 time");
-    if (typeof data !== "object" || data === null || Array.isArray(data)) return invalid("no object 'data'");
+    const read = readAttributes(event as Record<string, unknown>);
+    if (read.kind === "bad") return invalid(read.error);
+    const { id, type, source, traceparent, time } = read;
+    const { data } = event as Record<string, unknown>;
+    if (typeof data !== "object" || data === null || Array.isArray(data)) return invalid("the event has no object 'data'");
+    const at = time ?? now.getTime();
+    const made = () => idOf(place(time === undefined ? `${text}\n${at}` : text));
     return {
       kind: "events",
-      events: [
-        {
-          id: id ?? idOf(place(time === undefined ? `${text}\n${at}` : text)),
-          type,
-          time: new Date(at),
-          data: data as Record<string, unknown>,
-        },
-      ],
+      events: [{ id: id ?? made(), source, traceparent, type, time: new Date(at), data: data as Record<string, unknown> }],
     };
   };
 

@@ -127,4 +127,26 @@ describe("an id made from a text", () => {
       }),
     );
   });
+
+  it("is of its source and itself where a source is given: a name that is made once, and stays what it is", () => {
+    const uuid = "0193f6b2-7c4e-7d1a-9f00-aabbccddeeff";
+    expect(eventId("1", "/web")).toBe(uuidOf("4:/web1"));
+    expect(eventId("1", "/vpn")).toBe(uuidOf("4:/vpn1"));
+    expect(eventId(uuid.toUpperCase(), "/web")).toBe(uuidOf(`4:/web${uuid}`));
+    expect(eventId("1", "")).toBe(eventId("1"));
+    expect(eventId("1", "é")).toBe(uuidOf("2:é1"));
+    fc.assert(
+      fc.property(fc.string({ unit: "binary" }), fc.string({ unit: "binary", minLength: 1 }), (id, source) => {
+        const name = eventId(id, source);
+        expect(eventId(name, source)).toBe(name);
+        expect(eventId(name)).toBe(name);
+      }),
+    );
+    fc.assert(
+      fc.property(fc.string({ minLength: 1 }), fc.string({ minLength: 2 }), fc.nat(), (source, id, cut) => {
+        const at = 1 + (cut % (id.length - 1));
+        expect(eventId(id.slice(at), source + id.slice(0, at))).not.toBe(eventId(id, source));
+      }),
+    );
+  });
 });

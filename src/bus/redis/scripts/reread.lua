@@ -2,7 +2,7 @@
 -- KEYS log, replay log, ledger   ARGV from (an id, or '(' and an id), until, count, dry (1 counts only)
 -- → {entries, events, last id or ''}
 local page = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[2], 'COUNT', ARGV[3])
-local read = { data = true, type = true, id = true, time = true, source = true, traceparent = true }
+local read = { data = true, type = true, id = true, time = true, version = true, source = true, traceparent = true }
 local events = 0
 for _, entry in ipairs(page) do
   local id, fields = entry[1], entry[2]
