@@ -44,7 +44,8 @@ function decode(log: string, { id, fields }: Entry): Opened {
     return { kind: "opened", envelopes: [plain.envelope], decode: undefined, producer: "" };
   }
   try {
-    const producer = String(named.get("pid") ?? "");
+    // It is written down with each commit of keyed state: a long name is not.
+    const producer = String(named.get("pid")?.subarray(0, 128) ?? "");
     return { kind: "opened", envelopes: decodeFrame(named), decode: () => decodeFrame(named), producer };
   } catch (error) {
     return refuse({ reason: "undecodable", error: messageOf(error) });

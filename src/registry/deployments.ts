@@ -67,25 +67,48 @@ function placesOf({ pipelines }: Pick<AppPlan, "pipelines">): readonly Place[] {
   return [
     ...[...streams].map((stream): Place => {
       const text = JSON.stringify(recordOfStream(stream));
+      const key = keys.schemas(firstOf(stream));
       return {
-        key: keys.schemas(firstOf(stream)),
-        compare: (before) => compareStream(stream, JSON.parse(before) as StreamRecord),
+        key,
+        compare: (before) => compareStream(stream, parse<StreamRecord>(before, key, "events")),
         next: () => text,
       };
     }),
     ...pipelines.flatMap((pipeline) =>
-      pipeline.sources.slice(0, 1).map(
-        (stream): Place => ({
-          key: keys.stages(firstOf(stream), pipeline.name),
-          compare: (before) => comparePipeline(pipeline, JSON.parse(before) as PipelineRecord),
+      pipeline.sources.slice(0, 1).map((stream): Place => {
+        const key = keys.stages(firstOf(stream), pipeline.name);
+        const recordIn = (text: string) => parse<PipelineRecord>(text, key, "stages");
+        return {
+          key,
+          compare: (before) => comparePipeline(pipeline, recordIn(before)),
           next: (before) => {
-            const record = recordOfPipeline(pipeline, before === null ? undefined : JSON.parse(before));
+            const record = recordOfPipeline(pipeline, before === null ? undefined : recordIn(before));
             return before === null && Object.keys(record.stages).length === 0 ? null : JSON.stringify(record);
           },
-        }),
-      ),
+        };
+      }),
     ),
   ];
+}
+
+/**
+ * Nothing is begun beside a record that nobody can read: it may forbid just that.
+ * @throws ConfigError `deployment.incompatible`
+ */
+function parse<Kept>(text: string, key: string, part: keyof Kept & string): Kept {
+  try {
+    const record = JSON.parse(text);
+    if (typeof record[part] === "object" && record[part] !== null) return record;
+  } catch {
+    // It is told below, as any other text that is no such record.
+  }
+  throw new ConfigError(
+    "deployment.incompatible",
+    `what was last deployed cannot be read: the text in '${key}' is no record of it`,
+    {
+      hint: `Put the text back as it was; or, where this code is what was deployed, remove it: redis-cli DEL '${key}'.`,
+    },
+  );
 }
 
 const firstOf = (stream: AppPlan["streams"][number]): Partition => partitionsOf(stream)[0] as Partition;

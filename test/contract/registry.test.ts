@@ -5,6 +5,7 @@ import { MemoryRegistry } from "../../src/registry/memory.ts";
 import type { Registry, View } from "../../src/registry/port.ts";
 import { openRedisRegistry } from "../../src/registry/redis/registry.ts";
 import { process } from "../support/process.ts";
+import { redisClient } from "../support/redis.ts";
 import { startCluster } from "../support/redis-cluster.ts";
 import { redisUrl } from "../support/services.ts";
 
@@ -183,5 +184,36 @@ describe.each(Object.entries(twins))("the registry %s", (_, open) => {
     expect(watching.views).toHaveLength(1);
     await another.stop();
     await registry.withdraw(name);
+  });
+});
+
+describe("a registry on Redis in which somebody has written what is no entry", () => {
+  it("goes on showing all the others", async () => {
+    const url = await redisUrl();
+    const redis = await redisClient(url);
+    const registry = await openAt(url);
+    const sound = JSON.stringify(process("bad"));
+    const bad: readonly (readonly [facts: string, load: string])[] = [
+      ["{", "{}"],
+      ["null", "null"],
+      ["[]", sound],
+      [JSON.stringify({ ...process("bad"), pipelines: { p: { partitions: "8" } } }), sound],
+      [JSON.stringify({ ...process("bad"), roles: "worker" }), sound],
+      [JSON.stringify({ ...process("bad"), since: 7 }), sound],
+      [sound, "7"],
+    ];
+    try {
+      await registry.announce(process("good"), 60_000);
+      for (const [n, [facts, load]] of bad.entries()) {
+        await redis.zAdd("hr:{registry}:until", { value: `bad-${n}`, score: Date.now() + 60_000 });
+        await redis.hSet("hr:{registry}:facts", `bad-${n}`, facts);
+        await redis.hSet("hr:{registry}:load", `bad-${n}`, load);
+      }
+      expect((await registry.live()).map(({ instance }) => instance)).toEqual(["good"]);
+    } finally {
+      await redis.flushDb();
+      redis.destroy();
+      await registry.close();
+    }
   });
 });

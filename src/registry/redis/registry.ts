@@ -6,6 +6,7 @@ import type { Clock } from "../../core/clock.ts";
 import { messageOf, RetryableError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
 import { byAge, type Facts, type Instance, type Load, type Registry, type View } from "../port.ts";
+import { readInstance } from "../record.ts";
 import { watchLive } from "../watch.ts";
 
 /** One hash tag: every script finds its keys in one slot of a Redis Cluster. */
@@ -51,7 +52,8 @@ class RedisRegistry implements Registry {
     const instances: Instance[] = [];
     for (let i = 0; i + 2 < reply.length; i += 3) {
       const [facts, load, leftMs] = reply.slice(i, i + 3);
-      instances.push({ ...JSON.parse(String(facts)), ...JSON.parse(String(load)), leftMs: Number(leftMs) });
+      const instance = readInstance(String(facts), String(load), Number(leftMs));
+      if (instance) instances.push(instance);
     }
     return instances.sort(byAge);
   }

@@ -93,7 +93,8 @@ export const eventFaults: readonly Fault[] = [
 /** Whether the event that kills is a dead letter. */
 async function isSetAside(rig: Rig): Promise<boolean> {
   const poison = [...rig.workload.attempted.values()].find(({ orders }) => orders === "die");
-  const { stdout } = await rig.verb("dlq", "ls", "--json");
+  // Nothing of it was decoded: its id is in the bytes that are kept.
+  const { stdout } = await rig.verb("dlq", "show", "--json");
   return poison !== undefined && stdout.includes(poison.id);
 }
 

@@ -62,6 +62,20 @@ describe("a pipeline that is deployed over another version of itself", () => {
     expect(await between(counting(tumbling({ sizeMs: 1_000 }), { n: count() }), counting(early, { n: count() }))).toEqual([]);
   });
 
+  it.each(["{", "null", "[]", '{"stages":7}'])("is refused where what was deployed cannot be read: %s", async (text) => {
+    const deployments = createMemoryDeployments();
+    await deploy(appOf(folding("cart")), deployments);
+    const key = "hr:{things:00}:stages:p";
+    expect(await deployments.replace(key, await deployments.read(key), text)).toBe(true);
+    await expect(deploy(appOf(folding("cart")), deployments)).rejects.toMatchObject({
+      name: "ConfigError",
+      code: "deployment.incompatible",
+      message: expect.stringContaining(key),
+      hint: expect.stringContaining(`redis-cli DEL '${key}'`),
+    });
+    expect(await deployments.read(key)).toBe(text);
+  });
+
   it("is refused where a stage is gone or has another name, unless it is retired", async () => {
     expect(await between(folding("cart"), folding("basket"))).toEqual([
       {
