@@ -25,6 +25,8 @@ export interface Fault {
 /** Some envelopes by their index; an array will do. */
 export interface Envelopes {
   readonly length: number;
+  /** What they measured together as JSON, inflated, where that is known. */
+  readonly bytes?: number;
   at(index: number): Envelope | undefined;
 }
 

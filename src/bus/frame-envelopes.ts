@@ -21,24 +21,27 @@ export interface Body {
  * looked at here: what comes out of `at` is an event, whatever the body holds.
  * @throws TerminalError `frame.undecodable`, whose message says which part is wrong
  */
-export function readBody(json: string, count: number): Envelopes {
+export function readBody(json: Buffer, count: number): Envelopes {
+  const text = json.toString("utf8");
   let body: unknown;
   try {
-    body = JSON.parse(json);
+    body = JSON.parse(text);
   } catch (error) {
     throw undecodable(error instanceof Error ? error.message : "it is not JSON");
   }
   return new FrameEnvelopes(checked(body, count), {
-    mayBeTooLarge: Buffer.byteLength(json) > maxEventBytes - slackBytes,
-    mayBeTooDeep: mayBeTooDeep(json),
+    bytes: json.length,
+    mayBeTooLarge: json.length > maxEventBytes - slackBytes,
+    mayBeTooDeep: mayBeTooDeep(text),
   });
 }
 
 /** What an event as JSON may measure beyond the body that it came in: names of its attributes, its time as text. */
 const slackBytes = 1_024;
 
-/** What some event of the frame may exceed: no other frame's events are measured. */
-interface Suspicion {
+interface Measure {
+  readonly bytes: number;
+  /** Some event of the frame may exceed what one may measure or how deep it may nest: no other frame's events are measured. */
   readonly mayBeTooLarge: boolean;
   readonly mayBeTooDeep: boolean;
 }
@@ -84,13 +87,17 @@ class FrameEnvelopes implements Envelopes {
   readonly length: number;
   readonly #body: Body;
   readonly #places: Uint16Array;
-  readonly #suspicion: Suspicion;
+  readonly #measure: Measure;
 
-  constructor({ body, places }: Checked, suspicion: Suspicion) {
+  constructor({ body, places }: Checked, measure: Measure) {
     this.length = places.length;
     this.#body = body;
     this.#places = places;
-    this.#suspicion = suspicion;
+    this.#measure = measure;
+  }
+
+  get bytes(): number {
+    return this.#measure.bytes;
   }
 
   at(index: number): Envelope {
@@ -110,13 +117,13 @@ class FrameEnvelopes implements Envelopes {
       version,
       data: fields ? objectOf(fields, columns, place) : columns[0]?.[place],
     };
-    const fault = faultOf(envelope, given, this.#suspicion);
+    const fault = faultOf(envelope, given, this.#measure);
     return fault ? { ...envelope, fault } : envelope;
   }
 }
 
 /** What holds for every event, in a frame or not. */
-function faultOf(envelope: Envelope, id: string, { mayBeTooLarge, mayBeTooDeep: mayNest }: Suspicion): Fault | undefined {
+function faultOf(envelope: Envelope, id: string, { mayBeTooLarge, mayBeTooDeep: mayNest }: Measure): Fault | undefined {
   if (id === "" || id.length > maxIdLength)
     return { reason: "bad-id", error: `the event's id is not a string of 1 to ${maxIdLength} characters` };
   // The event itself is the first level.

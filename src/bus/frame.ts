@@ -106,7 +106,7 @@ export function decodeFrame(fields: Fields): Envelopes {
   const count = announcedEvents(fields.get("n"));
   if (String(count) !== text("n") || count > frameLimits.maxEvents)
     throw undecodable(`it announces '${text("n")}' events, and holds 1 to ${frameLimits.maxEvents}`);
-  return readBody((codec === "jz" ? inflate(bytes) : bytes).toString("utf8"), count);
+  return readBody(codec === "jz" ? inflate(bytes) : bytes, count);
 }
 
 function inflate(bytes: Buffer): Buffer {

@@ -11,6 +11,10 @@ export class Gauge {
     this.#limit = limit;
   }
 
+  get hasRoom(): boolean {
+    return this.#level < this.#limit;
+  }
+
   add(amount: number): void {
     this.#level += amount;
   }
@@ -18,7 +22,7 @@ export class Gauge {
   remove(amount: number): void {
     this.#level -= amount;
     for (const wake of this.#waiters) {
-      if (this.#level >= this.#limit) return;
+      if (!this.hasRoom) return;
       wake();
     }
   }
@@ -26,7 +30,7 @@ export class Gauge {
   /** Resolves with true when there is room, and `amount` of it is taken; with false when the signal aborts before. */
   async room(signal: AbortSignal, amount = 0): Promise<boolean> {
     if (signal.aborted) return false;
-    if (this.#level >= this.#limit) return this.#turn(signal, amount);
+    if (!this.hasRoom) return this.#turn(signal, amount);
     this.add(amount);
     return true;
   }

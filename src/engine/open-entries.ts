@@ -1,3 +1,4 @@
+import { bytesOf } from "../bus/entry-bytes.ts";
 import { timeOfEntry } from "../bus/entry-id.ts";
 import type { Envelope, Envelopes } from "../bus/envelope.ts";
 import { idOfEntry } from "../bus/origin.ts";
@@ -21,14 +22,18 @@ export interface OpenedEntry {
 /** How far Redis' clock may be ahead of ours, milliseconds. */
 const maxAheadMs = hours(1);
 
-/** Opens entries into a chunk. What cannot be opened is a dead letter there already. */
-export function openEntries(
+/**
+ * Opens entries into a chunk, each when it is its turn: decoded, one takes several times its bytes. What cannot be opened is a dead letter
+ * there already.
+ */
+export function* openEntries(
   partition: Partition,
   entries: readonly Entry[],
   { chunk, now }: { readonly chunk: Chunk; readonly now: number },
-): readonly OpenedEntry[] {
-  return entries.flatMap((entry) => {
-    for (const value of entry.fields ?? []) chunk.bytes += value.length;
+): Iterable<OpenedEntry> {
+  for (const entry of entries) {
+    const bytes = bytesOf(entry);
+    chunk.bytes += bytes;
     if (entry.fields && entry.deliveries > deliveryLimits.last) {
       // Its reading may be what ended its readers: nothing of it is looked at.
       chunk.refuseEntry(entry.id, entry.events, {
@@ -38,21 +43,22 @@ export function openEntries(
         type: "",
         eventId: idOfEntry({ log: partition.log, entry: entry.id }),
       });
-      return [];
+      continue;
     }
     const opened = openEntry(partition.log, entry);
     if (opened.kind === "refused") {
       chunk.refuseEntry(entry.id, entry.events, opened.letter);
-      return [];
+      continue;
     }
     const { envelopes } = opened;
     // An entry of an adopted stream was counted as one when it was read, and may be a frame.
     if (envelopes.length !== entry.events) chunk.count("read", envelopes.length - entry.events);
     if (opened.decode) chunk.open({ id: entry.id, events: envelopes.length, decode: opened.decode });
     else chunk.openLone(entry.id, envelopes.at(0) as Envelope);
+    if (envelopes.bytes !== undefined) chunk.bytes += Math.max(0, envelopes.bytes - bytes);
     const storedAt = timeOfEntry(entry.id) ?? now;
-    return [{ envelopes, producer: opened.producer, storedAt: storedAt > now + maxAheadMs ? now : storedAt }];
-  });
+    yield { envelopes, producer: opened.producer, storedAt: storedAt > now + maxAheadMs ? now : storedAt };
+  }
 }
 
 /** Makes the gate of a stream. A schema or a key function is the user's code, and may throw: that is the event's fault. */

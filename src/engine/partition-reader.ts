@@ -1,15 +1,16 @@
 import { setImmediate } from "node:timers/promises";
+import { bytesOf } from "../bus/entry-bytes.ts";
 import { isBefore } from "../bus/entry-id.ts";
 import { type Partition, replayOf } from "../bus/partition.ts";
 import type { Bus, Entry, Fence, ReadResult } from "../bus/port.ts";
 import { backoffMs } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
 import { HeadraceError, messageOf, RetryableError } from "../core/errors.ts";
-import type { Gauge } from "../core/gauge.ts";
 import type { Logger } from "../core/log.ts";
 import type { Sink } from "../sinks/port.ts";
 import { KeyedState, type KeyedStateOptions } from "../state/keyed-state.ts";
 import type { Fill, Filled } from "./fill.ts";
+import type { InFlight } from "./in-flight.ts";
 import type { KeyedFill } from "./keyed-fill.ts";
 import type { PackDerived } from "./outbox.ts";
 import { Parking } from "./parking.ts";
@@ -27,7 +28,7 @@ export interface ReaderDeps {
   readonly pack: PackDerived;
   /** Commits must keep the order of the reads: the pipeline keeps state, or makes events whose order counts. */
   readonly inOrder: boolean;
-  readonly gauge: Gauge;
+  readonly gauge: InFlight;
   /** Lets one partition of the process at a time take up suspects. */
   readonly quarantine: Quarantine;
 }
@@ -42,11 +43,19 @@ export type Stages =
  * fifth more of the processor. Where state is kept, a read writes each key's state once: the more events, the fewer writes.
  */
 const readEvents = { stateless: 1_000, keyed: 8_000 } as const;
+/** What the entries of one read are to measure together, bytes. One entry may measure more. */
+const readBytes = 4 * 1024 * 1024;
 /** Entries of one read at most, and suspects that are tried together at first (deliveryLimits): a frame may hold 500 events. */
 const maxEntries = { frames: 64, plain: 1_000 } as const;
+/** Entries of the first read. Each is of as many more than the one before: large ones may lie anywhere. */
+const firstEntries = { frames: 2, plain: 16 } as const;
+const growth = 8;
 const doorbellMs = 1_000;
 /** How long a read that would bring little waits for more, while earlier ones settle, milliseconds. */
 const gatherMs = 5;
+/** So many may settle side by side; for each one beyond it the next waits longer. */
+const freeReads = 16;
+const gatherLongerMs = 2.5;
 const retryLimits = { initialMs: 50, maxMs: 5_000 } as const;
 
 /** How far the reading of one log is. */
@@ -55,6 +64,8 @@ interface Cursor {
   /** Entries of the next read: as many as hold the events of one, by those of the last. */
   count: number;
   readonly maxEntries: number;
+  /** What an entry measured that was taken last, inflated, bytes. */
+  bytesEach: number;
   /** The last read brought as many as were asked for. */
   isFull: boolean;
   from: "pending" | "new";
@@ -135,8 +146,9 @@ export async function readPartition(
   function cursor(partition: Partition, newest: string, kind: "frames" | "plain"): Cursor {
     return {
       fence: { ...fence, partition },
-      count: kind === "plain" ? maxEntries.plain : 2,
+      count: firstEntries[kind],
       maxEntries: maxEntries[kind],
+      bytesEach: 0,
       isFull: false,
       from: "pending",
       received: "0-0",
@@ -178,13 +190,15 @@ export async function readPartition(
 
   /**
    * Lets more come together where a read has emptied the log and earlier ones are still settled: a read with its commit costs Redis
-   * and the worker as much as some hundred events.
+   * and the worker as much as some hundred events. Where they pile up, since a sink has fallen silent, ever more comes together: each
+   * read that waits takes memory of its own, however little it holds.
    */
   async function gather(): Promise<void> {
-    if (last.isFull || last.from === "pending" || !settlement.isBusy) return;
+    const { underWay } = settlement;
+    if (last.isFull || last.from === "pending" || underWay === 0) return;
     const settled = new AbortController();
     settlement.onNext(() => settled.abort());
-    await clock.sleep(gatherMs, settled.signal);
+    await clock.sleep(Math.max(gatherMs, gatherLongerMs * (underWay - freeReads)), settled.signal);
   }
 
   function nextRead(): Promise<ReadResult | undefined> {
@@ -200,7 +214,7 @@ export async function readPartition(
    * writes at the end of the turn, so it is given one.
    */
   async function readAhead(): Promise<void> {
-    if (last.from !== "new" || !last.isFull || !isIdle(other())) return;
+    if (last.from !== "new" || !last.isFull || !isIdle(other()) || !gauge.hasRoom) return;
     ahead = read(last, 0);
     // It is awaited later: until then a failure must not count as unhandled.
     ahead.catch(() => {});
@@ -222,8 +236,7 @@ export async function readPartition(
         // Also for pending entries: those of a read whose answer was lost are newer than what we knew of.
         if (isBefore(from.newest, newest)) from.newest = newest;
         from.isFull = result.entries.length >= count;
-        const eventsEach = result.entries.reduce((sum, { events }) => sum + events, 0) / result.entries.length;
-        from.count = Math.min(from.maxEntries, Math.max(1, Math.round(eventsPerRead / eventsEach)));
+        from.count = nextCount(from, result.entries);
       }
       // An answer that was lost has killed nobody.
       if (excused > 0)
@@ -240,6 +253,13 @@ export async function readPartition(
     }
   }
 
+  /** As many entries as hold the events and the bytes that one read is to bring. */
+  function nextCount({ count, maxEntries: most, bytesEach }: Cursor, entries: readonly Entry[]): number {
+    const mean = (of: (entry: Entry) => number) => entries.reduce((sum, entry) => sum + of(entry), 0) / entries.length;
+    const fits = Math.min(eventsPerRead / mean(({ events }) => events), readBytes / Math.max(bytesEach, mean(bytesOf)));
+    return Math.min(most, growth * count, Math.max(1, Math.round(fits)));
+  }
+
   /** Rests between reads that fail. */
   function pause(): Promise<void> {
     return clock.sleep(backoffMs(failures, retryLimits), either);
@@ -254,6 +274,7 @@ export async function readPartition(
     // The next death would count against them again: they are to be through as soon as can be.
     if (from.from === "pending") for (const sink of deps.sinks.values()) sink.hurry?.();
     const { length } = filled.chunk.entries;
+    if (length > 0) from.bytesEach = filled.chunk.bytes / length;
     if (length < entries.length) await take(from, entries.slice(length));
     else due = filled.moreDue ? { atRest: false } : undefined;
   }

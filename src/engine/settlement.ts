@@ -4,12 +4,12 @@ import { aborted } from "../core/aborted.ts";
 import { backoffMs } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
 import { messageOf, RetryableError } from "../core/errors.ts";
-import type { Gauge } from "../core/gauge.ts";
 import type { Logger } from "../core/log.ts";
 import type { Sink } from "../sinks/port.ts";
 import type { KeyedState } from "../state/keyed-state.ts";
 import type { Chunk } from "./chunk.ts";
 import type { Filled } from "./fill.ts";
+import type { InFlight } from "./in-flight.ts";
 import type { PackDerived } from "./outbox.ts";
 import type { Relay } from "./relay.ts";
 
@@ -20,7 +20,7 @@ export interface SettlementDeps {
   readonly sinks: ReadonlyMap<string, Sink>;
   readonly pack: PackDerived;
   readonly inOrder: boolean;
-  readonly gauge: Gauge;
+  readonly gauge: InFlight;
 }
 
 /** What was read, on its way to its commit. */
@@ -29,8 +29,8 @@ export interface Settlement {
   add(fence: Fence, filled: Filled): void;
   /** Resolves when nothing is under way any more, or the lease is gone. */
   idle(): Promise<void>;
-  /** Whether something is under way. */
-  readonly isBusy: boolean;
+  /** How many reads are under way. */
+  readonly underWay: number;
   /** Calls back when the next one is settled. There is one who listens: a later call takes the place of an earlier one. */
   onNext(listener: () => void): void;
   /** What was added and has not been committed. */
@@ -79,14 +79,15 @@ export function createSettlement(
       const read: Read = { fence, last: chunk.entries.at(-1), entries: chunk.entries };
       // Timers that ring by themselves settle nothing.
       if (chunk.entries.length > 0) outstanding[fence.partition.side].push(read);
-      gauge.add(chunk.size);
+      const weight = gauge.weigh(chunk);
+      gauge.add(weight);
       const settled = settle(filled, read)
         .catch((error) => {
           // A stop or a lost lease ends what waits; it is left to the next owner.
           if (!isAbort(error)) failure ??= error;
         })
         .finally(() => {
-          gauge.remove(chunk.size);
+          gauge.remove(weight);
           underWay.delete(settled);
           tell();
         });
@@ -96,8 +97,8 @@ export function createSettlement(
     async idle() {
       await Promise.race([Promise.all(underWay), isLost]);
     },
-    get isBusy() {
-      return underWay.size > 0;
+    get underWay() {
+      return underWay.size;
     },
     onNext(listener) {
       tell = listener;

@@ -3,7 +3,6 @@ import { partitionsOf } from "../bus/partition.ts";
 import type { Bus } from "../bus/port.ts";
 import type { Clock } from "../core/clock.ts";
 import { seconds } from "../core/duration.ts";
-import { Gauge } from "../core/gauge.ts";
 import type { Logger } from "../core/log.ts";
 import { createLimits, type LimitFor } from "../limit/limits.ts";
 import { type OwnSinkPlan, type PipelinePlan, sinksOf } from "../plan/plan.ts";
@@ -13,6 +12,7 @@ import { guardStages } from "../stages/guard.ts";
 import { formsOf } from "../state/forms.ts";
 import { pacedPacking } from "./derived-guard.ts";
 import { compileFill } from "./fill.ts";
+import { InFlight } from "./in-flight.ts";
 import { compileKeyedFill } from "./keyed-fill.ts";
 import { compilePacking } from "./outbox.ts";
 import { own } from "./ownership.ts";
@@ -44,6 +44,8 @@ export interface WorkerOptions {
   readonly leaseTtlMs?: number;
   /** Events read and not yet committed, over all partitions, above which nothing more is read. @default 60000 */
   readonly maxInFlightEvents?: number;
+  /** The same in bytes of their entries, inflated. What they become takes several times as much. @default 64 MiB */
+  readonly maxInFlightBytes?: number;
   /** Memory for keyed states that are committed, over all partitions, bytes, roughly. @default 64 MiB */
   readonly stateCacheBytes?: number;
   /** Events that go through the stages of a pipeline with keyed state together; what comes out is the same. @default 1000 */
@@ -63,10 +65,11 @@ export async function runWorker(options: WorkerOptions, deps: WorkerDeps, stop: 
     instance,
     leaseTtlMs = 10_000,
     maxInFlightEvents = 60_000,
+    maxInFlightBytes = 64 * 1024 * 1024,
     stateCacheBytes = 64 * 1024 * 1024,
     portionEvents = 1_000,
   } = options;
-  const gauge = new Gauge(maxInFlightEvents);
+  const gauge = new InFlight({ events: maxInFlightEvents, bytes: maxInFlightBytes });
   const quarantine = new Quarantine();
   const trimmer = new Trimmer(deps);
   const all = [...options.pipelines, ...(options.others ?? [])];

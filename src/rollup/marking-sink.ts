@@ -3,7 +3,7 @@ import { seconds } from "../core/duration.ts";
 import type { Logger } from "../core/log.ts";
 import { bucketsOf } from "../plan/rollup.ts";
 import type { RollupPlan } from "../plan/table.ts";
-import type { Sink } from "../sinks/port.ts";
+import type { Sink, WriteResult } from "../sinks/port.ts";
 import { retrying } from "../sinks/retrying.ts";
 import type { Marks } from "./port.ts";
 
@@ -34,12 +34,14 @@ export function markingSink(sink: Sink, rollups: readonly RollupPlan[], deps: Ma
     logger.warn({ failed, waitMs, error: error.message }, "buckets of rollups could not be marked; it is tried again");
   const mark = ({ rollup, starts }: Changed) =>
     retrying(retry, { clock, random, signal, onRetry }, () => marks.mark(rollup, starts));
-  const markAll = (changed: readonly Changed[]) => Promise.all(changed.map(mark));
+  const changedBy = (rows: readonly unknown[]): readonly Changed[] =>
+    rollups.map((rollup) => ({ rollup: rollup.name, starts: bucketsOf(rollup, rows) }));
+  const markWith = (changed: readonly Changed[], result: WriteResult) => Promise.all(changed.map(mark)).then(() => result);
   return {
-    // No async function: one would hold on to the rows until they are confirmed, which burdens the garbage collector.
+    // Nothing that waits for the confirmation may hold on to the rows: no async function, and no function in here that uses them.
     write(rows, bytes) {
-      const dirty = rollups.map((rollup) => ({ rollup: rollup.name, starts: bucketsOf(rollup, rows) }));
-      return sink.write(rows, bytes).then((result) => markAll(dirty).then(() => result));
+      const changed = changedBy(rows);
+      return sink.write(rows, bytes).then((result) => markWith(changed, result));
     },
     hurry: () => sink.hurry?.(),
     get inFlightRows() {

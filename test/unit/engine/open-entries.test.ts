@@ -25,6 +25,6 @@ describe("an entry that was opened", () => {
       chunk: new Chunk("p", { derives: new Set(), signal: new AbortController().signal }),
       now,
     });
-    expect(opened.map((one) => one.storedAt)).toEqual([storedAt]);
+    expect([...opened].map((one) => one.storedAt)).toEqual([storedAt]);
   });
 });

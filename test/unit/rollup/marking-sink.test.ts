@@ -1,10 +1,13 @@
-import { describe, expect, it } from "vitest";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { describe, expect, it, vi } from "vitest";
 import { ConfigError, RetryableError } from "../../../src/core/errors.ts";
 import { silentLogger } from "../../../src/core/log.ts";
 import { markingSink } from "../../../src/rollup/marking-sink.ts";
 import { createMemoryMarks } from "../../../src/rollup/memory.ts";
 import type { Marks } from "../../../src/rollup/port.ts";
 import { createMemorySink } from "../../../src/sinks/memory.ts";
+import type { Sink, WriteResult } from "../../../src/sinks/port.ts";
 import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
 import { logBook } from "../../support/log-book.ts";
 import { hour, rollupOf, ticks } from "../../support/rollup-store.ts";
@@ -43,6 +46,29 @@ describe("a sink of a table that rollups read", () => {
     expect(await dirty("one")).toEqual([]);
     await clock.settle(writing);
     expect(await dirty("one")).toEqual([hour(1)]);
+  });
+
+  it("lets go of the rows while they wait to be confirmed", async () => {
+    const { clock, inner, kept } = bench();
+    let confirm = (_result: WriteResult) => {};
+    const silent: Sink = { ...inner, write: () => new Promise((resolve) => (confirm = resolve)) };
+    const deps = { marks: kept, clock, logger: silentLogger, signal: new AbortController().signal };
+    const sink = markingSink(silent, rollups, deps);
+    const write = (): readonly [row: WeakRef<object>, writing: Promise<WriteResult>] => {
+      const row = rowOf(hour(1));
+      return [new WeakRef(row), sink.write([row], 100)];
+    };
+    const [row, writing] = write();
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    await vi.waitFor(() => {
+      collect();
+      // An error that showed the row would keep it.
+      expect(row.deref() === undefined).toBe(true);
+    });
+    confirm({ rejected: [] });
+    await clock.settle(writing);
+    expect((await kept.dirty("one")).map(({ start }) => start)).toEqual([hour(1)]);
   });
 
   it("is not done while the marks cannot be made, tries again, and says so", async () => {
