@@ -2,12 +2,12 @@
 import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { toLine, toTable } from "./report.ts";
-import { faults, type Result, startSuite } from "./run.ts";
+import { drawSeed, faults, type Result, startSuite } from "./run.ts";
 
 const { values } = parseArgs({
   options: {
     only: { type: "string" },
-    seed: { type: "string", default: "1" },
+    seed: { type: "string", default: drawSeed() },
     short: { type: "boolean", default: false },
     lanes: { type: "string", default: "4" },
     report: { type: "string" },

@@ -7,6 +7,7 @@ import { createRandom, type Random } from "../demo/random.ts";
 import { type Headrace, headrace, startHeadrace, tryHeadrace } from "../support/headrace.ts";
 import { FaultProxy } from "./proxy.ts";
 import { type BreakableService, startClickHouse, startRedis } from "./services.ts";
+import { machineSlowness, type Takeover } from "./takeover.ts";
 import { openWorkload, type Workload } from "./workload.ts";
 
 export const pipelineName = "chaos";
@@ -48,6 +49,8 @@ export interface RigWorker extends Headrace {
   readonly instance: string;
   readonly redis: FaultProxy;
   readonly clickhouse: FaultProxy;
+  /** On the clock of `performance.now()`. */
+  readonly readyAt: number;
   readonly hasEnded: () => boolean;
 }
 
@@ -64,7 +67,7 @@ export interface Rig {
   readonly producerProxy: FaultProxy;
   readonly workload: Workload;
   readonly env: Readonly<Record<string, string>>;
-  readonly takeoversMs: number[];
+  readonly takeovers: Takeover[];
   readonly directory: string;
   /** Adds an entry to the adopted stream, as a program without Headrace does; resolves when Redis has answered. */
   addPlain(event: object): Promise<unknown>;
@@ -72,6 +75,10 @@ export interface Rig {
   startWorker(env?: Readonly<Record<string, string>>): Promise<RigWorker>;
   /** Counts, from now on, until living workers own every partition. */
   takeover(since: number): Promise<void>;
+  /** The same, until this worker alone owns them. */
+  takeoverBy(worker: RigWorker, since: number): Promise<void>;
+  /** Events in the logs as they are now, by what their frames announce. */
+  storedEvents(): Promise<number>;
   /** Sends at this rate until `stop`, which resolves when all of it is acknowledged. */
   flow(perSecond: number): { stop(): Promise<void> };
   /** Runs a verb of headrace; its exit code is left to the caller. */
@@ -150,7 +157,7 @@ async function assemble(
     LOG_LEVEL: "info",
   };
   const workers: RigWorker[] = [];
-  const takeoversMs: number[] = [];
+  const takeovers: Takeover[] = [];
   const kill = () => {
     for (const { process: child, hasEnded } of workers) if (!hasEnded()) child.kill("SIGKILL");
   };
@@ -166,10 +173,19 @@ async function assemble(
     throw new Error(`in ${withinMs / 1_000} s it did not come true that ${what}`);
   };
   const { lanes } = app;
+  const takenOver = async (what: string, since: number, by: () => readonly RigWorker[]) => {
+    let heirs: readonly RigWorker[] = [];
+    await until(what, async () => {
+      heirs = by();
+      return (await owners()).every((owner) => heirs.some(({ instance }) => instance === owner));
+    });
+    const firstReady = Math.min(...heirs.map(({ readyAt }) => readyAt));
+    takeovers.push({ ms: Math.round(performance.now() - since), readyAfterMs: firstReady - since, slowness: machineSlowness() });
+  };
   const owners = () => Promise.all(lanes.map((lane) => ownerOf(redis, leaseOf(lane))));
   const rig: Rig = {
     ...{ seed, random: createRandom(`${seed}/choices`), whole, redisServer, clickhouseServer, redis, producerProxy, workload },
-    ...{ env, takeoversMs, directory, addPlain, note, until, owners, close },
+    ...{ env, takeovers, directory, addPlain, note, until, owners, close },
     startWorker: async (more = {}) => {
       const [toRedis, toClickHouse] = await Promise.all([
         FaultProxy.listen(redisServer.port),
@@ -189,18 +205,18 @@ async function assemble(
       const worker: RigWorker = {
         ...started,
         ...{ instance: String(started.ready["instance"]), redis: toRedis, clickhouse: toClickHouse },
+        readyAt: performance.now(),
         hasEnded: () => child.exitCode !== null || child.signalCode !== null,
       };
       workers.push(worker);
       return worker;
     },
-    takeover: async (since) => {
-      const alive = () => new Set(workers.filter(({ hasEnded }) => !hasEnded()).map(({ instance }) => instance));
-      await until("living workers own every partition", async () => {
-        const living = alive();
-        return (await owners()).every((owner) => owner !== null && living.has(owner));
-      });
-      takeoversMs.push(Math.round(performance.now() - since));
+    takeover: (since) =>
+      takenOver("living workers own every partition", since, () => workers.filter(({ hasEnded }) => !hasEnded())),
+    takeoverBy: (worker, since) => takenOver("one worker owns every partition", since, () => [worker]),
+    storedEvents: async () => {
+      const counts = await Promise.all(lanes.map(({ log }) => eventsIn(redis, log)));
+      return counts.reduce((sum, n) => sum + n, 0);
     },
     flow: (perSecond) => {
       let isOver = false;
@@ -256,6 +272,12 @@ async function assemble(
 async function ownerOf(redis: RedisClient, lease: string): Promise<string | null> {
   const [owner = null, expires] = await redis.hmGet(lease, ["owner", "until"]);
   return Number(expires) > Date.now() ? owner : null;
+}
+
+/** What the entries of a log announce; one without a number is one event. */
+export async function eventsIn(redis: RedisClient, log: string, from = "-"): Promise<number> {
+  const entries = (await redis.xRange(log, from, "+")) ?? [];
+  return entries.reduce((sum, { message }) => sum + Number(message["n"] ?? 1), 0);
 }
 
 /** What the group has not settled of a log, in words; empty when there is nothing. */

@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import { readFileSync, rmSync } from "node:fs";
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -16,6 +17,7 @@ import { sagaFaults } from "./faults/sagas.ts";
 import { workerFaults } from "./faults/workers.ts";
 import { openRig, placingApp } from "./rig.ts";
 import { type BreakableService, startClickHouse } from "./services.ts";
+import { judgeTakeovers, type Takeover } from "./takeover.ts";
 import { type Expectation, judge, type Outputs, readOutputs } from "./verify.ts";
 
 /** The longest first: they wait for leases, while others work. */
@@ -29,6 +31,9 @@ export const faults: readonly Fault[] = [
   ...producerFaults,
   ...naiveFaults,
 ];
+
+/** A seed that nobody has chosen: every run tries another one, and tells which. */
+export const drawSeed = (): string => String(randomInt(2 ** 32));
 
 /** How long one fault may take before what it left is looked at: something waits for what never happens. */
 const limitsMs = { short: 240_000, whole: 1_500_000 } as const;
@@ -117,14 +122,14 @@ async function inject(
   const failures: string[] = [];
   let outputs: Outputs | undefined;
   let evidence: readonly string[] = [];
-  let takeoversMs: readonly number[] = [];
+  let takeovers: readonly Takeover[] = [];
   try {
     const rig = await openRig({
       ...{ seed, whole, directory: join(directory, fault.name), note: (text) => void notes.push(text) },
       app: fault.app ?? placingApp,
       clickhouse: fault.ownClickHouse ? "own" : clickhouse,
     });
-    takeoversMs = rig.takeoversMs;
+    takeovers = rig.takeovers;
     try {
       const expectation = await Promise.race([fault.run(rig), endless(fault, whole)]).catch(
         (error): Expectation => ({ faults: [messageOf(error)] }),
@@ -132,6 +137,7 @@ async function inject(
       const isLookedAt = fault.app !== undefined;
       outputs = isLookedAt ? expectation?.outputs : await readOutputs(rig, expectation?.unsettled ?? (await rig.drained()));
       failures.push(...(outputs ? judge(outputs, expectation ?? {}) : (expectation?.faults ?? [])));
+      failures.push(...judgeTakeovers(takeovers));
       if (failures.length > 0) evidence = await rig.evidence();
     } finally {
       await rig.close();
@@ -146,7 +152,7 @@ async function inject(
     passed: failures.length === 0,
     faults: failures,
     outputs,
-    takeoversMs,
+    takeoversMs: takeovers.map(({ ms }) => ms),
     notes,
     evidence,
     seconds,

@@ -19,6 +19,8 @@ type Level = NonNullable<OpenProducerOptions["durability"]>;
 export interface Workload {
   readonly attempted: ReadonlyMap<string, Login>;
   readonly acknowledged: ReadonlySet<string>;
+  /** Those of a program without Headrace that Redis has not answered for: it asks once, and does not know what came of them. */
+  readonly unanswered: ReadonlySet<string>;
   /** The next `count` logins of the seed. They are not sent by this. */
   take(count: number, orders?: Login["orders"]): readonly Login[];
   /** Sends as many, and resolves when all of them are acknowledged or refused. @param perSecond how fast; without it, at once */
@@ -50,6 +52,7 @@ export function openWorkload(seed: string, { redisUrl, addPlain }: WorkloadDeps)
   const random = createRandom(seed);
   const attempted = new Map<string, Login>();
   const acknowledged = new Set<string>();
+  const unanswered = new Set<string>();
   const counts = new Map<string, number>();
   const midnight = Math.floor(Date.now() / dayMs) * dayMs - dayMs;
   const producers: Awaited<ReturnType<typeof openProducer<EventOf<typeof loginRecorded>>>>[] = [];
@@ -69,6 +72,7 @@ export function openWorkload(seed: string, { redisUrl, addPlain }: WorkloadDeps)
   const self: Workload = {
     attempted,
     acknowledged,
+    unanswered,
     take: (count, orders = "obey") => Array.from({ length: count }, () => make(orders)),
     send: (count, perSecond) => self.sendThese(self.take(count), perSecond),
     sendThese: async (events, perSecond = Number.POSITIVE_INFINITY) => {
@@ -120,7 +124,7 @@ export function openWorkload(seed: string, { redisUrl, addPlain }: WorkloadDeps)
       adding.push(
         addPlain({ id, type, time, data: { userId, n, orders } }).then(
           () => acknowledged.add(id),
-          () => {}, // not acknowledged
+          () => unanswered.add(id),
         ),
       );
     }

@@ -87,7 +87,8 @@ async function run(tree: string, args: readonly string[]) {
     if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) process.kill(-child.pid, signal);
   };
   const kill = () => end("SIGKILL");
-  process.once("exit", kill);
+  // Before the copy of the tree is removed.
+  process.prependOnceListener("exit", kill);
   const closed = new Promise<number | null>((resolve, reject) => child.once("error", reject).once("close", resolve));
   const timer = new AbortController();
   const late = sleep(limitMs, "late" as const, { signal: timer.signal }).catch(() => "late" as const);

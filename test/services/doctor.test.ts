@@ -138,9 +138,27 @@ describe("headrace doctor", () => {
     expect(findings.find(({ where }) => where === "temporal")?.what).toContain("no namespace 'nor-this'");
   }, 120_000);
 
-  it("finds a table that differs from its definition", async () => {
+  const run = (query: string) => {
     const { CLICKHOUSE_URL: url, CLICKHOUSE_DATABASE: database } = operator.env as Record<string, string>;
-    const run = (query: string) => fetch(`${url}/?database=${database}`, { method: "POST", body: query });
+    return fetch(`${url}/?database=${database}`, { method: "POST", body: query });
+  };
+
+  it("notes which tables a crash of ClickHouse's machine can set back, until their inserts are on disk when they are answered", async () => {
+    const atRisk = async () => (await doctor()).findings.find(({ what }) => what.includes("crash of its machine"));
+    expect(await atRisk()).toMatchObject({
+      severity: "note",
+      where: "clickhouse",
+      what: expect.stringContaining("login_events"),
+    });
+    await run("ALTER TABLE login_events MODIFY SETTING fsync_after_insert = 1, fsync_part_directory = 1");
+    const left = await atRisk();
+    expect(left?.what).toContain("cart_events");
+    expect(left?.what).not.toContain("login_events");
+    // The definition does not mind.
+    expect((await doctor()).findings.filter(isBad)).toEqual([]);
+  }, 120_000);
+
+  it("finds a table that differs from its definition", async () => {
     await run("ALTER TABLE cart_events DROP COLUMN reason");
     const { code, findings } = await doctor();
     expect(code).toBe(1);

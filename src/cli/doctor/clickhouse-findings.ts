@@ -1,7 +1,8 @@
 import type { TableObjectPlan } from "../../plan/table.ts";
 import type { ClickHouse } from "../../sinks/clickhouse/client.ts";
 import { planMigration } from "../../sinks/clickhouse/migrate.ts";
-import type { Finding } from "./finding.ts";
+import { quoteText } from "../../sinks/clickhouse/quote.ts";
+import { counted, type Finding } from "./finding.ts";
 
 /** Older ones were never tried. */
 const testedFrom = [24, 8] as const;
@@ -17,6 +18,7 @@ export async function clickhouseFindings(
     ...(await versionFindings(clickhouse)),
     ...(await settingFindings(clickhouse)),
     ...(await tableFindings(clickhouse, tables)),
+    ...(await diskFindings(clickhouse, tables)),
   ];
 }
 
@@ -67,6 +69,24 @@ async function tableFindings(clickhouse: ClickHouse, tables: readonly TableObjec
     const what = isMissing ? "it is not there" : `it differs from its definition: 'headrace migrate' would ${step.summary}`;
     return { severity: isMissing ? "error" : "warning", where, what, hint: "Run 'headrace migrate --apply'." };
   });
+}
+
+/** An insert that is answered is in the page cache of one machine, unless it is told to be on its disk or on others. */
+async function diskFindings(clickhouse: ClickHouse, tables: readonly TableObjectPlan[]): Promise<readonly Finding[]> {
+  const names = new Set(tables.map(({ name }) => name));
+  const rows = await ask<{ name: string; full: string; fallback: string }>(
+    clickhouse,
+    `SELECT name, engine_full AS full, (SELECT any(value) FROM system.merge_tree_settings WHERE name = 'fsync_after_insert') AS fallback
+     FROM system.tables WHERE database = ${quoteText(clickhouse.database)} AND match(engine, '^[A-Za-z]*MergeTree$')
+     AND NOT match(engine, '^(Replicated|Shared)') ORDER BY name`,
+  );
+  const isOnDisk = ({ full, fallback }: (typeof rows)[number]) =>
+    (/fsync_after_insert = (\d)/.exec(full)?.[1] ?? fallback) === "1";
+  const loose = rows.filter((row) => names.has(row.name) && !isOnDisk(row)).map(({ name }) => name);
+  if (loose.length === 0) return [];
+  const what = `a crash of its machine (not of its process) can lose the last half a minute of ${counted(loose.length, "table")} whose events are settled: ${loose.join(", ")}`;
+  const hint = `ALTER TABLE ${loose[0]} MODIFY SETTING fsync_after_insert = 1, fsync_part_directory = 1 has each insert on disk before it is answered; replicas with insert_quorum have it on other machines. See docs/operations.md.`;
+  return [{ severity: "note", where: "clickhouse", what, hint }];
 }
 
 /** Asked from the system database: the one that is named may not be there yet. */

@@ -29,7 +29,9 @@ export const eventFaults: readonly Fault[] = [
       }
       await sending;
       const announced = bodies.reduce((sum, { n }) => sum + Number(n), 0);
-      return { deadLettered: { undecodable: announced }, read: rig.workload.acknowledged.size + announced };
+      // What was put there by hand was acknowledged to nobody.
+      const read = rig.workload.acknowledged.size + announced;
+      return { deadLettered: { undecodable: announced }, read, refused: byHand(rig) };
     },
   },
   {
@@ -52,6 +54,7 @@ export const eventFaults: readonly Fault[] = [
       return {
         deadLettered: { "stage-failed": 5, schema: 1, "time-out-of-range": 1 },
         read: rig.workload.acknowledged.size + 4,
+        refused: byHand(rig),
         mayHaveGaps: true,
         faults,
       };
@@ -89,6 +92,10 @@ export const eventFaults: readonly Fault[] = [
     },
   },
 ];
+
+/** Events that were put into frames by hand. */
+const byHand = ({ workload }: Rig): number =>
+  [...workload.attempted.values()].filter(({ userId }) => userId === "by-hand").length;
 
 /** Whether the event that kills is a dead letter. */
 async function isSetAside(rig: Rig): Promise<boolean> {

@@ -47,7 +47,7 @@ export const producerFaults: readonly Fault[] = [
         await producer.ended;
         left = left.filter(({ id }) => !rig.workload.acknowledged.has(id));
       }
-      return { maySeeAgain: true, read: "any" };
+      return { maySeeAgain: true, read: "stored" };
     },
   },
 ];

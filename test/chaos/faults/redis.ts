@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Fault, sized } from "../fault.ts";
-import { logOf, partitions, pipelineName, type Rig } from "../rig.ts";
+import { eventsIn, logOf, partitions, pipelineName, type Rig } from "../rig.ts";
 import { cutRedisLog } from "../services.ts";
 
 const rate = 1_500;
@@ -42,7 +42,7 @@ export const redisFaults: readonly Fault[] = [
         await rig.workload.send(800, rate);
       }
       // The first events of a user may be among them: then its state knows nothing when the others come.
-      const vanished = rig.workload.acknowledged.size - (await storedEvents(rig));
+      const vanished = rig.workload.acknowledged.size - (await rig.storedEvents());
       await rig.startWorker();
       await rig.drained();
       const faults = vanished > 0 ? [] : ["nothing is gone"];
@@ -158,7 +158,7 @@ export const redisFaults: readonly Fault[] = [
       const { code, stderr } = await rig.verb("audit");
       if (code !== 1 || !/removed|lost/.test(stderr))
         faults.push(`the audit does not say aloud that events are lost (exit code ${code})`);
-      return { lost: trimmedUnread, mayHaveGaps: true, read: "any", faults };
+      return { lost: trimmedUnread, mayHaveGaps: true, read: rig.workload.acknowledged.size - trimmedUnread, faults };
     },
   },
   {
@@ -196,18 +196,15 @@ async function refusals({ redis }: Rig): Promise<string> {
 
 /** Entries of a partition that the group was not given. */
 async function unread(rig: Rig, partition: string) {
-  const group = (await rig.redis.xInfoGroups(logOf(partition))).find(({ name }) => name === pipelineName);
-  return entriesFrom(rig, partition, `(${group?.["last-delivered-id"]}`);
+  return (await rig.redis.xRange(logOf(partition), await firstUnread(rig, partition), "+")) ?? [];
 }
 
-const entriesFrom = async ({ redis }: Rig, partition: string, from: string) =>
-  (await redis.xRange(logOf(partition), from, "+")) ?? [];
+async function firstUnread({ redis }: Rig, partition: string): Promise<string> {
+  const group = (await redis.xInfoGroups(logOf(partition))).find(({ name }) => name === pipelineName);
+  return `(${group?.["last-delivered-id"]}`;
+}
 
-const unreadEvents = (rig: Rig): Promise<number> => announced((partition) => unread(rig, partition));
-const storedEvents = (rig: Rig): Promise<number> => announced((partition) => entriesFrom(rig, partition, "-"));
-
-/** Events in these entries of every partition, as the frames announce them. */
-async function announced(entriesOf: (partition: string) => ReturnType<typeof entriesFrom>): Promise<number> {
-  const entries = await Promise.all(partitions.map(entriesOf));
-  return entries.flat().reduce((sum, { message }) => sum + Number(message["n"]), 0);
+async function unreadEvents(rig: Rig): Promise<number> {
+  const counts = partitions.map(async (partition) => eventsIn(rig.redis, logOf(partition), await firstUnread(rig, partition)));
+  return (await Promise.all(counts)).reduce((sum, n) => sum + n, 0);
 }

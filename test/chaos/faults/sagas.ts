@@ -81,7 +81,7 @@ async function underFire(
     rig.note(
       `${kills} kills; ${look.ended} of ${presses.length} checkouts have ended as they must; ${JSON.stringify(look.books)}`,
     );
-    return { outputs: await outputsOf(rig, presses, look), read: "any" as const, faults: look.faults };
+    return { outputs: await outputsOf(rig, presses, look), faults: look.faults };
   } finally {
     await client.close();
   }
@@ -131,6 +131,7 @@ async function outputsOf(rig: Rig, presses: readonly Press[], { ended }: { reado
   return {
     attempted: presses.length,
     acknowledged: presses.length,
+    refused: 0,
     landed: ended,
     setAside: deadLetters.length,
     waiting: 0,
@@ -138,9 +139,11 @@ async function outputsOf(rig: Rig, presses: readonly Press[], { ended }: { reado
     phantoms: 0,
     visibleDuplicates: 0,
     rawDuplicates: 0,
+    unproven: 0,
     places: {},
     wrongAggregates: 0,
     deadLetters,
+    stored: presses.length,
     audit: { ...audit, balanced: audits.length > 0 && audits.every(({ balanced }) => balanced) },
     unsettled: undefined,
   };
@@ -156,9 +159,15 @@ class Troupe {
   readonly #keeping: Promise<void>[] = [];
   #isStopping = false;
 
+  /** A suite that is interrupted leaves nobody behind. */
+  readonly #killAll = () => {
+    for (const { process: child } of this.#running.values()) child.kill("SIGKILL");
+  };
+
   constructor(rig: Rig, temporalAddress: string) {
     this.#rig = rig;
     this.temporalAddress = temporalAddress;
+    process.once("exit", this.#killAll);
   }
 
   async start(): Promise<void> {
@@ -187,6 +196,7 @@ class Troupe {
       await Promise.all(ours.map((one) => one.stop().catch(() => {})));
     }
     await Promise.all(this.#keeping);
+    process.removeListener("exit", this.#killAll);
   }
 
   async #keep(role: Role, place: number, isUp: () => void): Promise<void> {

@@ -27,10 +27,7 @@ async function outlast(rig: Rig, first: RigWorker, flow: ReturnType<Rig["flow"]>
   first.process.kill("SIGSTOP");
   const since = performance.now();
   const second = await rig.startWorker();
-  await rig.until("the second owns every partition", async () =>
-    (await rig.owners()).every((owner) => owner === second.instance),
-  );
-  rig.takeoversMs.push(Math.round(performance.now() - since));
+  await rig.takeoverBy(second, since);
   await flow.stop();
   await rig.drained();
 }

@@ -64,6 +64,7 @@ export async function outputsOf(rig: Rig, { differences }: Comparison, events: n
   return {
     attempted: events,
     acknowledged: events,
+    refused: 0,
     landed: total(({ matched }) => matched),
     setAside: deadLetters.length,
     waiting: 0,
@@ -71,9 +72,11 @@ export async function outputsOf(rig: Rig, { differences }: Comparison, events: n
     phantoms: total(({ extra }) => extra.length),
     visibleDuplicates: total(({ twice }) => twice.length),
     rawDuplicates: Number(raw?.rows),
+    unproven: 0,
     places: {},
     wrongAggregates: 0,
     deadLetters,
+    stored: events,
     audit: {
       pipeline: "all",
       ...{ read: sum(({ read }) => read), delivered: sum(({ delivered }) => delivered) },

@@ -11,14 +11,6 @@ const contract = (...suites: readonly string[]): Check => ({
 /** What becomes true together, and who may make it so. */
 export const commitScripts: readonly Mutant[] = [
   {
-    name: "fence-without-owner",
-    breaks: "a worker that has lost its lease commits beside the new owner",
-    file: `${scripts}/library.lua`,
-    find: "known[1] == owner and known[2] == epoch",
-    replace: "known[2] == epoch",
-    by: contract("bus", "deliveries", "keyed-store"),
-  },
-  {
     name: "lease-taken-from-the-living",
     breaks: "two workers own one partition",
     file: `${scripts}/acquire.lua`,
@@ -78,8 +70,8 @@ export const commitScripts: readonly Mutant[] = [
     name: "suspects-in-a-crowd",
     breaks: "an event that kills its readers drags its neighbours into the dead letters",
     file: `${scripts}/read.lua`,
-    find: "if times >= last then return 1 end",
-    replace: "if times >= last then return suspects end",
+    find: "math.floor(suspects / 8 ^ (times - suspect))",
+    replace: "suspects",
     by: contract("deliveries"),
   },
   {

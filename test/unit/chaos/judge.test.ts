@@ -1,9 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { judge, type Outputs } from "../../chaos/verify.ts";
+import { judgeTakeovers } from "../../chaos/takeover.ts";
+import { type DeadLetterLine, judge, type Outputs } from "../../chaos/verify.ts";
 
 const clean: Outputs = {
   attempted: 100,
   acknowledged: 100,
+  refused: 0,
   landed: 100,
   setAside: 0,
   waiting: 0,
@@ -11,9 +13,11 @@ const clean: Outputs = {
   phantoms: 0,
   visibleDuplicates: 0,
   rawDuplicates: 40,
+  unproven: 0,
   places: { next: 140 },
   wrongAggregates: 0,
   deadLetters: [],
+  stored: 100,
   audit: {
     ...{ pipeline: "chaos", read: 100, delivered: 100, dropped: {}, deadLettered: {} },
     ...{ duplicate: 0, late: 0, inFlight: 0, lost: 0, vanished: 0, balanced: true },
@@ -22,13 +26,18 @@ const clean: Outputs = {
 };
 const audit = (change: Partial<Outputs["audit"]>) => ({ audit: { ...clean.audit, ...change } });
 
+const letter = (change: Partial<DeadLetterLine>): DeadLetterLine => ({
+  ...{ stage: "decode", reason: "schema", error: "", event: "e1", original: "{}", fields: [] },
+  ...change,
+});
+
 describe("the chaos suite's judgement", () => {
   it("finds nothing where all landed once, whatever was written twice under it", () => {
     expect(judge(clean, {})).toEqual([]);
   });
 
   it.for<[string, Partial<Outputs>, RegExp]>([
-    ["nothing acknowledged", { acknowledged: 0, ...audit({ read: 0 }) }, /proves nothing/],
+    ["nothing acknowledged", { acknowledged: 0, ...audit({ read: 0, delivered: 0 }) }, /proves nothing/],
     ["loss", { landed: 97, lost: 3 }, /3 of 100 acknowledged events are lost/],
     ["what was never settled", { landed: 90, waiting: 10, unsettled: "2 pending" }, /10 acknowledged events were not settled/],
     ["phantoms", { phantoms: 1 }, /nobody sent/],
@@ -41,7 +50,13 @@ describe("the chaos suite's judgement", () => {
     ["an audit that does not balance", audit({ balanced: false }), /not balanced/],
     ["events in flight", audit({ inFlight: 3 }), /in flight/],
     ["a ledger that counted twice", audit({ read: 101 }), /has read 101/],
-    ["dead letters", audit({ deadLettered: { schema: 1 } }), /set aside/],
+    ["a ledger that delivers what nobody has", audit({ delivered: 99 }), /has delivered 99/],
+    ["a ledger that drops", audit({ dropped: { "above zero": 2 } }), /has dropped 2/],
+    ["a ledger with duplicates", audit({ duplicate: 1 }), /takes for duplicates 1/],
+    ["a ledger of what came late", audit({ late: 1 }), /takes for late 1/],
+    ["a producer that refuses", { attempted: 300, refused: 200 }, /200 of 300 events were never acknowledged/],
+    ["order that is proved by an empty table", { unproven: 100 }, /100 events are in one of the two tables/],
+    ["letters that no ledger has counted", { deadLetters: [letter({})] }, /the dead letters hold {"schema":1}/],
   ])("sees %s", ([, change, sentence]) => {
     const faults = judge({ ...clean, ...change }, {});
     expect(faults).toHaveLength(1);
@@ -49,17 +64,46 @@ describe("the chaos suite's judgement", () => {
   });
 
   it("takes loss that somebody made only when the audit says so", () => {
-    const trimmed = { ...clean, landed: 90, lost: 10, ...audit({ read: 90 }) };
+    const trimmed = { ...clean, landed: 90, lost: 10, ...audit({ read: 90, delivered: 90 }) };
     expect(judge(trimmed, { lost: 10, read: 90 })).toHaveLength(1);
-    expect(judge({ ...trimmed, ...audit({ read: 90, lost: 10 }) }, { lost: 10, read: 90 })).toEqual([]);
-    expect(judge({ ...trimmed, ...audit({ read: 90, lost: 10 }) }, { lost: 9, read: 90 })).toHaveLength(2);
+    expect(judge({ ...trimmed, ...audit({ read: 90, delivered: 90, lost: 10 }) }, { lost: 10, read: 90 })).toEqual([]);
+    expect(judge({ ...trimmed, ...audit({ read: 90, delivered: 90, lost: 10 }) }, { lost: 9, read: 90 })).toHaveLength(2);
   });
 
   it("takes what Redis has lost only when the audit says so", () => {
-    const cut = { ...clean, landed: 90, lost: 10, ...audit({ read: 90 }) };
+    const cut = { ...clean, landed: 90, lost: 10, ...audit({ read: 90, delivered: 90 }) };
     expect(judge(cut, { vanished: 10, read: 90 })).toHaveLength(1);
-    expect(judge({ ...cut, ...audit({ read: 90, vanished: 10 }) }, { vanished: 10, read: 90 })).toEqual([]);
-    expect(judge({ ...cut, ...audit({ read: 90, vanished: 10 }) }, { vanished: 11, read: 90 })).toHaveLength(2);
+    expect(judge({ ...cut, ...audit({ read: 90, delivered: 90, vanished: 10 }) }, { vanished: 10, read: 90 })).toEqual([]);
+    expect(judge({ ...cut, ...audit({ read: 90, delivered: 90, vanished: 10 }) }, { vanished: 11, read: 90 })).toHaveLength(2);
+  });
+
+  it("takes dead letters that are expected, where the ledger and the letters hold as many events", () => {
+    const whole = letter({ reason: "undecodable", original: null, fields: [{ name: "n", text: "7" }] });
+    const of = (n: number) => ({ deadLettered: { undecodable: n }, refused: 7, read: 107, delivered: 100 });
+    const aside = { ...clean, attempted: 107, refused: 7, ...audit({ read: 107, deadLettered: { undecodable: 7 } }) };
+    expect(judge({ ...aside, deadLetters: [whole] }, of(7))).toEqual([]);
+    expect(judge({ ...aside, deadLetters: [whole] }, of(6))).toHaveLength(1);
+    expect(judge(aside, of(7))).toHaveLength(1);
+  });
+
+  it("takes what was stored twice for read twice", () => {
+    const twice = { ...clean, stored: 103, ...audit({ read: 103, delivered: 103 }) };
+    expect(judge(twice, { read: "stored" })).toEqual([]);
+    expect(judge(twice, {})).toHaveLength(2);
+    expect(judge({ ...twice, stored: 104 }, { read: "stored" })).toHaveLength(2);
+  });
+
+  it("holds takeovers to their twelve seconds, and a successor that comes later to two", () => {
+    const standBy = { readyAfterMs: -5_000, slowness: 1 };
+    expect(judgeTakeovers([3_000, 12_000].map((ms) => ({ ...standBy, ms })))).toEqual([]);
+    expect(judgeTakeovers([{ ...standBy, ms: 12_400 }])).toEqual([
+      expect.stringMatching(/took 12\.4 s, .* 12\.0 s are promised/),
+    ]);
+    expect(judgeTakeovers([{ ms: 17_900, readyAfterMs: 16_000, slowness: 1 }])).toEqual([]);
+    expect(judgeTakeovers([{ ms: 18_100, readyAfterMs: 16_000, slowness: 1 }])).toHaveLength(1);
+    // Four processes for each core: what is computed takes four times as long, and the lease does not.
+    expect(judgeTakeovers([{ ...standBy, ms: 17_900, slowness: 4 }])).toEqual([]);
+    expect(judgeTakeovers([{ ...standBy, ms: 18_100, slowness: 4 }])).toHaveLength(1);
   });
 
   it("wants to see the loss of a consumer that loses", () => {

@@ -1,0 +1,27 @@
+import { availableParallelism, loadavg } from "node:os";
+
+/** From the end of an owner until living workers own every partition. */
+export interface Takeover {
+  readonly ms: number;
+  /** When the first of those workers was ready, counted from the same moment: negative for one that stood by. */
+  readonly readyAfterMs: number;
+  /** How many times slower than an idle machine. */
+  readonly slowness: number;
+}
+
+/** The lease of a dead owner runs for so long, whatever the machine does. */
+const leaseMs = 10_000;
+/** What is promised on top. */
+const promisedMs = 2_000;
+
+/** How many processes want each core, 1 where all of them run. */
+export const machineSlowness = (): number => Math.max(1, (loadavg()[0] as number) / availableParallelism());
+
+/** What is wrong with the times of takeovers, in sentences. Nobody takes over before he is there. */
+export const judgeTakeovers = (takeovers: readonly Takeover[]): readonly string[] =>
+  takeovers.flatMap(({ ms, readyAfterMs, slowness }) => {
+    const due = Math.max(leaseMs, readyAfterMs) + promisedMs * slowness;
+    if (ms <= due) return [];
+    const [took, promised] = [ms, due].map((time) => (time / 1_000).toFixed(1));
+    return [`a takeover took ${took} s, and on a machine that is ${slowness.toFixed(1)} times slower ${promised} s are promised`];
+  });
