@@ -39,8 +39,8 @@ const bulk = 2_000;
 
 async function fillQueue({ events, stack }: Bench): Promise<void> {
   const { Queue } = createRequire(bullmqEnv.BULLMQ)("bullmq") as BullMq;
-  const { hostname: host, port } = new URL(stack.redisUrl);
-  const jobs = new Queue(queue, { connection: { host, port: Number(port) } });
+  const { hostname: host, port, password } = new URL(stack.redisUrl);
+  const jobs = new Queue(queue, { connection: { host, port: Number(port), password } });
   for (let i = 0; i < events.length; i += bulk) {
     await jobs.addBulk(events.slice(i, i + bulk).map((data) => ({ name: "login", data, opts: { removeOnComplete: true } })));
   }

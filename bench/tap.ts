@@ -50,8 +50,10 @@ export async function openTap(clickhouseUrl: string): Promise<Tap> {
 
   const server = createServer(forward).listen(0, "127.0.0.1");
   await once(server, "listening");
+  const self = new URL(clickhouseUrl);
+  self.port = String((server.address() as AddressInfo).port);
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: self.href.replace(/\/$/, ""),
     inserts,
     settled: () =>
       new Promise((resolve) => {

@@ -4,7 +4,7 @@ import { createClient } from "@clickhouse/client";
 import { toRow } from "./row.mjs";
 
 const { Worker } = createRequire(process.env.BULLMQ)("bullmq");
-const { hostname: host, port } = new URL(process.env.REDIS_URL);
+const { hostname: host, port, password } = new URL(process.env.REDIS_URL);
 const clickhouse = createClient({ url: process.env.CLICKHOUSE_URL });
 /** As many jobs as are in hand at once: a batch that waits for more would wait for ever. */
 const concurrency = 1_000;
@@ -20,7 +20,7 @@ const worker = new Worker(
       if (gathered.length >= concurrency) void insert();
       else timer ??= setTimeout(() => void insert(), gatherMs);
     }),
-  { connection: { host, port: Number(port) }, concurrency },
+  { connection: { host, port: Number(port), password }, concurrency },
 );
 worker.on("error", (error) => process.stderr.write(`${error.message}\n`));
 await worker.waitUntilReady();

@@ -40,8 +40,8 @@ async function openStream() {
 
 function openQueue() {
   const { Queue } = createRequire(process.env.BULLMQ)("bullmq");
-  const { hostname: host, port } = new URL(process.env.REDIS_URL);
-  const jobs = new Queue(queue, { connection: { host, port: Number(port) } });
+  const { hostname: host, port, password } = new URL(process.env.REDIS_URL);
+  const jobs = new Queue(queue, { connection: { host, port: Number(port), password } });
   return (logins) => jobs.addBulk(logins.map((data) => ({ name: "login", data, opts: { removeOnComplete: true } })));
 }
 

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { closeSync, openSync, renameSync, statSync } from "node:fs";
+import { closeSync, fchmodSync, openSync, renameSync, statSync } from "node:fs";
 import { messageOf } from "../core/errors.ts";
 
 /** A service's process and the guard around it. */
@@ -33,6 +33,7 @@ export interface GuardOptions {
  * however that ends, and then it stops the service in order. It ends with the service and passes its exit code on.
  */
 const guardScript = `
+umask 077
 grace=$1; shift
 exec 4<&0 </dev/null
 "$@" 3>&- 4<&- &
@@ -61,7 +62,9 @@ const maxLogBytes = 20 * 1024 * 1024;
  * in a terminal reaches us alone and the order of stopping stays ours. */
 export function startGuarded(options: GuardOptions): GuardedProcess {
   turnOverLog(options.logFile);
-  const log = openSync(options.logFile, "a");
+  const log = openSync(options.logFile, "a", 0o600);
+  // One of a former version was open to all.
+  fchmodSync(log, 0o600);
   const guard = spawn(
     "/bin/sh",
     ["-c", guardScript, "headrace-guard", String(options.graceSeconds), options.command, ...options.args],

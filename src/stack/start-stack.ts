@@ -1,11 +1,13 @@
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import { type Logger, silentLogger } from "../core/log.ts";
 import { findProgram } from "./binaries/find-program.ts";
 import { redisProgram, temporalProgram } from "./binaries/programs.ts";
+import { userName } from "./clickhouse/access.ts";
 import { type ProcessRecord, stopLeftovers, writeProcesses } from "./leftovers.ts";
 import { lockDirectory } from "./lock.ts";
+import { openPassword } from "./password.ts";
 import { choosePorts } from "./ports.ts";
 import { Service, type ServicePlan } from "./service.ts";
 import { clickhousePlan } from "./services/clickhouse-plan.ts";
@@ -53,24 +55,25 @@ const portAttempts = 3;
 export async function startStack(options: StartStackOptions, deps: StackDeps = {}): Promise<RunningStack> {
   const { clock = systemClock, log = silentLogger, env = process.env } = deps;
   const dir = resolve(options.dir);
-  makeDirectories([dir, ...["redis", "clickhouse", "temporal", "logs"].map((part) => join(dir, part))]);
+  makeDirectories(dir, ["redis", "clickhouse", "temporal", "logs"]);
   const unlock = lockDirectory(dir);
   try {
     await stopLeftovers(dir, { clock, log });
     removeStack(dir);
     const search = { env, log };
     const [redis, temporal] = await Promise.all([findProgram(redisProgram, search), findProgram(temporalProgram, search)]);
+    const password = openPassword(dir);
     const kind = options.ports ?? "free";
     for (let attempt = 1; ; attempt += 1) {
       const ports = await choosePorts(kind, dir);
       const plans = [
-        redisPlan({ binary: redis.path, dir, port: ports.redis, appendFsync: options.appendFsync ?? "everysec" }),
-        clickhousePlan({ dir, port: ports.clickhouse, env }),
+        redisPlan({ binary: redis.path, dir, port: ports.redis, appendFsync: options.appendFsync ?? "everysec", password }),
+        clickhousePlan({ dir, port: ports.clickhouse, env, password }),
         temporalPlan({ binary: temporal.path, dir, port: ports.temporal, uiPort: ports.temporalUi }),
       ];
       try {
         const services = await startServices(plans, { dir, clock, log, signal: options.signal ?? new AbortController().signal });
-        return runningStack(services, { dir, ports, unlock });
+        return runningStack(services, { dir, ports, password: password.value, unlock });
       } catch (error) {
         if (kind === "standard" || attempt === portAttempts || !/EADDRINUSE|address already in use/i.test(messageOf(error)))
           throw error;
@@ -132,11 +135,11 @@ async function startServices(
 
 function runningStack(
   started: StartedServices,
-  { dir, ports, unlock }: { dir: string; ports: StackPorts; unlock: () => void },
+  { dir, ports, password, unlock }: { dir: string; ports: StackPorts; password: string; unlock: () => void },
 ): RunningStack {
   const info: StackInfo = {
-    redis: `redis://127.0.0.1:${ports.redis}`,
-    clickhouse: `http://127.0.0.1:${ports.clickhouse}`,
+    redis: `redis://:${password}@127.0.0.1:${ports.redis}`,
+    clickhouse: `http://${userName}:${password}@127.0.0.1:${ports.clickhouse}`,
     temporal: `127.0.0.1:${ports.temporal}`,
     temporalUi: `http://127.0.0.1:${ports.temporalUi}`,
     dir,

@@ -1,10 +1,20 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { ConfigError, messageOf } from "../core/errors.ts";
 import { isAlive, startMarkOf } from "./process-check.ts";
 
-/** A running stack: its addresses, its state directory, and the process that holds it. */
+/** A running stack: its addresses, with what lets in, its state directory, and the process that holds it. */
 export interface StackInfo {
   readonly redis: string;
   readonly clickhouse: string;
@@ -56,10 +66,15 @@ export function readState<T>(path: string, schema: z.ZodType<T>): T | undefined 
 }
 
 /** Writes a state file in one step. Throws ConfigError `stack.state` when the directory does not take it. */
-export function writeState(path: string, content: unknown): void {
+export const writeState = (path: string, content: unknown): void => writePrivate(path, `${JSON.stringify(content)}\n`);
+
+/** The same for a file of any text. Nobody but its owner reads it. */
+export function writePrivate(path: string, text: string): void {
   const beside = `${path}.${process.pid}`;
   try {
-    writeFileSync(beside, `${JSON.stringify(content)}\n`);
+    // One that was left behind would keep the rights that it has.
+    rmSync(beside, { force: true });
+    writeFileSync(beside, text, { mode: 0o600, flag: "wx" });
     renameSync(beside, path);
   } catch (error) {
     rmSync(beside, { force: true });
@@ -67,27 +82,45 @@ export function writeState(path: string, content: unknown): void {
   }
 }
 
-/** Makes the state directory and its parts. Throws ConfigError `stack.state`. */
-export function makeDirectories(dirs: readonly string[]): void {
-  for (const dir of dirs) {
-    try {
-      makeDirectory(dir);
-    } catch (error) {
-      throw stateFault(dir, error);
+/** Makes the state directory and its parts, which nobody else may look into. Throws ConfigError `stack.state`. */
+export function makeDirectories(dir: string, parts: readonly string[]): void {
+  let at = dir;
+  try {
+    makeDirectory(dir, 0o700);
+    closeToOthers(dir);
+    for (const part of parts) {
+      at = join(dir, part);
+      makeDirectory(at, 0o700);
+      chmodSync(at, 0o700);
     }
+  } catch (error) {
+    throw stateFault(at, error);
   }
 }
 
 /** Node's own recursive mkdir tries for ever where the system answers ENOENT to the last part, as /proc does. */
-function makeDirectory(dir: string): void {
+function makeDirectory(dir: string, mode = 0o777): void {
   try {
-    mkdirSync(dir);
+    mkdirSync(dir, { mode });
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "EEXIST" && statSync(dir).isDirectory()) return;
     if (code !== "ENOENT" || existsSync(dirname(dir))) throw error;
     makeDirectory(dirname(dir));
-    mkdirSync(dir);
+    mkdirSync(dir, { mode });
+  }
+}
+
+/** What lies in a state directory. */
+const ownNames =
+  /^(redis|clickhouse|temporal|logs|archive|password|participants-token|redis\.conf|up\.lock|(ports|processes|stack)\.json|workflow-bundle\.js)(\.|$)/;
+
+/** Takes the rights of others off a directory of a former version; not off one that holds other things too, such as /tmp. */
+function closeToOthers(dir: string): void {
+  try {
+    if (readdirSync(dir).every((name) => ownNames.test(name))) chmodSync(dir, 0o700);
+  } catch {
+    // Somebody else's: its parts and files are ours, and closed.
   }
 }
 

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client, Connection } from "@temporalio/client";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { fetchAs } from "../support/addresses.ts";
 import { linesOf, type Operator, openOperator } from "../support/operator.ts";
 import { temporalAddress, unique } from "../support/services.ts";
 
@@ -38,7 +39,7 @@ const fill = async (rows: number, from: number) => {
   const body = `INSERT INTO login_events (event_id, user_id, outcome, at, ip, source)
     SELECT generateUUIDv4(number), toString(number % 99), 'success', toDateTime64('${day} 00:00:00', 3, 'UTC') + number, '::1', 'test'
     FROM numbers(${from}, ${rows})`;
-  const answer = await fetch(`${url}/?database=${database}`, { method: "POST", body });
+  const answer = await fetchAs(`${url}/?database=${database}`, { method: "POST", body });
   expect(answer.status, await answer.text()).toBe(200);
 };
 const ls = async () => linesOf<Record<string, unknown>>((await operator.run(["archive", "ls", "--json"], { env })).stdout);

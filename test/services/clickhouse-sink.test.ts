@@ -10,6 +10,7 @@ import type { ClickHouseSinkPlan } from "../../src/plan/plan.ts";
 import { type ClickHouse, createClickHouse } from "../../src/sinks/clickhouse/client.ts";
 import { applyMigration, planMigration } from "../../src/sinks/clickhouse/migrate.ts";
 import { createClickHouseSink } from "../../src/sinks/clickhouse/sink.ts";
+import { atPort } from "../support/addresses.ts";
 import { clickhouseDatabase } from "../support/services.ts";
 
 let client: ClickHouse;
@@ -255,7 +256,7 @@ describe("a fault of the engine", () => {
   test("that keeps it away loses nothing: the same rows are tried until it is back", async () => {
     const table = logins("away");
     await migrate(table);
-    const proxy = await startProxy(new URL(address.url));
+    const proxy = await startProxy(address.url);
     const through = createClickHouse({ url: proxy.url, database: address.database });
     const warnings: string[] = [];
     const logger = {
@@ -284,7 +285,7 @@ describe("a fault of the engine", () => {
   test("that leaves an insert without an answer is given up in time and repeated", async () => {
     const table = logins("half_open");
     await migrate(table);
-    const proxy = await startProxy(new URL(address.url));
+    const proxy = await startProxy(address.url);
     const through = createClickHouse({ url: proxy.url, database: address.database });
     const warnings: object[] = [];
     const logger = { debug: () => {}, info: () => {}, error: () => {}, warn: (fields: object) => warnings.push(fields) };
@@ -337,7 +338,8 @@ describe("a fault of the engine", () => {
 });
 
 /** A way to the engine that can be cut, and that can keep answers to itself. */
-async function startProxy(target: URL) {
+async function startProxy(address: string) {
+  const target = new URL(address);
   const sockets = new Set<Socket>();
   let server: Server | undefined;
   let port = 0;
@@ -372,5 +374,5 @@ async function startProxy(target: URL) {
     server = undefined;
   };
   await start();
-  return { url: `http://127.0.0.1:${port}`, start, stop, swallowAnswers: (on: boolean) => (swallowing = on) };
+  return { url: atPort(address, port), start, stop, swallowAnswers: (on: boolean) => (swallowing = on) };
 }

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { fetchAs } from "../support/addresses.ts";
 import { freePort } from "../support/free-port.ts";
 import { linesOf, type Operator, openOperator } from "../support/operator.ts";
 import { type OwnRedis, startOwnRedis } from "../support/own-redis.ts";
@@ -140,7 +141,7 @@ describe("headrace doctor", () => {
 
   const run = (query: string) => {
     const { CLICKHOUSE_URL: url, CLICKHOUSE_DATABASE: database } = operator.env as Record<string, string>;
-    return fetch(`${url}/?database=${database}`, { method: "POST", body: query });
+    return fetchAs(`${url}/?database=${database}`, { method: "POST", body: query });
   };
 
   it("notes which tables a crash of ClickHouse's machine can set back, until their inserts are on disk when they are answered", async () => {

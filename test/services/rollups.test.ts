@@ -3,6 +3,7 @@ import { silentLogger } from "../../src/core/log.ts";
 import type { Marks } from "../../src/rollup/port.ts";
 import { openRedisMarks } from "../../src/rollup/redis/marks.ts";
 import { FaultProxy } from "../chaos/proxy.ts";
+import { atPort, fetchAs } from "../support/addresses.ts";
 import { linesOf, type Operator, openOperator } from "../support/operator.ts";
 
 const pipeline = "login-analytics";
@@ -22,12 +23,9 @@ beforeAll(async () => {
   operator = await openOperator();
   const { REDIS_URL = "", CLICKHOUSE_URL = "" } = operator.env;
   marks = await openRedisMarks({ url: REDIS_URL, logger: silentLogger });
-  const [redisAt, clickhouseAt] = [new URL(REDIS_URL), new URL(CLICKHOUSE_URL)];
-  redis = await FaultProxy.listen(Number(redisAt.port));
-  clickhouse = await FaultProxy.listen(Number(clickhouseAt.port));
-  redisAt.port = String(redis.port);
-  clickhouseAt.port = String(clickhouse.port);
-  throughProxies = { REDIS_URL: redisAt.href, CLICKHOUSE_URL: clickhouseAt.href };
+  redis = await FaultProxy.listen(Number(new URL(REDIS_URL).port));
+  clickhouse = await FaultProxy.listen(Number(new URL(CLICKHOUSE_URL).port));
+  throughProxies = { REDIS_URL: atPort(REDIS_URL, redis.port), CLICKHOUSE_URL: atPort(CLICKHOUSE_URL, clickhouse.port) };
   await operator.run(["migrate", "--apply"]);
 }, 120_000);
 
@@ -122,7 +120,7 @@ describe("a rollup of a running application", () => {
   it("is rebuilt by hand after somebody emptied it, or dropped rows of its source", async () => {
     const run = async (sql: string) => {
       const { CLICKHOUSE_URL = "", CLICKHOUSE_DATABASE: database = "" } = operator.env;
-      const answer = await fetch(`${CLICKHOUSE_URL}/?database=${database}`, { method: "POST", body: sql });
+      const answer = await fetchAs(`${CLICKHOUSE_URL}/?database=${database}`, { method: "POST", body: sql });
       expect(answer.ok, await answer.text()).toBe(true);
     };
     await run(`TRUNCATE TABLE ${rollup}_rows`);

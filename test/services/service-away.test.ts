@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { FaultProxy } from "../chaos/proxy.ts";
+import { fetchAs } from "../support/addresses.ts";
 import { type Operator, openOperator } from "../support/operator.ts";
 import { redisClient } from "../support/redis.ts";
 import { type Case, refuseAll } from "../support/refusal.ts";
@@ -110,7 +111,7 @@ describe("a service that is away", () => {
   it("is not looked for at an address that cannot be one; and no password is told", async () => {
     const redis = /not the address of a Redis server/;
     const { REDIS_URL: url = "", CLICKHOUSE_URL: clickhouse = "" } = operator.env;
-    const { host } = new URL(url);
+    const { host, password } = new URL(url);
     await refuseAll(operator, [
       ...["nonsense", "http://127.0.0.1:1", "redis://127.0.0.1:1/first"].map(
         (address): Case => [
@@ -130,7 +131,7 @@ describe("a service that is away", () => {
         "a database that Redis has not",
         ["lag"],
         { code: 1, says: /Redis refuses the connection to .*: ERR DB index/, wayOut: /REDIS_URL/ },
-        { REDIS_URL: `redis://${host}/99999` },
+        { REDIS_URL: `redis://:${password}@${host}/99999` },
       ],
       [
         "a wrong password",
@@ -318,6 +319,6 @@ async function command(
   query: string,
   { CLICKHOUSE_URL: url = "", CLICKHOUSE_DATABASE: database = "" }: Readonly<Record<string, string>>,
 ): Promise<void> {
-  const response = await fetch(`${url}/?database=${database}`, { method: "POST", body: query });
+  const response = await fetchAs(`${url}/?database=${database}`, { method: "POST", body: query });
   if (!response.ok) throw new Error(`${query}: ${await response.text()}`);
 }

@@ -11,6 +11,7 @@ import { type ClickHouse, createClickHouse } from "../../src/sinks/clickhouse/cl
 import { applyMigration, planMigration } from "../../src/sinks/clickhouse/migrate.ts";
 import { createClickHouseSink } from "../../src/sinks/clickhouse/sink.ts";
 import { createCallGuards, TemporalSink } from "../../src/sinks/temporal/sink.ts";
+import { atPort } from "../support/addresses.ts";
 import { logBook } from "../support/log-book.ts";
 import { clickhouseDatabase, temporalAddress, unique } from "../support/services.ts";
 import { thingTable } from "../support/things.ts";
@@ -62,7 +63,7 @@ describe("the guards of a ClickHouse sink", () => {
     await applyMigration(await planMigration([table.plan], client), client);
     const plan = clickhouse(table, { profile: "low-latency", retry: { initialMs: 5, maxMs: 20 }, ...guards })
       .plan as ClickHouseSinkPlan;
-    const through = createClickHouse({ ...address, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` });
+    const through = createClickHouse({ ...address, url: atPort(address.url, (server.address() as AddressInfo).port) });
     const { logger, lines } = logBook();
     const stop = new AbortController();
     const limit = plan.guards?.rateLimit && createRateLimit({ burst: 1, ...plan.guards.rateLimit }, systemClock);

@@ -107,6 +107,7 @@ export function answerFault(response: ServerResponse, options: AnswerOptions, fa
   const body = Buffer.from(fault.text(options.version));
   response.statusCode = statusOfFault(fault.type);
   response.setHeader("X-ClickHouse-Exception-Code", fault.code);
+  if (response.statusCode === 401) response.setHeader("WWW-Authenticate", 'Basic realm="ClickHouse server HTTP API"');
   writeHead(response, options, { format: undefined, summary: {}, gzip: false });
   response.setHeader("Content-Length", body.length);
   response.end(body);

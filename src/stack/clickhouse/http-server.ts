@@ -1,12 +1,13 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Session } from "chdb";
 import type { Logger } from "../../core/log.ts";
+import { refuseOtherSites, refuseStrangers } from "./access.ts";
 import { type AnswerOptions, answerFault, answerStream, answerWhole } from "./answer.ts";
 import { readRequestBody } from "./body.ts";
 import type { Engine, StatementContext } from "./engine.ts";
 import { ClickHouseFault, faultOf } from "./fault.ts";
 import { repeatedHeaderLines } from "./formats.ts";
-import { type ClickHouseRequest, decodedBody, isFromLoopback, readForm, readRequest } from "./request.ts";
+import { type ClickHouseRequest, decodedBody, readForm, readRequest } from "./request.ts";
 import type { Spool, SpooledData } from "./spool.ts";
 import { type DataInsert, insertFromFile, shapeOfStatement } from "./statement.ts";
 
@@ -15,6 +16,8 @@ export interface HttpServerDeps {
   readonly engine: Engine;
   readonly spool: Spool;
   readonly version: string;
+  /** What every statement has to come with; without one all programs on the machine may ask. */
+  readonly password: string | undefined;
   readonly log: Logger;
 }
 
@@ -29,8 +32,7 @@ const wholeResult = /\b(TOTALS|extremes|output_format_json_array_of_rows)\b/i;
 const timezone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 /**
- * ClickHouse's HTTP interface over the embedded engine. Users and passwords are accepted unchecked: the server
- * listens on loopback only, and refuses what comes from the pages of a browser. Not there: sessions, external tables,
+ * ClickHouse's HTTP interface over the embedded engine, for who has the password of the stack. Not there: sessions, external tables,
  * roles, ClickHouse's own block compression, and KILL QUERY by the client's query id.
  */
 export function createHttpServer(deps: HttpServerDeps): HttpServer {
@@ -67,10 +69,10 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
 async function serve(request: IncomingMessage, response: ServerResponse, deps: HttpServerDeps): Promise<void> {
   let options: AnswerOptions = { queryId: "", version: deps.version, timezone, gzip: false };
   try {
-    if (!isFromLoopback(request))
-      throw new ClickHouseFault(497, "ACCESS_DENIED", "the embedded ClickHouse answers programs on this machine only");
+    refuseOtherSites(request);
     const path = (request.url ?? "/").split("?", 1)[0];
     if (path === "/ping" || path === "/replicas_status") return answerPlain(response, 200, "Ok.\n");
+    refuseStrangers(request, deps.password);
     if (path !== "/") return answerPlain(response, 404, `There is no handle ${path}\n`);
     if (request.method !== "POST" && request.method !== "GET") return answerPlain(response, 405, "Use GET or POST.\n");
     const form = await readForm(request);

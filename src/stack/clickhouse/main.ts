@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { messageOf } from "../../core/errors.ts";
@@ -16,9 +16,12 @@ const write = (level: string) => (fields: object, message: string) =>
 const log: Logger = { debug: () => {}, info: write("info"), warn: write("warn"), error: write("error") };
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { dir: { type: "string" }, port: { type: "string" } } });
+  const { values } = parseArgs({
+    options: { "dir": { type: "string" }, "port": { type: "string" }, "password-file": { type: "string" } },
+  });
   const { dir, port } = values;
-  if (dir === undefined || port === undefined) throw new Error("usage: main.js --dir DIR --port PORT");
+  if (dir === undefined || port === undefined) throw new Error("usage: main.js --dir DIR --port PORT [--password-file FILE]");
+  const passwordFile = values["password-file"];
   try {
     await import("chdb");
   } catch (error) {
@@ -34,6 +37,7 @@ async function main(): Promise<void> {
     engine,
     spool: openSpool(join(dir, "spool")),
     version: await engine.version(),
+    password: passwordFile === undefined ? undefined : readFileSync(passwordFile, "utf8").trim(),
     log,
   });
 

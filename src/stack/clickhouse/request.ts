@@ -128,26 +128,3 @@ export async function readForm(request: IncomingMessage): Promise<ReadonlyMap<st
   }
   return fields;
 }
-
-/**
- * Whether the request comes from a program on this machine and not through a browser's page of another site: the
- * server has no password, and its SQL reads and writes files.
- */
-export function isFromLoopback(request: IncomingMessage): boolean {
-  return (
-    isLoopbackName(hostName(`http://${request.headers.host ?? "localhost"}`)) &&
-    isLoopbackName(hostName(request.headers.origin ?? "http://localhost"))
-  );
-}
-
-function isLoopbackName(name: string | undefined): boolean {
-  return name !== undefined && (name === "localhost" || name === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(name));
-}
-
-function hostName(address: string): string | undefined {
-  try {
-    return new URL(address).hostname;
-  } catch {
-    return undefined;
-  }
-}

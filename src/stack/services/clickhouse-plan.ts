@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ConfigError } from "../../core/errors.ts";
+import type { StackPassword } from "../password.ts";
 import type { ServicePlan } from "../service.ts";
 
 /** Exit code of the server process when the engine cannot be loaded on this machine: starting again would not help. */
@@ -10,17 +11,33 @@ export const engineMissingExitCode = 78;
 /** Statements at a time (10), each on a thread of libuv's pool, and room for files and compression beside them. */
 const threadPoolSize = 16;
 
+export interface ClickHousePlanOptions {
+  readonly dir: string;
+  readonly port: number;
+  readonly env: NodeJS.ProcessEnv;
+  /** Without one every program on the machine may ask: for tests. */
+  readonly password?: StackPassword;
+}
+
 /** ClickHouse's engine in a process of ours that speaks its HTTP interface, its data in `<dir>/clickhouse`. */
-export function clickhousePlan(options: { dir: string; port: number; env: NodeJS.ProcessEnv }): ServicePlan {
+export function clickhousePlan(options: ClickHousePlanOptions): ServicePlan {
+  const { password } = options;
   return {
     name: "clickhouse",
     title: "ClickHouse",
     command: process.execPath,
-    args: [serverEntry(), "--dir", join(options.dir, "clickhouse"), "--port", String(options.port)],
+    args: [
+      serverEntry(),
+      "--dir",
+      join(options.dir, "clickhouse"),
+      "--port",
+      String(options.port),
+      ...(password ? ["--password-file", password.file] : []),
+    ],
     env: { ...options.env, UV_THREADPOOL_SIZE: String(threadPoolSize) },
     logFile: join(options.dir, "logs", "clickhouse.log"),
     port: options.port,
-    check: () => askClickHouse(options.port),
+    check: () => askClickHouse(options.port, password?.value ?? ""),
     missing: {
       exitCode: engineMissingExitCode,
       hint: "Run a ClickHouse server and name it in CLICKHOUSE_URL for the other verbs, or use Linux with glibc or macOS and 'npm install chdb'.",
@@ -39,8 +56,11 @@ function serverEntry(): string {
   });
 }
 
-async function askClickHouse(port: number): Promise<void> {
-  const answer = await fetch(`http://127.0.0.1:${port}/?query=SELECT+1`, { signal: AbortSignal.timeout(5_000) });
+async function askClickHouse(port: number, password: string): Promise<void> {
+  const answer = await fetch(`http://127.0.0.1:${port}/?query=SELECT+1`, {
+    headers: { "X-ClickHouse-Key": password },
+    signal: AbortSignal.timeout(5_000),
+  });
   const text = await answer.text();
   if (text.trim() !== "1") throw new Error(text.slice(0, 200));
 }

@@ -1,10 +1,21 @@
 import { join } from "node:path";
 import { createClient } from "redis";
+import type { StackPassword } from "../password.ts";
 import type { ServicePlan } from "../service.ts";
 import { type AppendFsync, redisSettings } from "../settings.ts";
 
+export interface RedisPlanOptions {
+  readonly binary: string;
+  readonly dir: string;
+  readonly port: number;
+  readonly appendFsync: AppendFsync;
+  /** Without one every program on the machine may ask: for tests. */
+  readonly password?: StackPassword;
+}
+
 /** Redis on the loopback, its append-only file in `<dir>/redis`. */
-export function redisPlan(options: { binary: string; dir: string; port: number; appendFsync: AppendFsync }): ServicePlan {
+export function redisPlan(options: RedisPlanOptions): ServicePlan {
+  const { password } = options;
   const settings = {
     bind: "127.0.0.1",
     port: String(options.port),
@@ -17,15 +28,21 @@ export function redisPlan(options: { binary: string; dir: string; port: number; 
     name: "redis",
     title: "Redis",
     command: options.binary,
-    args: Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]),
+    args: [
+      ...(password ? [password.redisConfig] : []),
+      ...Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]),
+    ],
     logFile: join(options.dir, "logs", "redis.log"),
     port: options.port,
-    check: () => pingRedis(options.port),
+    check: () => pingRedis(options.port, password?.value),
   };
 }
 
-async function pingRedis(port: number): Promise<void> {
-  const client = createClient({ socket: { host: "127.0.0.1", port, reconnectStrategy: false, connectTimeout: 2_000 } });
+async function pingRedis(port: number, password: string | undefined): Promise<void> {
+  const client = createClient({
+    ...(password && { password }),
+    socket: { host: "127.0.0.1", port, reconnectStrategy: false, connectTimeout: 2_000 },
+  });
   client.on("error", () => {});
   try {
     await client.connect();

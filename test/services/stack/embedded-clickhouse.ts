@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -9,7 +9,11 @@ import { until } from "./until.ts";
 
 /** A ClickHouse of one test file alone. */
 export interface EmbeddedClickHouse {
+  /** With user and password. */
   readonly url: string;
+  /** Without. */
+  readonly address: string;
+  readonly password: string;
   readonly pid: number;
   stop(): Promise<number | null>;
 }
@@ -18,16 +22,20 @@ export interface EmbeddedClickHouse {
 export async function startEmbeddedClickHouse(): Promise<EmbeddedClickHouse> {
   const dir = await mkdtemp(join(tmpdir(), "headrace-clickhouse-"));
   const port = await freePort();
+  const password = "of-a-test";
+  await writeFile(join(dir, "password"), `${password}\n`);
   const entry = fileURLToPath(new URL("../../../dist/stack/clickhouse/main.js", import.meta.url));
-  const child = spawn(process.execPath, [entry, "--dir", dir, "--port", String(port)], {
+  const child = spawn(process.execPath, [entry, "--dir", dir, "--port", String(port), "--password-file", join(dir, "password")], {
     stdio: ["ignore", "ignore", "inherit"],
     env: { ...process.env, UV_THREADPOOL_SIZE: "16" },
   });
   const exit = once(child, "exit") as Promise<[number | null]>;
-  const url = `http://127.0.0.1:${port}`;
-  await until("ClickHouse answers", async () => (await fetch(`${url}/ping`).catch(() => undefined))?.ok);
+  const address = `http://127.0.0.1:${port}`;
+  await until("ClickHouse answers", async () => (await fetch(`${address}/ping`).catch(() => undefined))?.ok);
   return {
-    url,
+    url: `http://default:${password}@127.0.0.1:${port}`,
+    address,
+    password,
     pid: child.pid as number,
     async stop() {
       child.kill("SIGTERM");

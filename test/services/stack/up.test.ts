@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -10,9 +10,11 @@ import { Client, Connection } from "@temporalio/client";
 import { createClient as createRedis } from "redis";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { sagaSearchAttributes } from "../../../src/core/search-attributes.ts";
-import { isAlive } from "../../../src/stack/process-check.ts";
+import { commandLineOf, isAlive } from "../../../src/stack/process-check.ts";
 import { startStack } from "../../../src/stack/start-stack.ts";
 import { readStack, type StackInfo } from "../../../src/stack/state-file.ts";
+import { fetchAs } from "../../support/addresses.ts";
+import { headrace } from "../../support/headrace.ts";
 import { until } from "./until.ts";
 
 /** `headrace up` without the command line around it: what is on stdout, stderr and in the exit code is the verb's own. */
@@ -110,7 +112,7 @@ async function fill(stack: StackInfo): Promise<void> {
 
 async function expectFilled(stack: StackInfo): Promise<void> {
   expect(await withRedis(stack.redis, (redis) => redis.get("kept"))).toBe("yes");
-  const answer = await fetch(`${stack.clickhouse}/?query=SELECT+id+FROM+kept`);
+  const answer = await fetchAs(`${stack.clickhouse}/?query=SELECT+id+FROM+kept`);
   expect(await answer.text()).toBe("7\n");
   const state = await withTemporal(stack.temporal, (temporal) => temporal.workflow.getHandle("kept/1").describe());
   expect(state.status.name).toBe("RUNNING");
@@ -120,8 +122,8 @@ test("up says where everything is, and SIGTERM stops it with nothing left behind
   const first = spawnUp();
   const info = await ready(first);
   expect(info).toMatchObject({
-    redis: expect.stringMatching(/^redis:\/\/127\.0\.0\.1:\d+$/),
-    clickhouse: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),
+    redis: expect.stringMatching(/^redis:\/\/:[0-9a-f]{48}@127\.0\.0\.1:\d+$/),
+    clickhouse: expect.stringMatching(/^http:\/\/default:[0-9a-f]{48}@127\.0\.0\.1:\d+$/),
     temporal: expect.stringMatching(/^127\.0\.0\.1:\d+$/),
     temporalUi: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),
     dir,
@@ -144,6 +146,32 @@ test("up says where everything is, and SIGTERM stops it with nothing left behind
   await expectFilled(again);
   second.child.kill("SIGINT");
   expect((await second.ended).code).toBe(130);
+});
+
+test("nobody else comes in or looks in, also where a former version has left the state open; every verb finds the password", async () => {
+  for (const part of ["redis", "clickhouse", "temporal", "logs"]) mkdirSync(join(dir, part));
+  writeFileSync(join(dir, "logs", "redis.log"), "of old\n", { mode: 0o644 });
+  writeFileSync(join(dir, "password"), "half-writ", { mode: 0o644 });
+  chmodSync(dir, 0o755);
+  const info = await ready(spawnUp());
+  const modeOf = (...path: readonly string[]) => (statSync(join(dir, ...path)).mode & 0o777).toString(8);
+  for (const part of [".", "redis", "clickhouse", "temporal", "logs"]) expect([part, modeOf(part)]).toEqual([part, "700"]);
+  const files = ["password", "redis.conf", "stack.json", "ports.json", "processes.json", "logs/redis.log", "logs/clickhouse.log"];
+  for (const file of [...files, "temporal/temporal.db"]) expect([file, modeOf(file)]).toEqual([file, "600"]);
+
+  const { password } = new URL(info.redis);
+  expect(readFileSync(join(dir, "password"), "utf8")).toBe(`${password}\n`);
+  expect(new URL(info.clickhouse).password).toBe(password);
+  for (const { pid } of processesOf(dir)) expect(commandLineOf(pid)).not.toContain(password);
+
+  const bare = info.redis.replace(/\/\/.*@/, "//");
+  await expect(withRedis(bare, (redis) => redis.ping())).rejects.toThrow("NOAUTH");
+  await expect(withRedis(info.redis.replace(password, "wrong"), (redis) => redis.ping())).rejects.toThrow("WRONGPASS");
+  expect(await withRedis(info.redis, (redis) => redis.ping())).toBe("PONG");
+  expect((await fetch(`${info.clickhouse.replace(/\/\/.*@/, "//")}/?query=SELECT+1`)).status).toBe(401);
+  const env = { REDIS_URL: "", CLICKHOUSE_URL: "", TEMPORAL_ADDRESS: "" };
+  expect((await headrace(["sql", "SELECT 6 * 7 AS n", "--json", "--dir", dir], { env })).stdout).toBe('{"n":42}\n');
+  await headrace(["lag", "--dir", dir], { env });
 });
 
 test("after a kill -9 of up nothing is left running, and the next up has the data of all three", async () => {

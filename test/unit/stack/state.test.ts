@@ -67,11 +67,11 @@ test("a running stack is read back; one whose process is gone, or a broken file,
 
 test("a directory that cannot be used is told in a sentence with the way out", () => {
   writeFileSync(join(dir, "file"), "");
-  expect(() => makeDirectories([join(dir, "file", "below")])).toThrow(
+  expect(() => makeDirectories(join(dir, "file", "below"), [])).toThrow(
     `the state of the stack cannot be kept in ${join(dir, "file", "below")}: a part of its path is a file`,
   );
-  expect(() => makeDirectories([join(dir, "file")])).toThrow("a file is in its place");
-  makeDirectories([join(dir, "a", "b", "c"), join(dir, "a", "b", "c")]);
+  expect(() => makeDirectories(join(dir, "file"), [])).toThrow("a file is in its place");
+  for (const _ of ["made", "there"]) makeDirectories(join(dir, "a", "b"), ["c"]);
   expect(existsSync(join(dir, "a", "b", "c"))).toBe(true);
   const full = stateFault("/d", Object.assign(new Error("x"), { code: "ENOSPC" }));
   expect([full.code, full.message, full.hint]).toEqual([
