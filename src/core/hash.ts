@@ -1,14 +1,11 @@
 import { hash } from "node:crypto";
-import xxhash from "xxhash-wasm";
-
-// The module is compiled once, when this file is imported: hashing itself is synchronous everywhere.
-const { h64, h64Raw } = await xxhash();
+import { hashBytes, hashText } from "./xxhash64.ts";
 
 /** xxhash64 with seed 0 of the UTF-8 bytes of `text`: an unsigned 64-bit integer. An on-disk contract: partitions rest on it. */
-export const xxhash64 = (text: string): bigint => h64(text);
+export const xxhash64 = (text: string): bigint => hashText(text);
 
 /** xxhash64 with seed 0 of `bytes`, as 16 lower-case hexadecimal digits. */
-export const checksum = (bytes: Uint8Array): string => h64Raw(bytes).toString(16).padStart(16, "0");
+export const checksum = (bytes: Uint8Array): string => hashBytes(bytes).toString(16).padStart(16, "0");
 
 /** For each ASCII code: 1 for a lower-case hexadecimal digit, 0 for anything else. */
 const isHex = Uint8Array.from({ length: 128 }, (_, code) => Number(/[0-9a-f]/.test(String.fromCharCode(code))));

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { referenceXxhash64 } from "../../support/xxhash64.ts";
+import { slowHash } from "../../../src/core/xxhash64.ts";
 import { type Fault, sized } from "../fault.ts";
 import { logOf, partitions, type Rig, type RigWorker } from "../rig.ts";
 
@@ -141,5 +141,5 @@ function frameOf(
 
 const withBody = (fields: Record<string, string>, body: string): Record<string, string> => {
   const { d: _, h: __, ...rest } = fields;
-  return { ...rest, h: referenceXxhash64(Buffer.from(body)).toString(16).padStart(16, "0"), d: body };
+  return { ...rest, h: slowHash(Buffer.from(body)).toString(16).padStart(16, "0"), d: body };
 };
