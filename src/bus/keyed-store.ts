@@ -29,8 +29,6 @@ export interface IdSet {
 
 /** What a commit writes of keyed state. */
 export interface KeyedCommit {
-  /** Its place among the commits of this owner, from 1: one that comes again changes nothing. */
-  readonly number: number;
   readonly states: PackedStates;
   readonly timers: readonly TimerChange[];
   /** Ids to remember: each set at least `ttlMs` from now on. */

@@ -6,19 +6,12 @@ export class MemoryKeyed {
   readonly #states = new Map<string, string>();
   readonly #timers = new Map<string, Map<string, number>>();
   readonly #seen = new Map<string, { readonly ids: Set<string>; until: number }>();
-  /** The last commit of the present owner. */
-  #number = 0;
-
-  /** A new owner counts anew. */
-  begin(): void {
-    this.#number = 0;
-  }
-
-  /** False where this commit was made before. */
-  takes({ number }: KeyedCommit): boolean {
-    if (number <= this.#number) return false;
-    this.#number = number;
-    return true;
+  copy(): MemoryKeyed {
+    const copy = new MemoryKeyed();
+    for (const [name, json] of this.#states) copy.#states.set(name, json);
+    for (const [name, queue] of this.#timers) copy.#timers.set(name, new Map(queue));
+    for (const [set, { ids, until }] of this.#seen) copy.#seen.set(set, { ids: new Set(ids), until });
+    return copy;
   }
 
   write({ states, timers, seen }: KeyedCommit, now: number): void {

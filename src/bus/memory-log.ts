@@ -36,6 +36,18 @@ export class MemoryLog {
     this.#countsFrames = countsFrames;
   }
 
+  copy(): MemoryLog {
+    const copy = new MemoryLog(this.#countsFrames);
+    for (const [id, entry] of this.#entries) copy.#entries.set(id, entry);
+    for (const [name, group] of this.#groups) {
+      const pending = new Map([...group.pending].map(([id, given]) => [id, { ...given }] as const));
+      copy.#groups.set(name, { ...group, pending });
+    }
+    copy.#added = this.#added;
+    copy.#addedEvents = this.#addedEvents;
+    return copy;
+  }
+
   get ids(): readonly string[] {
     return [...this.#entries.keys()];
   }

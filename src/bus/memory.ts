@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import type { Clock } from "../core/clock.ts";
 import { getOrMake } from "../core/get-or-make.ts";
 import { isBefore } from "./entry-id.ts";
@@ -15,20 +16,43 @@ import type {
   DeadLetter,
   Fence,
   Frame,
+  FrameLink,
   GroupState,
+  Links,
+  LogEntry,
   OutboxEntry,
   ReadRequest,
   ReadResult,
+  Relayed,
+  RelayedFrame,
   Trimmed,
   TrimRequest,
+  VanishedOf,
   Watch,
+  WentBack,
 } from "./port.ts";
 import type { LetterKey, LetterMoved, Reread, RereadRequest } from "./replays.ts";
+import { vanishedOf } from "./vanished.ts";
 
 interface Lease {
   owner: string | undefined;
   until: number;
+  ttlMs: number;
   epoch: number;
+  tenure: number;
+  /** What the present owner has made and was given. */
+  commits: number;
+  reads: number;
+  /** The last commit. */
+  made: string;
+}
+
+/** The last frame that a log has of an outbox, or an outbox for a log. */
+interface LastFrame extends FrameLink {
+  /** Events in all frames up to it. */
+  readonly sum: number;
+  /** The tenure of the owner that has stored it behind another one than it names. */
+  readonly by: number;
 }
 
 /** What all groups of a pipeline on the logs of one partition share. */
@@ -36,7 +60,9 @@ interface Books {
   readonly counts: Map<string, number>;
   readonly keyed: MemoryKeyed;
   readonly outbox: OutboxEntry[];
-  readonly lastNumbers: Map<string, number>;
+  /** The last frame for each log. */
+  readonly lastFrames: Map<string, LastFrame>;
+  readonly strays: Set<string>;
   /** Where the group of the main log begins again when somebody removes it; `undefined` before it first began. */
   floor: string | undefined;
 }
@@ -50,9 +76,11 @@ export class MemoryBus implements Bus {
   readonly #logs = new Map<string, MemoryLog>();
   readonly #books = new Map<string, Books>();
   /** Logs whose group was removed while entries were given out. */
-  readonly #unsettled = new Set<string>();
+  readonly #unsettled = new Map<string, true>();
   readonly #vanished = new Map<string, number>();
   readonly #producers = new Map<string, { incarnation: number; sequence: number; at: number }>();
+  /** By log and outbox. */
+  readonly #relayed = new Map<string, LastFrame>();
   readonly #deadLetters = new Map<string, DeadLetter[]>();
   readonly #leases = new Map<string, Lease>();
   readonly #listeners = new Set<() => void>();
@@ -71,18 +99,18 @@ export class MemoryBus implements Bus {
     const now = this.#clock.now();
     const lease = this.#lease(partition, pipeline);
     if (lease.owner !== undefined && lease.owner !== owner && lease.until > now) {
+      // The clock may have been put back since: nobody has a lease for longer than its TTL.
+      lease.until = Math.min(lease.until, now + lease.ttlMs);
       return { kind: "taken", owner: lease.owner, leftMs: lease.until - now };
     }
-    lease.epoch++;
-    lease.owner = owner;
-    lease.until = now + ttlMs;
-    this.#booksOf(partition, pipeline).keyed.begin();
-    return { kind: "owned", epoch: lease.epoch, lastDelivered: this.#group(partition, pipeline).lastDelivered };
+    const tenure = Math.max(lease.tenure + 1, now * 1024 + randomInt(1024));
+    Object.assign(lease, { owner, until: now + ttlMs, ttlMs, epoch: lease.epoch + 1, tenure, commits: 0, reads: 0, made: "" });
+    return { kind: "owned", epoch: lease.epoch, tenure, lastDelivered: this.#group(partition, pipeline).lastDelivered };
   }
 
   async renew(fence: Fence, ttlMs: number): Promise<boolean> {
     if (!this.#holds(fence)) return false;
-    this.#lease(fence.partition, fence.pipeline).until = this.#clock.now() + ttlMs;
+    Object.assign(this.#lease(fence.partition, fence.pipeline), { until: this.#clock.now() + ttlMs, ttlMs });
     return true;
   }
 
@@ -90,25 +118,27 @@ export class MemoryBus implements Bus {
     if (this.#holds(fence)) this.#lease(fence.partition, fence.pipeline).owner = undefined;
   }
 
-  async read(fence: Fence, { from, after, count, suspects = 0 }: ReadRequest): Promise<ReadResult> {
-    if (!this.#holds(fence)) return { kind: "fenced" };
+  async read(fence: Fence, request: ReadRequest): Promise<ReadResult> {
+    const { from, after, count, suspects = 0, known = { commits: 0, reads: 0 } } = request;
+    const standing = this.#standing(fence, known);
+    if (standing.kind !== "held") return standing;
+    const lease = this.#lease(fence.partition, fence.pipeline);
     if (this.#unsettled.delete(fence.partition.log)) {
       // The group is made anew, and what was given out will be read again: whoever has it in hand has to begin anew too.
-      const lease = this.#lease(fence.partition, fence.pipeline);
-      lease.epoch++;
-      lease.owner = undefined;
+      dismiss(lease);
       return { kind: "fenced" };
     }
     const group = this.#group(fence.partition, fence.pipeline);
     const log = this.#log(fence.partition);
     if (from === "pending") {
       const pending = log.readPending(group, { after, count, suspects });
-      return pending ? { kind: "entries", entries: pending } : { kind: "suspects" };
+      return pending ? { kind: "entries", entries: pending, reads: lease.reads } : { kind: "suspects" };
     }
     const entries = log.readNew(group, count);
+    if (entries.length > 0) lease.reads++;
     const events = entries.reduce((sum, entry) => sum + entry.events, 0);
     if (events > 0) increase(this.#booksOf(fence.partition, fence.pipeline).counts, "read", events);
-    return { kind: "entries", entries };
+    return { kind: "entries", entries, reads: lease.reads };
   }
 
   async nack(fence: Fence, entries: readonly string[]): Promise<void> {
@@ -136,16 +166,24 @@ export class MemoryBus implements Bus {
     return this.#booksOf(partition, pipeline).keyed.state(name);
   }
 
-  async commit(fence: Fence, commit: Commit): Promise<"committed" | "fenced"> {
-    if (!this.#holds(fence)) return "fenced";
+  async commit(fence: Fence, commit: Commit): Promise<"committed" | "fenced" | WentBack> {
     const { partition, pipeline } = fence;
-    const { entries, counts, deadLetters, keyed, derived, floor } = commit;
+    const { entries, counts, deadLetters, keyed, derived, floor, number, reads } = commit;
+    const standing = this.#standing(fence, { commits: number - 1, reads });
+    if (standing.kind !== "held") return standing.kind === "fenced" ? "fenced" : standing;
+    const lease = this.#lease(partition, pipeline);
+    const content = entries.length > 0 || !keyed ? entries.join(" ") : keyed.states.bytes.toString("latin1");
+    if (lease.commits === number && lease.made === content) return "committed";
     const group = this.#group(partition, pipeline);
     const log = this.#log(partition);
     const books = this.#booksOf(partition, pipeline);
-    if (keyed && !books.keyed.takes(keyed)) return "committed";
-    const acked = entries.filter((id) => group.pending.delete(id)).length;
-    if (entries.length > 0 && acked === 0) return "committed";
+    if (lease.commits >= number || entries.some((id) => !group.pending.has(id))) {
+      dismiss(lease);
+      return { kind: "went-back", left: { commits: lease.commits, reads: lease.reads } };
+    }
+    lease.commits = number;
+    lease.made = content;
+    for (const id of entries) group.pending.delete(id);
     if (floor !== undefined) books.floor = floor;
     for (const [counter, count] of Object.entries(counts)) increase(books.counts, counter, count);
     const letters = this.#lettersOf(partition);
@@ -157,20 +195,63 @@ export class MemoryBus implements Bus {
     if (partition.side === "replay") log.remove(entries);
     if (keyed) books.keyed.write(keyed, this.#clock.now());
     for (const { to, frame } of derived) {
-      const sequence = (books.lastNumbers.get(to.log) ?? -1) + 1;
-      books.lastNumbers.set(to.log, sequence);
-      const numbered = { ...frame, producer: outboxProducer(partition, pipeline), incarnation: 1, sequence };
-      books.outbox.push({ id: this.#nextId(), to, frame: numbered });
+      const last = books.lastFrames.get(to.log);
+      const [incarnation, sequence, sum] = [fence.tenure, last ? last.sequence + 1 : 0, last?.sum ?? 0];
+      books.lastFrames.set(to.log, { incarnation, sequence, sum: sum + frame.count, by: 0 });
+      const numbered = { ...frame, producer: outboxProducer(partition, pipeline), incarnation, sequence };
+      books.outbox.push({ id: this.#nextId(), to, frame: numbered, after: last && linkOf(last), sum });
     }
     return "committed";
   }
 
-  async tellVanished(partition: Partition, events: number): Promise<void> {
-    increase(this.#vanished, keys.meta(partition), events);
+  async tellVanished(partition: Partition, events: number, by?: VanishedOf): Promise<void> {
+    if (by) increase(this.#booksOf(partition, by.pipeline).counts, `vanished:${by.kind}`, events);
+    else increase(this.#vanished, keys.meta(partition), events);
   }
 
-  async outbox(partition: Partition, pipeline: string, count: number): Promise<readonly OutboxEntry[]> {
-    return this.#booksOf(partition, pipeline).outbox.slice(0, count);
+  async count(partition: Partition, from: string, to: string): Promise<number> {
+    return this.#log(partition).ids.filter((id) => !isBefore(id, from) && !isBefore(to, id)).length;
+  }
+
+  async newest(
+    partition: Partition,
+    { before, count }: { readonly before: string | undefined; readonly count: number },
+  ): Promise<readonly LogEntry[]> {
+    const entries = this.entriesOf(partition).filter(({ id }) => before === undefined || isBefore(id, before));
+    return entries.reverse().slice(0, count);
+  }
+
+  async outbox(
+    partition: Partition,
+    pipeline: string,
+    { after = "0-0", count }: { readonly after?: string; readonly count: number },
+  ): Promise<readonly OutboxEntry[]> {
+    return this.#booksOf(partition, pipeline)
+      .outbox.filter(({ id }) => isBefore(after, id))
+      .slice(0, count);
+  }
+
+  async relay({ to, frame, after, sum, without, tenure, instead }: RelayedFrame): Promise<Relayed> {
+    const name = `${keys.producers(to)}\n${frame.producer}`;
+    const last = this.#relayed.get(name);
+    if (isSame(last, linkOf(frame))) return { kind: "duplicate" };
+    if (!isSame(last, after)) {
+      if (Math.max(last?.by ?? 0, last?.incarnation ?? 0) > tenure) return { kind: "superseded" };
+      if (!instead || !isSame(last, instead.last)) return { kind: "unlinked", last: last && { ...linkOf(last), sum: last.sum } };
+      increase(this.#vanished, keys.meta(to), instead.vanished);
+    }
+    const by = isSame(last, after) ? (last?.by ?? 0) : tenure;
+    if (frame.count > 0) this.appendPlain(to, fieldsOf(frame));
+    this.#relayed.set(name, { ...linkOf(frame), sum: sum + frame.count + without, by });
+    return { kind: "stored" };
+  }
+
+  async rememberStrays(partition: Partition, pipeline: string, ids: readonly string[]): Promise<void> {
+    for (const id of ids) this.#booksOf(partition, pipeline).strays.add(id);
+  }
+
+  async strays(partition: Partition, pipeline: string): Promise<ReadonlySet<string>> {
+    return new Set(this.#booksOf(partition, pipeline).strays);
   }
 
   async relayed(partition: Partition, pipeline: string, ids: readonly string[]): Promise<void> {
@@ -182,25 +263,14 @@ export class MemoryBus implements Bus {
   }
 
   async append(partition: Partition, frame: Frame): Promise<Appended> {
-    const { producer, incarnation, sequence, count, codec, minTime, maxTime, checksum, body } = frame;
+    const { producer, incarnation, sequence } = frame;
     const name = `${keys.producers(partition)}\n${producer}`;
     const known = this.#producers.get(name);
     if (known && incarnation < known.incarnation) return { kind: "superseded", incarnation: known.incarnation };
     const last = known && known.incarnation === incarnation ? known.sequence : -1;
     if (sequence <= last) return { kind: "duplicate" };
     if (sequence > last + 1) return { kind: "gap", last };
-    const fields = {
-      v: "1",
-      pid: producer,
-      inc: incarnation,
-      fs: sequence,
-      n: count,
-      c: codec,
-      t0: minTime,
-      t1: maxTime,
-      h: checksum,
-    };
-    const entry = this.appendPlain(partition, { ...fields, d: body });
+    const entry = this.appendPlain(partition, fieldsOf(frame));
     this.#producers.set(name, { incarnation, sequence, at: this.#clock.now() });
     return { kind: "stored", entry };
   }
@@ -227,12 +297,35 @@ export class MemoryBus implements Bus {
     this.#log(partition).remove(ids);
   }
 
+  /**
+   * What a crash before the log was on disk, a replica that lagged, or a copy that is put back does: returns what brings the keys that
+   * begin so back to what they are now. Clients go on as if nothing had happened.
+   */
+  snapshot(prefix = ""): () => void {
+    const maps = this.#maps().map((map) => ({ map, kept: new Map([...map].filter(([key]) => key.startsWith(prefix))) }));
+    const copies = maps.map(({ map, kept }) => ({ map, kept: copied(kept) }));
+    return () => {
+      for (const { map, kept } of copies) {
+        for (const key of map.keys()) if (key.startsWith(prefix)) map.delete(key);
+        for (const [key, value] of copied(kept)) map.set(key, value);
+      }
+      for (const listener of this.#listeners) listener();
+    };
+  }
+
+  #maps(): readonly Map<string, unknown>[] {
+    return [
+      ...[this.#logs, this.#books, this.#vanished, this.#producers, this.#relayed, this.#deadLetters, this.#leases],
+      this.#unsettled,
+    ];
+  }
+
   /** What an operator's XGROUP DESTROY does. What was given out and not settled will be read again: it no longer counts as read. */
   removeGroup(partition: Partition, pipeline: string): void {
     const flight = this.#log(partition).removeGroup(pipeline);
     if (flight === 0) return;
     increase(this.#booksOf(partition, pipeline).counts, "read", -flight);
-    this.#unsettled.add(partition.log);
+    this.#unsettled.set(partition.log, true);
   }
 
   async trim(partition: Partition, request: TrimRequest): Promise<Trimmed> {
@@ -268,6 +361,7 @@ export class MemoryBus implements Bus {
       return { log, group: log.group(pipeline) };
     });
     const given = logs.flatMap(({ group }) => [...(group?.pending.values() ?? [])]);
+    const counts = Object.fromEntries(this.#booksOf(partition, pipeline).counts);
     const oldest = logs.flatMap(({ log, group }) => log.oldest(group) ?? []);
     return {
       owner,
@@ -277,8 +371,8 @@ export class MemoryBus implements Bus {
       lagEntries: logs.reduce((sum, { log, group }) => sum + log.lag(group), 0),
       oldest: oldest.length === 0 ? undefined : Math.min(...oldest.map((id) => Number(id.split("-")[0]))),
       lastDelivered: this.#log(partition).group(pipeline)?.lastDelivered ?? "0-0",
-      counts: Object.fromEntries(this.#booksOf(partition, pipeline).counts),
-      vanished: this.#vanished.get(keys.meta(partition)) ?? 0,
+      counts,
+      vanished: vanishedOf({ told: this.#vanished.get(keys.meta(partition)) ?? 0, counts }),
       lost: this.#log(partition).lost(this.#log(partition).group(pipeline)),
     };
   }
@@ -324,9 +418,20 @@ export class MemoryBus implements Bus {
 
   async close(): Promise<void> {}
 
-  #holds({ partition, pipeline, owner, epoch }: Fence): boolean {
+  #holds({ partition, pipeline, owner, epoch, tenure }: Fence): boolean {
     const lease = this.#lease(partition, pipeline);
-    return lease.owner === owner && lease.epoch === epoch;
+    return lease.owner === owner && lease.epoch === epoch && lease.tenure === tenure;
+  }
+
+  /** Whether the lease is the caller's, and all that it was told is still here. */
+  #standing(fence: Fence, known: Links): { readonly kind: "held" } | { readonly kind: "fenced" } | WentBack {
+    const lease = this.#lease(fence.partition, fence.pipeline);
+    if (lease.tenure < fence.tenure) return { kind: "went-back", left: { commits: 0, reads: 0 } };
+    if (!this.#holds(fence)) return { kind: "fenced" };
+    const { commits, reads } = lease;
+    if (commits >= known.commits && reads >= known.reads) return { kind: "held" };
+    dismiss(lease);
+    return { kind: "went-back", left: { commits, reads } };
   }
 
   #add(partition: Partition, fields: readonly Buffer[]): string {
@@ -346,7 +451,16 @@ export class MemoryBus implements Bus {
   }
 
   #lease(partition: Partition, pipeline: string): Lease {
-    return getOrMake(this.#leases, keys.lease(partition, pipeline), () => ({ owner: undefined, until: 0, epoch: 0 }));
+    return getOrMake(this.#leases, keys.lease(partition, pipeline), () => ({
+      owner: undefined,
+      until: 0,
+      ttlMs: 0,
+      epoch: 0,
+      tenure: 0,
+      commits: 0,
+      reads: 0,
+      made: "",
+    }));
   }
 
   #log({ log, adopted, side }: Partition): MemoryLog {
@@ -358,7 +472,8 @@ export class MemoryBus implements Bus {
       counts: new Map(),
       keyed: new MemoryKeyed(),
       outbox: [],
-      lastNumbers: new Map(),
+      lastFrames: new Map(),
+      strays: new Set(),
       floor: undefined,
     }));
   }
@@ -382,6 +497,44 @@ export class MemoryBus implements Bus {
     return `${now}-${this.#sequence}`;
   }
 }
+
+const copied = (kept: ReadonlyMap<string, unknown>): ReadonlyMap<string, unknown> =>
+  new Map([...kept].map(([key, value]) => [key, copyOf(value)]));
+
+function copyOf(value: unknown): unknown {
+  if (value instanceof MemoryLog || value instanceof MemoryKeyed) return value.copy();
+  if (value instanceof Map) return new Map(value);
+  if (value instanceof Set) return new Set(value);
+  if (Array.isArray(value)) return [...value];
+  // Leases and books: their own parts are copied, what those hold is never changed in place.
+  if (typeof value === "object" && value !== null)
+    return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, copyOf(part)]));
+  return value;
+}
+
+/** The owner has to begin anew. */
+function dismiss(lease: Lease): void {
+  lease.epoch++;
+  lease.owner = undefined;
+}
+
+const linkOf = ({ incarnation, sequence }: FrameLink): FrameLink => ({ incarnation, sequence });
+
+const isSame = (one: FrameLink | undefined, other: FrameLink | undefined): boolean =>
+  one?.incarnation === other?.incarnation && one?.sequence === other?.sequence;
+
+const fieldsOf = ({ producer, incarnation, sequence, count, codec, minTime, maxTime, checksum, body }: Frame) => ({
+  v: "1",
+  pid: producer,
+  inc: incarnation,
+  fs: sequence,
+  n: count,
+  c: codec,
+  t0: minTime,
+  t1: maxTime,
+  h: checksum,
+  d: body,
+});
 
 function namedFields(fields: readonly Buffer[] = []): readonly (readonly [string, Buffer])[] {
   return Array.from({ length: fields.length / 2 }, (_, i) => [String(fields[2 * i]), fields[2 * i + 1] as Buffer]);

@@ -1,11 +1,11 @@
 import type { RetentionPlan } from "../plan/plan.ts";
 import type { Durability } from "./durability.ts";
-import type { Fence } from "./fence.ts";
+import type { Fence, Links, WentBack } from "./fence.ts";
 import type { KeyedCommit, KeyedStore } from "./keyed-store.ts";
 import type { Partition } from "./partition.ts";
 import type { Replays } from "./replays.ts";
 
-export type { Fence } from "./fence.ts";
+export type { Fence, Links, WentBack } from "./fence.ts";
 
 /** The one consumer of every group: a partition has one owner at a time, so recovery is "read my pending entries from 0". */
 export const consumerName = "owner";
@@ -14,6 +14,7 @@ export type Acquired =
   | {
       readonly kind: "owned";
       readonly epoch: number;
+      readonly tenure: number;
       /** The newest entry that the group was ever given: where new ones begin. */
       readonly lastDelivered: string;
     }
@@ -47,16 +48,21 @@ export interface ReadRequest {
   readonly count: number;
   /** How many suspects may be given out together at first. @default 0, none */
   readonly suspects?: number;
+  /** What the reader was told so far. @default nothing */
+  readonly known?: Links;
 }
 
 export type ReadResult =
   | {
       readonly kind: "entries";
       readonly entries: readonly Entry[];
+      /** How many reads have brought this owner something new, this one included. */
+      readonly reads: number;
       /** A former owner has taken entries after it lost the lease: they are pending, older than these perhaps. Read all that is pending again. */
       readonly stolen?: boolean;
     }
   | { readonly kind: "fenced" }
+  | WentBack
   /** The next ones are suspects, and the request allowed none. Nothing was given out. */
   | { readonly kind: "suspects" };
 
@@ -78,6 +84,14 @@ export interface DeadLetterDraft {
 
 /** What one script makes true at once, or not at all. */
 export interface Commit {
+  /**
+   * Its place among the commits of this owner, from 1 and without gaps: the next may be sent when this one is known to be made. Sent
+   * again under its number, it is made once.
+   */
+  readonly number: number;
+  /** How many reads had brought the owner something new when it was sent. */
+  readonly reads: number;
+  /** All of them were given to this owner, and not acked: else nothing of the commit becomes true. */
   readonly entries: readonly string[];
   /** Increments of the ledger: counter to number of events. */
   readonly counts: Readonly<Record<string, number>>;
@@ -96,12 +110,41 @@ export interface DerivedFrame {
   readonly frame: UnnumberedFrame;
 }
 
+/** Names a derived frame among those of its outbox for one log: numbers go on for ever, and come again where Redis goes back. */
+export interface FrameLink {
+  /** The tenure of the owner whose commit made it. */
+  readonly incarnation: number;
+  readonly sequence: number;
+}
+
 /** What an outbox holds until it has been stored where it belongs. */
 export interface OutboxEntry {
   readonly id: string;
   readonly to: Partition;
   readonly frame: Frame;
+  /** The frame before it for the same log. */
+  readonly after: FrameLink | undefined;
+  /** Events in all frames for that log before it. */
+  readonly sum: number;
 }
+
+/** A derived frame on its way to its log. */
+export interface RelayedFrame extends Omit<OutboxEntry, "id"> {
+  /** Events of the frame that are there already, and are left out of it: its number counts for them too. */
+  readonly without: number;
+  /** The tenure of the owner that relays. */
+  readonly tenure: number;
+  /** Stores it behind this frame (`undefined`: behind none) instead of the one it names, and counts what is gone from the log. */
+  readonly instead?: { readonly last: FrameLink | undefined; readonly vanished: number };
+}
+
+export type Relayed =
+  | { readonly kind: "stored" }
+  | { readonly kind: "duplicate" }
+  /** The last frame of this outbox in the log is not the one before: one of the two has gone back to an earlier state. */
+  | { readonly kind: "unlinked"; readonly last: (FrameLink & { readonly sum: number }) | undefined }
+  /** A later owner has relayed to the log. */
+  | { readonly kind: "superseded" };
 
 /** A frame before its producer numbers it. */
 export type UnnumberedFrame = Omit<Frame, "producer" | "incarnation" | "sequence">;
@@ -158,9 +201,24 @@ export interface GroupState {
   readonly counts: Readonly<Record<string, number>>;
   /** What somebody removed before the group was given it. Entries may hold many events: until the group has read all that is left, each counts as one. */
   readonly lost: { readonly entries: number; readonly events: number };
-  /** Events that producers were told are stored, and that Redis has lost since, as far as producers have noticed. The group may have read them before. */
+  /**
+   * Events that were stored, and that Redis has lost since, as far as producers or the group's owners have noticed: the group may have
+   * read them before. And events that it has derived, and that are gone from where they were stored.
+   */
   readonly vanished: number;
 }
+
+/**
+ * Who has noticed that events are gone, where it is no producer: a pipeline that was `given` them (producers may have noticed the same
+ * ones), or that has `derived` them and stored them in another log.
+ */
+export interface VanishedOf {
+  readonly pipeline: string;
+  readonly kind: "given" | "derived";
+}
+
+/** An entry, whoever was given it. */
+export type LogEntry = Pick<Entry, "id"> & { readonly fields: readonly Buffer[] };
 
 /** What may go of a partition's log. */
 export interface TrimRequest {
@@ -213,7 +271,7 @@ export interface Bus extends Replays, KeyedStore {
   /** Hands entries back that were given out and not acked: that time no longer counts as a delivery. Twice takes off two. */
   nack(fence: Fence, entries: readonly string[]): Promise<void>;
   /** States, derived frames, ledger, dead letters and acks under the fence, in one step. */
-  commit(fence: Fence, commit: Commit): Promise<"committed" | "fenced">;
+  commit(fence: Fence, commit: Commit): Promise<"committed" | "fenced" | WentBack>;
   /**
    * Stores a frame once, however often it is appended.
    * @throws RetryableError when it is not known to be stored (`bus.full`: it is not): append the same frame again;
@@ -235,10 +293,29 @@ export interface Bus extends Replays, KeyedStore {
    * Outboxes are not forgotten: their numbers go on for ever.
    */
   forgetProducers(partition: Partition, silentMs: number): Promise<number>;
-  /** Keeps the count of events that were acknowledged to a producer and are gone from Redis, for the audit. */
-  tellVanished(partition: Partition, events: number): Promise<void>;
-  /** The oldest derived frames that are not yet where they belong, up to `count`. */
-  outbox(partition: Partition, pipeline: string, count: number): Promise<readonly OutboxEntry[]>;
+  /** Keeps the count of events that were stored and are gone from Redis, for the audit. */
+  tellVanished(partition: Partition, events: number, by?: VanishedOf): Promise<void>;
+  /** How many entries the log holds from one to another. */
+  count(partition: Partition, from: string, to: string): Promise<number>;
+  /** The newest entries of the log before one of them, newest first; without one, of all. */
+  newest(
+    partition: Partition,
+    page: { readonly before: string | undefined; readonly count: number },
+  ): Promise<readonly LogEntry[]>;
+  /** The oldest derived frames that are not yet where they belong, behind one of them, up to `count`. */
+  outbox(
+    partition: Partition,
+    pipeline: string,
+    page: { readonly after?: string; readonly count: number },
+  ): Promise<readonly OutboxEntry[]>;
+  /**
+   * Stores a frame of an outbox in its log, once, behind the one before it.
+   * @throws RetryableError when it is not known to be stored, ConfigError when waiting will not help
+   */
+  relay(frame: RelayedFrame): Promise<Relayed>;
+  /** Remembers ids of derived events that are in their logs, though no commit made them: they are not to come in again. */
+  rememberStrays(partition: Partition, pipeline: string, ids: readonly string[]): Promise<void>;
+  strays(partition: Partition, pipeline: string): Promise<ReadonlySet<string>>;
   /** Takes frames that were stored off the outbox. Several may do so, and may do it again. */
   relayed(partition: Partition, pipeline: string, ids: readonly string[]): Promise<void>;
   /** Resolves when one of the partitions may hold something new, or after `timeoutMs`, or when the signal aborts. Never rejects. */

@@ -19,10 +19,12 @@ export interface Audit {
    */
   readonly lost: number;
   /**
-   * Acknowledged to a producer, and gone from Redis since (it was flushed, restored, or died before its log was on disk), as far
-   * as producers have noticed: no part of `read`, unless the pipeline was given them before.
+   * Stored, and gone from Redis since (it was flushed, restored, died before its log was on disk, or a replica that lagged was
+   * promoted), as far as producers and workers have noticed: no part of `read`. Tables may hold rows of those that were read before.
+   * Counts also what the pipeline has emitted, and what is gone from where it was stored.
    */
   readonly vanished: number;
+  /** The counts agree, and nothing has vanished: a sum over a hole proves nothing. */
   readonly balanced: boolean;
 }
 
@@ -53,6 +55,7 @@ export async function audit(pipeline: PipelinePlan, bus: Bus): Promise<Audit> {
   const inFlight = states.reduce((all, { pendingEvents }) => all + pendingEvents, 0);
   const lost = states.reduce((all, state) => all + state.lost.events, 0);
   const vanished = states.reduce((all, state) => all + state.vanished, 0);
-  const balanced = read === delivered + sum(dropped) + sum(deadLettered) + duplicate + late + inFlight;
+  const outcomes = delivered + sum(dropped) + sum(deadLettered) + duplicate + late;
+  const balanced = read === outcomes + inFlight && vanished === 0;
   return { pipeline: pipeline.name, read, delivered, dropped, deadLettered, duplicate, late, inFlight, lost, vanished, balanced };
 }

@@ -53,7 +53,7 @@ export async function own(
   let told: string | undefined;
   for (let seat = await shares.seat(slot); seat; seat = await shares.seat(slot)) {
     const takenForMs = await hold(seat).finally(seat.leave);
-    const ms = Math.min(takenForMs, options.ttlMs / 5) + 50;
+    const ms = Math.min(takenForMs, options.ttlMs / 6) + 50;
     if (takenForMs > 0) await shares.rest(slot, { ms, leftMs: takenForMs });
   }
 
@@ -75,7 +75,7 @@ export async function own(
     });
     if (acquired.kind === "taken") return Math.max(1, acquired.leftMs);
     told = undefined;
-    const fence: Fence = { partition, pipeline, owner: options.owner, epoch: acquired.epoch };
+    const fence: Fence = { partition, pipeline, owner: options.owner, epoch: acquired.epoch, tenure: acquired.tenure };
     const lease = new AbortController();
     const done = new AbortController();
     const keeping = keep(fence, { lease, done: done.signal, until: asked + trustedMs });

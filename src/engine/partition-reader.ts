@@ -2,13 +2,14 @@ import { setImmediate } from "node:timers/promises";
 import { bytesOf } from "../bus/entry-bytes.ts";
 import { isBefore } from "../bus/entry-id.ts";
 import { type Partition, replayOf } from "../bus/partition.ts";
-import type { Bus, Entry, Fence, ReadResult } from "../bus/port.ts";
+import type { Bus, Entry, Fence, ReadResult, WentBack } from "../bus/port.ts";
 import { backoffMs } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
 import { HeadraceError, messageOf, RetryableError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import type { Sink } from "../sinks/port.ts";
 import { KeyedState, type KeyedStateOptions } from "../state/keyed-state.ts";
+import { Chain } from "./chain.ts";
 import type { Fill, Filled } from "./fill.ts";
 import type { InFlight } from "./in-flight.ts";
 import type { KeyedFill } from "./keyed-fill.ts";
@@ -17,6 +18,7 @@ import { Parking } from "./parking.ts";
 import type { Quarantine } from "./quarantine.ts";
 import { createRelay } from "./relay.ts";
 import { createSettlement, type Unsettled } from "./settlement.ts";
+import { tellWentBack } from "./went-back.ts";
 
 export interface ReaderDeps {
   readonly bus: Bus;
@@ -94,7 +96,8 @@ interface Cursor {
  * nothing else with suspects meanwhile, so that few others die with them.
  *
  * `lost` aborts when the lease is gone: then nothing is committed any more. `stop` asks for an orderly end: what was read
- * is still settled.
+ * is still settled. Where Redis goes back to an earlier state, what is in memory here is ahead of it: the reading ends as if the lease
+ * were lost, and whoever takes it next begins anew.
  */
 export async function readPartition(
   fence: Fence,
@@ -102,14 +105,22 @@ export async function readPartition(
   { stop, lost, lastDelivered }: { readonly stop: AbortSignal; readonly lost: AbortSignal; readonly lastDelivered: string },
 ): Promise<void> {
   const { bus, clock, logger, gauge } = deps;
-  const either = AbortSignal.any([stop, lost]);
+  const ended = new AbortController();
+  const gone = AbortSignal.any([lost, ended.signal]);
+  const either = AbortSignal.any([stop, gone]);
   const eventsPerRead = readEvents[deps.stages.kind];
   const about = { partition: fence.partition.name, pipeline: fence.pipeline };
   const { stages } = deps;
   const state = stages.kind === "keyed" ? new KeyedState(fence, deps, stages.state) : undefined;
   const parking = new Parking();
-  const relay = createRelay(fence, deps, either);
-  const settlement = createSettlement(deps, { state, relay, lost });
+  const chain = new Chain();
+  let wentBack: WentBack | undefined;
+  const onLost = (back: WentBack | undefined) => {
+    wentBack ??= back;
+    ended.abort();
+  };
+  const relay = createRelay(fence, deps, { stop: either, gone });
+  const settlement = createSettlement(deps, { state, relay, chain, lost: gone, onLost });
   const main = cursor(fence.partition, lastDelivered, fence.partition.adopted ? "plain" : "frames");
   const replay = cursor(replayOf(fence.partition, fence.pipeline), "0-0", "frames");
   let last = replay;
@@ -126,22 +137,23 @@ export async function readPartition(
   while (!either.aborted && settlement.failure === undefined) {
     if (!(await gauge.room(either, eventsPerRead))) break;
     const found = await (due ? ringOn(due) : readOn()).finally(() => gauge.remove(eventsPerRead));
-    if (found === "fenced") break;
+    if (found === "fenced" || found === "went-back") break;
     if (found === "failed") await pause();
     else if (found === "suspects") await takeSuspects(last);
     else if (found === "stolen") await lookAgain(last);
     else if (found === "nothing") await rest(last);
   }
   // At an orderly end, what was read ahead was given out too. It must not overtake what was not taken.
-  const given = lost.aborted || settlement.failure !== undefined ? undefined : await ahead;
+  const given = gone.aborted || settlement.failure !== undefined ? undefined : await ahead;
   if (given?.kind === "entries" && !last.stolen) {
     if (untaken.length === 0) await take(last, given.entries);
     else leave(last, given.entries);
   }
   await settlement.idle();
   await handBack();
-  if (!lost.aborted) await relay.done;
-  if (settlement.failure !== undefined && !lost.aborted) throw settlement.failure;
+  if (!gone.aborted) await relay.done;
+  if (wentBack) await tellWentBack(fence, { chain, left: wentBack.left }, deps);
+  if (settlement.failure !== undefined && !gone.aborted) throw settlement.failure;
 
   function cursor(partition: Partition, newest: string, kind: "frames" | "plain"): Cursor {
     return {
@@ -172,7 +184,7 @@ export async function readPartition(
   }
 
   /** Reads once, and takes what came. `undefined`: on with the next read. */
-  async function readOn(): Promise<"failed" | "fenced" | "suspects" | "stolen" | "nothing" | undefined> {
+  async function readOn(): Promise<"failed" | "fenced" | "went-back" | "suspects" | "stolen" | "nothing" | undefined> {
     const result = await nextRead();
     if (result === undefined) return "failed";
     if (result.kind !== "entries") return result.kind;
@@ -225,10 +237,12 @@ export async function readPartition(
   async function read(from: Cursor, suspects: number): Promise<ReadResult | undefined> {
     const { count } = from;
     try {
-      const result = await bus.read(from.fence, { from: from.from, after: from.received, count, suspects });
+      const result = await bus.read(from.fence, { from: from.from, after: from.received, count, suspects, known: chain.known });
       const excused = failures;
       failures = 0;
+      if (result.kind === "went-back" || result.kind === "fenced") onLost(result.kind === "fenced" ? undefined : result);
       if (result.kind !== "entries") return result;
+      chain.given(result.reads, from === main ? result.entries : []);
       from.stolen = result.stolen === true;
       const newest = result.entries.at(-1)?.id;
       if (newest !== undefined) {
@@ -268,7 +282,7 @@ export async function readPartition(
   async function take(from: Cursor, entries: readonly Entry[], atRest = false): Promise<void> {
     const filled = await fillWithRetry(entries, atRest);
     if (!filled) leave(from, entries);
-    if (!filled || lost.aborted) return;
+    if (!filled || gone.aborted) return;
     if (filled.chunk.states) state?.accept(filled.chunk.states);
     settlement.add(from.fence, filled);
     // The next death would count against them again: they are to be through as soon as can be.
@@ -345,7 +359,7 @@ export async function readPartition(
   /** An end in order, or for a reason that has a name, is no death: it must not count against what was under way. */
   async function handBack(): Promise<void> {
     const { failure } = settlement;
-    if (lost.aborted || !(failure === undefined || failure instanceof HeadraceError)) return;
+    if (gone.aborted || !(failure === undefined || failure instanceof HeadraceError)) return;
     for (const { fence, entries } of [...settlement.unsettled(), ...untaken]) {
       await bus.nack(fence, entries).catch((error) => {
         logger.warn({ ...about, error: messageOf(error) }, "entries could not be handed back: the stop counts as a delivery");
@@ -361,7 +375,7 @@ export async function readPartition(
 
   /** What was read is taken through the stages, also when a stop came meanwhile; it is not tried again after one. */
   async function fillWithRetry(entries: readonly Entry[], atRest: boolean): Promise<Filled | undefined> {
-    for (let attempt = 0; attempt === 0 ? !lost.aborted : !either.aborted; attempt++) {
+    for (let attempt = 0; attempt === 0 ? !gone.aborted : !either.aborted; attempt++) {
       try {
         return await fill(entries, atRest);
       } catch (error) {

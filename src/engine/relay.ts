@@ -1,8 +1,10 @@
+import { isBefore } from "../bus/entry-id.ts";
 import type { Bus, Fence, OutboxEntry } from "../bus/port.ts";
 import { backoffMs } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
-import { messageOf, RetryableError, TerminalError } from "../core/errors.ts";
+import { messageOf, RetryableError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
+import { Strays } from "./strays.ts";
 
 /** Frames of one look at the outbox. */
 const pageSize = 64;
@@ -15,21 +17,38 @@ export interface Relay {
   readonly done: Promise<void>;
 }
 
+/** A log that does not take its frames at present. */
+interface Held {
+  /** Its frames lie behind this one. */
+  readonly after: string | undefined;
+  failed: number;
+  /** By the monotonic clock. */
+  until: number;
+}
+
 /**
- * Brings the frames of an outbox where they belong, in their order. It needs no lease: frames are numbered, so one that two relays
- * store is there once, and one that comes too early for its number is told so and waits.
+ * Brings the frames of an outbox where they belong, those of each log in their order. It needs no lease: a frame names the one before
+ * it, so one that two relays store is there once, and one whose predecessor is missing is told so. A log that takes nothing at present
+ * holds up no other.
  */
 export function createRelay(
-  { partition, pipeline }: Fence,
+  fence: Fence,
   { bus, clock, logger }: { readonly bus: Bus; readonly clock: Clock; readonly logger: Logger },
-  stop: AbortSignal,
+  { stop, gone }: { readonly stop: AbortSignal; readonly gone: AbortSignal },
 ): Relay {
+  const { partition, pipeline } = fence;
+  const strays = new Strays(fence, { bus, logger });
+  const held = new Map<string, Held>();
+  /** Everything before it was looked at, and only frames of logs that are held are left. */
+  let looked: string | undefined;
   let rung = false;
   let running: Promise<void> | undefined;
+  let rest = new AbortController();
 
   return {
     ring() {
       rung = true;
+      rest.abort();
       running ??= run().finally(() => {
         running = undefined;
       });
@@ -40,47 +59,111 @@ export function createRelay(
   };
 
   async function run(): Promise<void> {
-    for (let failed = 0; rung || failed > 0; ) {
+    for (let failed = 0; (rung || failed > 0 || held.size > 0) && !gone.aborted; ) {
       rung = false;
       try {
-        for (let page = await look(); page.length > 0; page = await look()) await store(page);
+        await strays.open();
+        await tryHeld();
+        await lookOn();
         failed = 0;
       } catch (error) {
-        if (!(error instanceof RetryableError)) {
-          logger.error({ partition: partition.name, pipeline, error: messageOf(error) }, "derived events cannot be passed on");
-          return;
-        }
-        // What is left is for the next owner.
-        if (stop.aborted) return;
-        if (failed++ === 0)
-          logger.warn({ partition: partition.name, pipeline, error: messageOf(error) }, "derived events wait in the outbox");
-        await clock.sleep(backoffMs(failed, retryLimits), stop);
+        if (!(error instanceof RetryableError)) return tell("error", error, "derived events cannot be passed on");
+        if (failed++ === 0) tell("warn", error, "derived events wait in the outbox");
+      }
+      // What is left is for the next owner.
+      if (stop.aborted && (failed > 0 || held.size > 0)) return;
+      if (rung || (failed === 0 && held.size === 0)) continue;
+      rest = new AbortController();
+      await clock.sleep(waitMs(failed), AbortSignal.any([stop, rest.signal]));
+    }
+  }
+
+  function waitMs(failed: number): number {
+    const next = [...held.values()].map(({ until }) => until - clock.monotonic());
+    return Math.max(1, Math.min(...next, ...(failed > 0 ? [backoffMs(failed, retryLimits)] : [])));
+  }
+
+  /** Looks at what has come since the last look; at everything where nothing is held. */
+  async function lookOn(): Promise<void> {
+    if (held.size === 0) looked = undefined;
+    for (let page = await look(looked); page.length > 0 && !gone.aborted; page = await look(looked)) {
+      await store(
+        page.filter(({ to }) => !held.has(to.log)),
+        { after: looked, failed: 0 },
+      );
+      looked = page.at(-1)?.id;
+    }
+  }
+
+  /** Takes up the logs again whose time has come. */
+  async function tryHeld(): Promise<void> {
+    for (const [log, { after, failed, until }] of [...held]) {
+      if (until > clock.monotonic()) continue;
+      held.delete(log);
+      // What lies behind that is looked at with all others.
+      const end = looked ?? "0-0";
+      let from = after;
+      for (let page = await look(from); page.length > 0 && !held.has(log) && !gone.aborted; page = await look(from)) {
+        await store(
+          page.filter(({ id, to }) => to.log === log && !isBefore(end, id)),
+          { after: from, failed },
+        );
+        from = page.at(-1)?.id;
+        if (from === undefined || isBefore(end, from)) break;
       }
     }
   }
 
-  function look(): Promise<readonly OutboxEntry[]> {
-    return bus.outbox(partition, pipeline, pageSize);
+  function look(after: string | undefined): Promise<readonly OutboxEntry[]> {
+    return bus.outbox(partition, pipeline, { count: pageSize, ...(after !== undefined && { after }) });
   }
 
   /** The frames of one log in their order, those of several side by side. */
-  async function store(page: readonly OutboxEntry[]): Promise<void> {
+  async function store(page: readonly OutboxEntry[], before: Pick<Held, "after" | "failed">): Promise<void> {
     const stored: string[] = [];
     const byLog = new Map<string, OutboxEntry[]>();
     for (const entry of page) byLog.set(entry.to.log, [...(byLog.get(entry.to.log) ?? []), entry]);
-    const results = await Promise.allSettled([...byLog.values()].map((frames) => storeInTurn(frames, stored)));
+    const logs = [...byLog.values()];
+    const results = await Promise.allSettled(logs.map((frames) => storeInTurn(frames, stored)));
     if (stored.length > 0) await bus.relayed(partition, pipeline, stored);
-    for (const result of results) if (result.status === "rejected") throw result.reason;
+    for (const [i, result] of results.entries()) {
+      if (result.status === "fulfilled") continue;
+      const [{ to }] = logs[i] as [OutboxEntry];
+      const failed = before.failed + 1;
+      if (failed === 1) tell("warn", result.reason, `derived events for '${to.name}' wait in the outbox`);
+      held.set(to.log, { after: before.after, failed, until: clock.monotonic() + backoffMs(failed, retryLimits) });
+    }
   }
 
+  /** @throws whatever has kept a frame from being stored: those behind it are left */
   async function storeInTurn(frames: readonly OutboxEntry[], stored: string[]): Promise<void> {
-    for (const { id, to, frame } of frames) {
-      const appended = await bus.append(to, frame);
-      if (appended.kind === "gap")
-        throw new RetryableError("service.unreachable", `${to.name} waits for frame ${appended.last + 1} of this outbox`);
-      if (appended.kind === "superseded")
-        throw new TerminalError("producer.superseded", `${to.name} knows a later outbox under this name: its clock was set back`);
-      stored.push(id);
+    for (let i = 0; i < frames.length; i++) {
+      if (gone.aborted) return;
+      const entry = frames[i] as OutboxEntry;
+      let answer = await bus.relay(strays.without(entry));
+      if (answer.kind === "unlinked") {
+        const { last } = answer;
+        const later = frames.findIndex(
+          ({ frame }) => last && frame.incarnation === last.incarnation && frame.sequence === last.sequence,
+        );
+        if (later > i) {
+          // Another relay has stored these, and not taken them off.
+          stored.push(...frames.slice(i, later + 1).map(({ id }) => id));
+          i = later;
+          continue;
+        }
+        const instead = await strays.relink(entry, last);
+        answer = await bus.relay({ ...strays.without(entry), instead });
+        if (answer.kind === "stored" && instead.vanished > 0)
+          await bus.tellVanished(partition, instead.vanished, { pipeline, kind: "derived" });
+      }
+      if (answer.kind === "superseded" || answer.kind === "unlinked")
+        throw new RetryableError("service.unreachable", `${entry.to.name}: another relay of this outbox has come in between`);
+      stored.push(entry.id);
     }
+  }
+
+  function tell(level: "warn" | "error", error: unknown, what: string): void {
+    logger[level]({ partition: partition.name, pipeline, error: messageOf(error) }, what);
   }
 }

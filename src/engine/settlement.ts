@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers";
-import type { Bus, DerivedFrame, Fence } from "../bus/port.ts";
+import type { Bus, DerivedFrame, Fence, WentBack } from "../bus/port.ts";
 import { aborted } from "../core/aborted.ts";
 import { backoffMs } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
@@ -7,6 +7,7 @@ import { messageOf, RetryableError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import type { Sink } from "../sinks/port.ts";
 import type { KeyedState } from "../state/keyed-state.ts";
+import type { Chain } from "./chain.ts";
 import type { Chunk } from "./chunk.ts";
 import type { Filled } from "./fill.ts";
 import type { InFlight } from "./in-flight.ts";
@@ -54,21 +55,30 @@ interface Read {
 
 const retryLimits = { initialMs: 50, maxMs: 5_000 } as const;
 
+export interface Tenure {
+  readonly state: KeyedState | undefined;
+  readonly relay: Relay;
+  readonly chain: Chain;
+  /** The lease is gone. */
+  readonly lost: AbortSignal;
+  /** Told when a commit finds the lease gone, with what Redis has left where it went back. */
+  readonly onLost: (wentBack: WentBack | undefined) => void;
+}
+
 /**
  * Settles the reads of one partition. Order of each: rows written → sinks confirm → one commit. Reads settle side by side, and
- * commit in their order where `inOrder` asks for it. Without the lease nothing may be committed, and a sink may take for ever:
- * the new owner reads it all again.
+ * commit one after another, since each commit names the one before: in their order where `inOrder` asks for it, else as they are ready.
+ * Without the lease nothing may be committed, and a sink may take for ever: the new owner reads it all again.
  */
-export function createSettlement(
-  deps: SettlementDeps,
-  { state, relay, lost }: { readonly state: KeyedState | undefined; readonly relay: Relay; readonly lost: AbortSignal },
-): Settlement {
+export function createSettlement(deps: SettlementDeps, { state, relay, chain, lost, onLost }: Tenure): Settlement {
   const { bus, clock, logger, sinks, pack, inOrder, gauge } = deps;
   const underWay = new Set<Promise<void>>();
   /** The reads of each log, oldest first: the floor of the main one is the last of those that are settled without a gap. */
   const outstanding = { main: [] as Read[], replay: [] as Read[] };
   const isLost = aborted(lost);
   let before: Promise<void> = Promise.resolve();
+  /** The commit that is under way, or was last. */
+  let committing: Promise<void> = Promise.resolve();
   let failure: unknown;
   // No promise to wait for: each wait would hang on to it, and where a sink is away nothing is settled for hours.
   let tell = () => {};
@@ -118,8 +128,9 @@ export function createSettlement(
     await Promise.all(writes);
     const derived = await packAll(chunk);
     if (inOrder) await earlier;
-    if (failure !== undefined) return;
-    await commit(read, { chunk, derived });
+    const mine = committing.then(() => commit(read, { chunk, derived }));
+    committing = mine.catch(() => {});
+    await mine;
   }
 
   /** Resolves when all late events have ended; `ready` is called for those that have, some at a time. */
@@ -184,14 +195,26 @@ export function createSettlement(
     const reads = outstanding[partition.side];
     const { entries, counts, deadLetters, states } = chunk;
     const keyed = states?.toCommit();
+    const number = chain.known.commits + 1;
     for (let attempt = 0; !lost.aborted && failure === undefined; attempt++) {
       try {
-        await bus.commit(fence, { entries, counts, deadLetters, keyed, derived, floor: floorWith(read) });
+        const made = await bus.commit(fence, {
+          number,
+          reads: chain.known.reads,
+          entries,
+          counts,
+          deadLetters,
+          keyed,
+          derived,
+          floor: floorWith(read),
+        });
+        // The new owner reads this chunk again.
+        if (made !== "committed") return onLost(made === "fenced" ? undefined : made);
+        chain.made();
         if (states) state?.settled(states);
         read.entries = [];
         while (reads[0]?.entries.length === 0) reads.shift();
         if (derived.length > 0) relay.ring();
-        // When it was fenced, the next read says so: the new owner reads this chunk again.
         return;
       } catch (error) {
         if (!(error instanceof RetryableError)) throw error;

@@ -4,7 +4,8 @@ import { watchLive } from "./watch.ts";
 
 interface Entry {
   readonly process: Facts & Load;
-  readonly until: number;
+  readonly ttlMs: number;
+  until: number;
 }
 
 /** The registry in memory: the twin of the Redis driver, for tests on a virtual clock. All who are to see each other share the object. */
@@ -18,7 +19,7 @@ export class MemoryRegistry implements Registry {
   }
 
   async announce(process: Facts & Load, ttlMs: number): Promise<void> {
-    this.#entries.set(process.instance, { process: structuredClone(process), until: this.#clock.now() + ttlMs });
+    this.#entries.set(process.instance, { process: structuredClone(process), ttlMs, until: this.#clock.now() + ttlMs });
     this.#push();
   }
 
@@ -28,6 +29,8 @@ export class MemoryRegistry implements Registry {
 
   async live(): Promise<readonly Instance[]> {
     const now = this.#clock.now();
+    // The clock may have been put back since: nobody is taken for alive for longer than its TTL.
+    for (const entry of this.#entries.values()) entry.until = Math.min(entry.until, now + entry.ttlMs);
     return [...this.#entries.values()]
       .filter(({ until }) => until > now)
       .map(({ process, until }) => ({ ...process, leftMs: until - now }))

@@ -49,7 +49,6 @@ export class KeyedState implements StateSource {
   #watermark: Watermark | undefined;
   /** The watermark before the draft that is open. */
   #progress: Progress | undefined;
-  #commits = 0;
 
   constructor(fence: Fence, deps: KeyedStateDeps, options: KeyedStateOptions) {
     this.#fence = fence;
@@ -130,7 +129,6 @@ export class KeyedState implements StateSource {
     }
     for (const queue of this.#queues.values()) queue.accept();
     this.#progress = this.watermark.toProgress();
-    draft.number = ++this.#commits;
   }
 
   /** A draft came to nothing, and everything before it is committed: what it may have changed in place is fetched again. */

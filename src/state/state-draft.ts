@@ -54,8 +54,6 @@ export class StateDraft implements States {
   readonly touched: Slot[] = [];
   /** The ids that it takes, by set. */
   readonly ids = new Map<string, Set<string>>();
-  /** Its place among the commits of this owner, once it was accepted. */
-  number = 0;
   readonly now: number;
   /** What it has set, and how far the watermark is with it. */
   #packed: PackedStates = packStates([]);
@@ -209,7 +207,7 @@ export class StateDraft implements States {
   /** What goes into the commit. */
   toCommit() {
     const seen = [...this.ids].map(([set, ids]) => ({ set, ids: [...ids], ttlMs: this.#horizonOf(splitName(set).stage) }));
-    return { number: this.number, states: this.#packed, timers: [...this.#timers.values()], seen };
+    return { states: this.#packed, timers: [...this.#timers.values()], seen };
   }
 
   #setTimers({ stage, key }: Slot, { before, after }: { readonly before: Timers; readonly after: Timers }): void {

@@ -118,7 +118,7 @@ export function testPipeline({ plan: pipeline }: Pipeline, { now }: TestOptions 
   };
   const isSettled = async () => {
     const states = await Promise.all(partitions.map((partition) => bus.state(partition, pipeline.name)));
-    const outboxes = await Promise.all(partitions.map((partition) => bus.outbox(partition, pipeline.name, 1)));
+    const outboxes = await Promise.all(partitions.map((partition) => bus.outbox(partition, pipeline.name, { count: 1 })));
     return (
       states.every(({ pendingEntries, lagEntries }) => pendingEntries === 0 && lagEntries === 0) &&
       outboxes.every(({ length }) => length === 0)

@@ -82,7 +82,10 @@ describe.each(Object.entries(twins))("trimming the bus %s", (_, open) => {
     });
     expect((await readPending(slow)).map(({ id, fields }) => [id, fields?.length])).toEqual([[read[3], 2]]);
     expect((await readNew(slow)).map(({ id }) => id)).toEqual(read.slice(6));
-    await ack(slow, read);
+    await ack(
+      slow,
+      read.filter((id) => id === read[3] || !given.includes(id)),
+    );
     expect(await trim(partition, { maxAgeMs: 0 })).toEqual({ removed: 7, held: undefined });
   });
 

@@ -43,8 +43,8 @@ async function busWith(ages: readonly number[]) {
       original: "{}",
     };
     await bus.commit(
-      { partition, pipeline: "pipe", owner: `one-${i}`, epoch: acquired.epoch },
-      { entries: [], counts: {}, deadLetters: [letter], derived: [], keyed: undefined, floor: undefined },
+      { partition, pipeline: "pipe", owner: `one-${i}`, epoch: acquired.epoch, tenure: acquired.tenure },
+      { number: 1, reads: 0, entries: [], counts: {}, deadLetters: [letter], derived: [], keyed: undefined, floor: undefined },
     );
     now += 2;
   }

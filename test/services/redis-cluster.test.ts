@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { encodeFrame } from "../../src/bus/frame.ts";
 import { packStates } from "../../src/bus/packed-states.ts";
 import { type Partition, partitionsOf } from "../../src/bus/partition.ts";
+import type { Fence } from "../../src/bus/port.ts";
 import { openRedisBus } from "../../src/bus/redis/bus.ts";
 import { silentLogger } from "../../src/core/log.ts";
 import { nothing } from "../support/bus-twins.ts";
@@ -66,20 +67,22 @@ describe("on a Redis Cluster", () => {
     };
     try {
       const acquired = await bus.acquire(partition, "pipe", { owner: "w", ttlMs: 60_000 });
-      const fence = { partition, pipeline: "pipe", owner: "w", epoch: acquired.kind === "owned" ? acquired.epoch : 0 };
+      if (acquired.kind !== "owned") throw new Error("taken");
+      const fence: Fence = { partition, pipeline: "pipe", owner: "w", epoch: acquired.epoch, tenure: acquired.tenure };
       const first = await append(0);
       await bus.read(fence, { from: "new", after: "0-0", count: 10 });
       await bus.commit(fence, {
         ...nothing,
+        number: 1,
         entries: [first],
-        keyed: { number: 1, states: packStates([{ name: "seen", json: "1" }]), timers: [], seen: [] },
+        keyed: { states: packStates([{ name: "seen", json: "1" }]), timers: [], seen: [] },
       });
       const waiting = bus.wait([{ partition, after: first }], 60_000, signal);
       const isListening = async () =>
         expect(String(await home.client.sendCommand(["CLIENT", "LIST"]))).toMatch(/ name=headrace-doorbell .* cmd=xread /);
       await vi.waitFor(isListening, patience);
       await cluster.moveSlotOf(partition.log, otherThan(home), async () => {
-        expect(await bus.outbox(partition, "pipe", 1)).toEqual([]);
+        expect(await bus.outbox(partition, "pipe", { count: 1 })).toEqual([]);
       });
       await vi.waitFor(() => append(1), patience);
       await waiting;

@@ -5,8 +5,10 @@ import type { Bus, Commit, Entry, Fence, Frame, ReadResult } from "../../src/bus
 import { openRedisBus } from "../../src/bus/redis/bus.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { silentLogger } from "../../src/core/log.ts";
+import { numbered } from "./numbered.ts";
 import { redisClient } from "./redis.ts";
 import { startCluster } from "./redis-cluster.ts";
+import { snapshotOf } from "./redis-snapshot.ts";
 import { redisUrl } from "./services.ts";
 
 /** A bus under the contract, and what others do to it. */
@@ -18,6 +20,8 @@ export interface Twin {
   remove(partition: Partition, ids: readonly string[]): Promise<void>;
   /** What an operator's XGROUP DESTROY does. */
   removeGroup(partition: Partition): Promise<void>;
+  /** Keeps what the partition is now; what it returns puts it back, as a promoted replica that lagged does. */
+  snapshot(partition: Partition): Promise<() => Promise<void>>;
   close(): Promise<void>;
 }
 
@@ -26,10 +30,14 @@ export const twins: Record<string, () => Promise<Twin>> = {
   "in memory": async () => {
     const bus = new MemoryBus(systemClock);
     return {
-      bus,
+      bus: numbered(bus),
       plain: async (partition, fields) => bus.appendPlain(partition, fields),
       remove: async (partition, ids) => bus.removeEntries(partition, ids),
       removeGroup: async (partition) => bus.removeGroup(partition, "pipe"),
+      snapshot: async ({ prefix }) => {
+        const putBack = bus.snapshot(prefix);
+        return async () => putBack();
+      },
       close: () => bus.close(),
     };
   },
@@ -38,10 +46,11 @@ export const twins: Record<string, () => Promise<Twin>> = {
     const bus = await openRedisBus({ url, logger: silentLogger });
     const redis = await redisClient(url);
     return {
-      bus,
+      bus: numbered(bus),
       plain: (partition, fields) => redis.xAdd(partition.log, "*", fields),
       remove: async (partition, ids) => void (await redis.xDel(partition.log, [...ids])),
       removeGroup: async (partition) => void (await redis.xGroupDestroy(partition.log, "pipe")),
+      snapshot: ({ prefix }) => snapshotOf(url, prefix),
       close: async () => {
         await bus.close();
         redis.destroy();
@@ -53,10 +62,11 @@ export const twins: Record<string, () => Promise<Twin>> = {
     const bus = await openRedisBus({ url: cluster.masters[0].url, logger: silentLogger });
     const clientOf = async ({ log }: Partition) => (await cluster.ownerOf(log)).client;
     return {
-      bus,
+      bus: numbered(bus),
       plain: async (partition, fields) => (await clientOf(partition)).xAdd(partition.log, "*", fields),
       remove: async (partition, ids) => void (await (await clientOf(partition)).xDel(partition.log, [...ids])),
       removeGroup: async (partition) => void (await (await clientOf(partition)).xGroupDestroy(partition.log, "pipe")),
+      snapshot: async ({ log, prefix }) => snapshotOf((await cluster.ownerOf(log)).url, prefix),
       close: async () => {
         await bus.close();
         await cluster.close();
@@ -102,7 +112,7 @@ export async function ownOn(
 ): Promise<Fence> {
   const acquired = await bus.acquire(partition, pipeline, { owner, ttlMs });
   if (acquired.kind !== "owned") throw new Error("taken");
-  return { partition, pipeline, owner, epoch: acquired.epoch };
+  return { partition, pipeline, owner, epoch: acquired.epoch, tenure: acquired.tenure };
 }
 
 export async function readNewOn(bus: Bus, fence: Fence, count = 100): Promise<readonly Entry[]> {
@@ -122,5 +132,14 @@ function entriesOf(result: ReadResult): readonly Entry[] {
   return result.entries;
 }
 
-/** A commit of nothing, to be filled in. */
-export const nothing: Commit = { entries: [], counts: {}, deadLetters: [], keyed: undefined, derived: [], floor: undefined };
+/** A commit of nothing, to be filled in; `numbered` gives it its number. */
+export const nothing: Commit = {
+  number: 0,
+  reads: 0,
+  entries: [],
+  counts: {},
+  deadLetters: [],
+  keyed: undefined,
+  derived: [],
+  floor: undefined,
+};

@@ -9,7 +9,7 @@ export async function framesOf(bus: Bus, partition: Partition): Promise<readonly
   const pipeline = `reader-${randomUUID()}`;
   const acquired = await bus.acquire(partition, pipeline, { owner: "test", ttlMs: 60_000 });
   if (acquired.kind !== "owned") throw new Error("taken");
-  const fence: Fence = { partition, pipeline, owner: "test", epoch: acquired.epoch };
+  const fence: Fence = { partition, pipeline, owner: "test", epoch: acquired.epoch, tenure: acquired.tenure };
   const result = await bus.read(fence, { from: "new", after: "0-0", count: 1_000_000 });
   if (result.kind !== "entries") throw new Error(result.kind);
   return result.entries.map(({ fields = [] }) =>

@@ -103,7 +103,7 @@ export class Workbench {
   async isDrained({ plan }: Pipeline): Promise<boolean> {
     const states = await Promise.all(plan.sources.flatMap(partitionsOf).map((partition) => this.bus.state(partition, plan.name)));
     const outboxes = await Promise.all(
-      plan.sources.flatMap(partitionsOf).map((partition) => this.bus.outbox(partition, plan.name, 1)),
+      plan.sources.flatMap(partitionsOf).map((partition) => this.bus.outbox(partition, plan.name, { count: 1 })),
     );
     return (
       states.every(({ lagEntries, pendingEntries }) => lagEntries === 0 && pendingEntries === 0) &&
@@ -121,8 +121,8 @@ export class Workbench {
       acquired = await acquire();
     }
     if (acquired.kind !== "owned") throw new Error(`${acquired.owner} still owns ${partition.name}`);
-    const { epoch } = acquired;
-    const fence = { partition, pipeline: plan.name, owner: "test", epoch };
+    const { epoch, tenure } = acquired;
+    const fence = { partition, pipeline: plan.name, owner: "test", epoch, tenure };
     const states = await this.bus.states(fence, names);
     await this.bus.release(fence);
     return (states as readonly (string | null)[]).map((json) => (json === null ? null : (JSON.parse(json) as StateRecord).s));

@@ -10,6 +10,11 @@ const defaultTimeoutMs = 5_000;
 /** How much later than the server we lose patience: its own time-out is the better answer. */
 const graceMs = 1_000;
 
+export interface AppendCall extends ScriptCall {
+  /** `relay`: for a frame of an outbox. @default "append" */
+  readonly script?: "append" | "relay";
+}
+
 interface Link {
   readonly connection: Connection;
   readonly confirm: Confirm | undefined;
@@ -41,9 +46,9 @@ export class Appender {
   }
 
   /** Runs the script; resolves with its reply when that is confirmed. */
-  async append(call: ScriptCall): Promise<Reply> {
+  async append({ script = "append", ...call }: AppendCall): Promise<Reply> {
     return this.#using(async (link) => {
-      const reply = await runScript(commandsOf(link.connection), "append", call);
+      const reply = await runScript(commandsOf(link.connection), script, call);
       link.watchdog?.refresh();
       await this.#confirmed(link);
       return reply;

@@ -1,8 +1,8 @@
 import { silentLogger } from "../../core/log.ts";
 import type { Durability } from "../durability.ts";
-import { Appender } from "./appender.ts";
+import { type AppendCall, Appender } from "./appender.ts";
 import type { Redis, Server } from "./redis.ts";
-import type { Reply, ScriptCall } from "./scripts.ts";
+import type { Reply } from "./scripts.ts";
 
 /** The connections that frames are appended over: one for each level, to each server that is appended to. */
 export class Appenders {
@@ -14,7 +14,7 @@ export class Appenders {
   }
 
   /** Runs the script where its keys are; resolves with its reply when that is confirmed. */
-  async append(durability: Durability, call: ScriptCall): Promise<Reply> {
+  async append(durability: Durability, call: AppendCall): Promise<Reply> {
     const log = call.keys[0] as string;
     try {
       return await this.#at(this.#redis.serverOf(log), durability).append(call);

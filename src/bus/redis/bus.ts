@@ -1,4 +1,6 @@
+import { randomInt } from "node:crypto";
 import { messageOf, RetryableError } from "../../core/errors.ts";
+import { checksum } from "../../core/hash.ts";
 import type { Logger } from "../../core/log.ts";
 import type { Durability } from "../durability.ts";
 import type { IdSet, KeyedStore, StoredTimer } from "../keyed-store.ts";
@@ -17,12 +19,17 @@ import {
   type Fence,
   type Frame,
   type GroupState,
+  type LogEntry,
   type OutboxEntry,
   type ReadRequest,
   type ReadResult,
+  type Relayed,
+  type RelayedFrame,
   type Trimmed,
   type TrimRequest,
+  type VanishedOf,
   type Watch,
+  type WentBack,
 } from "../port.ts";
 import type { LetterKey, LetterMoved, Reread, RereadRequest } from "../replays.ts";
 import { Appenders } from "./appenders.ts";
@@ -31,11 +38,14 @@ import { Doorbells } from "./doorbells.ts";
 import { groupState } from "./group-state.ts";
 import { keyedArgs, readSeen, readState, readTimers } from "./keyed.ts";
 import { naming } from "./log-key.ts";
+import { readNewest } from "./newest.ts";
 import { openRedis } from "./open-redis.ts";
-import { readOutbox } from "./outbox.ts";
+import { readOutbox, relayFrame } from "./outbox.ts";
 import { readPlain } from "./read-plain.ts";
 import type { Redis } from "./redis.ts";
 import { runScript, type ScriptName } from "./scripts.ts";
+import { readStrays, rememberStrays } from "./strays.ts";
+import { tokenOf } from "./token.ts";
 
 export interface RedisBusOptions {
   readonly url: string;
@@ -69,20 +79,21 @@ class RedisBus implements Bus {
     const acquiring = this.#run(
       "acquire",
       [keys.lease(partition, pipeline), partition.log, keys.open(partition, pipeline), keys.ledger(partition, pipeline)],
-      [lease.owner, lease.ttlMs, pipeline],
+      [lease.owner, lease.ttlMs, pipeline, randomInt(1024)],
     );
     const reply = await naming(this.#redis, partition, acquiring);
-    const [owned, second, third] = reply as [number, number | Buffer, number | Buffer];
-    if (owned === 1) return { kind: "owned", epoch: Number(second), lastDelivered: String(third) };
+    const [owned, second, third, fourth] = reply as [number, number | Buffer, number | Buffer, Buffer | undefined];
+    if (owned === 1)
+      return { kind: "owned", epoch: Number(second), tenure: Number(String(third)), lastDelivered: String(fourth) };
     return { kind: "taken", owner: String(second), leftMs: Number(third) };
   }
 
   async renew(fence: Fence, ttlMs: number): Promise<boolean> {
-    return (await this.#run("renew", [leaseOf(fence)], [fence.owner, fence.epoch, ttlMs])) === 1;
+    return (await this.#run("renew", [leaseOf(fence)], [fence.owner, tokenOf(fence), ttlMs])) === 1;
   }
 
   async release(fence: Fence): Promise<void> {
-    await this.#run("release", [leaseOf(fence)], [fence.owner, fence.epoch]);
+    await this.#run("release", [leaseOf(fence)], [fence.owner, tokenOf(fence)]);
   }
 
   read(fence: Fence, request: ReadRequest): Promise<ReadResult> {
@@ -90,10 +101,10 @@ class RedisBus implements Bus {
   }
 
   async #read(fence: Fence, request: ReadRequest): Promise<ReadResult> {
-    const { from, after, count, suspects = 0 } = request;
-    const { partition, pipeline, owner, epoch } = fence;
+    const { from, after, count, suspects = 0, known = { commits: 0, reads: 0 } } = request;
+    const { partition, pipeline, owner } = fence;
     if (from === "new" && isAdopted(partition)) {
-      const result = await retryable(readPlain(this.#redis, fence, count));
+      const result = await retryable(readPlain(this.#redis, fence, { count, known }));
       if (result) return result;
     }
     const reply = await this.#run(
@@ -101,7 +112,7 @@ class RedisBus implements Bus {
       [leaseOf(fence), partition.log, keys.open(partition, pipeline), keys.ledger(partition, pipeline)],
       [
         owner,
-        epoch,
+        tokenOf(fence),
         pipeline,
         consumerName,
         isAdopted(partition) ? "adopted" : partition.side,
@@ -110,26 +121,34 @@ class RedisBus implements Bus {
         deliveryLimits.suspect,
         deliveryLimits.last,
         suspects,
+        known.commits,
+        known.reads,
       ],
     );
     if (reply === null) return { kind: "fenced" };
     if (Buffer.isBuffer(reply)) return { kind: "suspects" };
-    return { kind: "entries", entries: (reply as unknown as EntryReply[]).map(toEntry) };
+    if (isBehind(reply)) return wentBack(reply);
+    const [reads, ...entries] = reply as unknown as [number, ...EntryReply[]];
+    return { kind: "entries", entries: entries.map(toEntry), reads };
   }
 
   async nack(fence: Fence, entries: readonly string[]): Promise<void> {
-    const { partition, pipeline, owner, epoch } = fence;
+    const { partition, pipeline, owner } = fence;
     // Some at a time: a script keeps everyone else waiting.
     for (let first = 0; first < entries.length; first += 1_000) {
       const ids = entries.slice(first, first + 1_000);
-      await this.#run("nack", [leaseOf(fence), partition.log], [owner, epoch, pipeline, consumerName, ...ids]);
+      await this.#run("nack", [leaseOf(fence), partition.log], [owner, tokenOf(fence), pipeline, consumerName, ...ids]);
     }
   }
 
   async states(fence: Fence, names: readonly string[]): Promise<readonly (string | null)[] | "fenced"> {
     if (names.length === 0) return [];
-    const { partition, pipeline, owner, epoch } = fence;
-    const reply = await this.#run("states", [leaseOf(fence), keys.states(partition, pipeline)], [owner, epoch, ...names]);
+    const { partition, pipeline, owner } = fence;
+    const reply = await this.#run(
+      "states",
+      [leaseOf(fence), keys.states(partition, pipeline)],
+      [owner, tokenOf(fence), ...names],
+    );
     if (reply === null) return "fenced";
     return (reply as (Buffer | null)[]).map((value) => (value === null ? null : String(value)));
   }
@@ -146,9 +165,9 @@ class RedisBus implements Bus {
     return retryable(readState(this.#redis, partition, pipeline, name));
   }
 
-  async commit(fence: Fence, commit: Commit): Promise<"committed" | "fenced"> {
-    const { entries, counts, deadLetters, derived, floor } = commit;
-    const { partition, pipeline, owner, epoch } = fence;
+  async commit(fence: Fence, commit: Commit): Promise<"committed" | "fenced" | WentBack> {
+    const { entries, counts, deadLetters, derived, floor, number, reads } = commit;
+    const { partition, pipeline, owner } = fence;
     const keyed = keyedArgs(fence, commit.keyed, 8);
     const counters = Object.entries(counts).filter(([, count]) => count !== 0);
     const reply = await this.#run(
@@ -166,14 +185,16 @@ class RedisBus implements Bus {
       [
         ...[
           owner,
-          epoch,
+          tokenOf(fence),
           pipeline,
           new Date().toISOString(),
           pipeline,
           partition.name,
           partition.side,
           floor ?? "",
-          keyed.number,
+          number,
+          contentOf(commit),
+          reads,
         ],
         entries.length,
         ...entries,
@@ -186,6 +207,7 @@ class RedisBus implements Bus {
         ...derived.flatMap(derivedArgs),
       ],
     );
+    if (isBehind(reply)) return wentBack(reply);
     return reply === 1 ? "committed" : "fenced";
   }
 
@@ -243,13 +265,41 @@ class RedisBus implements Bus {
     return forgotten;
   }
 
-  async tellVanished(partition: Partition, events: number): Promise<void> {
-    const meta = keys.meta(partition);
-    await retryable(this.#redis.send(meta, ["HINCRBY", meta, "vanished", String(events)]));
+  async tellVanished(partition: Partition, events: number, by?: VanishedOf): Promise<void> {
+    const key = by ? keys.ledger(partition, by.pipeline) : keys.meta(partition);
+    const counter = by ? `vanished:${by.kind}` : "vanished";
+    await retryable(this.#redis.send(key, ["HINCRBY", key, counter, String(events)]));
   }
 
-  outbox(partition: Partition, pipeline: string, count: number): Promise<readonly OutboxEntry[]> {
-    return retryable(readOutbox(this.#redis, { partition, pipeline, count }));
+  async count(partition: Partition, from: string, to: string): Promise<number> {
+    return Number(await this.#run("count", [partition.log], [from, to]));
+  }
+
+  newest(
+    partition: Partition,
+    page: { readonly before: string | undefined; readonly count: number },
+  ): Promise<readonly LogEntry[]> {
+    return retryable(readNewest(this.#redis, partition, page));
+  }
+
+  outbox(
+    partition: Partition,
+    pipeline: string,
+    page: { readonly after?: string; readonly count: number },
+  ): Promise<readonly OutboxEntry[]> {
+    return retryable(readOutbox(this.#redis, { partition, pipeline }, page));
+  }
+
+  relay(frame: RelayedFrame): Promise<Relayed> {
+    return relayFrame(this.#appenders, frame);
+  }
+
+  rememberStrays(partition: Partition, pipeline: string, ids: readonly string[]): Promise<void> {
+    return retryable(rememberStrays(this.#redis, { partition, pipeline }, ids));
+  }
+
+  strays(partition: Partition, pipeline: string): Promise<ReadonlySet<string>> {
+    return retryable(readStrays(this.#redis, { partition, pipeline }));
   }
 
   async relayed(partition: Partition, pipeline: string, ids: readonly string[]): Promise<void> {
@@ -315,6 +365,17 @@ class RedisBus implements Bus {
 const isAdopted = ({ adopted, side }: Partition): boolean => adopted && side === "main";
 
 const leaseOf = (fence: Fence): string => keys.lease(fence.partition, fence.pipeline);
+
+const isBehind = (reply: unknown): reply is BehindReply => Array.isArray(reply) && Buffer.isBuffer(reply[0]);
+
+type BehindReply = readonly [state: Buffer, commits: number, reads: number];
+
+const wentBack = ([, commits, reads]: BehindReply): WentBack => ({ kind: "went-back", left: { commits, reads } });
+
+/** Tells commits of the same number apart. What a commit settles names it; one that settles nothing writes states. */
+function contentOf({ entries, keyed }: Commit): string {
+  return checksum(entries.length > 0 || !keyed ? Buffer.from(entries.join(" "), "latin1") : keyed.states.bytes);
+}
 
 type EntryReply = readonly [id: Buffer, fields: Buffer[] | null, deliveries: number, events: number];
 

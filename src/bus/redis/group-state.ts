@@ -1,5 +1,6 @@
 import { keys, type Partition, replayOf } from "../partition.ts";
 import type { GroupState } from "../port.ts";
+import { vanishedOf } from "../vanished.ts";
 import type { Commands } from "./redis.ts";
 import { runScript } from "./scripts.ts";
 
@@ -47,6 +48,7 @@ export async function groupState(redis: Commands, partition: Partition, pipeline
       return { pendingEntries, pendingEvents, lagEntries, oldest: oldest ? Number(String(oldest).split("-")[0]) : undefined };
     }),
   );
+  const counts = Object.fromEntries([...toMap(ledger)].map(([name, count]) => [name, Number(count)]));
   const sum = (of: "pendingEntries" | "pendingEvents" | "lagEntries") => logs.reduce((all, log) => all + log[of], 0);
   const times = logs.flatMap(({ oldest }) => (oldest === undefined ? [] : [oldest]));
   return {
@@ -57,8 +59,8 @@ export async function groupState(redis: Commands, partition: Partition, pipeline
     lagEntries: sum("lagEntries"),
     oldest: times.length > 0 ? Math.min(...times) : undefined,
     lastDelivered: String(main[4]),
-    counts: Object.fromEntries([...toMap(ledger)].map(([name, count]) => [name, Number(count)])),
-    vanished: Number(totals[5] ?? 0),
+    counts,
+    vanished: vanishedOf({ told: Number(totals[5] ?? 0), counts }),
     lost: lostOf(totals, logs[0]?.lagEntries ?? 0),
   };
 }

@@ -3,14 +3,15 @@ import { keys, type Partition } from "../partition.ts";
 import type { Fence } from "../port.ts";
 import type { Commands } from "./redis.ts";
 import { runScript } from "./scripts.ts";
+import { tokenOf } from "./token.ts";
 
 /** The keys and arguments that a commit of keyed state adds to those of every commit. Keys are named by their places among them. */
 export function keyedArgs(
   { partition, pipeline }: Fence,
   commit: KeyedCommit | undefined,
   firstKey: number,
-): { readonly keys: readonly string[]; readonly number: number | string; readonly args: readonly (string | number | Buffer)[] } {
-  if (!commit) return { keys: [], number: "", args: [0, "", 0, 0] };
+): { readonly keys: readonly string[]; readonly args: readonly (string | number | Buffer)[] } {
+  if (!commit) return { keys: [], args: [0, "", 0, 0] };
   const places = new Map<string, number>();
   const place = (key: string): number => {
     const known = places.get(key) ?? firstKey + places.size;
@@ -25,17 +26,18 @@ export function keyedArgs(
     args.push(place(keys.seen(partition, pipeline, set)), ttlMs, ids.length);
     for (const id of ids) args.push(bytesOf(id));
   }
-  return { keys: [...places.keys()], number: commit.number, args };
+  return { keys: [...places.keys()], args };
 }
 
 export async function readTimers(
   redis: Commands,
-  { partition, pipeline, owner, epoch }: Fence,
+  fence: Fence,
   { from, count, ...place }: TimerPlace & { readonly from: number; readonly count: number },
 ): Promise<readonly StoredTimer[] | "fenced"> {
+  const { partition, pipeline, owner } = fence;
   const reply = await runScript(redis, "timers", {
     keys: [keys.lease(partition, pipeline), keys.timers(partition, pipeline, place)],
-    args: [owner, epoch, Number.isFinite(from) ? from : "-inf", count],
+    args: [owner, tokenOf(fence), Number.isFinite(from) ? from : "-inf", count],
   });
   if (reply === null) return "fenced";
   const flat = (reply as readonly Buffer[]).map(String);
@@ -44,12 +46,13 @@ export async function readTimers(
 
 export async function readSeen(
   redis: Commands,
-  { partition, pipeline, owner, epoch }: Fence,
+  fence: Fence,
   wanted: readonly IdSet[],
 ): Promise<readonly (readonly boolean[])[] | "fenced"> {
+  const { partition, pipeline, owner } = fence;
   const reply = await runScript(redis, "seen", {
     keys: [keys.lease(partition, pipeline), ...wanted.map(({ set }) => keys.seen(partition, pipeline, set))],
-    args: [owner, epoch, ...wanted.flatMap(({ ids }) => [ids.length, ...ids.map(bytesOf)])],
+    args: [owner, tokenOf(fence), ...wanted.flatMap(({ ids }) => [ids.length, ...ids.map(bytesOf)])],
   });
   if (reply === null) return "fenced";
   return (reply as readonly (readonly number[])[]).map((flags) => flags.map((flag) => flag === 1));

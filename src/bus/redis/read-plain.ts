@@ -1,8 +1,10 @@
 import { keys } from "../partition.ts";
-import { consumerName, type Entry, type Fence, type ReadResult } from "../port.ts";
+import { consumerName, type Entry, type Fence, type Links, type ReadResult } from "../port.ts";
 import type { Commands } from "./redis.ts";
 import { scriptSource } from "./scripts.ts";
+import { tokenOf } from "./token.ts";
 
+type GivenReply = readonly [state: 0 | 1 | 2 | 3, first: number, second: number];
 type PlainReply = readonly [log: Buffer, entries: readonly (readonly [id: Buffer, fields: Buffer[]])[]];
 
 /**
@@ -11,26 +13,33 @@ type PlainReply = readonly [log: Buffer, entries: readonly (readonly [id: Buffer
  *
  * `undefined` when there is no group: then read.lua makes it.
  */
-export async function readPlain(redis: Commands, fence: Fence, count: number): Promise<ReadResult | undefined> {
-  const { partition, pipeline, owner, epoch } = fence;
+export async function readPlain(
+  redis: Commands,
+  fence: Fence,
+  { count, known }: { readonly count: number; readonly known: Links },
+): Promise<ReadResult | undefined> {
+  const { partition, pipeline, owner } = fence;
   const scriptKeys = [keys.lease(partition, pipeline), partition.log, keys.ledger(partition, pipeline)];
+  const [commits, reads] = [String(known.commits), String(known.reads)];
   // By hand, since the client's own multi() cannot give Buffers. The four are written in one go. Torn apart by a lost connection they
   // do no harm: the script counts whatever was given out since it last looked.
   const [, , , replies] = (await redis.sendAll(partition.log, [
     ["MULTI"],
     ["XREADGROUP", "GROUP", pipeline, consumerName, "COUNT", String(count), "STREAMS", partition.log, ">"],
-    ["EVAL", scriptSource("given"), String(scriptKeys.length), ...scriptKeys, owner, String(epoch), pipeline],
+    ["EVAL", scriptSource("given"), String(scriptKeys.length), ...scriptKeys, owner, tokenOf(fence), pipeline, commits, reads],
     ["EXEC"],
-  ])) as readonly [unknown, unknown, unknown, readonly [readonly PlainReply[] | null | Error, number | Error]];
+  ])) as readonly [unknown, unknown, unknown, readonly [readonly PlainReply[] | null | Error, GivenReply | Error]];
   const [read, given] = replies;
   if (read instanceof Error || given instanceof Error) {
     const error = read instanceof Error ? read : (given as Error);
     if (error.message.includes("NOGROUP")) return undefined;
     throw error;
   }
-  if (given === 0) return { kind: "fenced" };
+  const [state, first, second] = given;
+  if (state === 0) return { kind: "fenced" };
+  if (state === 3) return { kind: "went-back", left: { commits: first, reads: second } };
   const entries = read?.[0]?.[1].map(toEntry) ?? [];
-  return { kind: "entries", entries, ...(given === 2 && { stolen: true }) };
+  return { kind: "entries", entries, reads: first, ...(state === 2 && { stolen: true }) };
 }
 
 const toEntry = ([id, fields]: readonly [Buffer, Buffer[]]): Entry => ({

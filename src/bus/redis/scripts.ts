@@ -14,6 +14,8 @@ const names = [
   "seen",
   "commit",
   "append",
+  "relay",
+  "count",
   "trim",
   "forget",
   "inspect",
@@ -36,7 +38,8 @@ const load = (file: string) => readFileSync(new URL(`./scripts/${file}.lua`, imp
  * Only new events are refused when Redis is out of memory: leases, commits and what they free must go on. Scripts without a
  * first line of flags would be refused at their first write, in the middle.
  */
-const flagsOf = (name: ScriptName) => (name === "append" || name === "reread" ? "#!lua" : "#!lua flags=allow-oom");
+const flagsOf = (name: ScriptName) =>
+  name === "append" || name === "relay" || name === "reread" ? "#!lua" : "#!lua flags=allow-oom";
 
 const library = load("library");
 const scripts = new Map(

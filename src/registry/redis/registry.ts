@@ -10,7 +10,7 @@ import { readInstance } from "../record.ts";
 import { watchLive } from "../watch.ts";
 
 /** One hash tag: every script finds its keys in one slot of a Redis Cluster. */
-const keys = ["hr:{registry}:until", "hr:{registry}:facts", "hr:{registry}:load"] as const;
+const keys = ["hr:{registry}:until", "hr:{registry}:facts", "hr:{registry}:load", "hr:{registry}:ttl"] as const;
 /** Channels know no databases: a ring from a neighbour's only makes us look. */
 const channel = "hr:{registry}:changed";
 /** An answer that has not come by then never will: the socket is half open. */

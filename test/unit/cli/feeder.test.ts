@@ -6,19 +6,20 @@ import type { Fence } from "../../../src/bus/port.ts";
 import { Feeder } from "../../../src/cli/replay/feeder.ts";
 import { type Part, rereadPartition } from "../../../src/cli/replay/reread.ts";
 import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
+import { numbered } from "../../support/numbered.ts";
 import { things } from "../../support/things.ts";
 import { envelopeOf } from "../../support/workbench.ts";
 
 const pipeline = "pipe";
 const [partition] = partitionsOf(things().plan) as [Partition];
-const nothing = { counts: {}, deadLetters: [], keyed: undefined, derived: [], floor: undefined };
+const nothing = { number: 0, reads: 0, counts: {}, deadLetters: [], keyed: undefined, derived: [], floor: undefined };
 
 let clock: VirtualClock;
 let bus: MemoryBus;
 let stop: AbortController;
 beforeEach(() => {
   clock = new VirtualClock();
-  bus = new MemoryBus(clock);
+  bus = numbered(new MemoryBus(clock));
   stop = new AbortController();
 });
 
@@ -27,7 +28,7 @@ const open = (rate = 1_000_000) => new Feeder({ bus, clock }, { rate, giveUpAfte
 async function own(): Promise<Fence> {
   const acquired = await bus.acquire(partition, pipeline, { owner: "w", ttlMs: 10_000_000 });
   if (acquired.kind !== "owned") throw new Error("taken");
-  return { partition, pipeline, owner: "w", epoch: acquired.epoch };
+  return { partition, pipeline, owner: "w", epoch: acquired.epoch, tenure: acquired.tenure };
 }
 
 /** Stores frames of ten events and gives all of them to the pipeline. */

@@ -14,6 +14,8 @@ import { things } from "../../support/things.ts";
 const ttlMs = 10_000;
 const partition = partitionsOf(things().plan)[0] as Partition;
 const nothing: Commit = {
+  number: 1,
+  reads: 0,
   entries: [],
   counts: { delivered: 1 },
   deadLetters: [],

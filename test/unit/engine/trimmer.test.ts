@@ -12,6 +12,7 @@ import { Trimmer } from "../../../src/engine/trimmer.ts";
 import type { StreamPlan } from "../../../src/plan/plan.ts";
 import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
 import { refuseCalls } from "../../support/interpose.ts";
+import { numbered } from "../../support/numbered.ts";
 import { thingHappened, thingRow, things, thingTable } from "../../support/things.ts";
 import { envelopeOf, Workbench } from "../../support/workbench.ts";
 
@@ -24,7 +25,7 @@ describe("a trimmer", () => {
   let logger: Logger;
   beforeEach(() => {
     clock = new VirtualClock();
-    bus = new MemoryBus(clock);
+    bus = numbered(new MemoryBus(clock));
     warnings = [];
     logger = { ...silentLogger, warn: (fields, message) => void warnings.push({ fields, message }) };
   });
@@ -32,12 +33,14 @@ describe("a trimmer", () => {
   const group = async (partition: Partition, name: string): Promise<Fence> => {
     const acquired = await bus.acquire(partition, name, { owner: "w", ttlMs: days(30) });
     if (acquired.kind !== "owned") throw new Error("taken");
-    return { partition, pipeline: name, owner: "w", epoch: acquired.epoch };
+    return { partition, pipeline: name, owner: "w", epoch: acquired.epoch, tenure: acquired.tenure };
   };
   const finish = async (fence: Fence): Promise<number> => {
     const read = await bus.read(fence, { from: "new", after: "0-0", count: 1_000 });
     if (read.kind !== "entries") throw new Error(read.kind);
     await bus.commit(fence, {
+      number: 0,
+      reads: 0,
       entries: read.entries.map(({ id }) => id),
       counts: {},
       deadLetters: [],

@@ -11,6 +11,7 @@ import type { StageForm } from "../../../src/state/record.ts";
 import { StartOver, type StateDraft } from "../../../src/state/state-draft.ts";
 import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
 import { nothing } from "../../support/bus-twins.ts";
+import { numbered } from "../../support/numbered.ts";
 import { things } from "../../support/things.ts";
 
 const partition = partitionsOf(things().plan)[0] as Partition;
@@ -32,7 +33,7 @@ describe("keyed state", () => {
 
   beforeEach(async () => {
     clock = new VirtualClock();
-    bus = new MemoryBus(clock);
+    bus = numbered(new MemoryBus(clock));
     await own();
     fetches = [];
     const states = bus.states.bind(bus);
@@ -45,7 +46,7 @@ describe("keyed state", () => {
   async function own() {
     const acquired = await bus.acquire(partition, "pipe", { owner: "w", ttlMs: 60_000 });
     if (acquired.kind !== "owned") throw new Error("taken");
-    fence = { partition, pipeline: "pipe", owner: "w", epoch: acquired.epoch };
+    fence = { partition, pipeline: "pipe", owner: "w", epoch: acquired.epoch, tenure: acquired.tenure };
   }
 
   /** As a new owner sees it. */

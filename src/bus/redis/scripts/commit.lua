@@ -1,29 +1,53 @@
 -- The commit: states, derived frames, ledger, dead letters and acks become true together, under the fence, or not at all.
 -- KEYS lease, stream, open, ledger, dlq, state, outbox, (timers or ids)…
--- ARGV owner, epoch, group, at, pipeline, partition, log, floor, number,
+-- ARGV owner, token, group, at, pipeline, partition, log, floor, number, content, reads,
 --      #acks, id…, #counts, (counter, number)…, #deadLetters, (entry, keepEntry, #fields, field…)…,
 --      #states, states packed, #timers, (place in KEYS, member, score)…, #sets, (place in KEYS, ttl, #ids, id…)…,
 --      #derived, (to, log, n, c, t0, t1, h, d)…
--- States are packed as packed-states.ts says. An empty json or score removes. A number is the commit's place among those of this owner, where it has one.
--- → 1 done, 0 fenced
-if not holds(KEYS[1], ARGV[1], ARGV[2]) then return 0 end
-if ARGV[9] ~= '' then
-  -- Made before, and only its answer was lost: it may ack nothing, so its acks do not tell.
-  if tonumber(redis.call('HGET', KEYS[1], 'commits') or '0') >= tonumber(ARGV[9]) then return 1 end
-  redis.call('HSET', KEYS[1], 'commits', ARGV[9])
+-- States are packed as packed-states.ts says. An empty json or score removes.
+--
+-- A commit is a link of a chain: its number is one more than that of the last. Where its answer was lost it comes again under the same
+-- number, with the same content. Any other number, and entries that are not pending, say that Redis and the owner do not know the same.
+-- → 1 done, 0 fenced, {'behind', commits, reads} when Redis has gone back; then the lease is free
+local state, commits, reads = standing(KEYS[1], ARGV[1], ARGV[2], ARGV[9] - 1, ARGV[11])
+if state == 'fenced' then return 0 end
+if state == 'held' and commits > ARGV[9] - 1 then
+  if commits == tonumber(ARGV[9]) and redis.call('HGET', KEYS[1], 'made') == ARGV[10] then return 1 end
+  dismiss(KEYS[1])
+  state = 'behind'
 end
-local first_ack = 11
-local at = 10
+if state == 'behind' then return { state, commits, reads } end
+local first_ack = 13
+local at = 12
 local function take()
   local value = ARGV[at]
   at = at + 1
   return value
 end
-local acks, acked, settled = tonumber(take()), 0, 0
+local acks, settled = tonumber(take()), 0
+
+-- Looking at each of many would cost as much as the rest of the commit: where as many are pending as these scripts know of, nobody else
+-- has acked any.
+local function all_are_pending()
+  local pending = redis.pcall('XPENDING', KEYS[2], ARGV[3])
+  if pending.err then return false end
+  local held = redis.call('HGET', KEYS[1], 'held:' .. KEYS[2])
+  if acks > 16 and held == tostring(pending[1]) then return true end
+  for i = first_ack, first_ack + acks - 1 do
+    if #redis.call('XPENDING', KEYS[2], ARGV[3], ARGV[i], ARGV[i], 1) == 0 then return false end
+  end
+  if held ~= tostring(pending[1]) then redis.call('HSET', KEYS[1], 'held:' .. KEYS[2], pending[1]) end
+  return true
+end
+if acks > 0 and not all_are_pending() then
+  dismiss(KEYS[1])
+  return { 'behind', commits, reads }
+end
+redis.call('HSET', KEYS[1], 'commits', ARGV[9], 'made', ARGV[10])
 local has_frames = redis.call('EXISTS', KEYS[3]) == 1
 for first = at, at + acks - 1, 1000 do
   local last = math.min(first + 999, at + acks - 1)
-  acked = acked + redis.call('XACK', KEYS[2], ARGV[3], unpack(ARGV, first, last))
+  redis.call('XACK', KEYS[2], ARGV[3], unpack(ARGV, first, last))
   if has_frames then
     for _, events in ipairs(redis.call('HMGET', KEYS[3], unpack(ARGV, first, last))) do settled = settled + (tonumber(events) or 1) end
     redis.call('HDEL', KEYS[3], unpack(ARGV, first, last))
@@ -32,9 +56,10 @@ for first = at, at + acks - 1, 1000 do
   end
 end
 at = at + acks
--- All acked before: this commit was made, and only its answer was lost. Counting it again would be wrong.
-if acks > 0 and acked == 0 then return 1 end
-redis.call('HINCRBY', KEYS[1], 'flight:' .. KEYS[2], 0 - settled)
+if acks > 0 then
+  redis.call('HINCRBY', KEYS[1], 'flight:' .. KEYS[2], 0 - settled)
+  redis.call('HINCRBY', KEYS[1], 'held:' .. KEYS[2], 0 - acks)
+end
 if ARGV[8] ~= '' then redis.call('HSET', KEYS[1], 'floor', ARGV[8]) end
 for _ = 1, tonumber(take()) do
   local counter = take()
@@ -84,17 +109,20 @@ for _ = 1, tonumber(take()) do
   at = at + count
   redis.call('PEXPIRE', ids, ttl)
 end
-local frames = tonumber(take())
-if frames > 0 then
-  -- Frames get their numbers here, so that the relay may store each as often as it likes: the log it is for takes it once.
-  local time = redis.call('TIME')
-  redis.call('HSETNX', KEYS[1], 'out', time[1] * 1000 + math.floor(time[2] / 1000))
-  local incarnation = redis.call('HGET', KEYS[1], 'out')
-  for _ = 1, frames do
-    local to, log = take(), take()
-    local number = redis.call('HINCRBY', KEYS[1], 'out:' .. log, 1) - 1
-    redis.call('XADD', KEYS[7], '*', 'to', to, 'inc', incarnation, 'fs', number,
-      'n', take(), 'c', take(), 't0', take(), 't1', take(), 'h', take(), 'd', take())
+-- Frames are numbered here, each for the log that it is for, and name the one before: the log takes each once, however often the relay
+-- stores it, and notices where one is missing. The tenure is their incarnation, since numbers may come again where Redis goes back.
+local tenure = string.match(ARGV[2], '%d+$')
+for _ = 1, tonumber(take()) do
+  local to, log, events = take(), take(), take()
+  local before = redis.call('HGET', KEYS[1], 'out:' .. log)
+  local incarnation, number, sum = string.match(before or '', '^(%d+)|(%d+)|(%d+)$')
+  if before and not incarnation then
+    -- As earlier versions wrote it: how many frames there were, all of one incarnation.
+    incarnation, number, sum = redis.call('HGET', KEYS[1], 'out'), string.format('%.0f', before - 1), '0'
   end
+  local place = string.format('%.0f', number and number + 1 or 0)
+  redis.call('XADD', KEYS[7], '*', 'to', to, 'inc', tenure, 'fs', place, 'n', events, 'c', take(), 't0', take(), 't1', take(),
+    'h', take(), 'd', take(), 'after', incarnation and incarnation .. '|' .. number or '', 'sum', sum or '0')
+  redis.call('HSET', KEYS[1], 'out:' .. log, tenure .. '|' .. place .. '|' .. string.format('%.0f', (sum or 0) + events))
 end
 return 1

@@ -1,17 +1,45 @@
 -- What several scripts share. scripts.ts puts it in front of each of them.
 --
--- The lease of a group is a hash: who owns it (owner, until, epoch), and where its group is with the log:
+-- The lease of a group is a hash: who owns it (owner, until, ttl, epoch, tenure), and where its group is with the log:
+--   epoch        how often the lease was taken
+--   tenure       names this taking of it, and is never given out again, also where Redis goes back: from time and chance, growing
+--   commits      how many commits the present owner has made; `made` tells the content of the last one
+--   reads        how many reads have brought the present owner something new
 --   floor        everything up to this entry is settled: where the group begins again when somebody removes it
 --   seen         entries that were given out, or were gone before the group began
 --   events       events in the entries that were given out of its own log; absent where entries were gone before the group began
---   commits      how many commits of keyed state the present owner has made
 --   stolen       a former owner has read after it lost the lease: entries are pending that the present one has not seen
 --   flight:<log> events given out and not settled, for each log (its own and the replay log)
---   out, out:<log>  incarnation and number of the last derived frame, for each log that it is for
+--   held:<log>   entries given out and not acked, as far as these scripts know
+--   out:<log>    the last derived frame for a log: incarnation|number|events in all of them
 
-local function holds(lease, owner, epoch)
-  local known = redis.call('HMGET', lease, 'owner', 'epoch')
-  return known[1] == owner and known[2] == epoch
+-- `token` is '<epoch>:<tenure>'.
+local function holds(lease, owner, token)
+  local known = redis.call('HMGET', lease, 'owner', 'epoch', 'tenure')
+  return known[1] == owner and (known[2] or '') .. ':' .. (known[3] or '') == token
+end
+
+-- Takes the lease from its owner, whose knowledge and what stands here do not fit together: it has to begin anew.
+local function dismiss(lease)
+  redis.call('HINCRBY', lease, 'epoch', 1)
+  redis.call('HDEL', lease, 'owner', 'until')
+end
+
+-- Whether the lease is the caller's, and Redis still has all that it has told the caller: so many commits and reads. Where it has
+-- not, it has gone back to an earlier state under a living owner.
+-- → 'held', 'fenced' or 'behind', and how many commits and reads there are of this tenure
+local function standing(lease, owner, token, commits, reads)
+  local known = redis.call('HMGET', lease, 'owner', 'epoch', 'tenure', 'commits', 'reads')
+  local tenure = tonumber(known[3] or '0')
+  if tenure ~= tonumber(string.match(token, '%d+$')) then
+    -- Tenures only grow: an earlier one is of a time before this one began.
+    return tenure < tonumber(string.match(token, '%d+$')) and 'behind' or 'fenced', 0, 0
+  end
+  if known[1] ~= owner or known[2] .. ':' .. known[3] ~= token then return 'fenced', 0, 0 end
+  local made, given = tonumber(known[4] or '0'), tonumber(known[5] or '0')
+  if made >= tonumber(commits) and given >= tonumber(reads) then return 'held', made, given end
+  dismiss(lease)
+  return 'behind', made, given
 end
 
 -- The number of events that an entry says it holds: frame.ts counts by the same rule.
@@ -56,7 +84,7 @@ local function begin(lease, log, open, ledger, group, is_main)
   local flight = tonumber(redis.call('HGET', lease, 'flight:' .. log) or '0')
   -- 0 - n, here and in commit.lua: -n may be -0, which Redis 7.0 takes for no integer.
   if flight > 0 then redis.call('HINCRBY', ledger, 'read', 0 - flight) end
-  redis.call('HDEL', lease, 'flight:' .. log)
+  redis.call('HDEL', lease, 'flight:' .. log, 'held:' .. log)
   redis.call('DEL', open)
   if is_main then
     local behind = group_of(log, group)['lag'] or entries_after(log, floor or '0-0')

@@ -1,12 +1,18 @@
 -- Everyone whose entry has not run out.
--- KEYS until, facts, load   → {facts, load, leftMs, facts, load, leftMs, …}
+-- KEYS until, facts, load, ttls   → {facts, load, leftMs, facts, load, leftMs, …}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local live = redis.call('ZRANGE', KEYS[1], '(' .. string.format('%.0f', now), '+inf', 'BYSCORE', 'WITHSCORES')
 local answer = {}
 for i = 1, #live, 2 do
+  local left, ttl = tonumber(live[i + 1]) - now, tonumber(redis.call('HGET', KEYS[4], live[i]))
+  if ttl and left > ttl then
+    -- The clock was put back since: nobody is taken for alive for longer than its TTL.
+    left = ttl
+    redis.call('ZADD', KEYS[1], string.format('%.0f', now + ttl), live[i])
+  end
   answer[#answer + 1] = redis.call('HGET', KEYS[2], live[i])
   answer[#answer + 1] = redis.call('HGET', KEYS[3], live[i])
-  answer[#answer + 1] = tonumber(live[i + 1]) - now
+  answer[#answer + 1] = left
 end
 return answer

@@ -2,9 +2,12 @@
 -- New entries are counted in the ledger here, by the number of events they say they hold: what the outcomes must add up to.
 -- An entry of an adopted stream counts as one: nobody but its reader looks into it.
 -- KEYS lease, stream, open, ledger
--- ARGV owner, epoch, group, consumer, log (main, adopted or replay), count, from, suspect, last, suspects
--- → {{id, fields, deliveries, events}, …}, false when fenced, or 'suspects' when those are next and none may be given out
-if not holds(KEYS[1], ARGV[1], ARGV[2]) then return false end
+-- ARGV owner, token, group, consumer, log (main, adopted or replay), count, from, suspect, last, suspects, commits, reads
+-- → {reads, {id, fields, deliveries, events}, …}, false when fenced, {'behind', commits, reads} when Redis has gone back, or
+--   'suspects' when those are next and none may be given out
+local state, commits, reads = standing(KEYS[1], ARGV[1], ARGV[2], ARGV[11], ARGV[12])
+if state == 'behind' then return { state, commits, reads } end
+if state == 'fenced' then return false end
 local is_new, suspect, last, suspects = ARGV[7] == '>', tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 local count, deliveries = tonumber(ARGV[6]), {}
 
@@ -53,15 +56,14 @@ if reply and reply.err then
   if made.err then return made end
   if flight > 0 then
     -- What was given out will be read again. Whoever has it in hand has moved its states on already: it has to begin anew too.
-    redis.call('HINCRBY', KEYS[1], 'epoch', 1)
-    redis.call('HDEL', KEYS[1], 'owner', 'until')
+    dismiss(KEYS[1])
     return false
   end
   reply = read()
 end
-if not reply or not reply[1] then return {} end
+if not reply or not reply[1] then return { reads } end
 
-local entries, total, open = {}, 0, {}
+local entries, total, open = { reads }, 0, {}
 for i, entry in ipairs(reply[1][2]) do
   local id, fields = entry[1], entry[2]
   local events = 1
@@ -75,13 +77,16 @@ for i, entry in ipairs(reply[1][2]) do
     open[#open + 1] = events
   end
   total = total + events
-  entries[i] = { id, fields, deliveries[id] or 1, events }
+  entries[i + 1] = { id, fields, deliveries[id] or 1, events }
 end
 if is_new then
+  local given = #entries - 1
+  entries[1] = redis.call('HINCRBY', KEYS[1], 'reads', 1)
   redis.call('HINCRBY', KEYS[4], 'read', total)
+  redis.call('HINCRBY', KEYS[1], 'held:' .. KEYS[2], given)
   redis.call('HINCRBY', KEYS[1], 'flight:' .. KEYS[2], total)
   if ARGV[5] ~= 'replay' then
-    redis.call('HINCRBY', KEYS[1], 'seen', #entries)
+    redis.call('HINCRBY', KEYS[1], 'seen', given)
     if redis.call('HEXISTS', KEYS[1], 'events') == 1 then redis.call('HINCRBY', KEYS[1], 'events', total) end
   end
   for first = 1, #open, 1000 do

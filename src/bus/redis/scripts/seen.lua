@@ -1,5 +1,5 @@
 -- Fenced look at which ids were taken before.
--- KEYS lease, set…   ARGV owner, epoch, (#ids, id…)…   → {{1 or 0, …}, …}, or false when fenced
+-- KEYS lease, set…   ARGV owner, token, (#ids, id…)…   → {{1 or 0, …}, …}, or false when fenced
 if not holds(KEYS[1], ARGV[1], ARGV[2]) then return false end
 local at, answers = 3, {}
 for set = 2, #KEYS do

@@ -1,0 +1,14 @@
+import type { Partition } from "../partition.ts";
+import type { LogEntry } from "../port.ts";
+import type { Commands } from "./redis.ts";
+
+/** The newest entries of a log before one of them, newest first. */
+export async function readNewest(
+  redis: Commands,
+  { log }: Partition,
+  { before, count }: { readonly before: string | undefined; readonly count: number },
+): Promise<readonly LogEntry[]> {
+  const from = before === undefined ? "+" : `(${before}`;
+  const page = (await redis.send(log, ["XREVRANGE", log, from, "-", "COUNT", String(count)])) as [Buffer, Buffer[]][];
+  return page.map(([id, fields]) => ({ id: String(id), fields }));
+}

@@ -1,0 +1,117 @@
+import type { Envelope } from "../bus/envelope.ts";
+import { EntryFields, type Fields } from "../bus/fields.ts";
+import { decodeFrame, encodeFrame } from "../bus/frame.ts";
+import { outboxProducer } from "../bus/partition.ts";
+import type { Bus, Fence, Frame, FrameLink, OutboxEntry, RelayedFrame } from "../bus/port.ts";
+import type { Logger } from "../core/log.ts";
+
+/** Entries of one look at a log, and of all looks together: some seconds at full speed. */
+const limits = { page: 32, entries: 20_000 } as const;
+
+type Last = (FrameLink & { readonly sum: number }) | undefined;
+
+/**
+ * What a log holds of an outbox that the outbox does not know: events of commits that Redis has forgotten, since the outbox went back to
+ * an earlier state. What is computed again has the same ids, under other numbers and in other frames: it is not stored twice. And where
+ * it is the log that went back, this tells how many events are gone from it.
+ *
+ * Looked for only where an outbox and a log do not fit together. The ids are remembered beside the outbox, for the next owners too.
+ */
+export class Strays {
+  readonly #fence: Fence;
+  readonly #bus: Bus;
+  readonly #logger: Logger;
+  #ids: Set<string> | undefined;
+
+  constructor(fence: Fence, { bus, logger }: { readonly bus: Bus; readonly logger: Logger }) {
+    this.#fence = fence;
+    this.#bus = bus;
+    this.#logger = logger;
+  }
+
+  /** Reads what is remembered. Called before anything else. */
+  async open(): Promise<void> {
+    const { partition, pipeline } = this.#fence;
+    this.#ids ??= new Set(await this.#bus.strays(partition, pipeline));
+  }
+
+  /** A frame without the events that are in its log already. */
+  without({ to, frame, after, sum }: OutboxEntry): RelayedFrame {
+    const { tenure } = this.#fence;
+    const whole = { to, frame, after, sum, without: 0, tenure };
+    if (!this.#ids || this.#ids.size === 0) return whole;
+    const envelopes = decoded(fieldsOf(frame));
+    const kept = envelopes.filter(({ id }) => !this.#ids?.has(id));
+    if (kept.length === envelopes.length) return whole;
+    const packed = kept.length > 0 ? encodeFrame(kept, frame.codec) : { count: 0 };
+    return { ...whole, frame: { ...frame, ...packed }, without: envelopes.length - kept.length };
+  }
+
+  /** The last frame of this outbox in a log is not the one that the next frame names: finds out why, and says so. */
+  async relink({ to, after, sum }: OutboxEntry, last: Last): Promise<NonNullable<RelayedFrame["instead"]>> {
+    const { partition, pipeline } = this.#fence;
+    const about = { partition: partition.name, pipeline, to: to.name };
+    const isBehind = !last || (after !== undefined && isUpTo(last, after));
+    const strays = isBehind ? [] : await this.#find(to, after);
+    if (strays.length > 0) {
+      await this.#bus.rememberStrays(partition, pipeline, strays);
+      for (const id of strays) this.#ids?.add(id);
+      this.#logger.error(
+        { ...about, events: strays.length },
+        "derived events are there of commits that Redis has forgotten: it has gone back to an earlier state; they will not be stored again",
+      );
+    }
+    const vanished = isBehind ? Math.max(after ? 1 : 0, sum - (last?.sum ?? 0)) : 0;
+    if (vanished > 0) {
+      this.#logger.error(
+        { ...about, vanished },
+        "derived events that were stored are gone: their log has gone back to an earlier state; what comes now is stored behind what is left",
+      );
+    }
+    return { last: last && { incarnation: last.incarnation, sequence: last.sequence }, vanished };
+  }
+
+  /** Ids of the events in frames of this outbox behind the one that it knows of, newest first. */
+  async #find(to: OutboxEntry["to"], known: FrameLink | undefined): Promise<readonly string[]> {
+    const producer = outboxProducer(this.#fence.partition, this.#fence.pipeline);
+    const ids: string[] = [];
+    let before: string | undefined;
+    for (let looked = 0; looked < limits.entries; ) {
+      const page = await this.#bus.newest(to, { before, count: limits.page });
+      for (const entry of page) {
+        const fields = new EntryFields(entry.fields);
+        if (String(fields.get("pid")) !== producer) continue;
+        const link = { incarnation: Number(fields.get("inc")), sequence: Number(fields.get("fs")) };
+        if (known && isUpTo(link, known)) return ids;
+        for (const { id } of decoded(fields)) ids.push(id);
+      }
+      looked += page.length;
+      before = page.at(-1)?.id;
+      if (page.length < limits.page) break;
+    }
+    return ids;
+  }
+}
+
+/** Later incarnations come after earlier ones. */
+const isUpTo = (link: FrameLink, known: FrameLink): boolean =>
+  link.incarnation < known.incarnation || (link.incarnation === known.incarnation && link.sequence <= known.sequence);
+
+/** The events of a frame; none where it cannot be read. */
+function decoded(fields: Fields): readonly Envelope[] {
+  try {
+    const envelopes = decodeFrame(fields);
+    return Array.from({ length: envelopes.length }, (_, i) => envelopes.at(i) as Envelope);
+  } catch {
+    return [];
+  }
+}
+
+const fieldsOf = ({ count, codec, checksum, body }: Frame): Fields =>
+  new Map([
+    ["v", Buffer.from("1")],
+    ["n", Buffer.from(String(count))],
+    ["c", Buffer.from(codec)],
+    ["h", Buffer.from(checksum)],
+    ["d", body],
+  ]);
