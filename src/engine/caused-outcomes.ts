@@ -46,6 +46,10 @@ export class CausedOutcomes implements Outcomes {
     return this.#chunk.states as States;
   }
 
+  pass(value: unknown): void {
+    this.#chunk.pass(value, this);
+  }
+
   send(destination: string, row: unknown): void {
     if (!this.#chunk.derives.has(destination)) return this.#chunk.rows.add(destination, row, this.#number);
     const { pipeline } = this.#chunk;

@@ -3,6 +3,7 @@ import type { DeadLetterDraft } from "../bus/port.ts";
 import type { StageCall } from "../plan/plan.ts";
 import type { Moment } from "../plan/window.ts";
 import type { Rejected } from "../sinks/port.ts";
+import type { Outcomes } from "../stages/run.ts";
 import type { StateDraft } from "../state/state-draft.ts";
 
 /** Rows for one destination, and the event behind each. */
@@ -24,6 +25,14 @@ export interface OpenedFrame {
 type Span =
   | (OpenedFrame & { readonly kind: "frame"; readonly first: number })
   | { readonly kind: "lone"; readonly first: number; readonly id: string; readonly type: string; readonly eventId: string };
+
+/** A value between two sections of a pipeline, and what becomes of it. */
+export interface Item {
+  readonly value: unknown;
+  readonly outcomes: Outcomes;
+  /** Values of one key keep their order. */
+  readonly key: string;
+}
 
 export interface ChunkOptions {
   readonly derives: ReadonlySet<string>;
@@ -53,11 +62,14 @@ export class Chunk {
   /** One for all its events: a stage makes nothing anew for each. */
   readonly call: StageCall;
   bytes = 0;
+  /** The key of what is taken through a section. */
+  key = "";
   readonly #spans: Span[] = [];
   readonly #setAside = new Set<number>();
   /** What no single event has caused, by its number from -1 downwards. */
   readonly #caused: { readonly moment: Moment }[] = [];
   #opened = 0;
+  #passed: Item[] = [];
   #begun = 0;
   /** The frame that was decoded again last. */
   #decoded: { readonly id: string; readonly envelopes: Envelopes } | undefined;
@@ -95,6 +107,18 @@ export class Chunk {
   /** The number of a result that no single event has caused: below 0, since no outcome of the ledger is counted for it. */
   beginCaused(result: { readonly moment: Moment }): number {
     return -this.#caused.push(result);
+  }
+
+  /** Takes a value on to the next section, under the key of what it was made of. */
+  pass(value: unknown, outcomes: Outcomes): void {
+    this.#passed.push({ value, outcomes, key: this.key });
+  }
+
+  /** What has come out of a section, in order. */
+  takePassed(): readonly Item[] {
+    const passed = this.#passed;
+    this.#passed = [];
+    return passed;
   }
 
   count(counter: string, by: number): void {

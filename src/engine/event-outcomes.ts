@@ -5,6 +5,7 @@ import type { Outcomes, States } from "../stages/run.ts";
 import { CausedOutcomes } from "./caused-outcomes.ts";
 import type { Chunk } from "./chunk.ts";
 import { derive, type EventDraft } from "./derive.ts";
+import type { Tried } from "./until-decided.ts";
 
 /** How an event ended so far; a higher one wins when an event had several. */
 const undecided = 0;
@@ -18,7 +19,7 @@ const deadLettered = 5;
  * Takes what becomes of one event of a chunk: the worst that became of any part of it, or delivered where any part was and none came
  * to harm, else dropped. It is used again for the next event, unless a stage of this one has not answered yet.
  */
-export class EventOutcomes implements Outcomes {
+export class EventOutcomes implements Outcomes, Tried {
   readonly #chunk: Chunk;
   #event = -1;
   #envelope: Envelope | undefined;
@@ -29,6 +30,10 @@ export class EventOutcomes implements Outcomes {
 
   constructor(chunk: Chunk) {
     this.#chunk = chunk;
+  }
+
+  get eventId(): string {
+    return this.moment.id;
   }
 
   get moment(): Moment {
@@ -55,7 +60,6 @@ export class EventOutcomes implements Outcomes {
     this.#derived = 0;
   }
 
-  /** Forgets what became of the event so far: it goes through the stages again. */
   again(): void {
     this.#chunk.forget(this.#event);
     this.#state = undecided;
@@ -68,6 +72,10 @@ export class EventOutcomes implements Outcomes {
       this.deadLetter({ stage: "stages", reason: "stage-failed", error: "a stage returned neither values nor a reason to end" });
     this.#chunk.count(this.#counter(), 1);
     if (this.#state >= late) this.#chunk.states?.forgetId(this.moment.id);
+  }
+
+  pass(value: unknown): void {
+    this.#chunk.pass(value, this);
   }
 
   send(destination: string, row: unknown): void {

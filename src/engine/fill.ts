@@ -1,18 +1,16 @@
 import type { Envelope } from "../bus/envelope.ts";
 import type { Partition } from "../bus/partition.ts";
 import type { Entry } from "../bus/port.ts";
-import { backoffMs } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
-import { messageOf, RetryableError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import { type PipelinePlan, type StreamPlan, sinksOf } from "../plan/plan.ts";
-import { type AdmittedEvent, isRefusal } from "../stages/admit.ts";
+import { isRefusal } from "../stages/admit.ts";
 import { compileStages } from "../stages/compile.ts";
-import { setAside } from "../stages/pursue.ts";
 import { Chunk } from "./chunk.ts";
 import { EventOutcomes } from "./event-outcomes.ts";
 import { compileGate, openEntries } from "./open-entries.ts";
 import type { Parking } from "./parking.ts";
+import { untilDecided } from "./until-decided.ts";
 
 export interface FillContext {
   readonly clock: Clock;
@@ -34,8 +32,6 @@ export interface Filled {
 /** Takes the entries of one read through decoding, admission and the stages. */
 export type Fill<Context = FillContext> = (entries: readonly Entry[], context: Context) => Promise<Filled>;
 
-const retryLimits = { initialMs: 50, maxMs: 5_000 } as const;
-
 /** The destinations of a pipeline that are streams: they are written by the commit. */
 export const streamsOf = (pipeline: PipelinePlan): ReadonlySet<string> =>
   new Set(Object.entries(sinksOf(pipeline)).flatMap(([name, sink]) => (sink.kind === "stream" ? [name] : [])));
@@ -52,8 +48,10 @@ export function compileFill(pipeline: PipelinePlan, stream: StreamPlan, partitio
   const derives = streamsOf(pipeline);
 
   return async (entries, context) => {
-    const chunk = new Chunk(pipeline.name, { derives, signal: context.signal });
-    const now = context.clock.now();
+    const { clock, parking, signal } = context;
+    const chunk = new Chunk(pipeline.name, { derives, signal });
+    const take = untilDecided(run, { ...context, about: { partition: partition.name, pipeline: pipeline.name } });
+    const now = clock.now();
     const late: Promise<void>[] = [];
     let outcomes = new EventOutcomes(chunk);
     for (const { envelopes } of openEntries(partition, entries, { chunk, now })) {
@@ -66,63 +64,23 @@ export function compileFill(pipeline: PipelinePlan, stream: StreamPlan, partitio
           outcomes.end();
           continue;
         }
-        const pending = takeOrPark(event, outcomes, context);
-        if (!pending) continue;
-        late.push(pending);
-        // Whoever awaits it comes later: until then a failure must not count as unhandled.
-        pending.catch(() => {});
+        const pending = take(event, event.key, outcomes);
+        if (!pending) {
+          outcomes.end();
+          continue;
+        }
+        late.push(endBehind(pending, outcomes));
         outcomes = new EventOutcomes(chunk);
-        await context.parking.room(context.signal);
+        await parking.room(signal);
       }
     }
     return { chunk, late, moreDue: false };
   };
+}
 
-  function takeOrPark(event: AdmittedEvent, outcomes: EventOutcomes, context: FillContext): void | Promise<void> {
-    const { parking } = context;
-    if (parking.has(event.key)) return parking.add(event.key, () => persist(event, outcomes, context));
-    try {
-      const pending = run(event, outcomes);
-      if (pending)
-        return parking.add(event.key, () =>
-          pending.then(
-            () => outcomes.end(),
-            (error) => persist(event, outcomes, { ...context, error }),
-          ),
-        );
-    } catch (error) {
-      if (error instanceof RetryableError) return parking.add(event.key, () => persist(event, outcomes, { ...context, error }));
-      setAside(outcomes, error);
-    }
-    outcomes.end();
-  }
-
-  /** Takes an event through the stages until they have decided; `error` is why an earlier try has failed. */
-  async function persist(
-    event: AdmittedEvent,
-    outcomes: EventOutcomes,
-    { clock, logger, signal, error }: FillContext & { readonly error?: unknown },
-  ): Promise<void> {
-    let failure = error;
-    for (let failed = error === undefined ? 0 : 1; ; failed++) {
-      if (failed > 0 && !(failure instanceof RetryableError)) {
-        setAside(outcomes, failure);
-        return outcomes.end();
-      }
-      signal.throwIfAborted();
-      if (failed > 0) {
-        const about = { partition: partition.name, pipeline: pipeline.name, event: event.id, error: messageOf(failure) };
-        if (failed === 1) logger.warn(about, "a stage asked to try again: the events of this key wait");
-        outcomes.again();
-        await clock.sleep(backoffMs(failed, retryLimits), signal);
-      }
-      signal.throwIfAborted();
-      try {
-        await run(event, outcomes);
-        return outcomes.end();
-      } catch (next) {
-        failure = next;
-      }
-    }
-  }
+function endBehind(pending: Promise<void>, outcomes: EventOutcomes): Promise<void> {
+  const ended = pending.then(() => outcomes.end());
+  // Whoever awaits it comes later: until then a failure must not count as unhandled.
+  ended.catch(() => {});
+  return ended;
 }

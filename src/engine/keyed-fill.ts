@@ -1,31 +1,36 @@
 import type { Envelope } from "../bus/envelope.ts";
 import type { Partition } from "../bus/partition.ts";
-import type { Entry } from "../bus/port.ts";
+import { deliveryLimits, type Entry } from "../bus/port.ts";
 import type { PipelinePlan, StreamPlan } from "../plan/plan.ts";
 import type { Timer } from "../plan/timer.ts";
 import { isRefusal } from "../stages/admit.ts";
-import { compileFlow, type Item, type Section } from "../stages/flow.ts";
+import { compileFlow } from "../stages/flow.ts";
 import { setAside } from "../stages/pursue.ts";
-import type { KeyedStage } from "../stages/run.ts";
+import type { KeyedStage, Run } from "../stages/run.ts";
 import type { KeyedState } from "../state/keyed-state.ts";
 import { StartOver, type StateDraft, splitMember } from "../state/state-draft.ts";
 import type { TimerQueue } from "../state/timer-queue.ts";
 import { CausedOutcomes } from "./caused-outcomes.ts";
-import { Chunk } from "./chunk.ts";
+import { Chunk, type Item } from "./chunk.ts";
+import { BegunEvents, compute, type Origin } from "./compute.ts";
 import { EventOutcomes } from "./event-outcomes.ts";
 import { type Fill, type Filled, streamsOf } from "./fill.ts";
 import { compileGate, openEntries } from "./open-entries.ts";
+import { openEntry } from "./open-entry.ts";
+import { Parking } from "./parking.ts";
+import { Recording } from "./recording.ts";
+import { type TryingDeps, untilDecided } from "./until-decided.ts";
 
-export interface KeyedFillContext {
+export interface KeyedFillContext extends Omit<TryingDeps, "about"> {
   readonly state: KeyedState;
-  /** Ends waiting: what waits is left to the next owner. */
-  readonly signal: AbortSignal;
   /** Milliseconds since the epoch. */
   readonly now: number;
   /** Nothing is left to be read, so event time goes on by the clock. */
   readonly atRest: boolean;
   /** Resolves when everything before is committed. */
   readonly idle: () => Promise<void>;
+  /** The entries that were read behind these, for as long as these wait. They are taken when their turn comes. */
+  readonly behind: () => Promise<readonly Entry[]>;
 }
 
 export interface KeyedFillOptions {
@@ -34,6 +39,8 @@ export interface KeyedFillOptions {
   readonly partition: Partition;
   /** Events that go through the stages together. */
   readonly portionEvents: number;
+  /** Whether calls for the next read may be made while one waits: not where the source's limit has still to let it through. */
+  readonly goesOn: boolean;
 }
 
 /** Takes the entries of one read, none perhaps, and the timers that are due, through the stages. */
@@ -49,14 +56,22 @@ const maxCommitBytes = 16 * 1024 * 1024;
  * another, each section in their order: so the states of all of them are fetched in one call. Before each event the timers ring
  * that its time has made due: what comes out does not depend on how events were cut into reads.
  *
- * It takes as many of the entries as one commit can carry. A bad entry or event becomes a dead letter with its reason. A read is tried
- * again as a whole: what an event does to a state must not
- * be done twice. What rejects is a RetryableError, or a ConfigError (the pipeline stops).
+ * An event that a stage without state asks to try again is tried by itself, and parks its key (compute.ts). Stages with state begin when
+ * it is through: what comes before it in the log is folded before it, and the watermark goes by the log. Meanwhile the calls of other
+ * keys go on, of this read and of the next; each is made once.
+ *
+ * It takes as many of the entries as one commit can carry. A bad entry or event becomes a dead letter with its reason. What asks to
+ * try again in a stage with state has the read taken as a whole: what an event does to a state must not be done twice. What rejects is
+ * a RetryableError, or a ConfigError (the pipeline stops).
  */
-export function compileKeyedFill({ pipeline, stream, partition, portionEvents }: KeyedFillOptions): KeyedFill {
+export function compileKeyedFill(options: KeyedFillOptions): KeyedFill {
+  const { pipeline, stream, partition, portionEvents, goesOn } = options;
   const admit = compileGate(stream);
   const sections = compileFlow(pipeline);
+  const [first] = sections;
   const derives = streamsOf(pipeline);
+  const about = { partition: partition.name, pipeline: pipeline.name };
+  const begun = new BegunEvents();
 
   return async (entries, context) => {
     const { state } = context;
@@ -79,11 +94,11 @@ export function compileKeyedFill({ pipeline, stream, partition, portionEvents }:
 
   async function fill(entries: readonly Entry[], context: KeyedFillContext, states: StateDraft): Promise<Filled> {
     const { state, now, atRest, idle } = context;
-    for (const section of sections) section.take();
     const chunk = new Chunk(pipeline.name, { derives, states, signal: context.signal });
     let until: Until = { event: state.watermark.mark, processing: now };
     let taken = 0;
-    for (const portion of inPortions(entries, portionEvents)) {
+    const portions = inPortions(entries, portionEvents);
+    for (const [i, portion] of portions.entries()) {
       const { events, items } = open(portion, { chunk, state, now });
       if (atRest) state.watermark.rest(now);
       until = { event: state.watermark.mark, processing: now };
@@ -91,19 +106,26 @@ export function compileKeyedFill({ pipeline, stream, partition, portionEvents }:
       if (taken > 0 && mustLoad(state, until)) throw new TooMuch(taken);
       await loadTimers(state, until, idle);
       let flow: readonly Item[] = items;
-      for (const section of sections) flow = await through(section, flow, { chunk, states, until, state });
+      for (const section of sections) {
+        if (section.kind === "keyed") flow = await through(section.stage, flow, { chunk, states, until, state });
+        else if (section !== first) flow = await compute(section.run, flow, { ...context, about, chunk, parking: new Parking() });
+        else {
+          const meanwhile = () => goOn(section.run, portions.slice(i + 1).flat(), context);
+          flow = await compute(section.run, flow, { ...context, about, chunk, begun, meanwhile });
+        }
+      }
       for (const outcomes of events) outcomes.end();
       taken += portion.length;
     }
     if (states.encode() > maxCommitBytes && entries.length > 1) throw new TooMuch(entries.length >> 1);
-    return { chunk, late: [], moreDue: sections.some(({ keyed }) => keyed && isDue(keyed.name, { state, until })) };
+    return { chunk, late: [], moreDue: state.stages.some((stage) => isDue(stage, { state, until })) };
   }
 
   /** The outcomes of all events in the entries, and the events that go through the stages. */
   function open(entries: readonly Entry[], { chunk, state: { watermark }, now }: Opening) {
     const events: EventOutcomes[] = [];
-    const items: Item[] = [];
-    for (const { envelopes, producer, storedAt } of openEntries(partition, entries, { chunk, now })) {
+    const items: (Item & Origin)[] = [];
+    for (const { entry, envelopes, producer, storedAt } of openEntries(partition, entries, { chunk, now })) {
       for (let k = 0; k < envelopes.length; k++) {
         const envelope = envelopes.at(k) as Envelope;
         const event = admit(envelope, now);
@@ -111,13 +133,41 @@ export function compileKeyedFill({ pipeline, stream, partition, portionEvents }:
         events.push(outcomes);
         if (!isRefusal(event)) {
           watermark.advance({ producer, time: envelope.time, storedAt });
-          items.push({ value: event, outcomes });
+          items.push({ value: event, outcomes, key: event.key, entry, index: k });
         }
         outcomes.begin(envelope, watermark.mark);
         if (isRefusal(event)) outcomes.deadLetter({ stage: "admit", ...event });
       }
     }
     return { events, items };
+  }
+
+  /** Begins what lies behind, as far as there is room, until it is told that the wait is over. */
+  function goOn(run: Run, rest: readonly Entry[], context: KeyedFillContext): () => void {
+    const over = new AbortController();
+    const { now, signal, parking, behind } = context;
+    const take = untilDecided(run, { ...context, about });
+    const begin = async (entries: readonly Entry[]) => {
+      for (const entry of entries) {
+        if (entry.deliveries > deliveryLimits.last) continue;
+        const opened = openEntry(partition.log, entry);
+        for (let index = 0; opened.kind === "opened" && index < opened.envelopes.length; index++) {
+          if (over.signal.aborted || signal.aborted) return;
+          const event = admit(opened.envelopes.at(index) as Envelope, now);
+          if (isRefusal(event) || begun.get({ entry, index })) continue;
+          const recording = new Recording({ signal });
+          recording.of = { moment: event };
+          const pending = take(event, event.key, recording);
+          begun.set({ entry, index }, { recording, pending });
+          if (pending) await parking.room(over.signal);
+        }
+      }
+    };
+    // What fails here is met again when its turn comes.
+    begin(rest)
+      .then(async () => goesOn && !over.signal.aborted && begin(await behind()))
+      .catch(() => {});
+    return () => over.abort();
   }
 }
 
@@ -164,17 +214,18 @@ type Until = Readonly<Record<Timer["clock"], number>>;
 
 const clocks = ["event", "processing"] as const;
 
-async function through(section: Section, flow: readonly Item[], passage: Passage): Promise<readonly Item[]> {
-  const { keyed, run } = section;
-  const { state, states, until } = passage;
-  const keys = keyed && (await prefetch(keyed, flow, passage));
-  const timers = keyed && state.queue(keyed.name, "event");
+async function through(keyed: KeyedStage, flow: readonly Item[], passage: Passage): Promise<readonly Item[]> {
+  const { name, run, fire } = keyed;
+  const { chunk, state, states, until } = passage;
+  const keys = await prefetch(keyed, flow, passage);
+  const timers = state.queue(name, "event");
   let left = maxRings;
   for (let i = 0; i < flow.length; i++) {
-    const { value, outcomes } = flow[i] as Item;
+    const { value, outcomes, key } = flow[i] as Item;
     // Hardly any event makes a timer ring: the others are not to wait for a turn of the loop.
-    const next = timers?.next();
+    const next = timers.next();
     if (next && next.at <= outcomes.watermark) await ring("event", outcomes.watermark);
+    chunk.key = keys?.[i] ?? key;
     try {
       const pending = run(value, outcomes, keys?.[i]);
       if (pending) await pending;
@@ -183,16 +234,16 @@ async function through(section: Section, flow: readonly Item[], passage: Passage
       setAside(outcomes, error, value);
     }
   }
-  if (keyed) for (const clock of clocks) await ring(clock, until[clock]);
-  return section.take();
+  for (const clock of clocks) await ring(clock, until[clock]);
+  return chunk.takePassed();
 
   async function ring(clock: Timer["clock"], time: number): Promise<void> {
-    const { name, fire } = keyed as KeyedStage;
     const queue = state.queue(name, clock);
     for (let due = queue.next(); due && due.at <= time && left-- > 0; due = queue.next()) {
       const { member, at } = due;
       const { timer, key } = splitMember(member);
-      const outcomes = new CausedOutcomes(passage.chunk, { cause: `${name}\n${member}\n${at}`, time: at, watermark: at });
+      chunk.key = key;
+      const outcomes = new CausedOutcomes(chunk, { cause: `${name}\n${member}\n${at}`, time: at, watermark: at });
       try {
         const pending = fire({ key, timer, at }, outcomes);
         if (pending) await pending;

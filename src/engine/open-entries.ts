@@ -12,6 +12,7 @@ import { openEntry } from "./open-entry.ts";
 
 /** The events of an entry that was opened. */
 export interface OpenedEntry {
+  readonly entry: Entry;
   readonly envelopes: Envelopes;
   /** Who stored the frame; empty for an entry that another program wrote. */
   readonly producer: string;
@@ -57,7 +58,7 @@ export function* openEntries(
     else chunk.openLone(entry.id, envelopes.at(0) as Envelope);
     if (envelopes.bytes !== undefined) chunk.bytes += Math.max(0, envelopes.bytes - bytes);
     const storedAt = timeOfEntry(entry.id) ?? now;
-    yield { envelopes, producer: opened.producer, storedAt: storedAt > now + maxAheadMs ? now : storedAt };
+    yield { entry, envelopes, producer: opened.producer, storedAt: storedAt > now + maxAheadMs ? now : storedAt };
   }
 }
 

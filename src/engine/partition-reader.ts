@@ -370,7 +370,19 @@ export async function readPartition(
   function fill(entries: readonly Entry[], atRest: boolean): Promise<Filled> {
     if (stages.kind === "stateless") return stages.fill(entries, { clock, logger, parking, signal: either });
     const { idle } = settlement;
-    return stages.fill(entries, { state: state as KeyedState, now: clock.now(), atRest, idle, signal: either });
+    const now = clock.now();
+    return stages.fill(entries, {
+      ...{ clock, logger, parking, signal: either },
+      ...{ state: state as KeyedState, now, atRest, idle, behind },
+    });
+  }
+
+  /** What is read behind entries whose stages wait. It is taken after them, as what was read ahead always is. */
+  async function behind(): Promise<readonly Entry[]> {
+    if (last.from !== "new" || !(ahead || gauge.hasRoom)) return [];
+    ahead ??= read(last, 0);
+    const result = await ahead;
+    return result?.kind === "entries" ? result.entries : [];
   }
 
   /** What was read is taken through the stages, also when a stop came meanwhile; it is not tried again after one. */
@@ -380,6 +392,7 @@ export async function readPartition(
         return await fill(entries, atRest);
       } catch (error) {
         if (!(error instanceof RetryableError)) throw error;
+        if (either.aborted) break;
         logger.warn({ ...about, error: messageOf(error) }, "a stage asked to try again");
         await clock.sleep(backoffMs(attempt, retryLimits), either);
       }

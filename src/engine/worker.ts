@@ -104,7 +104,11 @@ export async function runWorker(options: WorkerOptions, deps: WorkerDeps, stop: 
       return partitionsOf(stream).map((partition) => {
         const stages: Stages =
           forms.length > 0
-            ? { kind: "keyed", fill: paced(compileKeyedFill({ pipeline, stream, partition, portionEvents }), limit), state }
+            ? {
+                kind: "keyed",
+                fill: paced(compileKeyedFill({ pipeline, stream, partition, portionEvents, goesOn: limit === undefined }), limit),
+                state,
+              }
             : { kind: "stateless", fill: paced(compileFill(pipeline, stream, partition), limit) };
         return {
           slot: { pipeline: pipeline.name, partition },

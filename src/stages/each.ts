@@ -1,8 +1,8 @@
-import type { Outcomes, Run } from "./run.ts";
+import type { Effects, Run } from "./run.ts";
 
 /** Takes each value on, in order: from the first promise on, the rest waits its turn. */
-export const each = (values: readonly unknown[], next: Run, outcomes: Outcomes): void | Promise<void> =>
-  values.length === 1 ? next(values[0], outcomes) : inTurn(values, (value) => next(value, outcomes));
+export const each = (values: readonly unknown[], next: Run, effects: Effects): void | Promise<void> =>
+  values.length === 1 ? next(values[0], effects) : inTurn(values, (value) => next(value, effects));
 
 export function inTurn<Value>(values: readonly Value[], take: (value: Value) => void | Promise<void>): void | Promise<void> {
   for (let i = 0; i < values.length; i++) {

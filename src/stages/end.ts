@@ -1,26 +1,26 @@
 import { TerminalError } from "../core/errors.ts";
 import type { Decision, EndPlan, Outcome } from "../plan/plan.ts";
-import { type Outcomes, type Run, sent } from "./run.ts";
+import { type Effects, type Run, sent } from "./run.ts";
 
 /** The last stage: hands rows to sinks by the names of the destinations. */
 export function end(plan: EndPlan): Run {
   switch (plan.kind) {
     case "to": {
       const toRow = plan.toRow as (value: unknown) => unknown;
-      return (value, outcomes) => {
-        outcomes.send("to", toRow(value));
+      return (value, effects) => {
+        effects.send("to", toRow(value));
       };
     }
     case "route": {
       const decide = plan.decide as (value: unknown, to: unknown) => Decision;
       const to = Object.fromEntries(Object.keys(plan.destinations).map((name) => [name, (row: unknown) => sent(name, row)]));
-      return (value, outcomes) => {
+      return (value, effects) => {
         const decision = decide(value, to);
         if (Array.isArray(decision)) {
           if (decision.length === 0) throw noOutcome();
-          for (const outcome of decision as readonly Outcome[]) apply(outcome, outcomes);
+          for (const outcome of decision as readonly Outcome[]) apply(outcome, effects);
         } else {
-          apply(decision as Outcome, outcomes);
+          apply(decision as Outcome, effects);
         }
       };
     }
@@ -29,14 +29,14 @@ export function end(plan: EndPlan): Run {
   }
 }
 
-function apply(outcome: Outcome | undefined, outcomes: Outcomes): void {
+function apply(outcome: Outcome | undefined, effects: Effects): void {
   switch (outcome?.kind) {
     case "sent":
-      return outcomes.send(outcome.to, outcome.row);
+      return effects.send(outcome.to, outcome.row);
     case "dropped":
-      return outcomes.drop(outcome.reason);
+      return effects.drop(outcome.reason);
     case "deadLettered":
-      return outcomes.deadLetter({ stage: "route", reason: outcome.reason, error: outcome.reason });
+      return effects.deadLetter({ stage: "route", reason: outcome.reason, error: outcome.reason });
     default:
       // The types forbid it; plain JavaScript may still do it, and nothing may vanish.
       throw noOutcome();

@@ -3,5 +3,5 @@ import type { Run } from "./run.ts";
 
 export function filter({ name, keep }: Extract<StagePlan, { kind: "filter" }>, next: Run): Run {
   const keeps = keep as (value: unknown) => boolean;
-  return (value, outcomes) => (keeps(value) ? next(value, outcomes) : outcomes.drop(name));
+  return (value, effects) => (keeps(value) ? next(value, effects) : effects.drop(name));
 }

@@ -5,63 +5,38 @@ import { dedupe } from "./dedupe.ts";
 import { end } from "./end.ts";
 import { fold } from "./fold.ts";
 import { join } from "./join.ts";
-import type { KeyedStage, Outcomes, Run } from "./run.ts";
+import type { KeyedStage, Run } from "./run.ts";
 import { window } from "./window.ts";
 
-/** A value between two sections, and what becomes of it. */
-export interface Item {
-  readonly value: unknown;
-  readonly outcomes: Outcomes;
-}
-
 /**
- * A keyed stage and the stages up to the next one. The states of all values of a read are fetched before it runs, in one call; so
- * the values of a read go through one section after another, in their order.
+ * A part of a pipeline that all values of a read go through before any goes on: a keyed stage, whose states are fetched for all of them
+ * in one call and which takes them one after another, in their order; or the stages between two of those, each value by itself.
  */
-export interface Section {
-  /** None for the stages before the first keyed one. */
-  readonly keyed: KeyedStage | undefined;
-  /** How far its watermark lies behind that of the source, before what it allows for itself, milliseconds. */
-  readonly behindMs: number;
-  readonly run: KeyedStage["run"];
-  /** What has come out since the last call, for the next section. */
-  take(): readonly Item[];
-}
+export type Section = { readonly kind: "keyed"; readonly stage: KeyedStage } | { readonly kind: "plain"; readonly run: Run };
 
-/** Makes the sections of a pipeline with keyed state. The last one hands rows to the sinks, and nothing comes out of it. */
+/** Makes the sections of a pipeline with keyed state. The last one is plain: it hands rows to the sinks. */
 export function compileFlow({ stages, end: ending }: PipelinePlan): readonly Section[] {
-  const starts = stages.flatMap((stage, i) => (isKeyed(stage) ? [i] : []));
-  const bounds = starts[0] === 0 ? starts : [0, ...starts];
+  const onward: Run = (value, effects) => effects.pass(value);
+  const sections: Section[] = [];
+  let between: StagePlan[] = [];
   let behindMs = 0;
-  return bounds.map((from, i) => {
-    const until = bounds[i + 1];
-    const part = stages.slice(from, until);
-    const belt: Item[] = [];
-    const out: Run =
-      until === undefined
-        ? end(ending)
-        : (value, outcomes) => {
-            belt.push({ value, outcomes });
-          };
-    const section = compileSection(part, { out, behindMs });
-    const here = behindMs;
-    const [first] = part;
-    if (first) behindMs += delayOf(first);
-    return { ...section, behindMs: here, take: () => belt.splice(0) };
-  });
+  for (const stage of stages) {
+    if (!isKeyed(stage)) {
+      between.push(stage);
+      continue;
+    }
+    if (between.length > 0) sections.push(plain(between, onward));
+    between = [];
+    sections.push({ kind: "keyed", stage: compileKeyed(stage, { next: onward, behindMs }) });
+    behindMs += delayOf(stage);
+  }
+  return [...sections, plain(between, end(ending))];
 }
 
-function compileSection(
-  stages: readonly StagePlan[],
-  { out, behindMs }: { readonly out: Run; readonly behindMs: number },
-): Pick<Section, "keyed" | "run"> {
-  const [first, ...others] = stages;
-  const isSection = first !== undefined && isKeyed(first);
-  const next = (isSection ? others : stages).reduceRight<Run>((after, stage) => compileStage(stage, after), out);
-  if (!isSection) return { keyed: undefined, run: next };
-  const keyed = compileKeyed(first, { next, behindMs });
-  return { keyed, run: keyed.run };
-}
+const plain = (stages: readonly StagePlan[], out: Run): Section => ({
+  kind: "plain",
+  run: stages.reduceRight<Run>((after, stage) => compileStage(stage, after), out),
+});
 
 function compileKeyed(plan: KeyedStagePlan, context: { readonly next: Run; readonly behindMs: number }): KeyedStage {
   switch (plan.kind) {

@@ -4,10 +4,10 @@ import type { Run } from "./run.ts";
 
 export function map({ transform }: Extract<StagePlan, { kind: "map" }>, next: Run): Run {
   const turn = transform as (value: unknown, call: StageCall) => unknown;
-  return (value, outcomes) => {
-    const result = turn(value, outcomes.call);
+  return (value, effects) => {
+    const result = turn(value, effects.call);
     return result instanceof Promise
-      ? result.then((resolved) => next(resolved, outcomes), brokenOff(outcomes))
-      : next(result, outcomes);
+      ? result.then((resolved) => next(resolved, effects), brokenOff(effects))
+      : next(result, effects);
   };
 }

@@ -2,28 +2,34 @@ import type { Sent, StageCall } from "../plan/plan.ts";
 import type { Timers } from "../plan/timer.ts";
 import type { Moment } from "../plan/window.ts";
 
+/** Takes what becomes of a value in stages that keep no state. */
+export interface Effects {
+  /** What functions are given beside the value. Its signal ends the work on this and all others of the read. */
+  readonly call: StageCall;
+  /** Takes a value on to the next stage that keeps a state. */
+  pass(value: unknown): void;
+  send(destination: string, row: unknown): void;
+  drop(reason: string): void;
+  /** `value`: what is set aside, where it is not the event itself. */
+  deadLetter(letter: { readonly stage: string; readonly reason: string; readonly error: string; readonly value?: unknown }): void;
+}
+
 /**
  * Takes what becomes of the value under way. One event may be sent several times; it is dropped, found late or set aside as a whole.
  */
-export interface Outcomes {
+export interface Outcomes extends Effects {
   /** When the value happened, and the id of the event that it comes from. */
   readonly moment: Moment;
   /** Up to here the event time of the partition is complete, before any allowance for lateness; milliseconds since the epoch. */
   readonly watermark: number;
-  /** What functions are given beside the value. Its signal ends the work on this and all others of the read. */
-  readonly call: StageCall;
   /** The keyed states, as the event under way sees them. */
   readonly states: States;
-  send(destination: string, row: unknown): void;
   /** The value has become part of a state, and ends here unless something follows from it. */
   keep(): void;
-  drop(reason: string): void;
   /** The same event was taken before. */
   duplicate(): void;
   /** The value comes too late for the stage. Where no destination is named, the dead letters keep it. */
   late(stage: string, to?: { readonly destination: string; readonly row: unknown }): void;
-  /** `value`: what is set aside, where it is not the event itself. */
-  deadLetter(letter: { readonly stage: string; readonly reason: string; readonly error: string; readonly value?: unknown }): void;
   /**
    * The outcomes of something that no single event has caused, such as the end of a window: `cause` names it, so that it gets the
    * same identity however often and after whatever events it is made.
@@ -55,7 +61,7 @@ export interface Held {
 }
 
 /** Takes one value through a stage and all behind it. Returns a promise only where a stage did: waiting costs. */
-export type Run = (value: unknown, outcomes: Outcomes) => void | Promise<void>;
+export type Run = (value: unknown, effects: Effects) => void | Promise<void>;
 
 /** A stage that keeps a state for each key. */
 export interface KeyedStage {

@@ -7,8 +7,8 @@ import { type Pipeline, type PipelineBuilder, pipeline } from "../../../src/dsl/
 import { clickhouse } from "../../../src/dsl/sinks.ts";
 import { defineStream } from "../../../src/dsl/stream.ts";
 import { compileAdmission } from "../../../src/stages/admit.ts";
-import { compileFlow } from "../../../src/stages/flow.ts";
-import type { Held, Outcomes, Run } from "../../../src/stages/run.ts";
+import { compileFlow, type Section } from "../../../src/stages/flow.ts";
+import type { Held, Outcomes } from "../../../src/stages/run.ts";
 import { type Thing, thingRow, things, thingTable } from "../../support/things.ts";
 import { envelopeOf } from "../../support/workbench.ts";
 
@@ -26,6 +26,7 @@ const thing = (n: number, key = "k"): Thing => ({
 /** Writes down what becomes of the events, in order. `isSlow`: states come as promises. */
 class Notes implements Outcomes {
   readonly told: (readonly unknown[])[] = [];
+  readonly passed: unknown[] = [];
   readonly stored = new Map<string, unknown>();
   readonly moment = { id: "e", time: 0 };
   readonly watermark = 0;
@@ -43,6 +44,9 @@ class Notes implements Outcomes {
     takes: () => true,
     startOver: () => {},
   };
+  pass(value: unknown): void {
+    this.passed.push(value);
+  }
   send(destination: string, row: unknown): void {
     this.told.push(["sent", destination, (row as { readonly n: unknown }).n]);
   }
@@ -72,8 +76,15 @@ describe("the stages of a pipeline", () => {
     notes = new Notes();
   });
   const run = (finished: Pipeline, ...events: readonly Thing[]) => {
-    const [{ run: through }] = compileFlow(finished.plan).slice(-1) as unknown as readonly [{ readonly run: Run }];
-    return events.map((event) => through(event, notes));
+    const sections = compileFlow(finished.plan);
+    return events.map((event) => through([event], sections));
+  };
+  const through = (values: readonly unknown[], [section, ...rest]: readonly Section[]): void | Promise<void> => {
+    if (!section) return;
+    const run = section.kind === "keyed" ? section.stage.run : section.run;
+    const pending = values.map((value) => run(value, notes)).filter(Boolean);
+    const onward = () => through(notes.passed.splice(0), rest);
+    return pending.length > 0 ? Promise.all(pending).then(onward) : onward();
   };
   /** For stages that wait for nothing: they must not return promises either. */
   const runNow = (finished: Pipeline, ...events: readonly Thing[]) => {

@@ -1,4 +1,4 @@
-import { drop, pipeline, seconds } from "headrace";
+import { count, drop, pipeline, RetryableError, seconds, sum, tumbling } from "headrace";
 import { everyLife } from "headrace/testing";
 import { describe, expect, it } from "vitest";
 import { type Happening, happening, happenings, latenessMs, logs, made, makings, runs, shuffledMs } from "../../support/logs.ts";
@@ -75,6 +75,49 @@ describe("keyed stages give what a recount gives, in whatever order, portions an
         balanced: true,
       });
     });
+  });
+
+  it("windows hold the same where stages before and behind them ask to be tried again, some at once and some late", async () => {
+    const tries = new Map<string, number>();
+    let again = 0;
+    /** Fails twice for every other event, and then passes. */
+    const moody = (id: string) => {
+      const tried = tries.get(id) ?? 0;
+      tries.set(id, (tried + 1) % 3);
+      if (id >= "8" || tried === 2) return;
+      again += 1;
+      throw new RetryableError("service.unreachable", "not now");
+    };
+    const sums = pipeline("sums")
+      .from(happenings, { idleMs: 1 })
+      .map("ask at once", (event) => {
+        if (event.data.n % 2 === 0) moody(event.id);
+        return event;
+      })
+      .map("ask", async (event) => {
+        if (event.data.n % 2 !== 0) moody(event.id);
+        return event;
+      })
+      .dedupe("once")
+      .keyBy((event) => event.data.key)
+      .window(tumbling({ sizeMs: seconds(60), allowedLatenessMs: latenessMs }))
+      .aggregate({ count: count(), sum: sum((event) => event.data.n) })
+      .map("tell", async (window) => {
+        moody(`${window.start.getTime() % 7}${window.key}`);
+        return window;
+      })
+      .emit(makings, ({ key, start, values }) => made({ key, start: start.getTime(), ...values }));
+    await everyLife(sums, { logs: logs(), shuffledMs, runs }, ({ log, run }) => {
+      const wanted = new Map<string, { key: string; start: number; count: number; sum: number }>();
+      for (const { key, time, n } of log.map(happening)) {
+        const start = Math.floor(time / 60_000) * 60_000;
+        const { count, sum } = wanted.get(`${key} ${start}`) ?? { count: 0, sum: 0 };
+        wanted.set(`${key} ${start}`, { key, start, count: count + 1, sum: sum + n });
+      }
+      expect(sorted((run.rows["to"] ?? []).map((row) => row["data"]))).toEqual(sorted([...wanted.values()]));
+      expect(run.audit).toMatchObject({ delivered: log.length, late: 0, balanced: true, inFlight: 0 });
+    });
+    expect(again).toBeGreaterThan(runs);
   });
 
   it("timers of event time ring once each, for a key that was silent for as long, and the last one always", async () => {

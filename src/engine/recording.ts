@@ -1,0 +1,43 @@
+import type { StageCall } from "../plan/plan.ts";
+import type { Effects } from "../stages/run.ts";
+import type { Tried } from "./until-decided.ts";
+
+/** What stages without state have made of a value: it is told when its turn has come, as often as that may be. */
+export class Recording implements Tried {
+  readonly call: StageCall;
+  /** The value that it is of. */
+  of: { readonly moment: { readonly id: string } } | undefined;
+  readonly #effects: ((to: Effects) => void)[] = [];
+
+  constructor(call: StageCall) {
+    this.call = call;
+  }
+
+  get eventId(): string {
+    return this.of?.moment.id ?? "";
+  }
+
+  pass(value: unknown): void {
+    this.#effects.push((to) => to.pass(value));
+  }
+
+  send(destination: string, row: unknown): void {
+    this.#effects.push((to) => to.send(destination, row));
+  }
+
+  drop(reason: string): void {
+    this.#effects.push((to) => to.drop(reason));
+  }
+
+  deadLetter(letter: Parameters<Effects["deadLetter"]>[0]): void {
+    this.#effects.push((to) => to.deadLetter(letter));
+  }
+
+  again(): void {
+    this.#effects.length = 0;
+  }
+
+  tell(to: Effects): void {
+    for (const effect of this.#effects) effect(to);
+  }
+}
