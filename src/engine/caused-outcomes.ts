@@ -63,9 +63,9 @@ export class CausedOutcomes implements Outcomes {
 
   duplicate(): void {}
 
-  late(stage: string, to?: { readonly destination: string; readonly row: unknown }): void {
+  late(stage: string, value: unknown, to?: { readonly destination: string; readonly row: unknown }): void {
     if (to) return this.send(to.destination, to.row);
-    this.deadLetter({ stage, reason: "late", error: `a result that came too late for stage '${stage}'` });
+    this.deadLetter({ stage, reason: "late", error: `a result that came too late for stage '${stage}'`, value });
   }
 
   deadLetter({ value, ...letter }: Parameters<Outcomes["deadLetter"]>[0]): void {

@@ -1,5 +1,6 @@
 import { type Envelope, type Envelopes, envelopeJson } from "../bus/envelope.ts";
 import type { DeadLetterDraft } from "../bus/port.ts";
+import { readableJson } from "../core/readable-json.ts";
 import type { StageCall } from "../plan/plan.ts";
 import type { Moment } from "../plan/window.ts";
 import type { Rejected } from "../sinks/port.ts";
@@ -11,6 +12,8 @@ export interface Rows {
   /** Let go of once they are written: a sink keeps what it needs. */
   rows: unknown[];
   readonly events: number[];
+  /** The rows behind which there is no event, by their index: a dead letter could not be told from anything else. */
+  readonly results: Map<number, unknown>;
 }
 
 /** A frame that was decoded. */
@@ -138,7 +141,7 @@ export class Chunk {
   /** Sets a result aside that no single event has caused. */
   setCausedAside(event: number, value: unknown, letter: Letter): void {
     this.#setAside.add(event);
-    this.deadLetters.push(this.#causedDraft(event, { ...letter, original: jsonOf(value) }));
+    this.deadLetters.push(this.#causedDraft(event, { ...letter, value }));
   }
 
   /** Takes back what an event has left here so far. */
@@ -161,10 +164,11 @@ export class Chunk {
   }
 
   /** Moves the events of rows that a sink refused from delivered to dead-lettered. */
-  reject(stage: string, events: readonly number[], rejected: readonly Rejected[]): void {
+  reject(stage: string, { events, results }: Pick<Rows, "events" | "results">, rejected: readonly Rejected[]): void {
     for (const { row, reason } of rejected) {
       const event = events[row] as number;
-      const draft = this.#draft(event, { stage, reason: "row-refused", error: reason });
+      const letter = { stage, reason: "row-refused", error: reason };
+      const draft = event < 0 ? this.#causedDraft(event, { ...letter, value: results.get(row) }) : this.#draft(event, letter);
       this.deadLetters.push(draft);
       this.states?.forgetId(draft.eventId);
       if (this.#setAside.has(event) || event < 0) continue;
@@ -176,7 +180,6 @@ export class Chunk {
 
   /** `envelope`: the event, where it is at hand. */
   #draft(event: number, letter: Letter, envelope?: Envelope): DeadLetterDraft {
-    if (event < 0) return this.#causedDraft(event, letter);
     const span = this.#spanOf(event);
     if (span.kind === "lone")
       return { entry: span.id, index: 0, type: span.type, eventId: span.eventId, original: undefined, ...letter };
@@ -185,9 +188,9 @@ export class Chunk {
     return { entry: span.id, index, type, eventId, original: originalOf({ type, id: eventId, ...rest }), ...letter };
   }
 
-  #causedDraft(event: number, letter: Letter & { readonly original?: string }): DeadLetterDraft {
+  #causedDraft(event: number, { value, ...letter }: Letter & { readonly value: unknown }): DeadLetterDraft {
     const { moment } = this.#caused[-event - 1] as { readonly moment: Moment };
-    return { entry: "", index: 0, type: "", eventId: moment.id, original: "{}", ...letter };
+    return { entry: "", index: 0, type: "", eventId: moment.id, original: readableJson(value), ...letter };
   }
 
   #spanOf(event: number): Span {
@@ -219,10 +222,11 @@ class RowsByDestination {
       this.#destination = destination;
       this.#last = this.#rows.get(destination);
       if (!this.#last) {
-        this.#last = { rows: [], events: [] };
+        this.#last = { rows: [], events: [], results: new Map() };
         this.#rows.set(destination, this.#last);
       }
     }
+    if (event < 0) this.#last.results.set(this.#last.rows.length, row);
     this.#last.rows.push(row);
     this.#last.events.push(event);
   }
@@ -236,22 +240,18 @@ class RowsByDestination {
   }
 
   remove(event: number): void {
-    for (const [name, { rows, events }] of this.#rows) {
+    for (const [name, { rows, events, results }] of this.#rows) {
       if (!events.includes(event)) continue;
       const kept = events.flatMap((one, i) => (one === event ? [] : [i]));
-      this.#rows.set(name, { rows: kept.map((i) => rows[i]), events: kept.map((i) => events[i] as number) });
+      this.#rows.set(name, {
+        rows: kept.map((i) => rows[i]),
+        events: kept.map((i) => events[i] as number),
+        results: new Map(kept.flatMap((from, to) => (results.has(from) ? [[to, results.get(from)] as const] : []))),
+      });
       this.#last = undefined;
     }
   }
 }
-
-const jsonOf = (value: unknown): string => {
-  try {
-    return JSON.stringify(value) ?? "{}";
-  } catch {
-    return "{}";
-  }
-};
 
 /** The event as JSON; `undefined`, for the bytes of its whole entry, where it nests deeper than JSON can be written. */
 function originalOf(envelope: Envelope): string | undefined {

@@ -104,13 +104,13 @@ export class EventOutcomes implements Outcomes, Tried {
     if (this.#state < duplicate) this.#state = duplicate;
   }
 
-  late(stage: string, to?: { readonly destination: string; readonly row: unknown }): void {
+  late(stage: string, _: unknown, to?: { readonly destination: string; readonly row: unknown }): void {
     if (to) this.send(to.destination, to.row);
     else this.#chunk.setAside(this.#event, this.#envelope, { stage, reason: "late", error: lateness(this.moment, stage) });
     if (this.#state < late) this.#state = late;
   }
 
-  deadLetter({ stage, reason, error }: Parameters<Outcomes["deadLetter"]>[0]): void {
+  deadLetter({ stage, reason, error }: Omit<Parameters<Outcomes["deadLetter"]>[0], "value">): void {
     this.#chunk.setAside(this.#event, this.#envelope as Envelope, { stage, reason, error });
     if (this.#state === deadLettered) return;
     this.#state = deadLettered;

@@ -157,7 +157,7 @@ export function createSettlement(deps: SettlementDeps, { state, relay, chain, lo
       const writing = sink.write(taken.rows, chunk.bytes);
       taken.rows = [];
       const { rejected, counts } = await writing;
-      chunk.reject(`sink:${name}`, taken.events, rejected);
+      chunk.reject(`sink:${name}`, taken, rejected);
       if (counts) chunk.note(counts, `sink:${name}`);
     });
     const all = Promise.all(writes).then(() => {});
@@ -168,9 +168,9 @@ export function createSettlement(deps: SettlementDeps, { state, relay, chain, lo
 
   async function packAll(chunk: Chunk): Promise<readonly DerivedFrame[]> {
     const all: DerivedFrame[] = [];
-    for (const [name, { rows, events }] of chunk.derived.take()) {
-      const { frames, rejected } = await pack(name, rows as never, clock.now());
-      chunk.reject(`sink:${name}`, events, rejected);
+    for (const [name, taken] of chunk.derived.take()) {
+      const { frames, rejected } = await pack(name, taken.rows as never, clock.now());
+      chunk.reject(`sink:${name}`, taken, rejected);
       all.push(...frames);
     }
     return all;

@@ -18,9 +18,9 @@ export function end(plan: EndPlan): Run {
         const decision = decide(value, to);
         if (Array.isArray(decision)) {
           if (decision.length === 0) throw noOutcome();
-          for (const outcome of decision as readonly Outcome[]) apply(outcome, effects);
+          for (const outcome of decision as readonly Outcome[]) apply(outcome, value, effects);
         } else {
-          apply(decision as Outcome, effects);
+          apply(decision as Outcome, value, effects);
         }
       };
     }
@@ -29,14 +29,14 @@ export function end(plan: EndPlan): Run {
   }
 }
 
-function apply(outcome: Outcome | undefined, effects: Effects): void {
+function apply(outcome: Outcome | undefined, value: unknown, effects: Effects): void {
   switch (outcome?.kind) {
     case "sent":
       return effects.send(outcome.to, outcome.row);
     case "dropped":
       return effects.drop(outcome.reason);
     case "deadLettered":
-      return effects.deadLetter({ stage: "route", reason: outcome.reason, error: outcome.reason });
+      return effects.deadLetter({ stage: "route", reason: outcome.reason, error: outcome.reason, value });
     default:
       // The types forbid it; plain JavaScript may still do it, and nothing may vanish.
       throw noOutcome();

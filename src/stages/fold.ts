@@ -76,7 +76,7 @@ export function fold(plan: FoldPlan, { next, behindMs }: { readonly next: Run; r
     const decided = decide(held === undefined ? initial : held.state, value);
     if ("kind" in decided) {
       if (decided.kind === "dropped") return outcomes.drop(decided.reason);
-      return outcomes.deadLetter({ stage: name, reason: decided.reason, error: decided.reason });
+      return outcomes.deadLetter({ stage: name, reason: decided.reason, error: decided.reason, value });
     }
     move(held, { key, decided, outcomes });
     if (decided.length === 0) return outcomes.drop(name);

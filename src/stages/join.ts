@@ -56,7 +56,7 @@ export function join(plan: JoinPlan, { next, behindMs }: { readonly next: Run; r
     const { key, side, part, outcomes } = arrival;
     const { moment } = outcomes;
     const watermark = outcomes.watermark - waitsMs;
-    if (moment.time + reachMs[side] < watermark) return outcomes.late(name);
+    if (moment.time + reachMs[side] < watermark) return outcomes.late(name, part);
     const state = stillWaiting((held?.state as State | undefined) ?? none, watermark);
     if (state[side].some(([, id]) => id === moment.id)) return outcomes.duplicate();
     const own: Waiting = [moment.time, moment.id, part];

@@ -15,7 +15,7 @@ export function pursue(next: Run, value: unknown, outcomes: Outcomes): void | Pr
 }
 
 /** @throws the error again where it concerns everyone */
-export function setAside(outcomes: Pick<Outcomes, "deadLetter">, error: unknown, value?: unknown): void {
+export function setAside(outcomes: Pick<Outcomes, "deadLetter">, error: unknown, value: unknown): void {
   if (concernsEveryone(error)) throw error;
   outcomes.deadLetter({ stage: "stages", reason: "stage-failed", error: describeFailure(error), value });
 }

@@ -10,8 +10,8 @@ export interface Effects {
   pass(value: unknown): void;
   send(destination: string, row: unknown): void;
   drop(reason: string): void;
-  /** `value`: what is set aside, where it is not the event itself. */
-  deadLetter(letter: { readonly stage: string; readonly reason: string; readonly error: string; readonly value?: unknown }): void;
+  /** `value`: what is set aside, where no event is: an event is kept as it came. */
+  deadLetter(letter: { readonly stage: string; readonly reason: string; readonly error: string; readonly value: unknown }): void;
 }
 
 /**
@@ -29,7 +29,7 @@ export interface Outcomes extends Effects {
   /** The same event was taken before. */
   duplicate(): void;
   /** The value comes too late for the stage. Where no destination is named, the dead letters keep it. */
-  late(stage: string, to?: { readonly destination: string; readonly row: unknown }): void;
+  late(stage: string, value: unknown, to?: { readonly destination: string; readonly row: unknown }): void;
   /**
    * The outcomes of something that no single event has caused, such as the end of a window: `cause` names it, so that it gets the
    * same identity however often and after whatever events it is made.

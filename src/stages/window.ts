@@ -60,7 +60,7 @@ export function window(plan: WindowPlan, { next, behindMs }: { readonly next: Ru
     const added = tryAdd(held.state, { value, outcomes, watermark });
     keep(held, key, outcomes);
     if (added.kind === "late")
-      outcomes.late(name, toLateEvent && { destination: lateDestination(name), row: toLateEvent(value) });
+      outcomes.late(name, value, toLateEvent && { destination: lateDestination(name), row: toLateEvent(value) });
     else outcomes.keep();
     const results = early && added.kind === "added" ? earlyResults(held.state, key, added) : [];
     if (closed.length === 0 && results.length === 0) return;
