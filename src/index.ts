@@ -60,6 +60,7 @@ export type {
   Decision,
   Dropped,
   LineContext,
+  LineEnd,
   LineEvent,
   LineReader,
   LineResult,

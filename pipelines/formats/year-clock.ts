@@ -1,4 +1,4 @@
-import { midnight, type YearlessStamp } from "./log-line.ts";
+import { type LocalStamp, midnight } from "./stamp.ts";
 
 const dayMs = 86_400_000;
 const halfYearMs = 183 * dayMs;
@@ -11,7 +11,7 @@ export interface YearClockOptions {
 }
 
 /**
- * Gives the stamps of one file their year, in UTC; undefined for a Feb 29 of a year that has none.
+ * Gives the stamps of a log their year: local time in milliseconds, as if it were UTC; undefined for a Feb 29 of a year that has none.
  *
  * The first line is of `year`, else of the latest year that does not put it more than a day after `now`.
  * From there the year follows the newest time seen:
@@ -20,11 +20,11 @@ export interface YearClockOptions {
  *   than the newest, or when this year's date still lies in the future; otherwise the log was simply quiet for so long;
  * - any smaller step, either way, stays in the year.
  */
-export function yearClock({ year, now }: YearClockOptions): (stamp: YearlessStamp) => Date | undefined {
+export function yearClock({ year, now }: YearClockOptions): (stamp: LocalStamp) => number | undefined {
   const latest = now.getTime() + dayMs;
   let newest: number | undefined;
 
-  const firstYear = (stamp: YearlessStamp): number => {
+  const firstYear = (stamp: LocalStamp): number => {
     if (year !== undefined) return year;
     const next = now.getUTCFullYear() + 1;
     // Eight years back, because leap years may lie that far apart.
@@ -35,7 +35,7 @@ export function yearClock({ year, now }: YearClockOptions): (stamp: YearlessStam
     return now.getUTCFullYear();
   };
 
-  const nextYear = (stamp: YearlessStamp, reference: number): number => {
+  const nextYear = (stamp: LocalStamp, reference: number): number => {
     const current = new Date(reference).getUTCFullYear();
     const time = roughTimeIn(current, stamp);
     if (time < reference - halfYearMs) return current + 1;
@@ -46,17 +46,17 @@ export function yearClock({ year, now }: YearClockOptions): (stamp: YearlessStam
   };
 
   return (stamp) => {
-    const time = timeIn(newest === undefined ? firstYear(stamp) : nextYear(stamp, newest), stamp);
-    if (time === undefined) return undefined;
-    newest = Math.max(newest ?? time, time);
-    return new Date(time);
+    const found = stamp.year ?? (newest === undefined ? firstYear(stamp) : nextYear(stamp, newest));
+    const time = timeIn(found, stamp);
+    if (time !== undefined) newest = Math.max(newest ?? time, time);
+    return time;
   };
 }
 
-function timeIn(year: number, { month, day, msOfDay }: YearlessStamp): number | undefined {
+function timeIn(year: number, { month, day, msOfDay }: LocalStamp): number | undefined {
   const start = midnight(year, month, day);
   return start === undefined ? undefined : start + msOfDay;
 }
 
 /** Near enough to compare years with: Feb 29 counts as Mar 1 where there is none. */
-const roughTimeIn = (year: number, { month, day, msOfDay }: YearlessStamp): number => Date.UTC(year, month, day) + msOfDay;
+const roughTimeIn = (year: number, { month, day, msOfDay }: LocalStamp): number => Date.UTC(year, month, day) + msOfDay;

@@ -69,6 +69,7 @@ program
   .option("--from <format>", "json, or a format of the application", "json")
   .option("--rate <number>", "events a second at most")
   .option("--year <year>", "the year of the first line, for stamps without one")
+  .option("--tz <zone>", "the time zone of stamps that tell none, such as Europe/Berlin (default: UTC)")
   .option("--give-up-after <duration>", "how long to wait for Redis, such as 2m")
   .addOption(
     new Option("--durability <level>", "when an event counts as sent: in Redis, on its disk, in a replica too")

@@ -5,14 +5,17 @@ import { Producer } from "../bus/producer.ts";
 import { systemClock } from "../core/clock.ts";
 import { parseDuration } from "../core/duration.ts";
 import { ConfigError, messageOf, RetryableError, TerminalError } from "../core/errors.ts";
-import { eventId, uuidOf } from "../core/hash.ts";
-import type { AppPlan, FormatPlan, StreamPlan } from "../plan/plan.ts";
+import { uuidOf } from "../core/hash.ts";
+import type { AppPlan, FormatPlan, LineEvent, LineReader, LineResult, StreamPlan } from "../plan/plan.ts";
 import { loadApp } from "./load-app.ts";
 import { createLogger } from "./logger.ts";
 import { wholeNumber } from "./numbers.ts";
-import { exitCodes, harmless, printJson, printLine, say } from "./output.ts";
+import { exitCodes, say } from "./output.ts";
 import { jsonLines } from "./send/json-lines.ts";
 import { openLines } from "./send/lines.ts";
+import { RecentEvents } from "./send/recent-events.ts";
+import { type Place, Tally } from "./send/tally.ts";
+import { draftEnvelopes } from "./send/to-envelope.ts";
 import { openBus, type Whereabouts } from "./services.ts";
 
 export interface SendOptions extends Whereabouts {
@@ -22,13 +25,12 @@ export interface SendOptions extends Whereabouts {
   readonly rate?: string | undefined;
   /** The year of the first line, for stamps without one. */
   readonly year?: string | undefined;
+  /** The zone of stamps that tell none. */
+  readonly tz?: string | undefined;
   readonly giveUpAfter?: string | undefined;
   readonly durability: Durability["kind"];
   readonly json: boolean;
 }
-
-/** Ids remembered to tell duplicates. One that is forgotten costs nothing: its second copy is the same row. */
-const maxRemembered = 1_000_000;
 
 /** `headrace send`: lines to events to a stream. */
 export async function sendVerb(name: string, options: SendOptions): Promise<number> {
@@ -37,6 +39,7 @@ export async function sendVerb(name: string, options: SendOptions): Promise<numb
   const format = findFormat(app, options.from);
   const rate = options.rate === undefined ? undefined : wholeNumber("--rate", options.rate);
   const year = options.year === undefined ? undefined : fullYear(options.year);
+  if (options.tz !== undefined) checkZone(options.tz);
   const giveUpAfterMs = options.giveUpAfter === undefined ? undefined : parseDuration(options.giveUpAfter);
   const stop = new AbortController();
   const source = openLines(options.file, { cwd: options.cwd, signal: stop.signal });
@@ -63,53 +66,61 @@ export async function sendVerb(name: string, options: SendOptions): Promise<numb
     stop.abort();
   });
 
-  const counts = { sent: 0, duplicates: 0, invalid: 0 };
-  const read = format.reader({ now: source.time, idOf: uuidOf, ...(year !== undefined && { year }) });
-  const seen = new Set<string>();
+  const tally = new Tally(options.from);
+  const read = format.reader({
+    now: source.time,
+    idOf: uuidOf,
+    ...(year !== undefined && { year }),
+    ...(options.tz !== undefined && { zone: options.tz }),
+  });
+  const draft = draftEnvelopes(stream);
+  const recent = new RecentEvents();
   const began = systemClock.monotonic();
-  let number = 0;
-  const refuse = (reason: string) => {
-    counts.invalid++;
-    say(`line ${number}: ${harmless(reason)}`);
+  const place = { line: 0 };
+  const sendAll = async (events: readonly LineEvent[], place: Place): Promise<void> => {
+    for (const event of events) {
+      const drafted = draft(event, options.from === "json" ? undefined : options.from, systemClock.now());
+      if (drafted.kind === "refused") {
+        tally.refuse(place, drafted.reason);
+        continue;
+      }
+      try {
+        if (recent.isNew(drafted.envelope)) {
+          await producer.send(drafted.envelope);
+          tally.sent++;
+        } else {
+          tally.duplicates++;
+        }
+      } catch (error) {
+        if (!isOfTheEvent(error)) throw error;
+        tally.refuse(place, messageOf(error));
+      }
+      if (rate !== undefined) await systemClock.sleep(began + (tally.sent * 1_000) / rate - systemClock.monotonic(), stop.signal);
+    }
   };
   try {
     for await (const line of source.lines) {
       if (stop.signal.aborted) break;
-      number++;
-      const result = read(line);
-      if (result.kind === "invalid") refuse(result.reason);
-      if (result.kind !== "events") continue;
-      for (const { id: given, source: by, traceparent, type, time, data } of result.events) {
-        const id = eventId(given, by);
-        if (seen.has(id)) {
-          counts.duplicates++;
-          continue;
-        }
-        try {
-          await producer.send({
-            id,
-            type,
-            time: time.getTime(),
-            source: by ?? (options.from === "json" ? undefined : options.from),
-            traceparent,
-            data,
-          });
-          counts.sent++;
-          remember(seen, id);
-        } catch (error) {
-          if (!(error instanceof TerminalError) || error.code !== "event.invalid") throw error;
-          refuse(messageOf(error));
-        }
-        if (rate !== undefined)
-          await systemClock.sleep(began + (counts.sent * 1_000) / rate - systemClock.monotonic(), stop.signal);
+      place.line++;
+      const result = readLine(read, line);
+      if (result.settled !== undefined) await sendAll(result.settled, { ...place });
+      if (result.kind === "events") await sendAll(result.events, { ...place });
+      if (result.kind === "unknown") tally.puzzle({ ...place }, result.what);
+      if (result.kind === "invalid") tally.refuse(place, result.reason);
+      if (result.kind === "foreign") {
+        if (place.line === 1) throw new ConfigError("usage", `${options.file}: ${result.reason}`, { hint: result.hint });
+        tally.refuse(place, result.reason);
       }
     }
+    const { settled = [], notes = [] } = read.end?.() ?? {};
+    await sendAll(settled, { ...place });
     await producer.flush();
+    for (const note of notes) say(note);
   } catch (error) {
     if (!(error instanceof RetryableError)) throw error;
     throw new RetryableError(
       error.code,
-      `Redis stayed away for longer than ${options.giveUpAfter}, at line ${number}: ${messageOf(error)}`,
+      `Redis stayed away for longer than ${options.giveUpAfter}, at line ${place.line}: ${messageOf(error)}`,
       {
         cause: error,
         hint: "Send the same lines again when it is back: those that have arrived change nothing.",
@@ -118,17 +129,21 @@ export async function sendVerb(name: string, options: SendOptions): Promise<numb
   } finally {
     await bus.close();
   }
-  if (options.json) printJson(counts);
-  else printLine(`sent ${counts.sent}, duplicates ${counts.duplicates}, invalid ${counts.invalid}`);
-  return stop.signal.aborted ? exitCodes.interrupted : counts.invalid > 0 ? exitCodes.findings : exitCodes.fine;
+  tally.print(options.json);
+  return stop.signal.aborted ? exitCodes.interrupted : tally.invalid > 0 ? exitCodes.findings : exitCodes.fine;
 }
 
-function remember(seen: Set<string>, id: string): void {
-  seen.add(id);
-  if (seen.size <= maxRemembered) return;
-  for (const oldest of seen) {
-    seen.delete(oldest);
-    return;
+/** TypeError: its data hold what JSON cannot say. */
+const isOfTheEvent = (error: unknown): boolean =>
+  error instanceof TypeError || (error instanceof TerminalError && error.code === "event.invalid");
+
+/** A format is the application's code: what it throws concerns this line alone. */
+function readLine(read: LineReader, line: string): LineResult {
+  try {
+    return read(line);
+  } catch (error) {
+    if (error instanceof ConfigError) throw error;
+    return { kind: "invalid", reason: `the format could not read it: ${messageOf(error)}` };
   }
 }
 
@@ -160,4 +175,12 @@ function fullYear(text: string): number {
   if (!/^[1-9]\d{3}$/.test(text))
     throw new ConfigError("usage", `--year '${text}' is not a year`, { hint: "Write it with four digits." });
   return Number(text);
+}
+
+function checkZone(zone: string): void {
+  try {
+    new Intl.DateTimeFormat("en", { timeZone: zone });
+  } catch {
+    throw new ConfigError("usage", `--tz '${zone}' is no time zone`, { hint: "Write it like Europe/Berlin, or UTC." });
+  }
 }

@@ -16,12 +16,14 @@
 
 import type { SearchAttributeType } from "../core/search-attributes.ts";
 import type { RateLimitPlan, RetryPlan, SinkGuardsPlan, SourceGuardsPlan } from "./guards.ts";
+import type { FormatPlan } from "./line-format.ts";
 import type { Decision } from "./outcome.ts";
 import type { SchedulePlan } from "./schedule.ts";
 import type { StagePlan } from "./stage.ts";
 import type { EventPlan, StreamPlan } from "./stream.ts";
 import type { TableObjectPlan, TablePlan } from "./table.ts";
 
+export type { FormatPlan, LineContext, LineEnd, LineEvent, LineReader, LineResult } from "./line-format.ts";
 export type { DeadLettered, Decision, Dropped, Outcome, Sent } from "./outcome.ts";
 export type { DedupePlan, FoldPlan, JoinPlan, StageCall, StagePlan } from "./stage.ts";
 export type { EventPlan, RetentionPlan, StreamPlan } from "./stream.ts";
@@ -113,40 +115,6 @@ export interface PipelinePlan {
   readonly stages: readonly StagePlan[];
   readonly end: EndPlan;
 }
-
-/** A way to read events out of lines of text, for `headrace send --from <name>`. */
-export interface FormatPlan {
-  readonly kind: "format";
-  readonly name: string;
-  readonly reader: (context: LineContext) => LineReader;
-}
-
-/** What a line format may know beside the line. */
-export interface LineContext {
-  /** The year of the first line, for stamps without one. */
-  readonly year?: number;
-  readonly now: Date;
-  /** A stable event id for a text. */
-  readonly idOf: (text: string) => string;
-}
-
-export interface LineEvent {
-  readonly id: string;
-  /** Names the event together with its id. @default the name of the format, which is no part of the name */
-  readonly source?: string | undefined;
-  readonly traceparent?: string | undefined;
-  readonly type: string;
-  readonly time: Date;
-  readonly data: Readonly<Record<string, unknown>>;
-}
-
-export type LineResult =
-  | { readonly kind: "events"; readonly events: readonly LineEvent[] }
-  | { readonly kind: "ignored"; readonly reason: string }
-  | { readonly kind: "invalid"; readonly reason: string };
-
-/** Reads the lines of one file in their order; it may remember earlier ones. */
-export type LineReader = (line: string) => LineResult;
 
 /** Everything an application declares. */
 export interface AppPlan {

@@ -2,7 +2,8 @@ import { readAttributes } from "../../bus/attributes.ts";
 import type { FormatPlan, LineReader, LineResult } from "../../plan/plan.ts";
 
 /**
- * The format `json`: one event a line, `{"id"?, "source"?, "type", "time"?, "traceparent"?, "data"}`; an attribute that is null is absent. An event without an id gets one from the line's
+ * The format `json`: one event a line, `{"id"?, "type", "version"?, "time"?, "source"?, "traceparent"?, "data"}`; an
+ * attribute that is null is absent. An event without an id gets one from the line's
  * content, and from how often the same line came before; one without a time has the time of the file, and a made id then
  * depends on it: one id never carries two times.
  */
@@ -22,14 +23,16 @@ function reader(now: Date, idOf: (text: string) => string): LineReader {
     if (typeof event !== "object" || event === null || Array.isArray(event)) return invalid("not a JSON object");
     const read = readAttributes(event as Record<string, unknown>);
     if (read.kind === "bad") return invalid(read.error);
-    const { id, type, source, traceparent, time } = read;
+    const { id, type, source, traceparent, version, time } = read;
     const { data } = event as Record<string, unknown>;
     if (typeof data !== "object" || data === null || Array.isArray(data)) return invalid("the event has no object 'data'");
     const at = time ?? now.getTime();
     const made = () => idOf(place(time === undefined ? `${text}\n${at}` : text));
     return {
       kind: "events",
-      events: [{ id: id ?? made(), source, traceparent, type, time: new Date(at), data: data as Record<string, unknown> }],
+      events: [
+        { id: id ?? made(), source, traceparent, version, type, time: new Date(at), data: data as Record<string, unknown> },
+      ],
     };
   };
 

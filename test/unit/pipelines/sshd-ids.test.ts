@@ -1,8 +1,14 @@
+import type { LineResult } from "headrace";
 import { describe, expect, it } from "vitest";
+import { sshdReader } from "../../../pipelines/formats/sshd.ts";
 import { classic, eventsOf, iso, outcomesOf, sshdLog } from "./sshd-log.ts";
 
 const start = new Date("2025-12-29T00:00:00Z");
 const context = { year: 2025 };
+/** When a line was written, whatever the year. */
+const timeOf = (line: string) =>
+  Date.parse(/^\d/.test(line) ? `${line.slice(0, 26)}Z` : `${line.slice(0, 6)} 2025 ${line.slice(7, 15)} UTC`);
+const eventsIn = (result: LineResult) => [...(result.settled ?? []), ...(result.kind === "events" ? result.events : [])];
 const idsOf = (lines: readonly string[]) => eventsOf(lines, context).map((event) => event.id);
 
 describe.each([
@@ -43,14 +49,37 @@ describe.each([
     expect(new Set(events.map((event) => event.id)).size).toBe(events.length);
   });
 
+  /** A line before which nothing was under way that takes less than a session. */
+  const cut = log.findIndex((line, index) => index > log.length / 2 && timeOf(line) - timeOf(log[index - 1] ?? line) > 15_000);
+
   it("keeps the ids under another name, after lines were appended, and without the part that rotation took away", () => {
     const all = idsOf(log);
     expect(idsOf(log)).toEqual(all);
-    const half = Math.floor(log.length / 2);
-    expect(idsOf(log.slice(0, half))).toEqual(all.slice(0, idsOf(log.slice(0, half)).length));
-    const cut = log.findIndex((line, index) => index > half && line !== log[index - 1]);
+    const head = idsOf(log.slice(0, cut));
+    expect(head).toEqual(all.slice(0, head.length));
     const rest = eventsOf(log.slice(cut), { now: new Date("2026-01-10T00:00:00Z") }).map((event) => event.id);
     expect(rest).toEqual(all.slice(all.length - rest.length));
+    expect(head.length + rest.length).toBe(all.length);
+  });
+
+  it("loses no id wherever it is cut, and has another one only for a connection that the cut goes through", () => {
+    const all = new Set(idsOf(log));
+    for (let at = 1_000; at < log.length; at += 7_000) {
+      const parts = new Set([...idsOf(log.slice(0, at)), ...idsOf(log.slice(at))]);
+      expect([...all].filter((id) => !parts.has(id))).toEqual([]);
+      expect(parts.size - all.size).toBeLessThanOrEqual(2);
+    }
+  });
+
+  it("has the same ids as its parts that are read one after the other", () => {
+    const read = sshdReader({ now: new Date("2026-01-10T00:00:00Z"), idOf: (text) => text, ...context });
+    const whole = log.map(read).flatMap(eventsIn);
+    const again = sshdReader({ now: new Date("2026-01-10T00:00:00Z"), idOf: (text) => text, ...context });
+    const parts = [log.slice(0, cut), log.slice(cut)].flatMap((part, index) => {
+      if (index > 0) again.next?.({ now: new Date("2026-01-10T00:00:00Z"), idOf: (text) => text });
+      return part.map(again).flatMap(eventsIn);
+    });
+    expect(parts).toEqual(whole);
   });
 });
 

@@ -15,8 +15,13 @@ export function outcomesOf(lines: readonly string[], context: Partial<LineContex
   return lines.map(sshdReader({ ...defaults, ...context }));
 }
 
+/** The events of a whole log, those included that are certain only when it is at its end. */
 export function eventsOf(lines: readonly string[], context: Partial<LineContext> = {}): readonly LineEvent[] {
-  return outcomesOf(lines, context).flatMap((outcome) => (outcome.kind === "events" ? outcome.events : []));
+  const read = sshdReader({ ...defaults, ...context });
+  const events = lines
+    .map(read)
+    .flatMap((result) => [...(result.settled ?? []), ...(result.kind === "events" ? result.events : [])]);
+  return [...events, ...(read.end?.().settled ?? [])];
 }
 
 const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
