@@ -4,6 +4,7 @@ import { describe } from "../plan/describe.ts";
 import type { AppPlan } from "../plan/plan.ts";
 import { findChanges } from "../registry/deployments.ts";
 import { redisDeployments } from "../registry/redis/deployments.ts";
+import { missingImports } from "./check/missing-imports.ts";
 import { loadApp } from "./load-app.ts";
 import { createLogger } from "./logger.ts";
 import { exitCodes, printJson, printLine, say } from "./output.ts";
@@ -30,6 +31,8 @@ export async function checkVerb({ json, ...where }: Whereabouts & { readonly jso
 
 /** A definition that throws while it is made is a finding too; so is an application that cannot be loaded, for those who read JSON. */
 async function look(where: Whereabouts, json: boolean) {
+  const missing = missingImports(where.cwd);
+  if (missing.length > 0) return { pipelines: [], findings: missing };
   try {
     const app = await loadApp(where.cwd);
     return { pipelines: app.pipelines, findings: [...checkApp(app), ...(await changes(app, where))] };

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { createJiti } from "jiti";
 import { ConfigError, HeadraceError, messageOf } from "../core/errors.ts";
 import type { AppPlan } from "../plan/plan.ts";
@@ -8,7 +8,7 @@ import type { SagaPlan } from "../plan/saga.ts";
 /** Loads a module of the user's, TypeScript or JavaScript. */
 export async function loadModule(path: string): Promise<Readonly<Record<string, unknown>>> {
   try {
-    return await createJiti(import.meta.url).import(path);
+    return await createJiti(import.meta.url, { tsconfigPaths: findTsconfig(path) ?? false }).import(path);
   } catch (error) {
     if (error instanceof HeadraceError) throw error;
     throw new ConfigError("app.load", `${path} could not be loaded: ${messageOf(error)}`, {
@@ -34,6 +34,14 @@ export async function loadApp(directory: string): Promise<AppPlan> {
     });
   }
   return plan;
+}
+
+/** The `tsconfig.json` that holds for a file: its `paths` and `baseUrl` say where modules lie. */
+export function findTsconfig(file: string): string | undefined {
+  const folder = dirname(file);
+  const path = resolve(folder, "tsconfig.json");
+  if (existsSync(path)) return path;
+  return folder === file ? undefined : findTsconfig(folder);
 }
 
 /** The file of a module by its path without an ending. */

@@ -15,6 +15,7 @@ export interface Finding {
     | "attribute-clash"
     | "split-keys"
     | "no-pipelines"
+    | "import-missing"
     | "schema-incompatible"
     | "stage-gone"
     | "stage-changed"

@@ -4,7 +4,7 @@ import { dirname, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { ConfigError, messageOf } from "../../core/errors.ts";
-import { findModule } from "../load-app.ts";
+import { findModule, findTsconfig } from "../load-app.ts";
 
 /** Workflows as one script, for the sandbox of Temporal's workers. */
 export interface WorkflowBundle {
@@ -27,6 +27,7 @@ export async function bundleWorkflows(cwd: string): Promise<WorkflowBundle> {
     });
   }
   const { bundleWorkflowCode, DefaultLogger } = await import("@temporalio/worker");
+  const tsconfig = findTsconfig(workflowsPath);
   const said: string[] = [];
   let read = new Set<string>();
   try {
@@ -36,6 +37,7 @@ export async function bundleWorkflows(cwd: string): Promise<WorkflowBundle> {
       failureConverterPath: fileURLToPath(new URL("../../codec/sandbox-failures.js", import.meta.url)),
       webpackConfigHook: (config) => ({
         ...config,
+        resolve: { ...config.resolve, ...(tsconfig !== undefined && { tsconfig }) },
         plugins: [
           ...(config.plugins ?? []),
           (compiler) =>
