@@ -1,4 +1,4 @@
-import { messageOf, RetryableError, TerminalError } from "../core/errors.ts";
+import { ConfigError, messageOf, RetryableError, TerminalError } from "../core/errors.ts";
 import type { Envelope } from "./envelope.ts";
 import { encodeFrame, frameLimits } from "./frame.ts";
 import type { UnnumberedFrame } from "./port.ts";
@@ -41,6 +41,10 @@ interface Waiter extends Settling<Accepted> {
 /** Frames of one partition that wait or are under way, above which events wait to be accepted. */
 const maxFrames = 8;
 
+/** Another program has this one's name, or the bus is closed. All else passes, or an operator mends it: a right, a key, a setting. */
+const isFinal = (error: unknown): boolean =>
+  error instanceof ConfigError && (error.code === "producer.superseded" || error.code === "usage");
+
 /**
  * The events of one partition, in order: those that wait to be accepted, the frame that is being filled, the frames that are
  * encoded and wait, and the one that is under way.
@@ -55,7 +59,12 @@ export class Lane {
   #isDue = false;
   #frames = 0;
   #sending: Promise<void> = Promise.resolve();
-  #failure: unknown;
+  /** A frame was refused: those behind it are refused with it, so that none overtakes it. Then the next events are tried anew. */
+  #refusal: { readonly error: unknown } | undefined;
+  /** What `flush` has not told yet. */
+  #untold: unknown;
+  /** Nothing is stored through this lane any more. */
+  #end: unknown;
 
   constructor(options: LaneOptions, deps: LaneDeps) {
     this.#options = options;
@@ -64,7 +73,7 @@ export class Lane {
 
   /** `bytes`: of the event as JSON; in the columns of a frame it is no longer. */
   offer(envelope: Envelope, bytes: number): Promise<Accepted> {
-    if (this.#failure) return Promise.reject(this.#failure);
+    if (this.#end) return Promise.reject(this.#end);
     // Nobody overtakes an event that waits: order is kept also for callers that do not await.
     if (this.#waiters.length === 0 && this.#hasRoom(bytes)) return Promise.resolve({ stored: this.#add(envelope, bytes) });
     const { maxWaitMs } = this.#options;
@@ -75,16 +84,17 @@ export class Lane {
   /** Accepts what has waited and fits now. True where bytes are lacking. */
   admit(): boolean {
     for (let first = this.#waiters[0]; first; first = this.#waiters[0]) {
-      if (!this.#failure && !this.#hasRoom(first.bytes)) return !this.#deps.room.fits(first.bytes);
+      if (!this.#end && !this.#hasRoom(first.bytes)) return !this.#deps.room.fits(first.bytes);
       this.#waiters.shift();
       this.#deps.room.wait(-first.bytes);
       clearTimeout(first.timer);
-      if (this.#failure) first.reject(this.#failure);
+      if (this.#end) first.reject(this.#end);
       else first.resolve({ stored: this.#add(first.envelope, first.bytes) });
     }
     return false;
   }
 
+  /** Resolves when everything is stored; rejects where something was refused since the last time. */
   async flush(): Promise<void> {
     this.#seal();
     const last = this.#waiters.at(-1);
@@ -93,7 +103,9 @@ export class Lane {
       this.#seal();
     }
     await this.#sending;
-    if (this.#failure) throw this.#failure;
+    const failure = this.#end ?? this.#untold;
+    this.#untold = undefined;
+    if (failure) throw failure;
   }
 
   /** Sends the frame that is being filled as soon as it can be: until those before it are stored it goes on filling. */
@@ -123,22 +135,39 @@ export class Lane {
     this.#frames++;
     this.#sending = this.#sending.then(async () => {
       try {
-        if (this.#failure) throw this.#failure;
+        if (this.#refusal) throw this.#refusal.error;
         await this.#deps.sender.store(frame);
         resolve();
       } catch (error) {
-        this.#failure ??= error;
+        this.#refuseAll(error);
         reject(error);
       } finally {
-        if (--this.#frames === 0 && this.#isDue) this.#seal();
+        if (--this.#frames === 0) {
+          this.#refusal = undefined;
+          if (this.#isDue) this.#seal();
+        }
         this.#deps.room.free(bytes);
         this.#deps.onFreed();
       }
     });
   }
 
+  /** What was accepted behind a frame that was refused shares its fate. */
+  #refuseAll(error: unknown): void {
+    this.#refusal ??= { error };
+    this.#untold ??= error;
+    if (isFinal(error)) this.#end ??= error;
+    const open = this.#open;
+    if (!open) return;
+    this.#open = undefined;
+    this.#isDue = false;
+    clearTimeout(this.#linger);
+    this.#deps.room.free(open.bytes);
+    open.reject(error);
+  }
+
   #hasRoom(bytes: number): boolean {
-    return this.#frames < maxFrames && this.#deps.room.fits(bytes);
+    return !this.#refusal && this.#frames < maxFrames && this.#deps.room.fits(bytes);
   }
 
   #add(envelope: Envelope, bytes: number): Promise<void> {

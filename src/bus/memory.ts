@@ -1,6 +1,7 @@
 import { randomInt } from "node:crypto";
 import type { Clock } from "../core/clock.ts";
 import { getOrMake } from "../core/get-or-make.ts";
+import { linkAbort } from "../core/linked-abort.ts";
 import { isBefore } from "./entry-id.ts";
 import type { IdSet, KeyedStore, StoredTimer } from "./keyed-store.ts";
 import { MemoryKeyed } from "./memory-keyed.ts";
@@ -350,7 +351,9 @@ export class MemoryBus implements Bus {
       if (rings()) heard.abort();
     };
     this.#listeners.add(listener);
-    await this.#clock.sleep(timeoutMs, AbortSignal.any([signal, heard.signal]));
+    const either = linkAbort(signal, heard.signal);
+    await this.#clock.sleep(timeoutMs, either.signal);
+    either.unlink();
     this.#listeners.delete(listener);
   }
 

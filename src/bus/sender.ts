@@ -51,7 +51,7 @@ export class Sender {
     this.#storedAt = deps.clock.now();
   }
 
-  /** Resolves when the frame is stored. One call at a time. */
+  /** Resolves when the frame is stored; rejects when it is given up, and the next one may be tried. One call at a time. */
   async store(frame: UnnumberedFrame): Promise<void> {
     const { clock, outage, signal } = this.#deps;
     // All earlier frames were acknowledged, so the new numbers can hide none of them.
@@ -65,7 +65,12 @@ export class Sender {
         return;
       } catch (error) {
         const waited = clock.monotonic() - since;
-        if (!(error instanceof RetryableError) || waited > this.#options.giveUpAfterMs || signal?.aborted) throw error;
+        if (!(error instanceof RetryableError) || waited > this.#options.giveUpAfterMs || signal?.aborted) {
+          // It may have been stored all the same: the next frame must not be taken for it.
+          if (!(error instanceof ConfigError && error.code === "producer.superseded"))
+            this.#number(Math.max(clock.now(), this.#incarnation + 1));
+          throw error;
+        }
         outage.failed(this.#partition.name, error);
         await clock.sleep(backoffMs(attempt, retryLimits), signal);
       }

@@ -77,6 +77,11 @@ export async function sendVerb(name: string, options: SendOptions): Promise<numb
   const recent = new RecentEvents();
   const began = systemClock.monotonic();
   const place = { line: 0 };
+  /** Why events were not stored that were sent: what comes behind them waits for a person, and is not sent. */
+  let failed: { readonly error: unknown } | undefined;
+  const fail = (error: unknown) => {
+    failed ??= { error };
+  };
   const sendAll = async (events: readonly LineEvent[], place: Place): Promise<void> => {
     for (const event of events) {
       const drafted = draft(event, options.from === "json" ? undefined : options.from, systemClock.now());
@@ -86,7 +91,8 @@ export async function sendVerb(name: string, options: SendOptions): Promise<numb
       }
       try {
         if (recent.isNew(drafted.envelope)) {
-          await producer.send(drafted.envelope);
+          const { stored } = await producer.send(drafted.envelope);
+          stored.catch(fail);
           tally.sent++;
         } else {
           tally.duplicates++;
@@ -101,6 +107,7 @@ export async function sendVerb(name: string, options: SendOptions): Promise<numb
   try {
     for await (const line of source.lines) {
       if (stop.signal.aborted) break;
+      if (failed) throw failed.error;
       place.line++;
       const result = readLine(read, line);
       if (result.settled !== undefined) await sendAll(result.settled, { ...place });

@@ -1,6 +1,8 @@
+import { onAbort } from "./on-abort.ts";
+
 /** Resolves once a signal has aborted. */
 export const aborted = (signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => {
     if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
+    else onAbort(signal, resolve);
   });

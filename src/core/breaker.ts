@@ -1,4 +1,5 @@
 import type { Clock } from "./clock.ts";
+import { linkAbort } from "./linked-abort.ts";
 import type { Logger } from "./log.ts";
 
 export interface BreakerOptions {
@@ -49,8 +50,9 @@ export class Breaker {
   /** Resolves when a call may be tried, or the signal aborts. */
   async ready(signal?: AbortSignal): Promise<void> {
     while (this.#open && this.leftMs > 0 && !signal?.aborted) {
-      const closed = this.#open.closed.signal;
-      await this.#deps.clock.sleep(this.leftMs, signal ? AbortSignal.any([signal, closed]) : closed);
+      const ended = linkAbort(signal, this.#open.closed.signal);
+      await this.#deps.clock.sleep(this.leftMs, ended.signal);
+      ended.unlink();
     }
   }
 

@@ -1,3 +1,5 @@
+import { onAbort } from "./on-abort.ts";
+
 /** Where time comes from. Injected everywhere, so that tests can own it. */
 export interface Clock {
   /** Wall clock, milliseconds since the epoch. */
@@ -16,10 +18,10 @@ export const systemClock: Clock = {
       if (signal?.aborted) return resolve();
       const done = () => {
         clearTimeout(timer);
-        signal?.removeEventListener("abort", done);
+        leave?.();
         resolve();
       };
       const timer = setTimeout(done, ms);
-      signal?.addEventListener("abort", done, { once: true });
+      const leave = signal && onAbort(signal, done);
     }),
 };

@@ -1,3 +1,5 @@
+import { onAbort } from "./on-abort.ts";
+
 /**
  * Counts events in flight, and lets whoever brings more wait until there is room, first come, first served: the whole of
  * backpressure. Redis keeps the rest.
@@ -38,17 +40,16 @@ export class Gauge {
   #turn(signal: AbortSignal, amount: number): Promise<boolean> {
     return new Promise((resolve) => {
       const leave = (isOurs: boolean) => {
-        signal.removeEventListener("abort", abort);
+        unlisten();
         this.#waiters.delete(wake);
         resolve(isOurs);
       };
-      const abort = () => leave(false);
       const wake = () => {
         this.add(amount);
         leave(true);
       };
       this.#waiters.add(wake);
-      signal.addEventListener("abort", abort, { once: true });
+      const unlisten = onAbort(signal, () => leave(false));
     });
   }
 }

@@ -1,3 +1,5 @@
+import { onAbort } from "./on-abort.ts";
+
 /** A signal of one piece of work, that also ends when something longer-lived does. */
 export interface LinkedAbort {
   readonly signal: AbortSignal;
@@ -14,15 +16,15 @@ export function linkAbort(...signals: readonly (AbortSignal | undefined)[]): Lin
   const own = new AbortController();
   const linked = signals.map((signal) => {
     const end = () => own.abort(signal?.reason);
-    if (signal?.aborted) end();
-    else signal?.addEventListener("abort", end, { once: true });
-    return () => signal?.removeEventListener("abort", end);
+    if (signal && !signal.aborted) return onAbort(signal, end);
+    if (signal) end();
+    return undefined;
   });
   return {
     signal: own.signal,
     abort: (reason) => own.abort(reason),
     unlink() {
-      for (const leave of linked) leave();
+      for (const leave of linked) leave?.();
     },
   };
 }

@@ -1,6 +1,7 @@
 import type { Bus, Fence } from "../bus/port.ts";
 import type { Clock } from "../core/clock.ts";
 import { HeadraceError, messageOf } from "../core/errors.ts";
+import { linkAbort } from "../core/linked-abort.ts";
 import type { Logger } from "../core/log.ts";
 import type { Seat, Shares, Slot } from "./shares.ts";
 
@@ -78,14 +79,16 @@ export async function own(
     const fence: Fence = { partition, pipeline, owner: options.owner, epoch: acquired.epoch, tenure: acquired.tenure };
     const lease = new AbortController();
     const done = new AbortController();
+    const ending = linkAbort(stop, seat.surplus);
     const keeping = keep(fence, { lease, done: done.signal, until: asked + trustedMs });
     try {
       logger.debug({ ...about, epoch: fence.epoch }, "partition taken");
       seat.take();
       const { lastDelivered } = acquired;
-      await work({ fence, lastDelivered, lost: lease.signal, stop: AbortSignal.any([stop, seat.surplus]) });
+      await work({ fence, lastDelivered, lost: lease.signal, stop: ending.signal });
       return 0;
     } finally {
+      ending.unlink();
       done.abort();
       await keeping;
       await bus.release(fence).catch(() => {}); // it expires by itself
@@ -114,14 +117,12 @@ export async function own(
 
   /** The answer of a call; `undefined` where it fails or takes longer. */
   async function within<Answer>(ms: number, signal: AbortSignal, call: () => Promise<Answer>): Promise<Answer | undefined> {
-    const answered = new AbortController();
+    const answered = linkAbort(signal);
     try {
-      return await Promise.race([
-        call().catch(() => undefined),
-        clock.sleep(ms, AbortSignal.any([signal, answered.signal])).then(() => undefined),
-      ]);
+      return await Promise.race([call().catch(() => undefined), clock.sleep(ms, answered.signal).then(() => undefined)]);
     } finally {
       answered.abort();
+      answered.unlink();
     }
   }
 }

@@ -3,6 +3,7 @@ import type { Bus, Fence, OutboxEntry } from "../bus/port.ts";
 import { backoffMs } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
 import { messageOf, RetryableError } from "../core/errors.ts";
+import { linkAbort } from "../core/linked-abort.ts";
 import type { Logger } from "../core/log.ts";
 import { Strays } from "./strays.ts";
 
@@ -74,7 +75,9 @@ export function createRelay(
       if (stop.aborted && (failed > 0 || held.size > 0)) return;
       if (rung || (failed === 0 && held.size === 0)) continue;
       rest = new AbortController();
-      await clock.sleep(waitMs(failed), AbortSignal.any([stop, rest.signal]));
+      const resting = linkAbort(stop, rest.signal);
+      await clock.sleep(waitMs(failed), resting.signal);
+      resting.unlink();
     }
   }
 

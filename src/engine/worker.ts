@@ -1,4 +1,3 @@
-import { setMaxListeners } from "node:events";
 import { partitionsOf } from "../bus/partition.ts";
 import type { Bus } from "../bus/port.ts";
 import type { Clock } from "../core/clock.ts";
@@ -75,8 +74,6 @@ export async function runWorker(options: WorkerOptions, deps: WorkerDeps, stop: 
   const all = [...options.pipelines, ...(options.others ?? [])];
   const failed = new AbortController();
   const either = AbortSignal.any([stop, failed.signal]);
-  // Every reader and every call that waits for its turn listens: many listeners are no leak.
-  setMaxListeners(0, either);
   const limitFor = deps.limitFor ?? createLimits(deps);
   // Before anything is read: a limit that cannot be made stops the worker here.
   const guarded = options.pipelines.map((plan) => {

@@ -2,6 +2,7 @@ import { backoffMs } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
+import { onAbort } from "../core/on-abort.ts";
 import type { Rate, RateLimit } from "../core/rate-limit.ts";
 import type { Buckets } from "./port.ts";
 
@@ -58,7 +59,7 @@ export class SharedLimit implements RateLimit {
     if (had === amount) return Promise.resolve();
     return new Promise((resolve) => {
       const go = () => {
-        signal.removeEventListener("abort", leave);
+        unlisten();
         resolve();
       };
       const waiter: Waiter = { left: amount - had, amount, go };
@@ -68,7 +69,7 @@ export class SharedLimit implements RateLimit {
         if (this.#waiters.length === 0) this.#idle.abort();
         go();
       };
-      signal.addEventListener("abort", leave, { once: true });
+      const unlisten = onAbort(signal, leave);
       this.#waiters.push(waiter);
       if (!this.#asking) void this.#ask();
     });

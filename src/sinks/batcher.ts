@@ -1,5 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import { ConfigError } from "../core/errors.ts";
+import { onAbort } from "../core/on-abort.ts";
 import type { BatchPlan } from "../plan/plan.ts";
 import type { Rejected, Sink, WriteResult } from "./port.ts";
 
@@ -59,13 +60,13 @@ export function createBatcher<Prepared>(delivery: Delivery<Prepared>, options: B
 
   const isFull = () => queuedRows >= limits.maxRows || queuedBytes >= limits.maxBytes;
 
-  const onAbort = () => {
+  const giveUp = () => {
     for (const { write } of queue.splice(0)) fail(write, signal.reason);
     queuedRows = 0;
     queuedBytes = 0;
     wake();
   };
-  signal.addEventListener("abort", onAbort, { once: true });
+  const unlisten = signal.aborted ? undefined : onAbort(signal, giveUp);
 
   return {
     write(rows, bytes) {
@@ -99,7 +100,7 @@ export function createBatcher<Prepared>(delivery: Delivery<Prepared>, options: B
       closing = true;
       wake();
       await running;
-      signal.removeEventListener("abort", onAbort);
+      unlisten?.();
     },
   };
 

@@ -1,4 +1,5 @@
 import type { Clock } from "../core/clock.ts";
+import { onAbort } from "../core/on-abort.ts";
 
 interface Timer {
   readonly at: number;
@@ -29,12 +30,12 @@ export class VirtualClock implements Clock {
     return new Promise((resolve) => {
       const wake = () => {
         this.#timers = this.#timers.filter((other) => other !== timer);
-        signal?.removeEventListener("abort", wake);
+        leave?.();
         resolve();
       };
       const timer = { at: this.#elapsed + Math.max(0, ms), wake };
       this.#timers = [...this.#timers, timer];
-      signal?.addEventListener("abort", wake, { once: true });
+      const leave = signal && onAbort(signal, wake);
     });
   }
 

@@ -79,7 +79,7 @@ describe("a Redis that", () => {
     expect((await numbers(redis)).flat()).toEqual([0]);
   });
 
-  it("holds something else under a key of the stream, or lacks a right, stops the producer with the way out", async () => {
+  it("holds something else under a key of the stream, or grants no right, tells the way out, and takes what is sent once that is mended", async () => {
     const redis = await ownRedis();
     const client = await admin(redis);
     for (const { log } of partitions) await client.set(log, "not a stream");
@@ -90,6 +90,7 @@ describe("a Redis that", () => {
       hint: expect.stringContaining("move it away"),
     });
     await client.flushAll();
+    await (await producer.send(thing(1))).stored;
     await client.sendCommand(["ACL", "SETUSER", "ada", "on", ">secret", "~*", "+@all", "-xadd"]);
     const url = redis.url.replace("//", "//ada:secret@");
     const lacking = await start({ ...redis, url });
@@ -97,6 +98,14 @@ describe("a Redis that", () => {
       name: "ConfigError",
       hint: expect.stringContaining("+xadd"),
     });
+    await client.sendCommand(["ACL", "SETUSER", "ada", "+xadd"]);
+    await (await lacking.producer.send(thing(2))).stored;
+    await client.sendCommand(["ACL", "SETUSER", "ada", "off"]);
+    await client.sendCommand(["CLIENT", "KILL", "USER", "ada"]);
+    await expect((await lacking.producer.send(thing(3))).stored).rejects.toMatchObject({ name: "ConfigError" });
+    await client.sendCommand(["ACL", "SETUSER", "ada", "on"]);
+    await (await lacking.producer.send(thing(4))).stored;
+    expect(ascending((await numbers(redis)).flat())).toEqual([1, 2, 4]);
   });
 
   it("was flushed gets what was not acknowledged yet, and what follows; what is gone is told", async () => {

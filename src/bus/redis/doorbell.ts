@@ -1,3 +1,4 @@
+import { onAbort } from "../../core/on-abort.ts";
 import { isBefore } from "../entry-id.ts";
 import type { Watch } from "../port.ts";
 import type { Connection } from "./connection.ts";
@@ -42,13 +43,13 @@ export class Doorbell {
     return new Promise((resolve) => {
       const wake = () => {
         clearTimeout(timer);
-        signal.removeEventListener("abort", wake);
+        leave();
         this.#waiters.delete(waiter);
         resolve();
       };
       const waiter: Waiter = { watches, wake };
       const timer = setTimeout(wake, timeoutMs);
-      signal.addEventListener("abort", wake, { once: true });
+      const leave = onAbort(signal, wake);
       this.#waiters.add(waiter);
       this.#ring();
     });

@@ -1,3 +1,4 @@
+import { linkAbort } from "../../core/linked-abort.ts";
 import type { Watch } from "../port.ts";
 import { Doorbell } from "./doorbell.ts";
 import type { Redis } from "./redis.ts";
@@ -20,10 +21,10 @@ export class Doorbells {
       const slot = this.#redis.slotOf(watch.partition.log);
       bySlot.set(slot, [...(bySlot.get(slot) ?? []), watch]);
     }
-    const heard = new AbortController();
-    const either = AbortSignal.any([signal, heard.signal]);
-    await Promise.race([...bySlot].map(([slot, together]) => this.#at(slot, together).wait(together, timeoutMs, either)));
-    heard.abort();
+    const either = linkAbort(signal);
+    await Promise.race([...bySlot].map(([slot, together]) => this.#at(slot, together).wait(together, timeoutMs, either.signal)));
+    either.abort();
+    either.unlink();
   }
 
   async close(): Promise<void> {

@@ -2,6 +2,7 @@ import { Readable } from "node:stream";
 import { type ClickHouseClientConfigOptions, ClickHouseLogLevel, createClient } from "@clickhouse/client";
 import { minutes } from "../../core/duration.ts";
 import { ConfigError } from "../../core/errors.ts";
+import { linkAbort } from "../../core/linked-abort.ts";
 import { type AddressForm, decoded, placeOf, readAddress } from "../../core/service-address.ts";
 import { sortError } from "./errors.ts";
 import { quoteName } from "./quote.ts";
@@ -167,9 +168,7 @@ async function limited<Result>(
 ): Promise<Result> {
   const { signal, timeoutMs = defaultTimeoutMs } = options;
   signal?.throwIfAborted();
-  const limit = new AbortController();
-  const onAbort = () => limit.abort(signal?.reason);
-  signal?.addEventListener("abort", onAbort, { once: true });
+  const limit = linkAbort(signal);
   const timer = setTimeout(() => limit.abort(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
   try {
     return await call(limit.signal);
@@ -178,7 +177,7 @@ async function limited<Result>(
     throw sortError(limit.signal.aborted ? limit.signal.reason : error, where);
   } finally {
     clearTimeout(timer);
-    signal?.removeEventListener("abort", onAbort);
+    limit.unlink();
   }
 }
 

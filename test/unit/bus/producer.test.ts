@@ -9,7 +9,7 @@ import type { Bus } from "../../../src/bus/port.ts";
 import { Producer, type ProducerOptions } from "../../../src/bus/producer.ts";
 import { systemClock } from "../../../src/core/clock.ts";
 import { days } from "../../../src/core/duration.ts";
-import { RetryableError, TerminalError } from "../../../src/core/errors.ts";
+import { ConfigError, RetryableError, TerminalError } from "../../../src/core/errors.ts";
 import { type Logger, silentLogger } from "../../../src/core/log.ts";
 import { defineEvent } from "../../../src/dsl/event.ts";
 import { defineStream } from "../../../src/dsl/stream.ts";
@@ -147,6 +147,55 @@ describe("a producer", () => {
     await expect(stored).rejects.toThrow("away");
     expect(clock.monotonic()).toBeGreaterThan(10_000);
     expect(clock.monotonic()).toBeLessThan(13_000);
+  });
+
+  it("refuses with a frame all that was accepted behind it, and tries what is sent later anew", async () => {
+    const noRight = new ConfigError("config.environment", "Redis: NOPERM", { hint: "Grant it." });
+    let isRefused = true;
+    let hold = () => {};
+    const held = new Promise<void>((resolve) => {
+      hold = resolve;
+    });
+    const { bus, producer, partitions } = setUp({ lingerMs: 60_000 }, (real) =>
+      interpose(real, async (call, method) => {
+        if (method !== "append" || !isRefused) return call();
+        await held;
+        throw noRight;
+      }),
+    );
+    const frames = [];
+    for (let n = 0; n < 3; n++) {
+      frames.push((await producer.send(thing(n))).stored);
+      if (n < 2) void producer.flush().catch(() => {});
+    }
+    for (const stored of frames) stored.catch(() => {});
+    hold();
+    for (const stored of frames) await expect(stored).rejects.toBe(noRight);
+    isRefused = false;
+    const { stored } = await producer.send(thing(3));
+    await producer.flush();
+    await stored;
+    await producer.close();
+    expect((await framesOf(bus, partitions[0] as Partition)).flat().map(({ id }) => id)).toEqual([thing(3).id]);
+  });
+
+  it("stores what is sent after it has given one up, also where that was stored and its answers were lost", async () => {
+    let isLost = true;
+    const { clock, bus, producer, partitions } = setUp({ giveUpAfterMs: 1_000 }, (real) =>
+      interpose(real, async (call, method) => {
+        const answer = await call();
+        if (method === "append" && isLost) throw away();
+        return answer;
+      }),
+    );
+    const first = await producer.send(thing(0));
+    first.stored.catch(() => {});
+    await clock.settle(producer.flush().catch(() => {}));
+    await expect(first.stored).rejects.toThrow("away");
+    isLost = false;
+    const second = await producer.send(thing(1));
+    await clock.settle(Promise.all([second.stored, producer.flush()]));
+    expect((await framesOf(bus, partitions[0] as Partition)).flat().map(({ id }) => id)).toEqual([thing(0).id, thing(1).id]);
   });
 
   it("lets its caller wait while eight frames are under way", async () => {

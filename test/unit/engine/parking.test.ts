@@ -1,7 +1,46 @@
 import { getEventListeners } from "node:events";
 import { describe, expect, it } from "vitest";
+import { systemClock } from "../../../src/core/clock.ts";
+import { RetryableError } from "../../../src/core/errors.ts";
+import { silentLogger } from "../../../src/core/log.ts";
 import { Parking } from "../../../src/engine/parking.ts";
+import { Recording } from "../../../src/engine/recording.ts";
+import { untilDecided } from "../../../src/engine/until-decided.ts";
+import { createLimits } from "../../../src/limit/limits.ts";
+import { guarded } from "../../../src/stages/guard.ts";
 import { idle } from "../../../src/testing/virtual-clock.ts";
+
+describe("many keys that wait", () => {
+  it("make Node warn of nothing, also behind guards, and leave no listener behind", async () => {
+    const warnings: string[] = [];
+    const note = ({ name }: Error) => void warnings.push(name);
+    process.on("warning", note);
+    const { signal } = new AbortController();
+    const parking = new Parking();
+    const asked = new Set<unknown>();
+    const ask = guarded(
+      "ask",
+      async (key) => {
+        if (asked.has(key)) return key;
+        asked.add(key);
+        throw new RetryableError("service.unreachable", "not now");
+      },
+      {
+        guards: { timeoutMs: 60_000, concurrency: 5_000 },
+        place: "p/ask",
+        deps: { clock: systemClock, logger: silentLogger, limitFor: createLimits({ clock: systemClock, logger: silentLogger }) },
+      },
+    );
+    const deps = { clock: systemClock, logger: silentLogger, parking, signal, about: { partition: "log", pipeline: "p" } };
+    const take = untilDecided(async (value, { call }) => void (await ask(value, call)), deps);
+    const waiting = Array.from({ length: 5_000 }, (_, n) => take(`k${n}`, `k${n}`, new Recording({ signal })));
+    await Promise.all(waiting);
+    await idle();
+    process.off("warning", note);
+    expect([asked.size, warnings]).toEqual([5_000, []]);
+    expect(getEventListeners(signal, "abort")).toHaveLength(0);
+  });
+});
 
 describe("parking", () => {
   it("lets nothing pass what was refused, whenever it comes; other keys go on", async () => {
