@@ -1,6 +1,6 @@
 import { originField } from "../bus/origin.ts";
 import { atDesk, type DlqOptions, isCalled, noSuchLetter, summary } from "./dlq/letters.ts";
-import { exitCodes, printJson, printLine, printTable } from "./output.ts";
+import { exitCodes, printJson, printJsonLines, printTable } from "./output.ts";
 
 /** `headrace dlq ls`: a line a dead letter, oldest first within a partition. */
 export const dlqLs = (options: DlqOptions, id: string | undefined): Promise<number> =>
@@ -30,7 +30,7 @@ export const dlqShow = (options: DlqOptions, id: string | undefined): Promise<nu
         fields: letter.fields.filter(([name]) => name !== originField).map(([name, value]) => describeField(name, value)),
       };
       if (options.json) printJson(whole);
-      else printLine(JSON.stringify(whole, null, 2));
+      else printJsonLines(whole);
     }
     if (shown === 0 && id !== undefined) throw noSuchLetter(id);
     return exitCodes.fine;

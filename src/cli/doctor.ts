@@ -5,8 +5,9 @@ import { clickhouseFindings } from "./doctor/clickhouse-findings.ts";
 import { type Finding, failureOf } from "./doctor/finding.ts";
 import { redisFindings } from "./doctor/redis-findings.ts";
 import { streamFindings } from "./doctor/stream-findings.ts";
+import { harmless } from "./harmless.ts";
 import { loadApp } from "./load-app.ts";
-import { exitCodes, harmless, printJson, printLine } from "./output.ts";
+import { exitCodes, printJson, printLine } from "./output.ts";
 import { openClickHouse, openRedis, openTemporal, type Whereabouts } from "./services.ts";
 
 const noApp: AppPlan = { kind: "app", streams: [], pipelines: [], tables: [], formats: [], schedules: [], archives: [] };

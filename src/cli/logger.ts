@@ -1,6 +1,7 @@
 import { pino } from "pino";
 import { ConfigError, messageOf } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
+import { harmless } from "./harmless.ts";
 
 const levels = ["debug", "info", "warn", "error"] as const;
 
@@ -35,5 +36,5 @@ function forPeople(line: string): string {
   const rest = Object.entries(fields).map(
     ([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`,
   );
-  return `${String(time).slice(11, 19)} ${String(level).padEnd(5)} ${[msg, ...rest].join("  ")}\n`;
+  return `${harmless(`${String(time).slice(11, 19)} ${String(level).padEnd(5)} ${[msg, ...rest].join("  ")}`)}\n`;
 }

@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from "@commander-js/extra-typings";
 import { durabilityKinds } from "../bus/durability.ts";
+import { harmlessLines } from "./harmless.ts";
 import { exitCodes, reportError } from "./output.ts";
 
 for (const output of [process.stdout, process.stderr]) {
@@ -18,7 +19,7 @@ const program = new Command("headrace")
   .exitOverride()
   .showHelpAfterError("       'headrace --help' lists the verbs, and 'headrace <verb> --help' their options.")
   .configureOutput({
-    writeErr: (text) => process.stderr.write(text),
+    writeErr: (text) => process.stderr.write(harmlessLines(text)),
     // What it suggests stands on a line of its own.
     outputError: (text, write) => write(text.replace("\n(", " (")),
   });

@@ -1,29 +1,40 @@
 import { inspect, styleText } from "node:util";
 import { errorCodes } from "../core/error-codes.ts";
 import { HeadraceError, messageOf } from "../core/errors.ts";
+import { harmless, harmlessJson, harmlessLines } from "./harmless.ts";
 
 /** Exit codes that scripts rely on. */
 export const exitCodes = { fine: 0, findings: 1, usage: 2, interrupted: 130 } as const;
 
 /** One JSON object on its line of standard output. */
 export const printJson = (value: object): void => {
-  process.stdout.write(`${JSON.stringify(value, (_, part) => (typeof part === "bigint" ? String(part) : part))}\n`);
+  process.stdout.write(`${jsonOf(value)}\n`);
 };
 
+/** A JSON object for people, over several lines. */
+export const printJsonLines = (value: object): void => {
+  process.stdout.write(`${jsonOf(value, 2)}\n`);
+};
+
+const jsonOf = (value: object, indent?: number): string =>
+  harmlessJson(JSON.stringify(value, (_, part) => (typeof part === "bigint" ? String(part) : part), indent));
+
+/** Text for people. All that is printed goes through here or through its neighbours, so nothing steers the terminal. */
 export const printLine = (text: string): void => {
-  process.stdout.write(`${text}\n`);
+  process.stdout.write(`${harmlessLines(text)}\n`);
 };
 
 /** For people, beside the answer: progress, hints, warnings. */
 export const say = (text: string): void => {
-  process.stderr.write(`${text}\n`);
+  process.stderr.write(`${harmlessLines(text)}\n`);
 };
 
 /** Rows as an aligned table; numbers to the right. */
 export function printTable(rows: readonly Readonly<Record<string, unknown>>[]): void {
-  const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
-  if (names.length === 0) return;
-  const cells = rows.map((row) => names.map((name) => cellText(row[name])));
+  const keys = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  if (keys.length === 0) return;
+  const names = keys.map(harmless);
+  const cells = rows.map((row) => keys.map((key) => cellText(row[key])));
   const widths = names.map((name, i) => Math.max(name.length, ...cells.map((row) => row[i]?.length ?? 0)));
   const numeric = names.map((_, i) => cells.every((row) => row[i] === "" || /^-?\d+(\.\d+)?$/.test(row[i] ?? "")));
   const line = (row: readonly string[]) =>
@@ -39,14 +50,10 @@ export function printTable(rows: readonly Readonly<Record<string, unknown>>[]): 
 const cellText = (value: unknown): string =>
   value === undefined || value === null ? "" : harmless(typeof value === "object" ? JSON.stringify(value) : String(value));
 
-/** Control characters as they are written in code: what came out of a stream or a table must not steer the terminal. */
-export const harmless = (text: string): string =>
-  text.replace(/\p{Cc}/gu, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`);
-
 /** Says what failed and the way out; the stack only with --debug, or where the fault is ours. */
 export function reportError(error: unknown, debug: boolean): number {
-  const red = (text: string) => (process.stderr.isTTY && !process.env.NO_COLOR ? styleText("red", text) : text);
-  say(`${red("error:")} ${harmless(messageOf(error))}`);
+  process.stderr.write(process.stderr.isTTY && !process.env.NO_COLOR ? styleText("red", "error:") : "error:");
+  say(` ${harmless(messageOf(error))}`);
   if (error instanceof HeadraceError && error.hint) say(`       ${error.hint}`);
   if (debug) say(`${error instanceof HeadraceError ? `${error.code}: ${errorCodes[error.code]}\n` : ""}${inspect(error)}`);
   else if (!(error instanceof HeadraceError)) say("       Run it again with --debug for the details.");

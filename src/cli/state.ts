@@ -2,9 +2,10 @@ import { ConfigError } from "../core/errors.ts";
 import { firstKeyedStage } from "../plan/keyed-state.ts";
 import type { AppPlan, PipelinePlan } from "../plan/plan.ts";
 import { findStates } from "../state/find-states.ts";
+import { harmless } from "./harmless.ts";
 import { loadApp } from "./load-app.ts";
 import { createLogger } from "./logger.ts";
-import { exitCodes, harmless, printJson, printLine } from "./output.ts";
+import { exitCodes, printJson, printLine } from "./output.ts";
 import { openBus, type Whereabouts } from "./services.ts";
 
 /** `headrace state get`: what a pipeline keeps for a key, one line a stage that keeps something. */
@@ -22,7 +23,7 @@ export async function stateGet(
       if (lines.length === 0) printJson({ pipeline: name, key, state: null, timers: [], updatedAt: null });
       lines.forEach(printJson);
     } else if (lines.length === 0) printLine(harmless(`'${name}' keeps nothing for '${key}'`));
-    else for (const line of lines) printLine(harmless(sentence(line)));
+    else for (const line of lines) printLine(sentence(line));
     return exitCodes.fine;
   } finally {
     await bus.close();

@@ -1,4 +1,5 @@
-import { exitCodes, harmless, printJson, printLine } from "../output.ts";
+import { harmless } from "../harmless.ts";
+import { exitCodes, printJson, printLine } from "../output.ts";
 import { type Desk, type Found, lettersCalled, summary } from "./letters.ts";
 
 /** What became of one dead letter: done, gone before we came, or skipped for a reason. */

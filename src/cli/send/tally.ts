@@ -1,4 +1,5 @@
-import { harmless, printJson, printLine, say } from "../output.ts";
+import { harmless } from "../harmless.ts";
+import { printJson, printLine, say } from "../output.ts";
 
 /** Where a line stands. */
 export interface Place {
