@@ -8,6 +8,12 @@ export interface Fault {
   readonly expects: string;
   /** It kills ClickHouse, and so has one of its own. */
   readonly ownClickHouse?: boolean;
+  /** What takes long, or needs more than Node: no part of the short form. */
+  readonly wholeOnly?: boolean;
+  /** A service's data are on a disk of their own, which can be full. Mounting it takes root. */
+  readonly smallDisk?: { readonly service: "redis" | "clickhouse" | "temporal"; readonly megabytes: number };
+  /** The clock of Redis can be set. It takes libfaketime. */
+  readonly redisClock?: boolean;
   /** An application of its own: it is looked at by `run`, which settles what is in the streams. @default the suite's */
   readonly app?: RigApp;
   /** Makes it happen, and says what is expected where it is not the rule. What is in the streams is settled afterwards. */

@@ -1,8 +1,8 @@
 /** `npm run chaos`: everything that can go wrong, and what came of it. See docs/chaos.md. */
 import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { toLine, toTable } from "./report.ts";
-import { drawSeed, faults, type Result, startSuite } from "./run.ts";
+import { toLine, toTable, verdictOf } from "./report.ts";
+import { drawSeed, faults, type Result, shortFaults, startSuite } from "./run.ts";
 
 const { values } = parseArgs({
   options: {
@@ -34,7 +34,7 @@ if (unknown !== undefined || !(Number.isInteger(lanes) && lanes > 0)) {
   process.exit(2);
 }
 
-const wanted = faults.filter(({ name }) => names?.includes(name) ?? true);
+const wanted = names ? faults.filter(({ name }) => names.includes(name)) : values.short ? shortFaults : faults;
 const suite = await startSuite({ wanted, seed: values.seed, whole: !values.short, lanes, keep: values.keep });
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
 say(`seed ${values.seed}; ${JSON.stringify(suite.versions)}`);
@@ -48,7 +48,7 @@ await Promise.all(
     results.push(result);
     lines.push(JSON.stringify(toLine(result, { does, expects })));
     say(
-      `${result.passed ? "passed" : "FAILED"}  ${name} (${result.seconds.toFixed(0)} s)${result.faults.map((fault) => `\n        ${fault}`).join("")}`,
+      `${verdictOf(result)}  ${name} (${result.seconds.toFixed(0)} s)${[...result.faults, ...(result.untried ? [result.untried] : [])].map((fault) => `\n        ${fault}`).join("")}`,
     );
   }),
 );

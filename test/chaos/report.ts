@@ -15,6 +15,9 @@ export function toLine({ outputs, ...result }: Result, fault: { readonly does: s
 const outOfTurn = ({ places }: Outputs): number =>
   Object.entries(places).reduce((sum, [place, times]) => (place === "next" ? sum : sum + times), 0);
 
+export const verdictOf = ({ passed, untried }: Result): string =>
+  untried !== undefined ? "not tried" : passed ? "passed" : "FAILED";
+
 /** A table for people, and what the failures are. */
 export function toTable(results: readonly Result[], seed: string, versions: Versions): string {
   const head = [
@@ -31,24 +34,27 @@ export function toTable(results: readonly Result[], seed: string, versions: Vers
     "s",
     "",
   ];
-  const rows = results.map(({ name, outputs, takeoversMs, seconds, passed }) => [
-    name,
-    ...(outputs
-      ? [
-          outputs.acknowledged,
-          outputs.landed,
-          outputs.setAside,
-          outputs.lost,
-          outputs.visibleDuplicates,
-          outputs.rawDuplicates,
-          outOfTurn(outputs),
-        ]
-      : Array.from({ length: 7 }, () => "?")),
-    outputs === undefined ? "?" : outputs.audit.balanced ? "balanced" : "NOT BALANCED",
-    takeoversMs.length === 0 ? "" : (Math.max(...takeoversMs) / 1_000).toFixed(1),
-    seconds.toFixed(0),
-    passed ? "passed" : "FAILED",
-  ]);
+  const rows = results.map((result) => {
+    const { name, outputs, takeoversMs, seconds } = result;
+    return [
+      name,
+      ...(outputs
+        ? [
+            outputs.acknowledged,
+            outputs.landed,
+            outputs.setAside,
+            outputs.lost,
+            outputs.visibleDuplicates,
+            outputs.rawDuplicates,
+            outOfTurn(outputs),
+          ]
+        : Array.from({ length: 7 }, () => "?")),
+      outputs === undefined ? "?" : outputs.audit.balanced ? "balanced" : "NOT BALANCED",
+      takeoversMs.length === 0 ? "" : (Math.max(...takeoversMs) / 1_000).toFixed(1),
+      seconds.toFixed(0),
+      verdictOf(result),
+    ];
+  });
   const cells = [head, ...rows].map((row) => row.map(String));
   const widths = head.map((_, i) => Math.max(...cells.map((row) => (row[i] as string).length)));
   const lines = cells.map((row) =>
@@ -58,6 +64,7 @@ export function toTable(results: readonly Result[], seed: string, versions: Vers
       .trimEnd(),
   );
   const failed = results.filter(({ passed }) => !passed);
+  const untried = results.filter((result) => result.untried !== undefined);
   const { appendFsync, ...rest } = versions;
   const about = Object.entries(rest).map(([name, version]) => `${name} ${version}`);
   return [
@@ -69,6 +76,7 @@ export function toTable(results: readonly Result[], seed: string, versions: Vers
       ...notes.map((note) => `  · ${note}`),
     ]),
     `${about.join(", ")}; appendfsync ${appendFsync}; seed ${seed}`,
-    `${results.length - failed.length} faults passed, ${failed.length} failed`,
+    ...untried.map(({ name, untried: why }) => `not tried here: ${name} (${why})`),
+    `${results.length - failed.length - untried.length} faults passed, ${failed.length} failed${untried.length > 0 ? `, ${untried.length} not tried here` : ""}`,
   ].join("\n");
 }

@@ -1,12 +1,17 @@
 import { once } from "node:events";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { createClient as createClickHouse } from "@clickhouse/client";
 import { createClient as createRedis } from "redis";
 import { createRandom, type Random } from "../demo/random.ts";
 import { type Headrace, headrace, startHeadrace, tryHeadrace } from "../support/headrace.ts";
+import type { Fault } from "./fault.ts";
 import { FaultProxy } from "./proxy.ts";
 import { type BreakableService, startClickHouse, startRedis } from "./services.ts";
+import { openSetClock, type SetClock } from "./set-clock.ts";
+import { mountSmallDisk, type SmallDisk } from "./small-disk.ts";
 import { machineSlowness, type Takeover } from "./takeover.ts";
 import { openWorkload, type Workload } from "./workload.ts";
 
@@ -69,10 +74,15 @@ export interface Rig {
   readonly env: Readonly<Record<string, string>>;
   readonly takeovers: Takeover[];
   readonly directory: string;
+  /** Where the fault asks for one. */
+  readonly smallDisk: SmallDisk | undefined;
+  readonly redisClock: SetClock | undefined;
   /** Adds an entry to the adopted stream, as a program without Headrace does; resolves when Redis has answered. */
   addPlain(event: object): Promise<unknown>;
   note(text: string): void;
   startWorker(env?: Readonly<Record<string, string>>): Promise<RigWorker>;
+  /** Workers that have not ended, the oldest first. */
+  living(): readonly RigWorker[];
   /** Counts, from now on, until living workers own every partition. */
   takeover(since: number): Promise<void>;
   /** The same, until this worker alone owns them. */
@@ -108,6 +118,7 @@ export interface RigOptions {
   readonly app: RigApp;
   /** The ClickHouse that faults share which do not hurt it; a fault that does has one of its own. */
   readonly clickhouse: BreakableService | "own";
+  readonly hosts: Pick<Fault, "smallDisk" | "redisClock">;
   readonly note: (text: string) => void;
 }
 
@@ -130,11 +141,16 @@ export async function openRig(options: RigOptions): Promise<Rig> {
 }
 
 async function assemble(
-  { seed, whole, directory, app, clickhouse, note }: RigOptions,
+  { seed, whole, directory, app, clickhouse, hosts, note }: RigOptions,
   closing: (() => unknown)[],
   close: () => Promise<void>,
 ): Promise<Rig> {
-  const redisServer = await startRedis(directory);
+  await mkdir(directory, { recursive: true });
+  const { service, megabytes } = hosts.smallDisk ?? {};
+  const smallDisk = service && megabytes && (await mountSmallDisk(join(directory, service), megabytes));
+  if (smallDisk) closing.push(() => smallDisk.unmount());
+  const redisClock = hosts.redisClock ? await openSetClock(directory) : undefined;
+  const redisServer = await startRedis(directory, redisClock?.env);
   closing.push(redisServer.close);
   const clickhouseServer = clickhouse === "own" ? await startClickHouse(directory) : clickhouse;
   if (clickhouse === "own") closing.push(clickhouseServer.close);
@@ -173,6 +189,7 @@ async function assemble(
     throw new Error(`in ${withinMs / 1_000} s it did not come true that ${what}`);
   };
   const { lanes } = app;
+  const living = () => workers.filter(({ hasEnded }) => !hasEnded());
   const takenOver = async (what: string, since: number, by: () => readonly RigWorker[]) => {
     let heirs: readonly RigWorker[] = [];
     await until(what, async () => {
@@ -185,7 +202,7 @@ async function assemble(
   const owners = () => Promise.all(lanes.map((lane) => ownerOf(redis, leaseOf(lane))));
   const rig: Rig = {
     ...{ seed, random: createRandom(`${seed}/choices`), whole, redisServer, clickhouseServer, redis, producerProxy, workload },
-    ...{ env, takeovers, directory, addPlain, note, until, owners, close },
+    ...{ env, takeovers, directory, smallDisk: smallDisk || undefined, redisClock, addPlain, note, until, owners, close },
     startWorker: async (more = {}) => {
       const [toRedis, toClickHouse] = await Promise.all([
         FaultProxy.listen(redisServer.port),
@@ -211,8 +228,8 @@ async function assemble(
       workers.push(worker);
       return worker;
     },
-    takeover: (since) =>
-      takenOver("living workers own every partition", since, () => workers.filter(({ hasEnded }) => !hasEnded())),
+    living,
+    takeover: (since) => takenOver("living workers own every partition", since, living),
     takeoverBy: (worker, since) => takenOver("one worker owns every partition", since, () => [worker]),
     storedEvents: async () => {
       const counts = await Promise.all(lanes.map(({ log }) => eventsIn(redis, log)));
@@ -268,10 +285,13 @@ async function assemble(
   return rig;
 }
 
-/** Who holds a partition; null when its lease has run out. */
+/** Who holds a partition; null when its lease has run out, by the clock of Redis. */
 async function ownerOf(redis: RedisClient, lease: string): Promise<string | null> {
-  const [owner = null, expires] = await redis.hmGet(lease, ["owner", "until"]);
-  return Number(expires) > Date.now() ? owner : null;
+  const [[owner = null, expires], now] = await Promise.all([
+    redis.hmGet(lease, ["owner", "until"]),
+    redis.sendCommand(["TIME"]) as Promise<readonly string[]>,
+  ]);
+  return Number(expires) > Number(now[0]) * 1_000 ? owner : null;
 }
 
 /** What the entries of a log announce; one without a number is one event. */

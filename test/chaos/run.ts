@@ -9,6 +9,7 @@ import { redisVersion } from "../support/redis-version.ts";
 import type { Fault } from "./fault.ts";
 import { clickhouseFaults } from "./faults/clickhouse.ts";
 import { eventFaults } from "./faults/events.ts";
+import { hostFaults } from "./faults/hosts.ts";
 import { keyedStateFaults } from "./faults/keyed-state.ts";
 import { naiveFaults } from "./faults/naive.ts";
 import { producerFaults } from "./faults/producers.ts";
@@ -18,6 +19,7 @@ import { workerFaults } from "./faults/workers.ts";
 import { openRig, placingApp } from "./rig.ts";
 import { type BreakableService, startClickHouse } from "./services.ts";
 import { judgeTakeovers, type Takeover } from "./takeover.ts";
+import { Untried } from "./untried.ts";
 import { type Expectation, judge, type Outputs, readOutputs } from "./verify.ts";
 
 /** The longest first: they wait for leases, while others work. */
@@ -25,12 +27,16 @@ export const faults: readonly Fault[] = [
   ...sagaFaults,
   ...keyedStateFaults,
   ...[...eventFaults].reverse(),
+  ...hostFaults,
   ...workerFaults,
   ...redisFaults,
   ...clickhouseFaults,
   ...producerFaults,
   ...naiveFaults,
 ];
+
+/** Those of the short form. */
+export const shortFaults = faults.filter(({ wholeOnly = false }) => !wholeOnly);
 
 /** A seed that nobody has chosen: every run tries another one, and tells which. */
 export const drawSeed = (): string => String(randomInt(2 ** 32));
@@ -45,6 +51,8 @@ export interface Result {
   readonly passed: boolean;
   /** What does not hold, in sentences. */
   readonly faults: readonly string[];
+  /** Why nothing could be tried on this machine. */
+  readonly untried: string | undefined;
   readonly outputs: Outputs | undefined;
   /** From the kill of an owner until living workers own every partition. */
   readonly takeoversMs: readonly number[];
@@ -122,12 +130,13 @@ async function inject(
   const failures: string[] = [];
   let outputs: Outputs | undefined;
   let evidence: readonly string[] = [];
+  let untried: string | undefined;
   let takeovers: readonly Takeover[] = [];
   try {
     const rig = await openRig({
       ...{ seed, whole, directory: join(directory, fault.name), note: (text) => void notes.push(text) },
       app: fault.app ?? placingApp,
-      clickhouse: fault.ownClickHouse ? "own" : clickhouse,
+      ...{ clickhouse: fault.ownClickHouse ? "own" : clickhouse, hosts: fault },
     });
     takeovers = rig.takeovers;
     try {
@@ -143,7 +152,8 @@ async function inject(
       await rig.close();
     }
   } catch (error) {
-    failures.push(messageOf(error));
+    if (error instanceof Untried) untried = error.message;
+    else failures.push(messageOf(error));
   }
   const seconds = Math.round((performance.now() - since) / 100) / 10;
   return {
@@ -151,6 +161,7 @@ async function inject(
     seed,
     passed: failures.length === 0,
     faults: failures,
+    untried,
     outputs,
     takeoversMs: takeovers.map(({ ms }) => ms),
     notes,

@@ -20,14 +20,21 @@ export interface BreakableService {
   kill(): Promise<void>;
   /** Starts it again, and resolves when it answers. */
   restart(): Promise<void>;
+  /** SIGSTOP: it keeps its connections, and answers nothing. */
+  freeze(): Promise<void>;
+  /** SIGCONT. */
+  thaw(): Promise<void>;
+  /** Whether it has ended, by itself or not. */
+  hasEnded(): boolean;
   close(): Promise<void>;
 }
 
 /** Redis that writes to disk before it answers: what it acknowledged survives its own death. */
-export async function startRedis(dir: string): Promise<BreakableService> {
+export async function startRedis(dir: string, env: Readonly<Record<string, string>> = {}): Promise<BreakableService> {
   const { path: binary } = await findProgram(redisProgram, { env: process.env, log: silentLogger });
   await mkdir(join(dir, "redis"), { recursive: true });
-  return start(redisPlan({ binary, dir, port: await freePort(), appendFsync: "always" }), dir);
+  const plan = redisPlan({ binary, dir, port: await freePort(), appendFsync: "always" });
+  return start({ ...plan, env: { ...(plan.env ?? process.env), ...env } }, dir);
 }
 
 /** Takes the end off the log of a Redis that is down: what was not on disk yet when the power failed. */
@@ -52,11 +59,15 @@ export async function startTemporal(dir: string): Promise<BreakableService> {
 async function start(plan: ServicePlan, dir: string): Promise<BreakableService> {
   await mkdir(join(dir, "logs"), { recursive: true });
   let running: GuardedProcess;
+  let hasEnded = true;
+  const signal = async (name: NodeJS.Signals) => void process.kill(await running.pid, name);
   const restart = async () => {
     running = startGuarded({ ...plan, graceSeconds: 10 });
     let end: string | undefined;
+    hasEnded = false;
     void running.exited.then(({ text }) => {
       end = text;
+      hasEnded = true;
     });
     for (const since = Date.now(); ; await sleep(20)) {
       const fault = await plan.check().then(
@@ -72,11 +83,13 @@ async function start(plan: ServicePlan, dir: string): Promise<BreakableService> 
   return {
     port: plan.port,
     kill: async () => {
-      const { pid, exited } = running;
-      process.kill(await pid, "SIGKILL");
-      await exited;
+      await signal("SIGKILL");
+      await running.exited;
     },
     restart,
+    freeze: () => signal("SIGSTOP"),
+    thaw: () => signal("SIGCONT"),
+    hasEnded: () => hasEnded,
     close: async () => void (await running.stop()),
   };
 }
