@@ -122,7 +122,7 @@ export const hostFaults: readonly Fault[] = [
   },
   {
     name: "redis-clock-steps",
-    does: "the clock of Redis steps an hour ahead and back again while events are sent and read; each time the owner is killed afterwards",
+    does: "the clock of Redis steps an hour ahead and back again while events are sent and read; each time the owner is killed with it",
     expects: `a dead owner is replaced in time, whatever the clock says; ${exact}`,
     redisClock: true,
     wholeOnly: true,
@@ -131,11 +131,10 @@ export const hostFaults: readonly Fault[] = [
       for (const seconds of [3_600, 0, -3_600, 0]) {
         const flow = rig.flow(rate / 2);
         await sleep(rig.random.int(500, 1_500));
-        await rig.redisClock?.step(seconds);
-        await sleep(rig.random.int(500, 4_000));
         const [owner] = rig.living();
         const heir = await rig.startWorker();
-        await owner?.kill();
+        // At once: a lease that it renews under the new clock would be none of the old one.
+        await Promise.all([rig.redisClock?.step(seconds), owner?.kill()]);
         const since = performance.now();
         await rig.takeoverBy(heir, since);
         await flow.stop();
