@@ -1,12 +1,15 @@
 import { execFile, spawnSync } from "node:child_process";
 import { mkdir, open, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { messageOf } from "../../src/core/errors.ts";
+import type { BreakableService } from "./services.ts";
 import { Untried } from "./untried.ts";
 
 const run = promisify(execFile);
 const chunkBytes = 64 * 1024;
+const fullForMs = 5_000;
 
 /** A disk of a service's own, in memory, that can be full. */
 export interface SmallDisk {
@@ -46,4 +49,16 @@ export async function mountSmallDisk(path: string, megabytes: number): Promise<S
       }
     },
   };
+}
+
+/** Fills the service's disk for a while. A service that ended over it is started again. */
+export async function fillDisk(
+  { smallDisk }: { readonly smallDisk: SmallDisk | undefined },
+  service: BreakableService,
+): Promise<void> {
+  if (smallDisk === undefined) throw new Error("the fault asks for no small disk");
+  await smallDisk.fill();
+  await sleep(fullForMs);
+  await smallDisk.free();
+  if (service.hasEnded()) await service.restart();
 }

@@ -3,8 +3,7 @@ import { rm } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Fault, sized } from "../fault.ts";
 import { holdInsert } from "../points.ts";
-import type { Rig } from "../rig.ts";
-import type { BreakableService } from "../services.ts";
+import { fillDisk } from "../small-disk.ts";
 import { linesOf } from "../verify.ts";
 
 const rate = 1_500;
@@ -93,7 +92,7 @@ export const hostFaults: readonly Fault[] = [
       for (let round = 0; round < 2; round++) {
         const sending = rig.workload.send(4_000, rate);
         await sleep(rig.random.int(300, 1_200));
-        await full(rig, rig.redisServer);
+        await fillDisk(rig, rig.redisServer);
         await sending;
       }
       return { faults: worker.hasEnded() ? ["the worker ended when the disk of Redis was full"] : [] };
@@ -112,7 +111,7 @@ export const hostFaults: readonly Fault[] = [
       for (let round = 0; round < 2; round++) {
         const flow = rig.flow(rate / 2);
         await sleep(rig.random.int(500, 1_500));
-        await full(rig, rig.clickhouseServer);
+        await fillDisk(rig, rig.clickhouseServer);
         await flow.stop();
         await rig.drained();
       }
@@ -185,11 +184,3 @@ export const hostFaults: readonly Fault[] = [
     },
   },
 ];
-
-/** Fills the service's disk for a while. A service that ended over it is started again. */
-export async function full(rig: Rig, service: BreakableService): Promise<void> {
-  await rig.smallDisk?.fill();
-  await sleep(5_000);
-  await rig.smallDisk?.free();
-  if (service.hasEnded()) await service.restart();
-}

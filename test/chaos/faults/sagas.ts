@@ -6,6 +6,7 @@ import type { Rig } from "../rig.ts";
 import { shopApp } from "../sagas/rig-app.ts";
 import { compareShop, makePresses, openShopper, openTemporalClient, type Press } from "../sagas/shop.ts";
 import { type BreakableService, startTemporal } from "../services.ts";
+import { fillDisk } from "../small-disk.ts";
 import { type DeadLetterLine, linesOf, type Outputs } from "../verify.ts";
 
 const targets = ["worker", "saga", "participants", "redis", "temporal"] as const;
@@ -19,49 +20,81 @@ export const sagaFaults: readonly Fault[] = [
     expects:
       "money charged is orders placed, cent for cent; stock is conserved; every cart is bought or as before; each checkout has ended once, as it must; no workflow is open, and none needs attention",
     app: shopApp,
-    run: async (rig) => {
-      const temporal = await startTemporal(rig.directory);
-      const troupe = new Troupe(rig, `127.0.0.1:${temporal.port}`);
-      const shopper = await openShopper(`redis://127.0.0.1:${rig.producerProxy.port}`);
-      try {
-        return await underFire(rig, { temporal, troupe, shopper });
-      } finally {
-        await shopper.close();
-        await troupe.stop();
-        await temporal.close();
-      }
-    },
+    run: (rig) => shopUnder(rig, killAll),
+  },
+  {
+    name: "temporal-stalls",
+    does: "SIGSTOP of Temporal for 15 s, then its disk is full for 5 s, while 200 checkouts run, a fifth of them refused",
+    expects: "the same: each checkout has ended once, as it must, and none needs attention",
+    app: shopApp,
+    smallDisk: { service: "temporal", megabytes: 200 },
+    wholeOnly: true,
+    run: (rig) => shopUnder(rig, stallTemporal),
   },
 ];
+
+/** What is done while checkouts run, until it is over; resolves with what was done, in words. */
+type Fire = (rig: Rig, cast: Cast, isOver: () => boolean) => Promise<string>;
+
+interface Cast {
+  readonly temporal: BreakableService;
+  readonly troupe: Troupe;
+}
+
+async function shopUnder(rig: Rig, fire: Fire) {
+  const temporal = await startTemporal(rig.directory);
+  const troupe = new Troupe(rig, `127.0.0.1:${temporal.port}`);
+  const shopper = await openShopper(`redis://127.0.0.1:${rig.producerProxy.port}`);
+  try {
+    return await underFire(rig, { cast: { temporal, troupe }, shopper, fire });
+  } finally {
+    await shopper.close();
+    await troupe.stop();
+    await temporal.close();
+  }
+}
+
+const killAll: Fire = async (rig, { temporal, troupe }, isOver) => {
+  for (let kills = 0; ; ) {
+    // Each of them in turn, in an order of its own every time; and each once at least.
+    for (const target of shuffled(rig, targets)) {
+      await sleep(rig.random.int(800, 3_000));
+      if (isOver() && kills >= targets.length) return `${kills} kills`;
+      kills++;
+      if (target === "redis") await bounce(rig.redisServer);
+      else if (target === "temporal") await bounce(temporal);
+      else await troupe.kill(target, rig.random.int(0, 1));
+    }
+  }
+};
+
+const stallTemporal: Fire = async (rig, { temporal }) => {
+  await sleep(rig.random.int(1_000, 3_000));
+  await temporal.freeze();
+  await sleep(15_000);
+  await temporal.thaw();
+  await sleep(rig.random.int(1_000, 3_000));
+  await fillDisk(rig, temporal);
+  return "Temporal stood still, and had no room";
+};
 
 type Books = Readonly<Record<string, number | boolean>>;
 
 async function underFire(
   rig: Rig,
-  { temporal, troupe, shopper }: { temporal: BreakableService; troupe: Troupe; shopper: Awaited<ReturnType<typeof openShopper>> },
+  { cast, shopper, fire }: { cast: Cast; shopper: Awaited<ReturnType<typeof openShopper>>; fire: Fire },
 ) {
+  const { troupe } = cast;
+  const many = fire === killAll ? 1_000 : 200;
   const { checkouts, perSecond } = sized(rig, {
     short: { checkouts: 40, perSecond: 5 },
-    whole: { checkouts: 1_000, perSecond: 12 },
+    whole: { checkouts: many, perSecond: 12 },
   });
   await rig.migrate({ TEMPORAL_ADDRESS: troupe.temporalAddress });
   await troupe.start();
   const presses = makePresses(checkouts);
   let isOver = false;
-  let kills = 0;
-  const fire = (async () => {
-    for (;;) {
-      // Each of them in turn, in an order of its own every time; and each once at least.
-      for (const target of shuffled(rig, targets)) {
-        await sleep(rig.random.int(800, 3_000));
-        if (isOver && kills >= targets.length) return;
-        kills++;
-        if (target === "redis") await bounce(rig.redisServer);
-        else if (target === "temporal") await bounce(temporal);
-        else await troupe.kill(target, rig.random.int(0, 1));
-      }
-    }
-  })();
+  const firing = fire(rig, cast, () => isOver);
   const since = performance.now();
   const sending: Promise<void>[] = [];
   for (const [i, press] of presses.entries()) {
@@ -71,16 +104,14 @@ async function underFire(
   }
   await Promise.all(sending);
   isOver = true;
-  await fire;
+  const done = await firing;
 
   const client = await openTemporalClient(troupe.temporalAddress);
   try {
     let look = await looked();
     for (const began = Date.now(); look.faults.length > 0 && Date.now() - began < settleWithinMs; await sleep(1_000))
       look = await looked();
-    rig.note(
-      `${kills} kills; ${look.ended} of ${presses.length} checkouts have ended as they must; ${JSON.stringify(look.books)}`,
-    );
+    rig.note(`${done}; ${look.ended} of ${presses.length} checkouts have ended as they must; ${JSON.stringify(look.books)}`);
     return { outputs: await outputsOf(rig, presses, look), faults: look.faults };
   } finally {
     await client.close();
