@@ -2,6 +2,9 @@
 // Plain JavaScript that old Nodes can parse: they get a sentence, not a syntax error.
 import { existsSync } from "node:fs";
 
+// What is said there is for people: where nobody can be told, work goes on.
+process.stderr.on("error", () => {});
+
 const oldest = [20, 19];
 const [major, minor] = process.versions.node.split(".").map(Number);
 

@@ -1,6 +1,7 @@
 import { pino } from "pino";
 import { ConfigError, messageOf } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
+import { writeStandardError } from "../core/standard-error.ts";
 import { harmless } from "./harmless.ts";
 
 const levels = ["debug", "info", "warn", "error"] as const;
@@ -13,9 +14,7 @@ export function createLogger(): Logger {
       hint: `Use ${levels.join(", ")}.`,
     });
   }
-  const destination = process.stderr.isTTY
-    ? { write: (line: string) => process.stderr.write(forPeople(line)) }
-    : pino.destination({ dest: 2, sync: true });
+  const write = process.stderr.isTTY ? (line: string) => writeStandardError(forPeople(line)) : writeStandardError;
   return pino(
     {
       level,
@@ -25,7 +24,7 @@ export function createLogger(): Logger {
       // A driver's error may hold what it was configured with, password and all: of an error its message is logged.
       serializers: { error: sentence, err: sentence },
     },
-    destination,
+    { write },
   );
 }
 

@@ -1,14 +1,18 @@
 import { Command, CommanderError, Option } from "@commander-js/extra-typings";
 import { durabilityKinds } from "../bus/durability.ts";
+import { messageOf } from "../core/errors.ts";
+import { writeStandardError } from "../core/standard-error.ts";
 import { harmlessLines } from "./harmless.ts";
-import { exitCodes, reportError } from "./output.ts";
+import { exitCodes, reportError, say } from "./output.ts";
 
-for (const output of [process.stdout, process.stderr]) {
-  output.on("error", (error: NodeJS.ErrnoException) => {
-    // Whoever reads us has seen enough, as in `headrace sql … | head`.
-    if (error.code !== "EPIPE") throw error;
-  });
-}
+let exitCode: number = exitCodes.fine;
+let isAnswerLost = false;
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  // Whoever reads us has seen enough, as in `headrace sql … | head`.
+  if (error.code === "EPIPE" || isAnswerLost) return;
+  isAnswerLost = true;
+  say(`error: standard output cannot be written: ${messageOf(error)}\n       What was done stays done. Give it another place.`);
+});
 
 /** Verbs are loaded when they are called: `headrace --help` must not wait for Temporal's native core. */
 const program = new Command("headrace")
@@ -19,12 +23,11 @@ const program = new Command("headrace")
   .exitOverride()
   .showHelpAfterError("       'headrace --help' lists the verbs, and 'headrace <verb> --help' their options.")
   .configureOutput({
-    writeErr: (text) => process.stderr.write(harmlessLines(text)),
+    writeErr: (text) => writeStandardError(harmlessLines(text)),
     // What it suggests stands on a line of its own.
     outputError: (text, write) => write(text.replace("\n(", " (")),
   });
 
-let exitCode: number = exitCodes.fine;
 const done = (code: number): void => {
   exitCode = code;
 };
@@ -252,4 +255,7 @@ try {
   else exitCode = reportError(error, program.opts().debug);
 }
 // Temporal's native core and idle sockets would keep the process: everything of ours is closed by now.
-process.stdout.write("", () => process.exit(exitCode));
+// The turn is for what is told of a failed write.
+process.stdout.write("", () =>
+  setImmediate(() => process.exit(isAnswerLost && exitCode === exitCodes.fine ? exitCodes.findings : exitCode)),
+);

@@ -1,6 +1,7 @@
 import { inspect, styleText } from "node:util";
 import { errorCodes } from "../core/error-codes.ts";
 import { HeadraceError, messageOf } from "../core/errors.ts";
+import { writeStandardError } from "../core/standard-error.ts";
 import { harmless, harmlessJson, harmlessLines } from "./harmless.ts";
 
 /** Exit codes that scripts rely on. */
@@ -26,7 +27,7 @@ export const printLine = (text: string): void => {
 
 /** For people, beside the answer: progress, hints, warnings. */
 export const say = (text: string): void => {
-  process.stderr.write(`${harmlessLines(text)}\n`);
+  writeStandardError(`${harmlessLines(text)}\n`);
 };
 
 /** Rows as an aligned table; numbers to the right. */

@@ -43,6 +43,8 @@ export class FaultProxy {
   readonly #toxics = new Set<Toxic>();
   readonly #taps = new Set<Tap>();
   #mode: "open" | "away" | "half-open" = "open";
+  /** Connections that were cut as soon as they came, since the service is away. */
+  refused = 0;
 
   private constructor(server: Server, target: number) {
     this.#server = server;
@@ -95,6 +97,7 @@ export class FaultProxy {
   #accept(client: Socket): void {
     client.on("error", () => {}); // the pump ends with it
     if (this.#mode === "away") {
+      this.refused++;
       client.resetAndDestroy();
       return;
     }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { messageOf } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
+import { writeStandardError } from "../../core/standard-error.ts";
 import { engineMissingExitCode } from "../services/clickhouse-plan.ts";
 import { Engine } from "./engine.ts";
 import { createHttpServer } from "./http-server.ts";
@@ -12,7 +13,7 @@ import { openSpool } from "./spool.ts";
 const drainMs = 5_000;
 
 const write = (level: string) => (fields: object, message: string) =>
-  process.stderr.write(`${JSON.stringify({ level, message, ...fields })}\n`);
+  writeStandardError(`${JSON.stringify({ level, message, ...fields })}\n`);
 const log: Logger = { debug: () => {}, info: write("info"), warn: write("warn"), error: write("error") };
 
 async function main(): Promise<void> {
@@ -25,7 +26,7 @@ async function main(): Promise<void> {
   try {
     await import("chdb");
   } catch (error) {
-    process.stderr.write(
+    writeStandardError(
       `ClickHouse's engine (npm package chdb) cannot be loaded on ${process.platform}-${process.arch}: ${messageOf(error)}\n`,
     );
     process.exit(engineMissingExitCode);
@@ -64,6 +65,6 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  process.stderr.write(`${messageOf(error)}\n`);
+  writeStandardError(`${messageOf(error)}\n`);
   process.exit(1);
 });
