@@ -5,6 +5,7 @@ import { linkAbort } from "../core/linked-abort.ts";
 import { isBefore } from "./entry-id.ts";
 import type { IdSet, KeyedStore, StoredTimer } from "./keyed-store.ts";
 import { MemoryKeyed } from "./memory-keyed.ts";
+import { MemoryNames } from "./memory-names.ts";
 import { eventsIn, type MemoryGroup, MemoryLog } from "./memory-log.ts";
 import { copiedFields, replayedFields } from "./memory-replays.ts";
 import { trimLog } from "./memory-trim.ts";
@@ -60,6 +61,7 @@ interface LastFrame extends FrameLink {
 interface Books {
   readonly counts: Map<string, number>;
   readonly keyed: MemoryKeyed;
+  readonly names: MemoryNames;
   readonly outbox: OutboxEntry[];
   /** The last frame for each log. */
   readonly lastFrames: Map<string, LastFrame>;
@@ -163,6 +165,10 @@ export class MemoryBus implements Bus {
     return wanted.map((ids) => keyed.seen(ids, this.#clock.now()));
   }
 
+  async names(fence: Fence, pages: number) {
+    return this.#holds(fence) ? this.#booksOf(fence.partition, fence.pipeline).names.read(pages, this.#clock.now()) : "fenced";
+  }
+
   async peek(partition: Partition, pipeline: string, name: string): Promise<string | null> {
     return this.#booksOf(partition, pipeline).keyed.state(name);
   }
@@ -195,6 +201,7 @@ export class MemoryBus implements Bus {
     }
     if (partition.side === "replay") log.remove(entries);
     if (keyed) books.keyed.write(keyed, this.#clock.now());
+    if (commit.names) books.names.write(commit.names, this.#clock.now());
     for (const { to, frame } of derived) {
       const last = books.lastFrames.get(to.log);
       const [incarnation, sequence, sum] = [fence.tenure, last ? last.sequence + 1 : 0, last?.sum ?? 0];
@@ -474,6 +481,7 @@ export class MemoryBus implements Bus {
     return getOrMake(this.#books, keys.ledger(partition, pipeline), () => ({
       counts: new Map(),
       keyed: new MemoryKeyed(),
+      names: new MemoryNames(),
       outbox: [],
       lastFrames: new Map(),
       strays: new Set(),
@@ -505,7 +513,7 @@ const copied = (kept: ReadonlyMap<string, unknown>): ReadonlyMap<string, unknown
   new Map([...kept].map(([key, value]) => [key, copyOf(value)]));
 
 function copyOf(value: unknown): unknown {
-  if (value instanceof MemoryLog || value instanceof MemoryKeyed) return value.copy();
+  if (value instanceof MemoryLog || value instanceof MemoryKeyed || value instanceof MemoryNames) return value.copy();
   if (value instanceof Map) return new Map(value);
   if (value instanceof Set) return new Set(value);
   if (Array.isArray(value)) return [...value];

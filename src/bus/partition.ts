@@ -61,6 +61,8 @@ export const keys = {
   timers: (partition: Partition, pipeline: string, { stage, clock }: { readonly stage: string; readonly clock: string }) =>
     `${partition.prefix}:timers:${pipeline}:${clock}:${stage}`,
   seen: (partition: Partition, pipeline: string, set: string) => `${partition.prefix}:seen:${pipeline}:${set.replace("\n", ":")}`,
+  /** A page of the names of events that the pipeline has taken. */
+  names: (partition: Partition, pipeline: string, page: number) => `${partition.prefix}:names:${pipeline}:${page}`,
   /** How many events the entries hold that were given out and not settled, where it is not one. */
   open: (partition: Partition, pipeline: string) =>
     `${partition.prefix}:${partition.side === "replay" ? "replay-open" : "open"}:${pipeline}`,

@@ -5,7 +5,7 @@
  * An attribute that is null is absent. An event is named by its source and its id together. One without an id gets it from the name of
  * the stream and the id of the entry: reading it again gives the same one. An event without a time happened when its entry was stored.
  */
-import { eventId } from "../core/hash.ts";
+import { crcOf, eventId } from "../core/hash.ts";
 import { readAttributes } from "./attributes.ts";
 import { timeOfEntry } from "./entry-id.ts";
 import type { Envelope } from "./envelope.ts";
@@ -60,7 +60,14 @@ export function decodePlainEntry(log: string, entryId: string, fields: Fields): 
     const error = `the event has no time, and the id of its entry, ${origin.entry}, is none either: somebody gave it. Send a time with the event, or let Redis give the id: XADD ${log} *`;
     return refuse("no-time", error, { type, id });
   }
-  return { kind: "event", envelope: { id, type, time, source, traceparent, ...(version !== undefined && { version }), data } };
+  const envelope = { id, type, time, source, traceparent, ...(version !== undefined && { version }), data };
+  if (read.id === undefined) return { kind: "event", envelope };
+  const contentHash = () => {
+    if (attributes) return crcOf(`${type}\n${read.time}\n${version}`) ^ crcOf(bytes);
+    // Each attempt to send it may be traced on its own.
+    return traceparent === undefined ? crcOf(bytes) : crcOf(JSON.stringify([type, read.time, version, data]));
+  };
+  return { kind: "event", envelope: { ...envelope, contentHash } };
 }
 
 const stringOf = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);

@@ -2,6 +2,7 @@ import type { RetentionPlan } from "../plan/plan.ts";
 import type { Durability } from "./durability.ts";
 import type { Fence, Links, WentBack } from "./fence.ts";
 import type { KeyedCommit, KeyedStore } from "./keyed-store.ts";
+import type { NameStore, NamesCommit } from "./known-names.ts";
 import type { Partition } from "./partition.ts";
 import type { Replays } from "./replays.ts";
 
@@ -98,6 +99,8 @@ export interface Commit {
   readonly deadLetters: readonly DeadLetterDraft[];
   /** `undefined` for a pipeline that keeps no state. */
   readonly keyed: KeyedCommit | undefined;
+  /** Names of events to remember. @default none */
+  readonly names?: NamesCommit | undefined;
   /** Frames of derived events, for the outbox. */
   readonly derived: readonly DerivedFrame[];
   /** Every entry up to this one is settled, with this commit. Not known where an earlier one is not yet. */
@@ -257,7 +260,7 @@ export interface Watch {
 }
 
 /** What the engine needs of a log of partitions. Drivers: Redis Streams, and the in-memory twin of the tests. */
-export interface Bus extends Replays, KeyedStore {
+export interface Bus extends Replays, KeyedStore, NameStore {
   /**
    * Takes the lease, where it is free, has run out or is one's own, and makes sure that the group exists, from the stream's first
    * entry. Each taking raises the epoch: what an owner sent before it lost the lease is fenced, also if it gets the lease back.

@@ -5,6 +5,7 @@ import type { StageCall } from "../plan/plan.ts";
 import type { Moment } from "../plan/window.ts";
 import type { Rejected } from "../sinks/port.ts";
 import type { Outcomes } from "../stages/run.ts";
+import type { NameDraft } from "../state/known-names.ts";
 import type { StateDraft } from "../state/state-draft.ts";
 
 /** Rows for one destination, and the event behind each. */
@@ -40,6 +41,8 @@ export interface Item {
 export interface ChunkOptions {
   readonly derives: ReadonlySet<string>;
   readonly states?: StateDraft;
+  /** The names of the events that are taken; none where they are not remembered. */
+  readonly names?: NameDraft | undefined;
   /** Ends the work on it. */
   readonly signal: AbortSignal;
 }
@@ -62,6 +65,7 @@ export class Chunk {
   readonly derives: ReadonlySet<string>;
   /** `undefined` for a pipeline that keeps no state. */
   readonly states: StateDraft | undefined;
+  readonly names: NameDraft | undefined;
   /** One for all its events: a stage makes nothing anew for each. */
   readonly call: StageCall;
   bytes = 0;
@@ -77,10 +81,11 @@ export class Chunk {
   /** The frame that was decoded again last. */
   #decoded: { readonly id: string; readonly envelopes: Envelopes } | undefined;
 
-  constructor(pipeline: string, { derives, states, signal }: ChunkOptions) {
+  constructor(pipeline: string, { derives, states, names, signal }: ChunkOptions) {
     this.pipeline = pipeline;
     this.derives = derives;
     this.states = states;
+    this.names = names;
     this.call = { signal };
   }
 
@@ -163,6 +168,12 @@ export class Chunk {
     this.count(`deadLettered:${letter.reason}`, events);
   }
 
+  /** An event was set aside: it is to come in again when it is sent again. */
+  forgetId(id: string): void {
+    this.states?.forgetId(id);
+    this.names?.forget(id);
+  }
+
   /** Moves the events of rows that a sink refused from delivered to dead-lettered. */
   reject(stage: string, { events, results }: Pick<Rows, "events" | "results">, rejected: readonly Rejected[]): void {
     for (const { row, reason } of rejected) {
@@ -170,7 +181,7 @@ export class Chunk {
       const letter = { stage, reason: "row-refused", error: reason };
       const draft = event < 0 ? this.#causedDraft(event, { ...letter, value: results.get(row) }) : this.#draft(event, letter);
       this.deadLetters.push(draft);
-      this.states?.forgetId(draft.eventId);
+      this.forgetId(draft.eventId);
       if (this.#setAside.has(event) || event < 0) continue;
       this.#setAside.add(event);
       this.count("delivered", -1);

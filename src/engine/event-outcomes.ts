@@ -1,6 +1,7 @@
 import type { Envelope } from "../bus/envelope.ts";
 import type { StageCall } from "../plan/plan.ts";
 import type { Moment } from "../plan/window.ts";
+import type { Refusal } from "../stages/admit.ts";
 import type { Outcomes, States } from "../stages/run.ts";
 import { CausedOutcomes } from "./caused-outcomes.ts";
 import type { Chunk } from "./chunk.ts";
@@ -27,6 +28,7 @@ export class EventOutcomes implements Outcomes, Tried {
   #reason = "";
   #derived = 0;
   #watermark = 0;
+  #isRefused = false;
 
   constructor(chunk: Chunk) {
     this.#chunk = chunk;
@@ -56,6 +58,7 @@ export class EventOutcomes implements Outcomes, Tried {
     this.#event = this.#chunk.begin();
     this.#envelope = envelope;
     this.#watermark = watermark;
+    this.#isRefused = false;
     this.#state = undecided;
     this.#derived = 0;
   }
@@ -71,7 +74,14 @@ export class EventOutcomes implements Outcomes, Tried {
     if (this.#state === undecided)
       this.deadLetter({ stage: "stages", reason: "stage-failed", error: "a stage returned neither values nor a reason to end" });
     this.#chunk.count(this.#counter(), 1);
-    if (this.#state >= late) this.#chunk.states?.forgetId(this.moment.id);
+    if (this.#state >= late && !this.#isRefused) this.#chunk.forgetId(this.moment.id);
+  }
+
+  /** The gate did not let it in, so it has taken no name. */
+  refuse({ reason, error }: Refusal): void {
+    this.#isRefused = true;
+    if (reason === "duplicate") this.duplicate();
+    else this.deadLetter({ stage: reason === "conflict" ? "identity" : "admit", reason, error });
   }
 
   pass(value: unknown): void {

@@ -5,6 +5,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
 import { type PipelinePlan, type StreamPlan, sinksOf } from "../plan/plan.ts";
 import { isRefusal } from "../stages/admit.ts";
+import type { NameDraft } from "../state/known-names.ts";
 import { compileStages } from "../stages/compile.ts";
 import { Chunk } from "./chunk.ts";
 import { EventOutcomes } from "./event-outcomes.ts";
@@ -13,6 +14,8 @@ import type { Parking } from "./parking.ts";
 import { untilDecided } from "./until-decided.ts";
 
 export interface FillContext {
+  /** Of the events that are taken; none where they are not remembered. */
+  readonly names?: NameDraft | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   /** The keys that wait, over all chunks of the partition. */
@@ -49,7 +52,7 @@ export function compileFill(pipeline: PipelinePlan, stream: StreamPlan, partitio
 
   return async (entries, context) => {
     const { clock, parking, signal } = context;
-    const chunk = new Chunk(pipeline.name, { derives, signal });
+    const chunk = new Chunk(pipeline.name, { derives, names: context.names, signal });
     const take = untilDecided(run, { ...context, about: { partition: partition.name, pipeline: pipeline.name } });
     const now = clock.now();
     const late: Promise<void>[] = [];
@@ -57,10 +60,10 @@ export function compileFill(pipeline: PipelinePlan, stream: StreamPlan, partitio
     for (const { envelopes } of openEntries(partition, entries, { chunk, now })) {
       for (let k = 0; k < envelopes.length; k++) {
         const envelope = envelopes.at(k) as Envelope;
-        const event = admit(envelope, now);
+        const event = admit(envelope, now, chunk.names);
         outcomes.begin(envelope);
         if (isRefusal(event)) {
-          outcomes.deadLetter({ stage: "admit", ...event });
+          outcomes.refuse(event);
           outcomes.end();
           continue;
         }

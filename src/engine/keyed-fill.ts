@@ -8,6 +8,7 @@ import { compileFlow } from "../stages/flow.ts";
 import { setAside } from "../stages/pursue.ts";
 import type { KeyedStage, Run } from "../stages/run.ts";
 import type { KeyedState } from "../state/keyed-state.ts";
+import type { NameDraft } from "../state/known-names.ts";
 import { StartOver, type StateDraft, splitMember } from "../state/state-draft.ts";
 import type { TimerQueue } from "../state/timer-queue.ts";
 import { CausedOutcomes } from "./caused-outcomes.ts";
@@ -23,6 +24,8 @@ import { type TryingDeps, untilDecided } from "./until-decided.ts";
 
 export interface KeyedFillContext extends Omit<TryingDeps, "about"> {
   readonly state: KeyedState;
+  /** Of the events that are taken; none where they are not remembered. */
+  readonly names?: NameDraft | undefined;
   /** Milliseconds since the epoch. */
   readonly now: number;
   /** Nothing is left to be read, so event time goes on by the clock. */
@@ -93,8 +96,10 @@ export function compileKeyedFill(options: KeyedFillOptions): KeyedFill {
   }
 
   async function fill(entries: readonly Entry[], context: KeyedFillContext, states: StateDraft): Promise<Filled> {
-    const { state, now, atRest, idle } = context;
-    const chunk = new Chunk(pipeline.name, { derives, states, signal: context.signal });
+    const { state, names, now, atRest, idle } = context;
+    // An earlier try has taken some.
+    names?.abandon();
+    const chunk = new Chunk(pipeline.name, { derives, states, names, signal: context.signal });
     let until: Until = { event: state.watermark.mark, processing: now };
     let taken = 0;
     const portions = inPortions(entries, portionEvents);
@@ -128,7 +133,7 @@ export function compileKeyedFill(options: KeyedFillOptions): KeyedFill {
     for (const { entry, envelopes, producer, storedAt } of openEntries(partition, entries, { chunk, now })) {
       for (let k = 0; k < envelopes.length; k++) {
         const envelope = envelopes.at(k) as Envelope;
-        const event = admit(envelope, now);
+        const event = admit(envelope, now, chunk.names);
         const outcomes = new EventOutcomes(chunk);
         events.push(outcomes);
         if (!isRefusal(event)) {
@@ -136,7 +141,7 @@ export function compileKeyedFill(options: KeyedFillOptions): KeyedFill {
           items.push({ value: event, outcomes, key: event.key, entry, index: k });
         }
         outcomes.begin(envelope, watermark.mark);
-        if (isRefusal(event)) outcomes.deadLetter({ stage: "admit", ...event });
+        if (isRefusal(event)) outcomes.refuse(event);
       }
     }
     return { events, items };
@@ -153,7 +158,7 @@ export function compileKeyedFill(options: KeyedFillOptions): KeyedFill {
         const opened = openEntry(partition.log, entry);
         for (let index = 0; opened.kind === "opened" && index < opened.envelopes.length; index++) {
           if (over.signal.aborted || signal.aborted) return;
-          const event = admit(opened.envelopes.at(index) as Envelope, now);
+          const event = admit(opened.envelopes.at(index) as Envelope, now, undefined);
           if (isRefusal(event) || begun.get({ entry, index })) continue;
           const recording = new Recording({ signal });
           recording.of = { moment: event };

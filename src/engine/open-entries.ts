@@ -5,8 +5,9 @@ import { idOfEntry } from "../bus/origin.ts";
 import type { Partition } from "../bus/partition.ts";
 import { deliveryLimits, type Entry } from "../bus/port.ts";
 import { hours } from "../core/duration.ts";
-import { type AdmittedEvent, compileAdmission, type Refusal } from "../stages/admit.ts";
+import { type AdmittedEvent, compileAdmission, isRefusal, type Refusal } from "../stages/admit.ts";
 import { concernsEveryone, describeFailure } from "../stages/pursue.ts";
+import type { NameDraft, Naming } from "../state/known-names.ts";
 import type { Chunk } from "./chunk.ts";
 import { openEntry } from "./open-entry.ts";
 
@@ -62,15 +63,31 @@ export function* openEntries(
   }
 }
 
-/** Makes the gate of a stream. A schema or a key function is the user's code, and may throw: that is the event's fault. */
+/** What becomes of an event whose name was taken before. */
+const again: Readonly<Record<Naming, Refusal | undefined>> = {
+  new: undefined,
+  duplicate: { reason: "duplicate", error: "the same event was taken before" },
+  conflict: {
+    reason: "conflict",
+    error: "an event of this name, which is its source and its id, was taken before, with another time or other content",
+  },
+};
+
+/**
+ * Makes the gate of a stream, which takes the names of the events that it lets through. A schema or a key function is the user's code,
+ * and may throw: that is the event's fault.
+ */
 export function compileGate(
   stream: Parameters<typeof compileAdmission>[0],
-): (envelope: Envelope, now: number) => AdmittedEvent | Refusal {
+): (envelope: Envelope, now: number, names: NameDraft | undefined) => AdmittedEvent | Refusal {
   const admit = compileAdmission(stream);
-  return (envelope, now) => {
-    if (envelope.fault) return envelope.fault;
+  return (envelope, now, names) => {
+    const { fault, id, contentHash } = envelope;
+    if (fault) return fault;
     try {
-      return admit(envelope, now);
+      const event = admit(envelope, now);
+      if (!names || !contentHash || isRefusal(event)) return event;
+      return again[names.take(id, contentHash())] ?? event;
     } catch (error) {
       if (concernsEveryone(error)) throw error;
       return { reason: "schema", error: describeFailure(error) };

@@ -7,8 +7,10 @@ import { backoffMs } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
 import { HeadraceError, messageOf, RetryableError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
+import type { IdentityPlan } from "../plan/plan.ts";
 import type { Sink } from "../sinks/port.ts";
 import { KeyedState, type KeyedStateOptions } from "../state/keyed-state.ts";
+import { KnownNames } from "../state/known-names.ts";
 import { Chain } from "./chain.ts";
 import type { Fill, Filled } from "./fill.ts";
 import type { InFlight } from "./in-flight.ts";
@@ -27,6 +29,8 @@ export interface ReaderDeps {
   /** The sinks by the names of the pipeline's destinations; streams are not among them. */
   readonly sinks: ReadonlyMap<string, Sink>;
   readonly stages: Stages;
+  /** How long names of events are remembered; not at all where there is none. */
+  readonly identity: IdentityPlan | undefined;
   readonly pack: PackDerived;
   /** Commits must keep the order of the reads: the pipeline keeps state, or makes events whose order counts. */
   readonly inOrder: boolean;
@@ -112,6 +116,7 @@ export async function readPartition(
   const about = { partition: fence.partition.name, pipeline: fence.pipeline };
   const { stages } = deps;
   const state = stages.kind === "keyed" ? new KeyedState(fence, deps, stages.state) : undefined;
+  const known = deps.identity && new KnownNames(fence, bus, deps.identity);
   const parking = new Parking();
   const chain = new Chain();
   let wentBack: WentBack | undefined;
@@ -280,10 +285,11 @@ export async function readPartition(
   }
 
   async function take(from: Cursor, entries: readonly Entry[], atRest = false): Promise<void> {
-    const filled = await fillWithRetry(entries, atRest);
+    const filled = await fillWithRetry(from, entries, atRest);
     if (!filled) leave(from, entries);
     if (!filled || gone.aborted) return;
     if (filled.chunk.states) state?.accept(filled.chunk.states);
+    if (filled.chunk.names) known?.accept(filled.chunk.names);
     settlement.add(from.fence, filled);
     // The next death would count against them again: they are to be through as soon as can be.
     if (from.from === "pending") for (const sink of deps.sinks.values()) sink.hurry?.();
@@ -367,13 +373,15 @@ export async function readPartition(
     }
   }
 
-  function fill(entries: readonly Entry[], atRest: boolean): Promise<Filled> {
-    if (stages.kind === "stateless") return stages.fill(entries, { clock, logger, parking, signal: either });
+  async function fill({ fence: { partition } }: Cursor, entries: readonly Entry[], atRest: boolean): Promise<Filled> {
+    // What is replayed is to come through, though it was there before.
+    const names = partition.side === "main" ? await known?.draft(clock.now()) : undefined;
+    if (stages.kind === "stateless") return stages.fill(entries, { clock, logger, parking, names, signal: either });
     const { idle } = settlement;
     const now = clock.now();
     return stages.fill(entries, {
       ...{ clock, logger, parking, signal: either },
-      ...{ state: state as KeyedState, now, atRest, idle, behind },
+      ...{ state: state as KeyedState, names, now, atRest, idle, behind },
     });
   }
 
@@ -386,10 +394,10 @@ export async function readPartition(
   }
 
   /** What was read is taken through the stages, also when a stop came meanwhile; it is not tried again after one. */
-  async function fillWithRetry(entries: readonly Entry[], atRest: boolean): Promise<Filled | undefined> {
+  async function fillWithRetry(from: Cursor, entries: readonly Entry[], atRest: boolean): Promise<Filled | undefined> {
     for (let attempt = 0; attempt === 0 ? !gone.aborted : !either.aborted; attempt++) {
       try {
-        return await fill(entries, atRest);
+        return await fill(from, entries, atRest);
       } catch (error) {
         if (!(error instanceof RetryableError)) throw error;
         if (either.aborted) break;

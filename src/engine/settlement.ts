@@ -195,6 +195,7 @@ export function createSettlement(deps: SettlementDeps, { state, relay, chain, lo
     const reads = outstanding[partition.side];
     const { entries, counts, deadLetters, states } = chunk;
     const keyed = states?.toCommit();
+    const names = chunk.names?.toCommit();
     const number = chain.known.commits + 1;
     for (let attempt = 0; !lost.aborted && failure === undefined; attempt++) {
       try {
@@ -205,6 +206,7 @@ export function createSettlement(deps: SettlementDeps, { state, relay, chain, lo
           counts,
           deadLetters,
           keyed,
+          names,
           derived,
           floor: floorWith(read),
         });

@@ -110,7 +110,7 @@ export async function runWorker(options: WorkerOptions, deps: WorkerDeps, stop: 
         return {
           slot: { pipeline: pipeline.name, partition },
           trimmed: { partition, stream, groups },
-          reader: { ...deps, gauge, quarantine, sinks, pack, inOrder, stages } satisfies ReaderDeps,
+          reader: { ...deps, gauge, quarantine, sinks, pack, inOrder, stages, identity: stream.identity } satisfies ReaderDeps,
         };
       });
     });

@@ -30,11 +30,24 @@ export interface RetentionPlan {
   readonly maxBytes?: number;
 }
 
+/**
+ * How long the names of events are remembered that another program wrote, in each partition and by each pipeline: as long as both limits
+ * say.
+ */
+export interface IdentityPlan {
+  /** At least, milliseconds. */
+  readonly rememberMs: number;
+  /** Names at least. */
+  readonly maxNames: number;
+}
+
 export interface StreamPlan {
   readonly kind: "stream";
   readonly name: string;
   readonly layout: StreamLayout;
   /** Nothing is ever removed where there is none. */
   readonly retention?: RetentionPlan;
+  /** Names are not remembered where there is none. */
+  readonly identity?: IdentityPlan;
   readonly events: readonly EventPlan[];
 }

@@ -38,6 +38,7 @@ import { Doorbells } from "./doorbells.ts";
 import { groupState } from "./group-state.ts";
 import { keyedArgs, readSeen, readState, readTimers } from "./keyed.ts";
 import { naming } from "./log-key.ts";
+import { namesArgs, readNames } from "./names.ts";
 import { readNewest } from "./newest.ts";
 import { openRedis } from "./open-redis.ts";
 import { readOutbox, relayFrame } from "./outbox.ts";
@@ -161,6 +162,10 @@ class RedisBus implements Bus {
     return wanted.length === 0 ? [] : retryable(readSeen(this.#redis, fence, wanted));
   }
 
+  names(fence: Fence, pages: number) {
+    return retryable(readNames(this.#redis, fence, pages));
+  }
+
   peek(partition: Partition, pipeline: string, name: string): Promise<string | null> {
     return retryable(readState(this.#redis, partition, pipeline, name));
   }
@@ -169,6 +174,7 @@ class RedisBus implements Bus {
     const { entries, counts, deadLetters, derived, floor, number, reads } = commit;
     const { partition, pipeline, owner } = fence;
     const keyed = keyedArgs(fence, commit.keyed, 8);
+    const names = namesArgs(fence, commit.names);
     const counters = Object.entries(counts).filter(([, count]) => count !== 0);
     const reply = await this.#run(
       "commit",
@@ -181,6 +187,7 @@ class RedisBus implements Bus {
         keys.states(partition, pipeline),
         keys.outbox(partition, pipeline),
         ...keyed.keys,
+        ...names.keys,
       ],
       [
         ...[
@@ -205,6 +212,7 @@ class RedisBus implements Bus {
         ...keyed.args,
         derived.length,
         ...derived.flatMap(derivedArgs),
+        ...names.args,
       ],
     );
     if (isBehind(reply)) return wentBack(reply);

@@ -12,6 +12,7 @@ const names = [
   "states",
   "timers",
   "seen",
+  "names",
   "commit",
   "append",
   "relay",

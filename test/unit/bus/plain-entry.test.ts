@@ -30,6 +30,7 @@ describe("a plain entry", () => {
       source: "shop",
       traceparent: "00-aa-bb-01",
       data: event.data,
+      contentHash: expect.any(Function),
     });
   });
 
@@ -50,6 +51,7 @@ describe("a plain entry", () => {
       source: "shop",
       traceparent: "00-aa-bb-01",
       data: event.data,
+      contentHash: expect.any(Function),
     });
   });
 

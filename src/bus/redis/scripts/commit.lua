@@ -1,9 +1,9 @@
 -- The commit: states, derived frames, ledger, dead letters and acks become true together, under the fence, or not at all.
--- KEYS lease, stream, open, ledger, dlq, state, outbox, (timers or ids)…
+-- KEYS lease, stream, open, ledger, dlq, state, outbox, (timers or ids)…, page of names and the page that goes
 -- ARGV owner, token, group, at, pipeline, partition, log, floor, number, content, reads,
 --      #acks, id…, #counts, (counter, number)…, #deadLetters, (entry, keepEntry, #fields, field…)…,
 --      #states, states packed, #timers, (place in KEYS, member, score)…, #sets, (place in KEYS, ttl, #ids, id…)…,
---      #derived, (to, log, n, c, t0, t1, h, d)…
+--      #derived, (to, log, n, c, t0, t1, h, d)…, names or '', (number of their page, ttl)
 -- States are packed as packed-states.ts says. An empty json or score removes.
 --
 -- A commit is a link of a chain: its number is one more than that of the last. Where its answer was lost it comes again under the same
@@ -124,5 +124,14 @@ for _ = 1, tonumber(take()) do
   redis.call('XADD', KEYS[7], '*', 'to', to, 'inc', tenure, 'fs', place, 'n', events, 'c', take(), 't0', take(), 't1', take(),
     'h', take(), 'd', take(), 'after', incarnation and incarnation .. '|' .. number or '', 'sum', sum or '0')
   redis.call('HSET', KEYS[1], 'out:' .. log, tenure .. '|' .. place .. '|' .. string.format('%.0f', (sum or 0) + events))
+end
+local names = take()
+if names ~= '' then
+  local page, number = KEYS[#KEYS - 1], take()
+  redis.call('APPEND', page, names)
+  redis.call('PEXPIRE', page, take())
+  redis.call('UNLINK', KEYS[#KEYS])
+  -- Reads may settle in another order than they were made.
+  if tonumber(redis.call('HGET', KEYS[1], 'names') or '-1') < tonumber(number) then redis.call('HSET', KEYS[1], 'names', number) end
 end
 return 1

@@ -11,6 +11,7 @@
 --   stolen       a former owner has read after it lost the lease: entries are pending that the present one has not seen
 --   flight:<log> events given out and not settled, for each log (its own and the replay log)
 --   held:<log>   entries given out and not acked, as far as these scripts know
+--   names        the newest page of the names of events that were taken
 --   out:<log>    the last derived frame for a log: incarnation|number|events in all of them
 
 -- `token` is '<epoch>:<tenure>'.

@@ -1,0 +1,40 @@
+import type { NamesCommit } from "../known-names.ts";
+import { keys } from "../partition.ts";
+import type { Fence } from "../port.ts";
+import type { Commands } from "./redis.ts";
+import { runScript } from "./scripts.ts";
+import { tokenOf } from "./token.ts";
+
+/** The keys and arguments that names add to a commit, as its last ones. */
+export function namesArgs(
+  { partition, pipeline }: Fence,
+  names: NamesCommit | undefined,
+): { readonly keys: readonly string[]; readonly args: readonly (string | number | Buffer)[] } {
+  if (!names) return { keys: [], args: [""] };
+  const { page, out, ttlMs, records } = names;
+  return {
+    keys: [keys.names(partition, pipeline, page), keys.names(partition, pipeline, out)],
+    args: [records, page, ttlMs],
+  };
+}
+
+export async function readNames(
+  redis: Commands,
+  fence: Fence,
+  pages: number,
+): Promise<{ readonly newest: number; readonly stored: readonly Buffer[] } | "fenced"> {
+  const { partition, pipeline, owner } = fence;
+  const read = (numbers: readonly number[]) =>
+    runScript(redis, "names", {
+      keys: [keys.lease(partition, pipeline), ...numbers.map((page) => keys.names(partition, pipeline, page))],
+      args: [owner, tokenOf(fence)],
+    }) as Promise<readonly [newest: number, ...stored: Buffer[]] | null>;
+  const found = await read([]);
+  if (found === null) return "fenced";
+  const [newest] = found;
+  const numbers = Array.from({ length: pages }, (_, i) => newest - pages + 1 + i).filter((page) => page >= 0);
+  const reply = await read(numbers);
+  if (reply === null) return "fenced";
+  const [, ...stored] = reply;
+  return { newest, stored };
+}
