@@ -4,10 +4,13 @@ import { ApplicationFailure } from "@temporalio/common";
 import { type AnnouncementDeps, firstScheduled } from "./announcements.ts";
 
 export interface CartDeps extends AnnouncementDeps {
-  /** What a pipeline keeps for a key, as it was committed last. */
-  readonly stateOf: (pipeline: string, key: string) => Promise<unknown>;
-  /** All that a pipeline keeps, with its keys, some at a time. */
-  readonly statesOf: (pipeline: string) => AsyncIterable<readonly [key: string, state: unknown]>;
+  /** What a pipeline keeps for a key, as it was committed last, and when it was written, by the clock of its worker. */
+  readonly stateOf: (
+    pipeline: string,
+    key: string,
+  ) => Promise<{ readonly state: unknown; readonly updatedAt: number } | undefined>;
+  /** All that a pipeline keeps, with its keys and when it was written, some at a time. */
+  readonly statesOf: (pipeline: string) => AsyncIterable<readonly [key: string, state: unknown, updatedAt: number]>;
   /** Milliseconds since the epoch. @default Date.now */
   readonly now?: () => number;
 }
@@ -18,7 +21,6 @@ export interface CartState {
   readonly checkoutId?: string;
   readonly undone?: readonly string[];
   readonly version: number;
-  readonly touchedAt: number;
 }
 
 /** A cart, for whoever watches it. `leftMs`: how long it may still lie untouched. */
@@ -32,7 +34,10 @@ export interface CartOfCheckout {
   readonly checkoutId: string;
 }
 
-/** A cart that lies untouched for so long is given up, milliseconds. */
+/**
+ * A cart that lies untouched for so long is given up, milliseconds: since the pipeline has last taken something of it, by the clock of our
+ * servers. The customers' own say nothing here: one that is two hours slow would have its cart given up while it is filled.
+ */
 const idleMs = 30 * 60_000;
 /** The sweep leaves carts to their watches for so long, milliseconds. */
 const sweptAfterMs = 2 * idleMs;
@@ -45,11 +50,12 @@ const lookForMs = 5_000;
  * through its stream, and sees in its state what has come of it.
  */
 export const cartActivities = ({ announce, stateOf, statesOf, now = Date.now }: CartDeps) => {
+  const cartOf = async (cartId: string) => (await stateOf("carts", cartId))?.state as CartState | undefined;
   /** Looks at a cart until it is as it should be. Fails when it is not soon: the pipeline is behind, or does not run. */
   const until = async (cartId: string, what: string, holds: (cart: CartState | undefined) => boolean): Promise<void> => {
     const since = performance.now();
     for (let waitMs = 20; ; waitMs = Math.min(2 * waitMs, 500)) {
-      if (holds((await stateOf("carts", cartId)) as CartState | undefined)) return;
+      if (holds(await cartOf(cartId))) return;
       if (performance.now() - since > lookForMs)
         throw new Error(`cart '${cartId}' is not ${what} yet: the pipeline 'carts' is behind, or does not run`);
       await sleep(waitMs, undefined, { signal: Context.current().cancellationSignal });
@@ -90,10 +96,11 @@ export const cartActivities = ({ announce, stateOf, statesOf, now = Date.now }: 
     },
 
     async lookAtCart(cartId: string): Promise<CartLook> {
-      const cart = (await stateOf("carts", cartId)) as CartState | undefined;
-      if (!cart) return { status: "gone" };
+      const kept = await stateOf("carts", cartId);
+      if (!kept) return { status: "gone" };
+      const cart = kept.state as CartState;
       if (cart.status !== "open") return { status: cart.status };
-      return { status: "open", version: cart.version, leftMs: Math.max(0, cart.touchedAt + idleMs - now()) };
+      return { status: "open", version: cart.version, leftMs: Math.max(0, kept.updatedAt + idleMs - now()) };
     },
 
     /** Gives a cart up as it was looked at; whoever has touched it meanwhile wins. True where it is given up. */
@@ -112,10 +119,10 @@ export const cartActivities = ({ announce, stateOf, statesOf, now = Date.now }: 
       let looked = 0;
       let abandoned = 0;
       let underWay: Promise<void>[] = [];
-      for await (const [cartId, state] of statesOf("carts")) {
+      for await (const [cartId, state, updatedAt] of statesOf("carts")) {
         Context.current().heartbeat(++looked);
-        const { status, version, touchedAt } = state as CartState;
-        if (status !== "open" || touchedAt + sweptAfterMs > now()) continue;
+        const { status, version } = state as CartState;
+        if (status !== "open" || updatedAt + sweptAfterMs > now()) continue;
         underWay.push(tell(`${key}/${cartId}/${version}`, "cart.abandoned", { cartId, version }));
         abandoned++;
         if (underWay.length < announcedTogether) continue;

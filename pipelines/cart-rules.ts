@@ -1,4 +1,4 @@
-import { type Dropped, drop, type Event, type EventOf } from "headrace";
+import type { Event, EventOf } from "headrace";
 import type * as events from "./events.ts";
 
 export type CartEvent = EventOf<
@@ -34,24 +34,23 @@ export interface Cart {
   readonly lines: readonly Line[];
   /** How many changes it has taken. */
   readonly version: number;
-  /** The time of the newest of them, milliseconds since the epoch. */
+  /** The time of the newest of them by the customer's clock, milliseconds since the epoch. */
   readonly touchedAt: number;
-  /** Ids of the events that were decided on, the newest last: one that comes again changes nothing. */
-  readonly seen: readonly string[];
 }
 
-export const emptyCart: Cart = { status: "open", userId: "", lines: [], version: 0, touchedAt: 0, seen: [] };
+export const emptyCart: Cart = { status: "open", userId: "", lines: [], version: 0, touchedAt: 0 };
 
-/** Carts of the first form had no version. One that nobody touches any more is looked at as if it were very old. */
-export const migrateCart = (cart: unknown): Cart => ({
-  version: 0,
-  touchedAt: 0,
-  ...(cart as Omit<Cart, "version" | "touchedAt">),
-});
+/**
+ * Carts of the first form had no version. One that nobody touches any more is looked at as if it were very old. Up to the second form they
+ * remembered the events that they had taken: the pipeline does so now.
+ */
+export function migrateCart(cart: unknown): Cart {
+  const { seen: _, ...kept } = cart as Cart & { readonly seen?: readonly string[] };
+  return { ...emptyCart, ...kept };
+}
 
 /** A cart holds this many distinct items, and this many in all. */
 export const capacity = { items: 50, quantity: 200 } as const;
-const remembered = 500;
 const rememberedCheckouts = 20;
 
 /** An event that the cart did not take, with the reason. */
@@ -65,7 +64,7 @@ export type ItemRejected = Event<
     readonly reason: string;
   }
 >;
-/** An event that changes nothing, and leaves no row. It is remembered all the same: sent again, it must not find a cart that would take it. */
+/** An event that changes nothing, and leaves no row. */
 export type Ignored = Event<"cart.ignored", { readonly cartId: string; readonly reason: string }>;
 /** A checkout with what the cart held at that moment. */
 export interface Checkout extends Event<"cart.checkout_requested", EventOf<typeof events.checkoutRequested>["data"]> {
@@ -73,9 +72,8 @@ export interface Checkout extends Event<"cart.checkout_requested", EventOf<typeo
 }
 export type CartChange = Exclude<CartEvent, { readonly type: "cart.checkout_requested" }> | ItemRejected | Ignored | Checkout;
 
-/** What becomes of an event, given the cart: it is taken, rejected or ignored with a reason, or it was there before. */
-export function decideCart(cart: Cart, event: CartEvent): readonly CartChange[] | Dropped {
-  if (cart.seen.includes(event.id)) return drop("duplicate");
+/** What becomes of an event, given the cart: it is taken, rejected or ignored with a reason. */
+export function decideCart(cart: Cart, event: CartEvent): readonly CartChange[] {
   switch (event.type) {
     case "cart.created":
       return [cart.userId === "" ? event : ignored(event, "created before")];
@@ -111,10 +109,9 @@ const ignored = (event: CartEvent, reason: string): Ignored => ({
 
 /** The cart after a change. */
 export function evolveCart(before: Cart, change: CartChange): Cart {
-  const seen = [...before.seen, change.id].slice(-remembered);
-  if (change.type === "cart.item_rejected" || change.type === "cart.ignored") return { ...before, seen };
+  if (change.type === "cart.item_rejected" || change.type === "cart.ignored") return before;
   const touchedAt = Math.max(before.touchedAt, change.time.getTime());
-  const cart = { ...before, seen, touchedAt, version: before.version + 1 };
+  const cart = { ...before, touchedAt, version: before.version + 1 };
   switch (change.type) {
     case "cart.created":
       return { ...cart, userId: change.data.userId };
@@ -174,7 +171,8 @@ function changeLines(lines: readonly Line[], event: ItemEvent): readonly Line[] 
   const before = known?.quantity ?? 0;
   const after =
     event.type === "cart.item_added" ? before + quantity : event.type === "cart.item_removed" ? before - quantity : quantity;
-  // The price is the one of the latest addition.
+  // A line has one price: what the customer was last shown when adding to it. A change of quantity shows none, and keeps it. Whether it
+  // still holds, the catalogue says when the cart is bought: a stale page cannot buy at an old price.
   const unitPriceCents = event.type === "cart.item_added" ? event.data.unitPriceCents : (known?.unitPriceCents ?? 0);
   if (!known) return [...lines, { sku, quantity: after, unitPriceCents }];
   if (after <= 0) return lines.filter((line) => line !== known);

@@ -1,4 +1,4 @@
-import { clickhouse, drop, minutes, pipeline, startWorkflow } from "headrace";
+import { clickhouse, days, drop, minutes, pipeline, startWorkflow } from "headrace";
 import { match, P } from "ts-pattern";
 import { cartWatch } from "../workflows/cart-watch.ts";
 import { checkout } from "../workflows/checkout.ts";
@@ -9,13 +9,18 @@ import { cartEvents } from "./tables.ts";
 /** How long a cart may lie before somebody looks at it. */
 const watchedAfterMs = minutes(30);
 
+/** Longer than events are kept, so that sending or replaying a cart again finds every event known. */
+const rememberedMs = days(7);
+/** The largest number of the history's columns. What exceeds it was refused, and the reason says why. */
+const maxQuantity = 2 ** 32 - 1;
+
 const historyRow = ({ id, type, time, data }: Exclude<CartChange, { readonly type: "cart.ignored" }>) => ({
   event_id: id,
   cart_id: data.cartId,
   user_id: "userId" in data ? data.userId : undefined,
   type,
   sku: "sku" in data ? data.sku : undefined,
-  quantity: "quantity" in data ? data.quantity : undefined,
+  quantity: "quantity" in data && data.quantity !== undefined ? Math.min(data.quantity, maxQuantity) : undefined,
   unit_price_cents: "unitPriceCents" in data ? data.unitPriceCents : undefined,
   checkout_id: "checkoutId" in data ? data.checkoutId : undefined,
   reason: "reason" in data ? data.reason : undefined,
@@ -25,12 +30,13 @@ const historyRow = ({ id, type, time, data }: Exclude<CartChange, { readonly typ
 /** Keeps every cart by its rules, writes its history, has somebody watch it, and starts a checkout once for each press of "pay". */
 export const carts = pipeline("carts")
   .from(cartStream)
+  .dedupe("once", { horizonMs: rememberedMs })
   .fold("cart", {
     key: (event) => event.data.cartId,
     initial: emptyCart,
     decide: decideCart,
     evolve: evolveCart,
-    version: 2,
+    version: 3,
     migrate: migrateCart,
   })
   .route(

@@ -28,7 +28,15 @@ export {
   toStream,
   updateWorkflow,
 } from "./dsl/sinks.ts";
-export { type AdoptedStreamOptions, defineStream, type PartitionedStreamOptions, type Stream } from "./dsl/stream.ts";
+export {
+  type AdoptedField,
+  type AdoptedFields,
+  type AdoptedStreamOptions,
+  defineStream,
+  type PartitionedStreamOptions,
+  type ReadDraft,
+  type Stream,
+} from "./dsl/stream.ts";
 export { defineTable, type RowOf, type Table } from "./dsl/table.ts";
 export { defineView } from "./dsl/view.ts";
 export {

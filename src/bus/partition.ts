@@ -1,5 +1,5 @@
 import { xxhash64 } from "../core/hash.ts";
-import type { StreamPlan } from "../plan/plan.ts";
+import type { EntryReading, StreamPlan } from "../plan/plan.ts";
 
 /**
  * One partition of a stream and the names of its keys. All keys of a partition share one hash tag, so that a script or a
@@ -15,6 +15,8 @@ export interface Partition {
   /** What the side keys begin with. */
   readonly prefix: string;
   readonly adopted: boolean;
+  /** Where its plain entries hold their events. @default in the field `data` */
+  readonly reads?: EntryReading | undefined;
   /** `replay`: a log beside it, of what one pipeline reads once more. */
   readonly side: "main" | "replay";
 }
@@ -22,8 +24,11 @@ export interface Partition {
 /** The partitions of a stream, in order. An adopted stream has one. */
 export function partitionsOf(stream: StreamPlan): readonly Partition[] {
   if (stream.layout.kind === "adopted") {
-    const log = stream.layout.redisKey;
-    return [{ stream: stream.name, index: 0, name: stream.name, log, prefix: `hr:${slotTag(log)}`, adopted: true, side: "main" }];
+    const { redisKey: log, reads } = stream.layout;
+    const prefix = `hr:${slotTag(log)}`;
+    return [
+      { stream: stream.name, index: 0, name: stream.name, log, prefix, adopted: true, ...(reads && { reads }), side: "main" },
+    ];
   }
   return Array.from({ length: stream.layout.partitions }, (_, index) => {
     const digits = String(index).padStart(2, "0");

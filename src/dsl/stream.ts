@@ -1,7 +1,8 @@
 import { hours } from "../core/duration.ts";
 import { ConfigError } from "../core/errors.ts";
-import type { IdentityPlan, RetentionPlan, StreamPlan } from "../plan/plan.ts";
-import { checkOptions, count, duration, optional } from "./check-options.ts";
+import type { EntryReading, IdentityPlan, RetentionPlan, StreamPlan } from "../plan/plan.ts";
+import type { StreamLayout } from "../plan/stream.ts";
+import { callback, checkOptions, count, duration, optional, text } from "./check-options.ts";
 import type { EventDraft, EventOf, EventType } from "./event.ts";
 import type { Given, TypeHint } from "./hints.ts";
 
@@ -46,8 +47,11 @@ export interface PartitionedStreamOptions<Definition> extends StreamEvents<Defin
 
 /** A Redis stream that another program writes, one event an entry, read in place through a group of our own. */
 export interface AdoptedStreamOptions<Definition> extends StreamEvents<Definition> {
-  /** The key of that Redis stream. */
-  readonly adopt: string;
+  /**
+   * The key of that Redis stream, whose entries hold the event as JSON in the field `data`; or with the key where else they hold it: in
+   * another `field`, or in all their fields, which `read` makes an event of.
+   */
+  readonly adopt: string | AdoptedField | AdoptedFields<NoInfer<Definition>>;
   /**
    * Asks Headrace to trim the stream of the other program: what exceeds a limit, and every group has finished with, is removed, also
    * groups that are not Headrace's. The ids of the entries must be times, as they are when Redis gives them.
@@ -55,6 +59,38 @@ export interface AdoptedStreamOptions<Definition> extends StreamEvents<Definitio
    */
   readonly retention?: RetentionPlan | "forever";
 }
+
+/** Entries that hold the event as JSON in one field: `body` of Benthos, `payload` of Watermill. */
+export interface AdoptedField {
+  readonly key: string;
+  readonly field: string;
+}
+
+/**
+ * Entries of any other form. `read` gets their fields as text and their id, and returns the event; it is pure, and gets the same again
+ * when an entry is replayed. An entry for which it throws is a dead letter, `unreadable`.
+ *
+ * @example
+ * ```ts
+ * const measured = defineEvent("reading.measured", z.object({ device: z.string(), celsius: z.number() }));
+ * // XADD readings * device d1 celsius 21.5
+ * const readings = defineStream("readings", {
+ *   events: [measured],
+ *   adopt: { key: "readings", read: ({ device = "", celsius }) => measured({ device, celsius: Number(celsius) }) },
+ * });
+ * ```
+ */
+export interface AdoptedFields<Definition> {
+  readonly key: string;
+  readonly read: (fields: Readonly<Record<string, string>>, id: string) => ReadDraft<Definition>;
+}
+
+/** A draft that may say more of itself. Without an id the event has a stable one from where it lies; without a time it happened then. */
+export type ReadDraft<Definition> = DraftFor<EventOf<Definition>> & {
+  readonly id?: string;
+  readonly source?: string;
+  readonly traceparent?: string;
+};
 
 const defaultRetention: RetentionPlan = { maxAgeMs: hours(24) };
 
@@ -87,7 +123,7 @@ export function defineStream<Definition extends AnyEventType>(
 
   const identity = remembered(options.identity, where);
   if ("adopt" in options) {
-    const layout = { kind: "adopted", redisKey: options.adopt } as const;
+    const layout = adoptedLayout(options.adopt, where);
     return { plan: { kind: "stream", name, events, layout, ...identity, ...retained(options.retention ?? "forever", where) } };
   }
   const partitions = options.partitions ?? 8;
@@ -98,6 +134,17 @@ export function defineStream<Definition extends AnyEventType>(
   return {
     plan: { kind: "stream", name, events, layout, ...identity, ...retained(options.retention ?? defaultRetention, where) },
   };
+}
+
+function adoptedLayout(adopt: string | AdoptedField | AdoptedFields<never>, where: string): StreamLayout {
+  if (typeof adopt === "string") return { kind: "adopted", redisKey: adopt };
+  checkOptions(where, { adopt }, { adopt: { of: { key: text, field: optional(text), read: optional(callback) } } });
+  if ("field" in adopt === "read" in adopt)
+    throw new ConfigError("config.invalid", `${where}: adopt says ${"field" in adopt ? "both" : "neither"} field and read`, {
+      hint: "Give the field that holds the event, or the function that makes it of all fields.",
+    });
+  const reads: EntryReading = "field" in adopt ? { kind: "field", field: adopt.field } : { kind: "fields", read: adopt.read };
+  return { kind: "adopted", redisKey: adopt.key, reads };
 }
 
 const defaultIdentity: IdentityPlan = { rememberMs: hours(24), maxNames: 200_000 };

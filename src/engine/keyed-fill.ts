@@ -155,7 +155,7 @@ export function compileKeyedFill(options: KeyedFillOptions): KeyedFill {
     const begin = async (entries: readonly Entry[]) => {
       for (const entry of entries) {
         if (entry.deliveries > deliveryLimits.last) continue;
-        const opened = openEntry(partition.log, entry);
+        const opened = openEntry(partition, entry);
         for (let index = 0; opened.kind === "opened" && index < opened.envelopes.length; index++) {
           if (over.signal.aborted || signal.aborted) return;
           const event = admit(opened.envelopes.at(index) as Envelope, now, undefined);

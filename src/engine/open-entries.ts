@@ -47,7 +47,7 @@ export function* openEntries(
       });
       continue;
     }
-    const opened = openEntry(partition.log, entry);
+    const opened = openEntry(partition, entry);
     if (opened.kind === "refused") {
       chunk.refuseEntry(entry.id, entry.events, opened.letter);
       continue;

@@ -2,6 +2,7 @@ import type { Envelopes } from "../bus/envelope.ts";
 import { EntryFields } from "../bus/fields.ts";
 import { decodeFrame, isFrame } from "../bus/frame.ts";
 import { idOfEntry, originOf } from "../bus/origin.ts";
+import type { Partition } from "../bus/partition.ts";
 import { decodePlainEntry } from "../bus/plain-entry.ts";
 import type { DeadLetterDraft, Entry } from "../bus/port.ts";
 import { messageOf } from "../core/errors.ts";
@@ -19,27 +20,27 @@ export type Opened =
   | { readonly kind: "refused"; readonly letter: Omit<DeadLetterDraft, "entry" | "index" | "original"> };
 
 /**
- * Decodes an entry of the Redis stream `log`: a frame, or one event that another program wrote. Anyone may have written it: whatever
+ * Decodes an entry of a partition: a frame, or one event that another program wrote. Anyone may have written it: whatever
  * it does to the decoder is its own fault, and no other entry's.
  */
-export function openEntry(log: string, entry: Entry): Opened {
+export function openEntry(partition: Pick<Partition, "log" | "reads">, entry: Entry): Opened {
   try {
-    return decode(log, entry);
+    return decode(partition, entry);
   } catch (error) {
     const letter = { stage: "decode", reason: "undecodable", error: describeFailure(error), type: "" };
-    return { kind: "refused", letter: { ...letter, eventId: idOfEntry({ log, entry: entry.id }) } };
+    return { kind: "refused", letter: { ...letter, eventId: idOfEntry({ log: partition.log, entry: entry.id }) } };
   }
 }
 
-function decode(log: string, { id, fields }: Entry): Opened {
+function decode(partition: Pick<Partition, "log" | "reads">, { id, fields }: Entry): Opened {
   const named = new EntryFields(fields ?? []);
   const refuse = (letter: { reason: string; error: string; type?: string; id?: string }): Opened => {
-    const { reason, error, type = "", id: eventId = idOfEntry(originOf(log, id, named)) } = letter;
+    const { reason, error, type = "", id: eventId = idOfEntry(originOf(partition.log, id, named)) } = letter;
     return { kind: "refused", letter: { stage: "decode", reason, error, type, eventId } };
   };
   if (!fields) return refuse({ reason: "trimmed", error: "the entry was removed from the stream before it was acked" });
   if (!isFrame(fields)) {
-    const plain = decodePlainEntry(log, id, named);
+    const plain = decodePlainEntry(partition, id, named);
     if (plain.kind === "refused") return refuse(plain);
     return { kind: "opened", envelopes: [plain.envelope], decode: undefined, producer: "" };
   }

@@ -15,7 +15,12 @@ export interface EventPlan {
 /** `partitioned`: P Redis streams of ours. `adopted`: one Redis stream that another program writes, read in place. */
 export type StreamLayout =
   | { readonly kind: "partitioned"; readonly partitions: number }
-  | { readonly kind: "adopted"; readonly redisKey: string };
+  | { readonly kind: "adopted"; readonly redisKey: string; readonly reads?: EntryReading };
+
+/** Where an entry that another program writes holds its event: in one field, or in all of them, which `read` knows. */
+export type EntryReading =
+  | { readonly kind: "field"; readonly field: string }
+  | { readonly kind: "fields"; readonly read: (fields: Readonly<Record<string, string>>, id: string) => unknown };
 
 /**
  * How much is kept of what every group has finished with, in each partition: what exceeds any of the limits goes, oldest first.

@@ -106,11 +106,11 @@ export class StateDraft implements States {
   }
 
   takes(stage: string, { id, time }: Moment): boolean | Promise<boolean> {
-    const set = this.#setOf(stage, time);
-    const known = this.#asked.get(set)?.get(id);
-    if (known === undefined) return this.askIds(stage, [{ id, time }]).then(() => this.takes(stage, { id, time }));
+    const [set, before] = this.#setsOf(stage);
+    const known = [this.#asked.get(set)?.get(id), this.#asked.get(before)?.get(id)];
+    if (known.includes(undefined)) return this.askIds(stage, [{ id, time }]).then(() => this.takes(stage, { id, time }));
     const taken = this.ids.get(set) ?? new Set();
-    if (known || taken.has(id)) return false;
+    if (known.includes(true) || taken.has(id)) return false;
     this.ids.set(set, taken.add(id));
     return true;
   }
@@ -166,14 +166,9 @@ export class StateDraft implements States {
   }
 
   async askIds(stage: string, moments: readonly Moment[]): Promise<void> {
-    const wanted = new Map<string, string[]>();
-    for (const { id, time } of moments) {
-      const set = this.#setOf(stage, time);
-      const ids = wanted.get(set) ?? [];
-      wanted.set(set, ids);
-      ids.push(id);
-    }
-    if (wanted.size === 0) return;
+    if (moments.length === 0) return;
+    const ids = moments.map(({ id }) => id);
+    const wanted = new Map(this.#setsOf(stage).map((set) => [set, ids]));
     const seen = await this.#base.fetchIds(wanted);
     for (const [set, ids] of wanted) {
       const asked = this.#asked.get(set) ?? new Map<string, boolean>();
@@ -232,8 +227,13 @@ export class StateDraft implements States {
     return encodeState({ stage, key }, held, { version: this.#base.form(stage).version, now: this.now });
   }
 
-  #setOf(stage: string, time: number): string {
-    return nameOf(stage, String(Math.floor(time / this.#horizonOf(stage))));
+  /**
+   * The set that ids are taken into now, and the one before: what came within the horizon is in one of them, whatever time the event has.
+   * Two that carry one id may lie on either side of midnight.
+   */
+  #setsOf(stage: string): readonly [now: string, before: string] {
+    const number = Math.floor(this.now / this.#horizonOf(stage));
+    return [nameOf(stage, String(number)), nameOf(stage, String(number - 1))];
   }
 
   #horizonOf(stage: string): number {

@@ -98,7 +98,7 @@ export function testPipeline({ plan: pipeline }: Pipeline, { now }: TestOptions 
   const rowsOf = (plan: SinkPlan) => {
     if (plan.kind !== "stream") return sinkFor(plan).rows;
     const entries = partitionsOf(plan.stream).flatMap((partition) =>
-      bus.entriesOf(partition).map((entry) => openEntry(partition.log, { ...entry, deliveries: 1, events: 1 })),
+      bus.entriesOf(partition).map((entry) => openEntry(partition, { ...entry, deliveries: 1, events: 1 })),
     );
     const envelopes = entries.flatMap((entry) =>
       entry.kind === "opened" ? Array.from({ length: entry.envelopes.length }, (_, i) => entry.envelopes.at(i) as Envelope) : [],

@@ -68,7 +68,7 @@ describe.each(Object.entries(twins))("replaying on the bus %s", (_, open) => {
       const [entry] = await read(again);
       const fields = ["more", "x", "data", '{"type":"thing.happened","data":{}}', originField, `${partition.log}\n${id}`];
       expect(textOf(entry)).toEqual(fields);
-      expect(decodePlainEntry(again.partition.log, entry?.id as string, new EntryFields(entry?.fields ?? []))).toMatchObject({
+      expect(decodePlainEntry(again.partition, entry?.id as string, new EntryFields(entry?.fields ?? []))).toMatchObject({
         kind: "event",
         envelope: { id: uuidOf(`${partition.log}\n${id}`), time: Number(id.split("-")[0]) },
       });
@@ -97,7 +97,7 @@ describe.each(Object.entries(twins))("replaying on the bus %s", (_, open) => {
       const again = replaying(fence);
       const [entry] = await read(again);
       expect(textOf(entry)).toEqual(["data", original, originField, `${partition.log}\n${stored?.id}\n1`]);
-      expect(decodePlainEntry(again.partition.log, entry?.id as string, new EntryFields(entry?.fields ?? []))).toMatchObject({
+      expect(decodePlainEntry(again.partition, entry?.id as string, new EntryFields(entry?.fields ?? []))).toMatchObject({
         kind: "event",
         envelope: { id: uuidOf("event 1"), time: Date.UTC(2026, 0, 1), data: { n: 1 } },
       });
@@ -197,7 +197,7 @@ describe.each(Object.entries(twins))("replaying on the bus %s", (_, open) => {
 
       const again = replaying(fence);
       const copies = await read(again);
-      const known = copies.map(({ id, fields }) => decodePlainEntry(again.partition.log, id, new EntryFields(fields ?? [])));
+      const known = copies.map(({ id, fields }) => decodePlainEntry(again.partition, id, new EntryFields(fields ?? [])));
       expect(known).toMatchObject(
         [second, third, fourth].map((id, i) => ({
           envelope: { id: uuidOf(`${partition.log}\n${id}`), time: Number(id.split("-")[0]), data: i + 1 },
@@ -229,7 +229,7 @@ describe.each(Object.entries(twins))("replaying on the bus %s", (_, open) => {
       expect(await bus.reread(partition, "pipe", all)).toMatchObject({ entries: 2, events: 4 });
       const [plain, framed] = await read(replaying(fence));
       expect(framed?.events).toBe(3);
-      expect(decodePlainEntry(partition.log, plain?.id as string, new EntryFields(plain?.fields ?? []))).toMatchObject({
+      expect(decodePlainEntry(partition, plain?.id as string, new EntryFields(plain?.fields ?? []))).toMatchObject({
         envelope: { id: uuidOf(`${partition.log}\n${id}`), time: Number(id.split("-")[0]) },
       });
     });

@@ -377,3 +377,28 @@ describe("an aggregate", () => {
     aggregates.avg("attempts");
   });
 });
+
+describe("an adopted stream", () => {
+  test("is read from a field, or by a function that returns a draft of one of its events", () => {
+    expect(defineStream("a", { events: [loginFailed], adopt: { key: "k", field: "body" } })).type.toBe<Stream<Failed>>();
+    const read = defineStream("a", {
+      events: [loginSucceeded, loginFailed],
+      adopt: {
+        key: "k",
+        read: (fields, id) => {
+          expect(fields).type.toBe<Readonly<Record<string, string>>>();
+          expect(id).type.toBe<string>();
+          return { ...loginFailed({ userId: fields["user"] ?? "" }), id: "1", source: "/web" };
+        },
+      },
+    });
+    expect(read).type.toBe<Stream<Login>>();
+  });
+
+  test("takes no function that returns another event, or data of another form", () => {
+    const stray = () => attackSuspected({ userId: "ada", failures: 5 });
+    expect(defineStream).type.not.toBeCallableWith("a", { events: [loginFailed], adopt: { key: "k", read: stray } });
+    const misfit = () => ({ type: "login.failed" as const, data: { userId: 7 } });
+    expect(defineStream).type.not.toBeCallableWith("a", { events: [loginFailed], adopt: { key: "k", read: misfit } });
+  });
+});

@@ -48,8 +48,10 @@ export async function openActivityDeps({ app, others, instance, logger, where }:
     ...(archive && { archive: createArchive(archive) }),
     cleanLogs: (beat: () => void) => cleanLogs({ app, bus, archive, beat }),
     participant: (name: string) => caller.client(name),
-    stateOf: async (pipeline: string, key: string) =>
-      (await findStates(named(pipelines, pipeline, "pipeline"), key, bus))[0]?.state,
+    stateOf: async (pipeline: string, key: string) => {
+      const [found] = await findStates(named(pipelines, pipeline, "pipeline"), key, bus);
+      return found && { state: found.state, updatedAt: Date.parse(found.updatedAt) };
+    },
     statesOf: (pipeline: string) => statesOf(pipelines, pipeline, redis),
     announce: async (stream: string, { id, type, time, data }: Announced) => {
       const event = { id: eventId(id), type, time: time.getTime(), source: "sagas", traceparent: undefined, data };

@@ -5,14 +5,14 @@ import type { PipelinePlan } from "../../plan/plan.ts";
 import { splitName } from "../../state/names.ts";
 import type { StateRecord } from "../../state/record.ts";
 
-/** What the first keyed stage of a pipeline keeps, with its keys, some at a time. A state that moves meanwhile may be seen twice. */
+/** What the first stage of a pipeline that keeps something by key keeps, with its keys and when it was written, some at a time. A state that moves meanwhile may be seen twice. */
 export async function* statesOf(
   pipelines: readonly PipelinePlan[],
   name: string,
   redis: Redis,
-): AsyncIterable<readonly [key: string, state: unknown]> {
+): AsyncIterable<readonly [key: string, state: unknown, updatedAt: number]> {
   const pipeline = pipelines.find((one) => one.name === name);
-  const first = pipeline?.stages.find(isKeyed)?.name;
+  const first = pipeline?.stages.find((stage) => isKeyed(stage) && stage.kind !== "dedupe")?.name;
   for (const partition of pipeline?.sources.flatMap(partitionsOf) ?? []) {
     const hash = keys.states(partition, name);
     let cursor = "0";
@@ -21,7 +21,9 @@ export async function* statesOf(
       cursor = String(next);
       for (let i = 0; i < page.length; i += 2) {
         const { stage, key } = splitName(String(page[i]));
-        if (stage === first) yield [key, (JSON.parse(String(page[i + 1])) as StateRecord).s];
+        if (stage !== first) continue;
+        const { s, at } = JSON.parse(String(page[i + 1])) as StateRecord;
+        yield [key, s, at];
       }
     } while (cursor !== "0");
   }

@@ -16,22 +16,24 @@ afterAll(() => bench.close());
 const minute = 60_000;
 
 /** A cart that follows the rules of its pipeline, and what watches call; its time is the server's, which skips. */
-function openCart(cartId = unique("cart-")) {
+function openCart(cartId = unique("cart-"), clockSlowMs = 0) {
   let cart: Cart | undefined = emptyCart;
   let now = 0;
+  /** When the pipeline has last taken something of it. */
+  let updatedAt = 0;
   const told: CartEvent[] = [];
   const looks: number[] = [];
   const take = (event: CartEvent) => {
     told.push(event);
-    const changes = cart ? decideCart(cart, event) : [];
-    if (Array.isArray(changes)) for (const change of changes) cart = evolveCart(cart as Cart, change);
+    updatedAt = now;
+    for (const change of cart ? decideCart(cart, event) : []) cart = evolveCart(cart as Cart, change);
   };
   const say = (type: string, data: object = {}) =>
-    take({ id: unique(), type, time: new Date(now), data: { cartId, ...data } } as CartEvent);
+    take({ id: unique(), type, time: new Date(now - clockSlowMs), data: { cartId, ...data } } as CartEvent);
   const activities = cartActivities({
-    stateOf: async () => cart,
+    stateOf: async () => cart && { state: cart, updatedAt },
     statesOf: async function* () {
-      if (cart) yield [cartId, cart] as const;
+      if (cart) yield [cartId, cart, updatedAt] as const;
     },
     announce: async (_, event) => take(event as unknown as CartEvent),
     now: () => now,
@@ -56,6 +58,7 @@ function openCart(cartId = unique("cart-")) {
     told,
     say,
     cart: () => cart,
+    updatedAt: () => updatedAt,
     vanish: () => {
       cart = undefined;
     },
@@ -93,6 +96,14 @@ describe("the watch over a cart", () => {
     });
     expect(await watch(shop)).toBe("abandoned");
     expect(shop.looks).toHaveLength(4);
+  });
+
+  it("lets a cart live while it is touched, also by a customer whose clock is two hours slow", async () => {
+    const shop = openCart(undefined, 120 * minute);
+    shop.at(await bench.environment.currentTimeMs());
+    shop.say("cart.created", { userId: "u" });
+    expect(await watch(shop)).toBe("abandoned");
+    expect((shop.looks[1] ?? 0) - (shop.looks[0] ?? 0)).toBeGreaterThan(29 * minute);
   });
 
   it("lets an edit at the last moment win, and goes on", async () => {
@@ -138,7 +149,7 @@ it("the sweep gives up what has lain for long, with nobody to watch it, and leav
   const all = cartActivities({
     stateOf: async () => undefined,
     statesOf: async function* () {
-      for (const [name, shop] of shops) yield [name, shop.cart()] as const;
+      for (const [name, shop] of shops) yield [name, shop.cart(), shop.updatedAt()] as const;
     },
     announce: async (_, event) =>
       shops.find(([name]) => name === (event.data as { cartId: string }).cartId)?.[1].say(event.type, event.data),

@@ -164,7 +164,7 @@ async function openShop() {
   };
   const activities = createActivities({
     participant: (name) => client(name) as never,
-    stateOf: async () => cart,
+    stateOf: async () => ({ state: cart, updatedAt: 0 }),
     statesOf: async function* () {},
     archive: {} as never,
     cleanLogs: {} as never,

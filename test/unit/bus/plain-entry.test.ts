@@ -10,7 +10,7 @@ const log = "app:logins";
 const entry = "1767225600123-4";
 const bytesOf = (fields: Readonly<Record<string, string | Buffer>>) =>
   new Map(Object.entries(fields).map(([name, value]) => [name, Buffer.from(value)]));
-const decode = (fields: Readonly<Record<string, string | Buffer>>, id = entry) => decodePlainEntry(log, id, bytesOf(fields));
+const decode = (fields: Readonly<Record<string, string | Buffer>>, id = entry) => decodePlainEntry({ log }, id, bytesOf(fields));
 const decoded = (fields: Readonly<Record<string, string | Buffer>>, id = entry): Envelope => {
   const result = decode(fields, id);
   if (result.kind === "refused") throw new Error(`${result.reason}: ${result.error}`);
@@ -179,7 +179,7 @@ describe("a plain entry", () => {
     );
     fc.assert(
       fc.property(fc.dictionary(fc.constantFrom("data", "type", "id", "time", "source", "x"), value), (fields) => {
-        const result = decodePlainEntry(log, entry, new Map(Object.entries(fields)));
+        const result = decodePlainEntry({ log }, entry, new Map(Object.entries(fields)));
         if (result.kind === "event") expect(Number.isFinite(result.envelope.time)).toBe(true);
         else expect(result.reason).toMatch(/^[a-z0-9-]+$/);
       }),

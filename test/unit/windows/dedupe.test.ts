@@ -26,6 +26,27 @@ describe("dedupe", () => {
     expect((await test.run()).audit).toMatchObject({ delivered: 2, duplicate: 2, balanced: true });
   });
 
+  it("lets an id through once within its horizon, whatever times its events have: before midnight and after it too", async () => {
+    const test = testPipeline(
+      pipeline("p")
+        .from(happenings)
+        .dedupe("once", { horizonMs: days(1) })
+        .to(clickhouse(table), ({ id, data }) => ({ event_id: id, n: data.n })),
+      { now: new Date("2026-05-01T23:59:00Z") },
+    );
+    const at = (time: string) => ({ ...event("x"), time: new Date(time) });
+    await test.send([at("2026-05-01T23:59:59Z"), at("2026-05-02T00:00:01Z")]);
+    expect((await test.run()).audit).toMatchObject({ delivered: 1, duplicate: 1 });
+    // The sets change at midnight, by the clock.
+    await test.send([at("2026-04-20T00:00:00Z")]);
+    expect((await test.advance(minutes(2))).audit).toMatchObject({ delivered: 1, duplicate: 2 });
+    await test.send([at("2026-05-01T23:59:59Z"), at("2026-05-02T00:00:01Z")]);
+    expect((await test.advance(hours(23))).audit).toMatchObject({ delivered: 1, duplicate: 4, balanced: true });
+    await test.advance(hours(48));
+    await test.send([at("2026-05-02T00:00:01Z")]);
+    expect((await test.run()).audit).toMatchObject({ delivered: 2, duplicate: 4, balanced: true });
+  });
+
   it("forgets what a later stage set aside, so that it comes through when it is sent or replayed again", async () => {
     let isBroken = true;
     const test = testPipeline(

@@ -1,0 +1,115 @@
+import { crcOf } from "../core/hash.ts";
+import type { EntryReading } from "../plan/plan.ts";
+import type { Attributes } from "./attributes.ts";
+import type { Fault } from "./envelope.ts";
+import { isDeeper, isTooDeep, maxDepth, maxEventBytes, tooDeep, tooLarge } from "./event-limits.ts";
+import type { Fields } from "./fields.ts";
+import { originField } from "./origin.ts";
+
+/** The event of an entry, before its attributes were looked at. */
+export interface EntryContent {
+  readonly kind: "content";
+  readonly event: Readonly<Record<string, unknown>>;
+  /** A hash of all that its producer said, but for its trace: each attempt to send it may have one of its own. */
+  readonly hash: (read: Attributes) => number;
+}
+
+export type EntryContentResult = EntryContent | ({ readonly kind: "refused" } & Fault);
+
+const inData: EntryReading = { kind: "field", field: "data" };
+
+/** Takes the event out of the fields of a plain entry. */
+export const entryContent = (fields: Fields, id: string, reads: EntryReading = inData): EntryContentResult =>
+  reads.kind === "field" ? fromField(fields, reads.field) : fromFields(fields, id, reads.read);
+
+function fromField(fields: Fields, name: string): EntryContentResult {
+  // What came out of a frame lies in `data` where it is replayed.
+  const bytes = fields.get(name) ?? (fields.has(originField) ? fields.get("data") : undefined);
+  if (!bytes) return refused("no-data-field", noField(fields, name));
+  if (bytes.length === 0) return refused("empty", `the field '${name}' is empty`);
+  if (bytes.length > maxEventBytes) return refused("too-large", tooLarge(bytes.length));
+  const text = decodeUtf8(bytes);
+  if (text === undefined) return refused("not-utf8", `the field '${name}' is not UTF-8 text`);
+  if (isTooDeep(text)) return refused("too-deep", tooDeep);
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch (error) {
+    return refused(
+      "not-json",
+      `the field '${name}' is not JSON: ${error instanceof Error ? error.message.slice(0, 200) : error}`,
+    );
+  }
+  const attributes = fields.has("type");
+  const event = attributes ? { ...attributesOf(fields), data: parsed } : parsed;
+  if (!isObject(event)) return refused("not-an-object", "the event is not a JSON object");
+  const hash = ({ type, time, version, traceparent }: Attributes): number => {
+    if (attributes) return crcOf(`${type}\n${time}\n${version}`) ^ crcOf(bytes);
+    return traceparent === undefined ? crcOf(bytes) : crcOf(JSON.stringify([type, time, version, event["data"]]));
+  };
+  return { kind: "content", event, hash };
+}
+
+function fromFields(
+  fields: Fields,
+  id: string,
+  read: Extract<EntryReading, { readonly kind: "fields" }>["read"],
+): EntryContentResult {
+  const texts: Record<string, string> = {};
+  let size = 0;
+  for (const name of fields.keys()) {
+    const bytes = fields.get(name) as Buffer;
+    // Where a name comes twice, the first counts.
+    if (name === originField || Object.hasOwn(texts, name)) continue;
+    size += name.length + bytes.length;
+    if (size > maxEventBytes) return refused("too-large", tooLarge(size));
+    const text = decodeUtf8(bytes);
+    if (text === undefined) return refused("not-utf8", `the field '${name.slice(0, 100)}' is not UTF-8 text`);
+    Object.defineProperty(texts, name, { value: text, enumerable: true });
+  }
+  let event: unknown;
+  try {
+    event = read(texts, id);
+  } catch (error) {
+    return refused("unreadable", `reading the entry failed: ${error instanceof Error ? error.message.slice(0, 300) : error}`);
+  }
+  if (!isObject(event)) return refused("unreadable", "reading the entry gave no event");
+  if (isDeeper(event["data"], maxDepth - 1)) return refused("too-deep", tooDeep);
+  const { time } = event;
+  const hash = (of: Attributes): number => crcOf(JSON.stringify([of.type, of.time, of.version, event["data"]]));
+  return { kind: "content", event: time instanceof Date ? { ...event, time: timeText(time) } : event, hash };
+}
+
+const timeText = (time: Date): string => (Number.isNaN(time.getTime()) ? "an invalid date" : time.toISOString());
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+const refused = (reason: string, error: string): EntryContentResult => ({ kind: "refused", reason, error });
+
+function noField(fields: Fields, name: string): string {
+  const names = [...fields.keys()].slice(0, 10).join(", ").slice(0, 200);
+  const first = [...fields.keys()][0]?.slice(0, 50) ?? "body";
+  return (
+    `the entry has no field '${name}'; it has: ${names}. Where another field holds the event, adopt the stream with ` +
+    `adopt: { key, field: "${first}" }; where the fields are the event, with adopt: { key, read: (fields, id) => … }`
+  );
+}
+
+function attributesOf(fields: Fields): Record<string, string> {
+  const names = ["id", "type", "version", "time", "source", "traceparent"];
+  return Object.fromEntries(names.filter((name) => fields.has(name)).map((name) => [name, String(fields.get(name))]));
+}
+
+const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+function decodeUtf8(bytes: Buffer): string | undefined {
+  const text = bytes.toString("utf8");
+  // Only a text that holds the replacement character can have been damaged by decoding.
+  if (!text.includes("\ufffd")) return text;
+  try {
+    return strict.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
