@@ -14,8 +14,10 @@ import type { DraftFor, Stream } from "./dsl/stream.ts";
 export type { BreakerOptions };
 
 export interface OpenProducerOptions {
-  /** `redis://user:password@host:6379/0` */
+  /** `redis://user:password@host:6379/0`, over TLS `rediss://…` */
   readonly redisUrl: string;
+  /** The authorities to trust and the client's certificate, as PEM; for `rediss://`. @default the authorities of Node, no certificate */
+  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
   /**
    * Names the producer in the frames. Give a fixed one to a program that is started again and again: Redis keeps a few bytes
    * for each name, for a week. Each start is a new incarnation of it; of two that run at once one, as a rule the older, stops
@@ -93,14 +95,14 @@ export interface StreamProducer<in Draft> {
  */
 export async function openProducer<E>(
   stream: Stream<E>,
-  { redisUrl, name = uniqueName(), logger = silentLogger, signal, ...options }: OpenProducerOptions,
+  { redisUrl, tls, name = uniqueName(), logger = silentLogger, signal, ...options }: OpenProducerOptions,
 ): Promise<StreamProducer<DraftFor<E>>> {
   if (name.length < 1 || name.length > 128) throw wrong(`name '${name}'`, "1 to 128 characters");
   const durability = durabilityOf(options);
   checkNumbers(options);
   // Loaded here, so that a file that only declares a pipeline loads no driver.
   const [{ openRedisBus }, { Producer }] = await Promise.all([import("./bus/redis/bus.ts"), import("./bus/producer.ts")]);
-  const bus = await openRedisBus({ url: redisUrl, logger });
+  const bus = await openRedisBus({ url: redisUrl, tls, logger });
   try {
     await bus.checkDurability(durability);
   } catch (error) {

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Bus } from "../bus/port.ts";
 import { openRedisBus } from "../bus/redis/bus.ts";
+import type { RedisAddress } from "../bus/redis/connection.ts";
 import { openRedis as open } from "../bus/redis/open-redis.ts";
 import type { Redis } from "../bus/redis/redis.ts";
 import { type Codec, encryptingCodec } from "../codec/payload-codec.ts";
@@ -9,13 +10,16 @@ import { parsePayloadKeys } from "../codec/payload-keys.ts";
 import { systemClock } from "../core/clock.ts";
 import { ConfigError, messageOf, RetryableError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
+import { isLoopback } from "../core/loopback.ts";
+import { tlsHint } from "../core/tls.ts";
 import type { Registry } from "../registry/port.ts";
 import { openRedisRegistry } from "../registry/redis/registry.ts";
 import type { Marks } from "../rollup/port.ts";
 import { openRedisMarks } from "../rollup/redis/marks.ts";
 import { type ClickHouse, createClickHouse } from "../sinks/clickhouse/client.ts";
 import { readStack } from "../stack/state-file.ts";
-import { readEnvironment } from "./environment.ts";
+import { readEnvironment, readTls } from "./environment.ts";
+import { createLogger } from "./logger.ts";
 import { readTemporalConfig } from "./temporal-config.ts";
 
 /** Where the services are looked for: the environment first, then the stack that `headrace up` runs on `dir`. */
@@ -48,25 +52,45 @@ export function addressOf(service: keyof typeof services, { cwd, dir }: Whereabo
   });
 }
 
-export const openBus = (where: Whereabouts, logger: Logger): Promise<Bus> =>
-  openRedisBus({ url: addressOf("redis", where), logger });
+/** Where Redis is, and how it is reached. */
+export function redisAt(where: Whereabouts): RedisAddress {
+  const url = addressOf("redis", where);
+  if (/^redis:\/\/[^/]*@/.test(url)) warnOfPlain("REDIS_URL", url.split(/,(?=redis)/));
+  return { url, tls: readTls("REDIS") };
+}
+
+/** Told once a process: a password that crosses a network for everyone to read. */
+function warnOfPlain(variable: string, urls: readonly string[]): void {
+  const far = urls.map((url) => (URL.canParse(url) ? new URL(url).hostname : "localhost")).find((host) => !isLoopback(host));
+  if (far === undefined || warned.has(variable)) return;
+  warned.add(variable);
+  createLogger().warn(
+    { host: far },
+    `the password of ${variable} crosses the network in plain: use ${variable === "REDIS_URL" ? "rediss" : "https"}://`,
+  );
+}
+const warned = new Set<string>();
+
+export const openBus = (where: Whereabouts, logger: Logger): Promise<Bus> => openRedisBus({ ...redisAt(where), logger });
 
 /** The same Redis, past the bus: to look at what that does not tell, and for activities. `name` is told by CLIENT LIST. */
 export const openRedis = (where: Whereabouts, logger: Logger, name: string): Promise<Redis> =>
-  open({ url: addressOf("redis", where), logger, name });
+  open({ ...redisAt(where), logger, name });
 
 export const openRegistry = (where: Whereabouts, logger: Logger): Promise<Registry> =>
-  openRedisRegistry({ url: addressOf("redis", where), clock: systemClock, logger });
+  openRedisRegistry({ ...redisAt(where), clock: systemClock, logger });
 
-export const openMarks = (where: Whereabouts, logger: Logger): Promise<Marks> =>
-  openRedisMarks({ url: addressOf("redis", where), logger });
+export const openMarks = (where: Whereabouts, logger: Logger): Promise<Marks> => openRedisMarks({ ...redisAt(where), logger });
 
 /** A client of ClickHouse, whether it answers or not. */
 export function clickhouseClient(where: Whereabouts): ClickHouse {
   const setting = (name: string) => readEnvironment(`CLICKHOUSE_${name}`) || undefined;
   const [user, password, database] = [setting("USER"), setting("PASSWORD"), setting("DATABASE")];
+  const url = addressOf("clickhouse", where);
+  if (/^http:\/\//.test(url) && (password !== undefined || /^http:\/\/[^/]*@/.test(url))) warnOfPlain("CLICKHOUSE_URL", [url]);
   return createClickHouse({
-    url: addressOf("clickhouse", where),
+    url,
+    tls: readTls("CLICKHOUSE"),
     ...(user !== undefined && { user }),
     ...(password !== undefined && { password }),
     ...(database !== undefined && { database }),
@@ -88,7 +112,7 @@ export async function openClickHouse(where: Whereabouts): Promise<ClickHouse> {
       `ClickHouse does not answer at ${clickhouse.place}: ${messageOf(error.cause ?? error)}`,
       {
         cause: error,
-        hint: "Start it with 'headrace up', or set CLICKHOUSE_URL.",
+        hint: tlsHint(error.cause, "CLICKHOUSE") ?? "Start it with 'headrace up', or set CLICKHOUSE_URL.",
       },
     );
   } finally {

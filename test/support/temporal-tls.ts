@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { type ClientHttp2Session, connect, createSecureServer, type ServerHttp2Stream } from "node:http2";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type CertificateExtension, generate } from "selfsigned";
+import { makeAuthority, makeClient, makeServer } from "./certificates.ts";
 
 /** Temporal behind TLS that asks for a client's certificate, and for an API key. */
 export interface TemporalTls {
@@ -20,10 +20,9 @@ const unauthenticated = "16";
 
 export async function openTemporalTls(temporal: string): Promise<TemporalTls> {
   const directory = mkdtempSync(join(tmpdir(), "headrace-tls-"));
-  const authority = await certificate("Headrace test authority", [{ name: "basicConstraints", cA: true, critical: true }]);
-  const name: CertificateExtension = { name: "subjectAltName", altNames: [{ type: 2, value: "localhost" }] };
-  const server = await certificate("localhost", [{ name: "basicConstraints", cA: false }, name], authority);
-  const client = await certificate("shop", [{ name: "basicConstraints", cA: false }], authority);
+  const authority = await makeAuthority();
+  const server = await makeServer("localhost", authority);
+  const client = await makeClient("shop", authority);
   const path = (file: string, text: string) => {
     writeFileSync(join(directory, file), text);
     return join(directory, file);
@@ -75,25 +74,6 @@ export async function openTemporalTls(temporal: string): Promise<TemporalTls> {
       rmSync(directory, { recursive: true, force: true });
     },
   };
-}
-
-interface Certificate {
-  readonly key: string;
-  readonly cert: string;
-}
-
-async function certificate(
-  commonName: string,
-  extensions: readonly CertificateExtension[],
-  authority?: Certificate,
-): Promise<Certificate> {
-  const { private: key, cert } = await generate([{ name: "commonName", value: commonName }], {
-    keyType: "ec",
-    algorithm: "sha256",
-    extensions: [...extensions],
-    ...(authority && { ca: authority }),
-  });
-  return { key, cert };
 }
 
 /** One call, with its headers, data and trailers both ways. */

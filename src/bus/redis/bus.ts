@@ -33,6 +33,7 @@ import {
 } from "../port.ts";
 import type { LetterKey, LetterMoved, Reread, RereadRequest } from "../replays.ts";
 import { Appenders } from "./appenders.ts";
+import type { RedisAddress } from "./connection.ts";
 import { readDeadLetters } from "./dead-letters.ts";
 import { Doorbells } from "./doorbells.ts";
 import { groupState } from "./group-state.ts";
@@ -48,8 +49,7 @@ import { runScript, type ScriptName } from "./scripts.ts";
 import { readStrays, rememberStrays } from "./strays.ts";
 import { tokenOf } from "./token.ts";
 
-export interface RedisBusOptions {
-  readonly url: string;
+export interface RedisBusOptions extends RedisAddress {
   readonly logger: Logger;
 }
 
@@ -57,8 +57,8 @@ export interface RedisBusOptions {
  * Opens the bus on Redis Streams, on one server or a cluster: to each server one connection for commands, one for each level that
  * frames are appended at, and others for waiting.
  */
-export async function openRedisBus({ url, logger }: RedisBusOptions): Promise<Bus> {
-  return new RedisBus(await openRedis({ url, logger, name: "headrace" }));
+export async function openRedisBus(options: RedisBusOptions): Promise<Bus> {
+  return new RedisBus(await openRedis({ ...options, name: "headrace" }));
 }
 
 class RedisBus implements Bus {

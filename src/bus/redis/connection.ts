@@ -2,12 +2,19 @@ import { createClient, ErrorReply, RESP_TYPES, type RedisClientOptions } from "r
 import { ConfigError, messageOf, RetryableError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
 import { type AddressForm, placeOf, readAddress } from "../../core/service-address.ts";
+import { type Tls, tlsHint } from "../../core/tls.ts";
 
 /** A connection whose string replies are Buffers: what a stream holds need not be text. */
 export type Connection = Awaited<ReturnType<typeof connect>>;
 
-export interface ConnectOptions {
+/** Where a Redis is, and how it is reached. */
+export interface RedisAddress {
   readonly url: string;
+  /** For `rediss://` alone. */
+  readonly tls?: Tls | undefined;
+}
+
+export interface ConnectOptions extends RedisAddress {
   readonly logger: Logger;
   /** Told by `CLIENT LIST`. */
   readonly name: string;
@@ -23,12 +30,23 @@ export interface ConnectOptions {
  *
  * @throws ConfigError when the address does not parse or Redis refuses us, RetryableError when nothing answers there
  */
-export async function connect({ url, logger, name, timeoutMs = 10_000, reconnect = true }: ConnectOptions) {
-  const place = placeOf(readAddress(url, form), 6379);
+export async function connect({ url, tls, logger, name, timeoutMs = 10_000, reconnect = true }: ConnectOptions) {
+  const address = readAddress(url, form);
+  const place = placeOf(address, 6379);
+  if (tls && address.protocol !== "rediss:") {
+    throw new ConfigError(
+      "config.environment",
+      `a certificate is given for Redis at ${place}, and its address is not one of TLS`,
+      {
+        hint: "Write rediss:// in REDIS_URL, or unset REDIS_TLS_CA_FILE, REDIS_TLS_CERT_FILE and REDIS_TLS_KEY_FILE.",
+      },
+    );
+  }
   const client = newClient({
     url,
     name,
     socket: {
+      ...(tls && { tls: true, ...tls }),
       connectTimeout: Math.min(timeoutMs, 5_000),
       reconnectStrategy: reconnect && ((tries) => Math.min(50 * 2 ** Math.min(tries, 6), 2_000)),
     },
@@ -68,7 +86,7 @@ export async function connect({ url, logger, name, timeoutMs = 10_000, reconnect
       }
       throw new RetryableError("service.unreachable", `Redis does not answer at ${place}: ${messageOf(error)}`, {
         cause: error,
-        hint: "Start it with 'headrace up', or set REDIS_URL.",
+        hint: tlsHint(error, "REDIS") ?? "Start it with 'headrace up', or set REDIS_URL.",
       });
     });
   return client;

@@ -19,7 +19,7 @@ import { runRefresher } from "../../rollup/refresher.ts";
 import type { ClickHouse } from "../../sinks/clickhouse/client.ts";
 import { planMigration } from "../../sinks/clickhouse/migrate.ts";
 import { createRollupStore } from "../../sinks/clickhouse/rollup-rows.ts";
-import { addressOf, openBus, openClickHouse, openMarks, openRedis, openTemporal } from "../services.ts";
+import { openBus, openClickHouse, openMarks, openRedis, openTemporal, redisAt } from "../services.ts";
 import type { Role, RoleContext } from "./role.ts";
 import { createSinks } from "./sinks.ts";
 
@@ -38,7 +38,7 @@ export const workerRole: Role = async ({ app, others, instance, stateCacheBytes,
     app.pipelines.flatMap(({ sources }) => sources.flatMap(partitionsOf)),
   );
   const bus = await openBus(where, logger);
-  const buckets = sharesLimits ? await openRedisBuckets({ url: addressOf("redis", where), logger }) : undefined;
+  const buckets = sharesLimits ? await openRedisBuckets({ ...redisAt(where), logger }) : undefined;
   const limitFor = createLimits({ clock: systemClock, logger, buckets });
   const tables = tablesOf(app);
   // Those of other tables are for the workers that write them, and may not be there for this one.

@@ -1,3 +1,4 @@
+import type { RedisAddress } from "../../bus/redis/connection.ts";
 import { openRedis } from "../../bus/redis/open-redis.ts";
 import { runScript } from "../../bus/redis/scripts.ts";
 import { messageOf, RetryableError } from "../../core/errors.ts";
@@ -5,8 +6,8 @@ import type { Logger } from "../../core/log.ts";
 import type { Buckets } from "../port.ts";
 
 /** Opens buckets that all processes on one Redis share. The server's clock fills them. */
-export async function openRedisBuckets({ url, logger }: { readonly url: string; readonly logger: Logger }): Promise<Buckets> {
-  const redis = await openRedis({ url, logger, name: "headrace-limits" });
+export async function openRedisBuckets(options: RedisAddress & { readonly logger: Logger }): Promise<Buckets> {
+  const redis = await openRedis({ ...options, name: "headrace-limits" });
   return {
     async take(name, { perSecond, burst }, want) {
       const call = { keys: [`hr:{limit:${name}}`], args: [perSecond, burst, want] };

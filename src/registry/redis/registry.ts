@@ -1,4 +1,4 @@
-import type { Connection } from "../../bus/redis/connection.ts";
+import type { Connection, RedisAddress } from "../../bus/redis/connection.ts";
 import { openRedis } from "../../bus/redis/open-redis.ts";
 import type { Redis } from "../../bus/redis/redis.ts";
 import { type Reply, runScript, type ScriptName } from "../../bus/redis/scripts.ts";
@@ -16,8 +16,7 @@ const channel = "hr:{registry}:changed";
 /** An answer that has not come by then never will: the socket is half open. */
 const answerWithinMs = 5_000;
 
-export interface RedisRegistryOptions {
-  readonly url: string;
+export interface RedisRegistryOptions extends RedisAddress {
   readonly clock: Clock;
   readonly logger: Logger;
 }

@@ -1,3 +1,4 @@
+import type { RedisAddress } from "../../bus/redis/connection.ts";
 import { openRedis } from "../../bus/redis/open-redis.ts";
 import { runScript } from "../../bus/redis/scripts.ts";
 import { messageOf, RetryableError } from "../../core/errors.ts";
@@ -8,8 +9,8 @@ import type { DirtyBucket, Marks } from "../port.ts";
 const counter = "generation";
 
 /** Opens the marks that all processes on one Redis share: a hash for each rollup. */
-export async function openRedisMarks({ url, logger }: { readonly url: string; readonly logger: Logger }): Promise<Marks> {
-  const redis = await openRedis({ url, logger, name: "headrace-rollups" });
+export async function openRedisMarks(options: RedisAddress & { readonly logger: Logger }): Promise<Marks> {
+  const redis = await openRedis({ ...options, name: "headrace-rollups" });
   const keyOf = (rollup: string) => `hr:{rollup:${rollup}}:dirty`;
   return {
     async mark(rollup, starts) {

@@ -1,9 +1,11 @@
 import { Readable } from "node:stream";
+import { rootCertificates } from "node:tls";
 import { type ClickHouseClientConfigOptions, ClickHouseLogLevel, createClient } from "@clickhouse/client";
 import { minutes } from "../../core/duration.ts";
 import { ConfigError } from "../../core/errors.ts";
 import { linkAbort } from "../../core/linked-abort.ts";
 import { type AddressForm, decoded, placeOf, readAddress } from "../../core/service-address.ts";
+import type { Tls } from "../../core/tls.ts";
 import { sortError } from "./errors.ts";
 import { quoteName } from "./quote.ts";
 
@@ -16,6 +18,8 @@ export interface ClickHouseOptions {
   readonly password?: string;
   /** @default that of the address, else "default" */
   readonly database?: string;
+  /** For `https://` alone. */
+  readonly tls?: Tls | undefined;
 }
 
 export interface CallOptions {
@@ -72,7 +76,13 @@ export function createClickHouse(options: ClickHouseOptions): ClickHouse {
   // The client would let what the address holds win over what it is given.
   const [inUser, inPassword, inDatabase] = [address.username, address.password, address.pathname.slice(1)].map(decoded);
   const { user = inUser || "default", password = inPassword || "", database = inDatabase || "default" } = options;
+  if (options.tls && address.protocol !== "https:") {
+    throw new ConfigError("config.environment", "a certificate is given for ClickHouse, and its address is not one of TLS", {
+      hint: "Write https:// in CLICKHOUSE_URL, or unset CLICKHOUSE_TLS_CA_FILE, CLICKHOUSE_TLS_CERT_FILE and CLICKHOUSE_TLS_KEY_FILE.",
+    });
+  }
   const client = open(address, {
+    ...(options.tls && { tls: tlsOf(options.tls) }),
     username: user,
     password,
     database,
@@ -128,6 +138,12 @@ export function createClickHouse(options: ClickHouseOptions): ClickHouse {
     return settings;
   }
   return self;
+}
+
+/** The client wants to be told of authorities always, and of certificates as bytes. */
+function tlsOf({ ca = rootCertificates.join("\n"), cert, key }: Tls) {
+  const ca_cert = Buffer.from(ca);
+  return cert !== undefined && key !== undefined ? { ca_cert, cert: Buffer.from(cert), key: Buffer.from(key) } : { ca_cert };
 }
 
 /** @throws ConfigError where the address asks for what the client does not know; it says what, and that may be part of a password. */
