@@ -10,28 +10,29 @@ import { MemoryNames } from "./memory-names.ts";
 import { copiedFields, replayedFields } from "./memory-replays.ts";
 import { trimLog } from "./memory-trim.ts";
 import { keys, outboxPrefix, outboxProducer, type Partition, replayOf } from "./partition.ts";
-import type {
-  Acquired,
-  Appended,
-  Bus,
-  Commit,
-  DeadLetter,
-  Fence,
-  Frame,
-  FrameLink,
-  GroupState,
-  Links,
-  LogEntry,
-  OutboxEntry,
-  ReadRequest,
-  ReadResult,
-  Relayed,
-  RelayedFrame,
-  Trimmed,
-  TrimRequest,
-  VanishedOf,
-  Watch,
-  WentBack,
+import {
+  type Acquired,
+  type Appended,
+  type Bus,
+  type Commit,
+  type DeadLetter,
+  type Fence,
+  type Frame,
+  type FrameLink,
+  type GroupState,
+  type Links,
+  type LogEntry,
+  maxDeadLetterBytes,
+  type OutboxEntry,
+  type ReadRequest,
+  type ReadResult,
+  type Relayed,
+  type RelayedFrame,
+  type Trimmed,
+  type TrimRequest,
+  type VanishedOf,
+  type Watch,
+  type WentBack,
 } from "./port.ts";
 import type { LetterKey, LetterMoved, Reread, RereadRequest } from "./replays.ts";
 import { vanishedOf } from "./vanished.ts";
@@ -90,8 +91,11 @@ export class MemoryBus implements Bus {
   #lastMs = 0;
   #sequence = 0;
 
-  constructor(clock: Clock) {
+  readonly #deadLetterBytes: number;
+
+  constructor(clock: Clock, { deadLetterBytes = maxDeadLetterBytes }: { readonly deadLetterBytes?: number } = {}) {
     this.#clock = clock;
+    this.#deadLetterBytes = deadLetterBytes;
   }
 
   async acquire(
@@ -194,10 +198,17 @@ export class MemoryBus implements Bus {
     if (floor !== undefined) books.floor = floor;
     for (const [counter, count] of Object.entries(counts)) increase(books.counts, counter, count);
     const letters = this.#lettersOf(partition);
+    let room = deadLetters.length > 0 ? this.#deadLetterBytes - letters.reduce((sum, letter) => sum + sizeOf(letter), 0) : 0;
     for (const draft of deadLetters) {
       const fields = draft.original === undefined ? namedFields(log.fieldsOf(draft.entry)) : [];
       const at = new Date(this.#clock.now()).toISOString();
-      letters.push({ ...draft, id: this.#nextId(), pipeline, partition: partition.name, at, fields });
+      const letter = { ...draft, id: this.#nextId(), pipeline, partition: partition.name, at, fields };
+      const bytes = sizeOf(letter);
+      if (bytes > room) increase(books.counts, "notKept", 1);
+      else {
+        room -= bytes;
+        letters.push(letter);
+      }
     }
     if (partition.side === "replay") log.remove(entries);
     if (keyed) books.keyed.write(keyed, this.#clock.now());
@@ -550,6 +561,10 @@ const fieldsOf = ({ producer, incarnation, sequence, count, codec, minTime, maxT
 function namedFields(fields: readonly Buffer[] = []): readonly (readonly [string, Buffer])[] {
   return Array.from({ length: fields.length / 2 }, (_, i) => [String(fields[2 * i]), fields[2 * i + 1] as Buffer]);
 }
+
+/** Roughly what the store would take for it. */
+const sizeOf = ({ fields, original = "", error }: DeadLetter): number =>
+  fields.reduce((sum, [name, value]) => sum + name.length + value.length, 200 + original.length + error.length);
 
 function increase(counts: Map<string, number>, counter: string, by: number): void {
   counts.set(counter, (counts.get(counter) ?? 0) + by);

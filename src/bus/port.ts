@@ -67,6 +67,9 @@ export type ReadResult =
   /** The next ones are suspects, and the request allowed none. Nothing was given out. */
   | { readonly kind: "suspects" };
 
+/** What the dead letters of a partition take at most, bytes, where nothing else is said: a flood of them must not fill up the store. */
+export const maxDeadLetterBytes = 64 * 1024 * 1024;
+
 /** Something that could not be handled. Where `original` is not given, the commit keeps the entry's own fields, byte for byte. */
 export interface DeadLetterDraft {
   readonly entry: string;
@@ -96,6 +99,7 @@ export interface Commit {
   readonly entries: readonly string[];
   /** Increments of the ledger: counter to number of events. */
   readonly counts: Readonly<Record<string, number>>;
+  /** Where there is no room for more of them, one is not kept; the counter `notKept` of the ledger tells how many were not. */
   readonly deadLetters: readonly DeadLetterDraft[];
   /** `undefined` for a pipeline that keeps no state. */
   readonly keyed: KeyedCommit | undefined;

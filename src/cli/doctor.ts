@@ -2,6 +2,7 @@ import { ConfigError, HeadraceError, messageOf } from "../core/errors.ts";
 import { silentLogger } from "../core/log.ts";
 import { type AppPlan, workflowSinksOf } from "../plan/plan.ts";
 import { clickhouseFindings } from "./doctor/clickhouse-findings.ts";
+import { deadLetterFindings } from "./doctor/dead-letter-findings.ts";
 import { type Finding, failureOf } from "./doctor/finding.ts";
 import { redisFindings } from "./doctor/redis-findings.ts";
 import { streamFindings } from "./doctor/stream-findings.ts";
@@ -53,7 +54,7 @@ async function checkRedis(where: Whereabouts, app: AppPlan): Promise<readonly Fi
   try {
     const redis = await openRedis(where, silentLogger, "headrace-doctor");
     try {
-      return [...(await redisFindings(redis)), ...(await streamFindings(redis, app))];
+      return [...(await redisFindings(redis)), ...(await streamFindings(redis, app)), ...(await deadLetterFindings(redis, app))];
     } finally {
       await redis.close();
     }

@@ -53,7 +53,7 @@ const cellText = (value: unknown): string =>
 
 /** Says what failed and the way out; the stack only with --debug, or where the fault is ours. */
 export function reportError(error: unknown, debug: boolean): number {
-  process.stderr.write(process.stderr.isTTY && !process.env.NO_COLOR ? styleText("red", "error:") : "error:");
+  writeStandardError(process.stderr.isTTY && !process.env.NO_COLOR ? styleText("red", "error:") : "error:");
   say(` ${harmless(messageOf(error))}`);
   if (error instanceof HeadraceError && error.hint) say(`       ${error.hint}`);
   if (debug) say(`${error instanceof HeadraceError ? `${error.code}: ${errorCodes[error.code]}\n` : ""}${inspect(error)}`);

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { Bus } from "../bus/port.ts";
+import { type Bus, maxDeadLetterBytes } from "../bus/port.ts";
 import { openRedisBus } from "../bus/redis/bus.ts";
 import type { RedisAddress } from "../bus/redis/connection.ts";
 import { openRedis as open } from "../bus/redis/open-redis.ts";
@@ -20,6 +20,7 @@ import { type ClickHouse, createClickHouse } from "../sinks/clickhouse/client.ts
 import { readStack } from "../stack/state-file.ts";
 import { readEnvironment, readTls } from "./environment.ts";
 import { createLogger } from "./logger.ts";
+import { wholeNumber } from "./numbers.ts";
 import { readTemporalConfig } from "./temporal-config.ts";
 
 /** Where the services are looked for: the environment first, then the stack that `headrace up` runs on `dir`. */
@@ -71,7 +72,13 @@ function warnOfPlain(variable: string, urls: readonly string[]): void {
 }
 const warned = new Set<string>();
 
-export const openBus = (where: Whereabouts, logger: Logger): Promise<Bus> => openRedisBus({ ...redisAt(where), logger });
+export const openBus = (where: Whereabouts, logger: Logger): Promise<Bus> =>
+  openRedisBus({ ...redisAt(where), logger, deadLetterBytes: deadLetterBytes() });
+
+function deadLetterBytes(): number {
+  const { HEADRACE_DEAD_LETTER_MB: text = "" } = process.env;
+  return text === "" ? maxDeadLetterBytes : wholeNumber("HEADRACE_DEAD_LETTER_MB", text) * 1024 * 1024;
+}
 
 /** The same Redis, past the bus: to look at what that does not tell, and for activities. `name` is told by CLIENT LIST. */
 export const openRedis = (where: Whereabouts, logger: Logger, name: string): Promise<Redis> =>

@@ -20,6 +20,7 @@ import {
   type Frame,
   type GroupState,
   type LogEntry,
+  maxDeadLetterBytes,
   type OutboxEntry,
   type ReadRequest,
   type ReadResult,
@@ -51,23 +52,27 @@ import { tokenOf } from "./token.ts";
 
 export interface RedisBusOptions extends RedisAddress {
   readonly logger: Logger;
+  /** What the dead letters of a partition may take, bytes. @default 64 MiB */
+  readonly deadLetterBytes?: number;
 }
 
 /**
  * Opens the bus on Redis Streams, on one server or a cluster: to each server one connection for commands, one for each level that
  * frames are appended at, and others for waiting.
  */
-export async function openRedisBus(options: RedisBusOptions): Promise<Bus> {
-  return new RedisBus(await openRedis({ ...options, name: "headrace" }));
+export async function openRedisBus({ deadLetterBytes = maxDeadLetterBytes, ...options }: RedisBusOptions): Promise<Bus> {
+  return new RedisBus(await openRedis({ ...options, name: "headrace" }), deadLetterBytes);
 }
 
 class RedisBus implements Bus {
   readonly #redis: Redis;
   readonly #doorbells: Doorbells;
   readonly #appenders: Appenders;
+  readonly #deadLetterBytes: number;
 
-  constructor(redis: Redis) {
+  constructor(redis: Redis, deadLetterBytes: number) {
     this.#redis = redis;
+    this.#deadLetterBytes = deadLetterBytes;
     this.#doorbells = new Doorbells(redis);
     this.#appenders = new Appenders(redis);
   }
@@ -208,6 +213,7 @@ class RedisBus implements Bus {
         counters.length,
         ...counters.flat(),
         deadLetters.length,
+        this.#deadLetterBytes,
         ...deadLetters.flatMap(deadLetterArgs),
         ...keyed.args,
         derived.length,

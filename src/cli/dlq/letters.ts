@@ -88,3 +88,18 @@ async function* find(app: AppPlan, bus: Bus, filter: DlqFilter): AsyncIterable<F
     }
   }
 }
+
+/** How many dead letters of each pipeline had no room. */
+export async function notKept(
+  { app, bus }: Desk,
+  only?: string,
+): Promise<readonly { readonly pipeline: string; readonly count: number }[]> {
+  const pipelines = app.pipelines.filter(({ name }) => only === undefined || name === only);
+  const all = await Promise.all(
+    pipelines.map(async ({ name: pipeline, sources }) => {
+      const states = await Promise.all(sources.flatMap(partitionsOf).map((partition) => bus.state(partition, pipeline)));
+      return { pipeline, count: states.reduce((sum, { counts }) => sum + (counts["notKept"] ?? 0), 0) };
+    }),
+  );
+  return all.filter(({ count }) => count > 0);
+}

@@ -1,7 +1,7 @@
 -- The commit: states, derived frames, ledger, dead letters and acks become true together, under the fence, or not at all.
 -- KEYS lease, stream, open, ledger, dlq, state, outbox, (timers or ids)…, page of names and the page that goes
 -- ARGV owner, token, group, at, pipeline, partition, log, floor, number, content, reads,
---      #acks, id…, #counts, (counter, number)…, #deadLetters, (entry, keepEntry, #fields, field…)…,
+--      #acks, id…, #counts, (counter, number)…, #deadLetters, bytes that dead letters may take, (entry, keepEntry, #fields, field…)…,
 --      #states, states packed, #timers, (place in KEYS, member, score)…, #sets, (place in KEYS, ttl, #ids, id…)…,
 --      #derived, (to, log, n, c, t0, t1, h, d)…, names or '', (number of their page, ttl)
 -- States are packed as packed-states.ts says. An empty json or score removes.
@@ -65,11 +65,17 @@ for _ = 1, tonumber(take()) do
   local counter = take()
   redis.call('HINCRBY', KEYS[4], counter, take())
 end
-for _ = 1, tonumber(take()) do
+local letters, room = tonumber(take()), tonumber(take())
+if letters > 0 then
+  -- A user may lack the right to ask.
+  local used = redis.pcall('MEMORY', 'USAGE', KEYS[5])
+  if type(used) == 'number' then room = room - used end
+end
+for _ = 1, letters do
   local entry, keep = take(), take()
   local fields = { 'pipeline', ARGV[5], 'partition', ARGV[6], 'entry', entry, 'at', ARGV[4] }
   for _ = 1, tonumber(take()) do fields[#fields + 1] = take() end
-  if keep == '1' then
+  if keep == '1' and room > 0 then
     local found = redis.call('XRANGE', KEYS[2], entry, entry)
     if found[1] then
       for i = 1, #found[1][2], 2 do
@@ -85,7 +91,15 @@ for _ = 1, tonumber(take()) do
     cut[6000] = tostring(#fields)
     fields = cut
   end
-  redis.call('XADD', KEYS[5], '*', unpack(fields))
+  local bytes = 0
+  for _, field in ipairs(fields) do bytes = bytes + #field end
+  if bytes > room then
+    -- It stays counted under its reason; and that it was not kept, here.
+    redis.call('HINCRBY', KEYS[4], 'notKept', 1)
+  else
+    room = room - bytes
+    redis.call('XADD', KEYS[5], '*', unpack(fields))
+  end
 end
 -- A replay log is there for this group alone: what is settled leaves it.
 for first = first_ack, first_ack + acks - 1, 1000 do
