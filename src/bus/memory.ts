@@ -48,6 +48,8 @@ interface Lease {
   reads: number;
   /** The last commit. */
   made: string;
+  /** The tenure before, and what its owner had when it ended. */
+  past: (Links & { readonly tenure: number }) | undefined;
 }
 
 /** The last frame that a log has of an outbox, or an outbox for a log. */
@@ -110,7 +112,8 @@ export class MemoryBus implements Bus {
       lease.until = Math.min(lease.until, now + lease.ttlMs);
       return { kind: "taken", owner: lease.owner, leftMs: lease.until - now };
     }
-    const tenure = Math.max(lease.tenure + 1, now * 1024 + randomInt(1024));
+    const tenure = Math.max(lease.tenure, now * 1024) + 1 + randomInt(1024);
+    if (lease.tenure > 0) lease.past = { tenure: lease.tenure, commits: lease.commits, reads: lease.reads };
     Object.assign(lease, { owner, until: now + ttlMs, ttlMs, epoch: lease.epoch + 1, tenure, commits: 0, reads: 0, made: "" });
     return { kind: "owned", epoch: lease.epoch, tenure, lastDelivered: this.#group(partition, pipeline).lastDelivered };
   }
@@ -447,7 +450,11 @@ export class MemoryBus implements Bus {
   /** Whether the lease is the caller's, and all that it was told is still here. */
   #standing(fence: Fence, known: Links): { readonly kind: "held" } | { readonly kind: "fenced" } | WentBack {
     const lease = this.#lease(fence.partition, fence.pipeline);
-    if (lease.tenure < fence.tenure) return { kind: "went-back", left: { commits: 0, reads: 0 } };
+    const { past } = lease;
+    if (Math.min(lease.tenure, past?.tenure ?? lease.tenure) < fence.tenure && lease.tenure !== fence.tenure)
+      return { kind: "went-back", left: { commits: 0, reads: 0 } };
+    if (past?.tenure === fence.tenure && (past.commits < known.commits || past.reads < known.reads))
+      return { kind: "went-back", left: { commits: past.commits, reads: past.reads } };
     if (!this.#holds(fence)) return { kind: "fenced" };
     const { commits, reads } = lease;
     if (commits >= known.commits && reads >= known.reads) return { kind: "held" };
@@ -481,6 +488,7 @@ export class MemoryBus implements Bus {
       commits: 0,
       reads: 0,
       made: "",
+      past: undefined,
     }));
   }
 

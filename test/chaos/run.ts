@@ -9,6 +9,7 @@ import { redisVersion } from "../support/redis-version.ts";
 import type { Fault } from "./fault.ts";
 import { clickhouseFaults } from "./faults/clickhouse.ts";
 import { eventFaults } from "./faults/events.ts";
+import { goingBackFaults } from "./faults/going-back.ts";
 import { hostFaults } from "./faults/hosts.ts";
 import { keyedStateFaults } from "./faults/keyed-state.ts";
 import { naiveFaults } from "./faults/naive.ts";
@@ -26,6 +27,7 @@ import { type Expectation, judge, type Outputs, readOutputs } from "./verify.ts"
 export const faults: readonly Fault[] = [
   ...sagaFaults,
   ...keyedStateFaults,
+  ...goingBackFaults,
   ...[...eventFaults].reverse(),
   ...hostFaults,
   ...workerFaults,

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { encodeFrame } from "../../src/bus/frame.ts";
 import { packStates } from "../../src/bus/packed-states.ts";
@@ -118,6 +119,8 @@ describe.each(Object.entries(twins))("going back, on the bus %s", (_, open) => {
     const entries = await entriesOf(forgotten);
     await putBack();
     expect(await bus.commit(forgotten, commitOf(1, entries))).toEqual(behind(0, 0));
+    // Tenures are of their time, to about two milliseconds.
+    await sleep(5);
     const again = await own(partition);
     expect(again).toMatchObject({ owner: forgotten.owner, epoch: forgotten.epoch });
     expect(again.tenure).toBeGreaterThan(forgotten.tenure);
@@ -126,6 +129,19 @@ describe.each(Object.entries(twins))("going back, on the bus %s", (_, open) => {
     expect(await bus.read(forgotten, { from: "new", after: "0-0", count: 1 })).not.toMatchObject({ kind: "entries" });
     expect(await bus.renew(forgotten, 1_000)).toBe(false);
     expect(await bus.commit(again, commitOf(1, entries))).toBe("committed");
+  });
+
+  it("tells an owner whose commits are forgotten also when another one has come since", async () => {
+    const { partition, fence, entries } = await begun(2);
+    const putBack = await twin.snapshot(partition);
+    await bus.commit(fence, commitOf(1, entries));
+    await putBack();
+    await bus.release(fence);
+    await own(partition, "w2");
+    expect(await bus.commit(fence, commitOf(2, []))).toEqual(behind(0, 1));
+    const known = { commits: 1, reads: 1 };
+    expect(await bus.read(fence, { from: "new", after: "0-0", count: 1, known })).toEqual(behind(0, 1));
+    expect(await bus.read(fence, { from: "new", after: "0-0", count: 1 })).toEqual({ kind: "fenced" });
   });
 
   it("fences what an owner sent before it lost the lease, also when it has the lease again", async () => {

@@ -3,12 +3,12 @@ import { once } from "node:events";
 import { mkdir, mkdtemp, readdir, rm, stat, truncate } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { vi } from "vitest";
 import { silentLogger } from "../../src/core/log.ts";
 import { findProgram } from "../../src/stack/binaries/find-program.ts";
 import { redisProgram } from "../../src/stack/binaries/programs.ts";
 import { redisPlan } from "../../src/stack/services/redis-plan.ts";
 import { freePort } from "./free-port.ts";
+import { waitFor } from "./wait-for.ts";
 
 /** A Redis of one test alone, which may do to it what it likes. It writes to disk before it answers, if not told otherwise. */
 export interface OwnRedis {
@@ -41,7 +41,7 @@ export async function startOwnRedis(settings: Readonly<Record<string, string>> =
   const start = async () => {
     const more = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, ...value.split(" ")]);
     child = spawn(plan.command, [...plan.args, ...more], { stdio: "ignore" });
-    await vi.waitFor(() => plan.check(), { timeout: 30_000, interval: 20 });
+    await waitFor(() => plan.check(), { timeout: 30_000, interval: 20 });
   };
   const kill = async () => {
     if (child.exitCode !== null || child.signalCode !== null) return;

@@ -3,13 +3,13 @@ import { once } from "node:events";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { vi } from "vitest";
 import { silentLogger } from "../../src/core/log.ts";
 import { findProgram } from "../../src/stack/binaries/find-program.ts";
 import { redisProgram } from "../../src/stack/binaries/programs.ts";
 import { redisPlan } from "../../src/stack/services/redis-plan.ts";
 import { freePort } from "./free-port.ts";
 import { redisClient } from "./redis.ts";
+import { waitFor } from "./wait-for.ts";
 
 const slots = 16_384;
 /** After this time without an answer a master counts as failed, and its replica asks to take its place. */
@@ -77,7 +77,7 @@ export async function startCluster(masterCount = 3): Promise<OwnCluster> {
       },
     );
     children.push(child);
-    await vi.waitFor(() => plan.check(), patience);
+    await waitFor(() => plan.check(), patience);
     const url = `redis://127.0.0.1:${port}`;
     const client = await redisClient(url);
     const id = String(await client.sendCommand(["CLUSTER", "MYID"]));
@@ -96,7 +96,7 @@ export async function startCluster(masterCount = 3): Promise<OwnCluster> {
     return node;
   };
   const everyoneKnowsEveryone = () =>
-    vi.waitFor(async () => {
+    waitFor(async () => {
       for (const { client } of alive()) {
         const info = String(await client.sendCommand(["CLUSTER", "INFO"]));
         const isWhole = ["cluster_state:ok", `cluster_slots_assigned:${slots}`, `cluster_known_nodes:${nodes.length}`];
@@ -154,7 +154,7 @@ export async function startCluster(masterCount = 3): Promise<OwnCluster> {
       const replica = await start();
       await everyoneKnowsEveryone();
       await replica.client.sendCommand(["CLUSTER", "REPLICATE", master.id]);
-      await vi.waitFor(async () => {
+      await waitFor(async () => {
         const info = String(await replica.client.sendCommand(["INFO", "replication"]));
         if (!info.includes("master_link_status:up")) throw new Error("the replica does not follow yet");
       }, patience);

@@ -1,36 +1,35 @@
 import { createClient, RESP_TYPES } from "redis";
 
-/** Keeps the keys of a server that begin with `prefix` as they are now; what it returns puts them back, in one step. */
+/** In one step: a copy of some keys at one moment and of others at another is none of any moment. */
+const dumpAll = `#!lua flags=allow-cross-slot-keys
+local kept = {}
+for _, key in ipairs(redis.call('KEYS', '*')) do
+  if string.sub(key, 1, #ARGV[1]) == ARGV[1] then
+    kept[#kept + 1] = key
+    kept[#kept + 1] = redis.call('DUMP', key)
+  end
+end
+return kept`;
+
+/** What it puts back: the keys that are there now go, those that were kept come. */
+const restoreAll = `#!lua flags=allow-cross-slot-keys
+for _, key in ipairs(redis.call('KEYS', '*')) do
+  if string.sub(key, 1, #ARGV[1]) == ARGV[1] then redis.call('DEL', key) end
+end
+for i = 2, #ARGV, 2 do redis.call('RESTORE', ARGV[i], 0, ARGV[i + 1]) end
+return #ARGV`;
+
+/** Keeps the keys of a server that begin with `prefix` as they are now; what it returns puts them back. */
 export async function snapshotOf(url: string, prefix = ""): Promise<() => Promise<void>> {
-  const kept = await withServer(url, async (send) => {
-    const keys = await keysOf(send, prefix);
-    return Promise.all(keys.map(async (key) => [key, (await send(["DUMP", key])) as Buffer] as const));
-  });
-  return () =>
-    withServer(url, async (send) => {
-      const now = await keysOf(send, prefix);
-      const commands: Args[] = [["MULTI"]];
-      if (now.length > 0) commands.push(["DEL", ...now]);
-      for (const [key, dump] of kept) commands.push(["RESTORE", key, "0", dump]);
-      await Promise.all([...commands, ["EXEC"]].map((command) => send(command)));
-    });
+  const kept = (await evaluate(url, dumpAll, [prefix])) as readonly Buffer[];
+  return async () => void (await evaluate(url, restoreAll, [prefix, ...kept]));
 }
 
-type Args = (string | Buffer)[];
-type Send = (args: Args) => Promise<unknown>;
-
-/** By hand: no pattern, in which braces and stars would mean something. */
-async function keysOf(send: Send, prefix: string): Promise<readonly Buffer[]> {
-  const start = Buffer.from(prefix);
-  return ((await send(["KEYS", "*"])) as Buffer[]).filter((key) => key.subarray(0, start.length).equals(start));
-}
-
-async function withServer<Answer>(url: string, work: (send: Send) => Promise<Answer>): Promise<Answer> {
+async function evaluate(url: string, script: string, args: readonly (string | Buffer)[]): Promise<unknown> {
   const client = createClient({ url });
   await client.connect();
-  const bytes = client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer });
   try {
-    return await work((args) => bytes.sendCommand(args));
+    return await client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer }).sendCommand(["EVAL", script, "0", ...args]);
   } finally {
     client.destroy();
   }

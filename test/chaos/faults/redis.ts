@@ -84,7 +84,8 @@ export const redisFaults: readonly Fault[] = [
   {
     name: "flushall-while-blocked",
     does: "FLUSHALL while the workers wait for new events; producers start anew",
-    expects: "what was settled before stays; what is sent afterwards is read from the first entry on and lands",
+    expects:
+      "what was settled before stays, and is told as vanished from Redis; what is sent afterwards is read from the first entry on and lands",
     run: async (rig) => {
       await rig.startWorker();
       await rig.workload.send(2_000, rate);
@@ -94,7 +95,7 @@ export const redisFaults: readonly Fault[] = [
       await rig.redis.flushAll();
       await rig.workload.renew();
       await rig.workload.send(2_000, rate);
-      return { mayResume: true, read: rig.workload.acknowledged.size - before };
+      return { mayResume: true, forgotten: before, read: rig.workload.acknowledged.size - before };
     },
   },
   {

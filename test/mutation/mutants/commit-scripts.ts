@@ -30,7 +30,7 @@ export const commitScripts: readonly Mutant[] = [
     name: "lease-of-a-tenure-that-was",
     breaks: "after Redis has gone back, what a dead tenure sent counts for the living one",
     file: `${scripts}/acquire.lua`,
-    find: "math.max(tonumber(lease[4] or '0') + 1, now * 1024 + ARGV[4])",
+    find: "math.max(tonumber(lease[4] or '0'), now * 1024) + 1 + ARGV[4]",
     replace: "tonumber(lease[4] or '0') + 1",
     by: contract("chain"),
   },
@@ -79,7 +79,7 @@ export const commitScripts: readonly Mutant[] = [
     breaks: "the ledger counts a frame of 500 events as one",
     file: `${scripts}/read.lua`,
     find: "redis.call('HINCRBY', KEYS[4], 'read', total)",
-    replace: "redis.call('HINCRBY', KEYS[4], 'read', #entries)",
+    replace: "redis.call('HINCRBY', KEYS[4], 'read', given)",
     by: contract("bus"),
   },
   {

@@ -2,6 +2,13 @@ import type { Mutant } from "../mutant.ts";
 import { archiveVerification } from "./archive.ts";
 import { bisection } from "./bisection.ts";
 import { commitScripts } from "./commit-scripts.ts";
+import { goingBack } from "./going-back.ts";
 import { windowsAndJoin } from "./windows.ts";
 
-export const mutants: readonly Mutant[] = [...commitScripts, ...windowsAndJoin, ...bisection, ...archiveVerification];
+export const mutants: readonly Mutant[] = [
+  ...commitScripts,
+  ...goingBack,
+  ...windowsAndJoin,
+  ...bisection,
+  ...archiveVerification,
+];

@@ -72,9 +72,20 @@ describe("the chaos suite's judgement", () => {
 
   it("takes what Redis has lost only when the audit says so", () => {
     const cut = { ...clean, landed: 90, lost: 10, ...audit({ read: 90, delivered: 90 }) };
-    expect(judge(cut, { vanished: 10, read: 90 })).toHaveLength(1);
-    expect(judge({ ...cut, ...audit({ read: 90, delivered: 90, vanished: 10 }) }, { vanished: 10, read: 90 })).toEqual([]);
-    expect(judge({ ...cut, ...audit({ read: 90, delivered: 90, vanished: 10 }) }, { vanished: 11, read: 90 })).toHaveLength(2);
+    expect(judge(cut, { vanished: 10, read: 90 })).toHaveLength(2);
+    const told = { ...cut, ...audit({ read: 90, delivered: 90, vanished: 10, balanced: false }) };
+    expect(judge(told, { vanished: 10, read: 90 })).toEqual([]);
+    expect(judge(told, { vanished: 11, read: 90 })).toHaveLength(2);
+    expect(judge({ ...cut, ...audit({ read: 90, delivered: 90, vanished: 10 }) }, { vanished: 10, read: 90 })).toEqual([
+      "the audit is balanced over what has vanished",
+    ]);
+  });
+
+  it("takes what has landed and is forgotten since only when the audit says so", () => {
+    const forgotten = { ...clean, ...audit({ vanished: 40, balanced: false }) };
+    expect(judge(forgotten, { forgotten: 40 })).toEqual([]);
+    expect(judge(forgotten, { forgotten: 41 })).toHaveLength(1);
+    expect(judge(forgotten, {})).toHaveLength(1);
   });
 
   it("takes dead letters that are expected, where the ledger and the letters hold as many events", () => {

@@ -3,6 +3,7 @@
 -- The lease of a group is a hash: who owns it (owner, until, ttl, epoch, tenure), and where its group is with the log:
 --   epoch        how often the lease was taken
 --   tenure       names this taking of it, and is never given out again, also where Redis goes back: from time and chance, growing
+--   past         the tenure before, and what its owner had when it ended: tenure|commits|reads
 --   commits      how many commits the present owner has made; `made` tells the content of the last one
 --   reads        how many reads have brought the present owner something new
 --   floor        everything up to this entry is settled: where the group begins again when somebody removes it
@@ -30,11 +31,18 @@ end
 -- not, it has gone back to an earlier state under a living owner.
 -- → 'held', 'fenced' or 'behind', and how many commits and reads there are of this tenure
 local function standing(lease, owner, token, commits, reads)
-  local known = redis.call('HMGET', lease, 'owner', 'epoch', 'tenure', 'commits', 'reads')
-  local tenure = tonumber(known[3] or '0')
-  if tenure ~= tonumber(string.match(token, '%d+$')) then
-    -- Tenures only grow: an earlier one is of a time before this one began.
-    return tenure < tonumber(string.match(token, '%d+$')) and 'behind' or 'fenced', 0, 0
+  local known = redis.call('HMGET', lease, 'owner', 'epoch', 'tenure', 'commits', 'reads', 'past')
+  local tenure, mine = tonumber(known[3] or '0'), tonumber(string.match(token, '%d+$'))
+  -- Tenures only grow: where the last one is earlier, or the one before the last, Redis is of a time before this one began.
+  if tenure < mine then return 'behind', 0, 0 end
+  if tenure > mine then
+    local past, made, given = string.match(known[6] or '', '^(%d+)|(%d+)|(%d+)$')
+    past = tonumber(past or tenure)
+    if past < mine then return 'behind', 0, 0 end
+    if past == mine and (tonumber(made) < tonumber(commits) or tonumber(given) < tonumber(reads)) then
+      return 'behind', tonumber(made), tonumber(given)
+    end
+    return 'fenced', 0, 0
   end
   if known[1] ~= owner or known[2] .. ':' .. known[3] ~= token then return 'fenced', 0, 0 end
   local made, given = tonumber(known[4] or '0'), tonumber(known[5] or '0')

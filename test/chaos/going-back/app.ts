@@ -1,0 +1,73 @@
+/** Pipelines of every kind that keeps or makes something: what they keep says which events they counted, and how often. */
+import {
+  c,
+  clickhouse,
+  count,
+  defineEvent,
+  defineStream,
+  defineTable,
+  pipeline,
+  seconds,
+  sum,
+  toStream,
+  tumbling,
+} from "headrace";
+import { z } from "zod";
+
+const data = z.object({ key: z.string(), n: z.int() });
+export const counted = defineEvent("number.counted", data, { key: ({ key }) => key });
+const copied = defineEvent("number.copied", data, { key: ({ key }) => key });
+const spanned = defineEvent("span.counted", z.object({ key: z.string(), start: z.int(), numbers: z.int(), total: z.int() }), {
+  key: ({ key }) => key,
+});
+export const numbers = defineStream("numbers", { events: [counted], partitions: 2 });
+export const copies = defineStream("copies", { events: [copied], partitions: 2 });
+export const spans = defineStream("spans", { events: [spanned], partitions: 2 });
+
+/** One row a number: which of the sums came last does not matter here. */
+const sums = defineTable("sums", { columns: { event_id: c.uuid(), n: c.int32() }, orderBy: ["event_id"] });
+const row = ({ id, n }: { readonly id: string; readonly n: number }) => ({ event_id: id, n });
+
+const seen = {
+  initial: [] as readonly number[],
+  decide: (_: readonly number[], { id, data: { n } }: { readonly id: string; readonly data: { readonly n: number } }) => [
+    { id, n },
+  ],
+  evolve: (all: readonly number[], { n }: { readonly n: number }) => [...all, n],
+};
+
+const folded = pipeline("folded")
+  .from(numbers)
+  .keyBy((event) => event.data.key)
+  .fold("seen", seen)
+  .to(clickhouse(sums), row);
+
+const once = pipeline("once")
+  .from(numbers)
+  .dedupe("once")
+  .keyBy((event) => event.data.key)
+  .fold("seen", seen)
+  .to(clickhouse(sums), row);
+
+const copying = pipeline("copying")
+  .from(numbers)
+  .dedupe("once")
+  .emit(copies, ({ data }) => copied(data));
+
+const foldedCopies = pipeline("folded-copies")
+  .from(copies)
+  .keyBy((event) => event.data.key)
+  .fold("seen", seen)
+  .to(clickhouse(sums), row);
+
+export const spanMs = 500;
+
+const spanning = pipeline("spanning")
+  .from(numbers, { idleMs: seconds(2) })
+  .dedupe("once")
+  .keyBy((event) => event.data.key)
+  .window(tumbling({ sizeMs: spanMs, allowedLatenessMs: seconds(4) }))
+  .aggregate({ numbers: count(), total: sum((event: { readonly data: { readonly n: number } }) => event.data.n) })
+  .to(toStream(spans), ({ key, start, values }) => spanned({ key, start: start.getTime(), ...values }));
+
+export const pipelines = [folded, once, copying, foldedCopies, spanning];

@@ -1,0 +1,74 @@
+import { describe, expect, it } from "vitest";
+import { encodeFrame } from "../../../src/bus/frame.ts";
+import { Outage } from "../../../src/bus/outage.ts";
+import { partitionIndex, partitionsOf } from "../../../src/bus/partition.ts";
+import { ProducerBreaker } from "../../../src/bus/producer-breaker.ts";
+import { Sender } from "../../../src/bus/sender.ts";
+import { uuidOf } from "../../../src/core/hash.ts";
+import { silentLogger } from "../../../src/core/log.ts";
+import { copies, numbers, pipelines } from "../../chaos/going-back/app.ts";
+import { recount } from "../../chaos/going-back/recount.ts";
+import { createRandom } from "../../demo/random.ts";
+import { Workbench } from "../../support/workbench.ts";
+
+const seeds = Array.from({ length: 3 }, () => Math.floor(Math.random() * 2 ** 32));
+
+describe("a bus that goes back to an earlier state under live workers", () => {
+  it.each(seeds)("counts what is in the log now once, and says what is gone (seed %i)", { timeout: 120_000 }, async (seed) => {
+    const random = createRandom(seed);
+    const bench = new Workbench();
+    const { bus, clock } = bench;
+    const said: string[] = [];
+    const logger = {
+      ...silentLogger,
+      error: (fields: object, text: string) => void said.push(`${text} ${JSON.stringify(fields)}`),
+    };
+    const workers = [1, 2].map(() => bench.start(pipelines as never, { logger, leaseTtlMs: 10_000 }));
+    const partitions = partitionsOf(numbers.plan);
+    const deps = { bus, clock, logger, breaker: new ProducerBreaker({}, clock), outage: new Outage(clock, logger) };
+    const options = { producer: "p", incarnation: clock.now(), durability: { kind: "memory" }, giveUpAfterMs: 60_000 } as const;
+    const senders = partitions.map((partition) => new Sender(partition, options, deps));
+    const acknowledged = new Map<number, number>();
+    let next = 0;
+
+    const send = async (count: number) => {
+      const all = Array.from({ length: count }, () => (random.chance(0.1) && next > 5 ? next - random.int(1, 5) : next++));
+      for (const [index, sender] of senders.entries()) {
+        const mine = all.filter((n) => partitionIndex(`key-${n % 7}`, partitions.length) === index);
+        if (mine.length === 0) continue;
+        await sender.store(encodeFrame(mine.map(envelopeOf)));
+        for (const n of mine) acknowledged.set(n, (acknowledged.get(n) ?? 0) + 1);
+      }
+    };
+    const envelopeOf = (n: number) => ({
+      ...{ id: uuidOf(`number ${n}`), type: "number.counted", source: undefined, traceparent: undefined },
+      ...{ time: Date.UTC(2026, 0, 1) + 40 * n, data: { key: `key-${n % 7}`, n } },
+    });
+    const someTime = () => clock.advance(random.int(0, 40));
+
+    for (let round = 0; round < 4; round++) {
+      for (let i = 0; i < random.int(1, 4); i++) {
+        await send(random.int(1, 30));
+        await someTime();
+      }
+      const all = ["", ...partitions.map(({ prefix }) => prefix), ...partitionsOf(copies.plan).map(({ prefix }) => prefix)];
+      const putBack = bus.snapshot(random.pick(all));
+      for (let i = 0; i < random.int(0, 4); i++) {
+        await send(random.int(1, 30));
+        await someTime();
+      }
+      putBack();
+      await someTime();
+    }
+    // Producers find out when they next store something.
+    for (let i = 0; i < 8; i++) await send(20);
+    let last: Awaited<ReturnType<typeof recount>> | undefined;
+    for (let i = 0; i < 30 && last?.faults.length !== 0; i++) {
+      await clock.advance(2_000);
+      const drained = await Promise.all(pipelines.map((one) => bench.isDrained(one as never)));
+      if (drained.every(Boolean)) last = await recount(bus, acknowledged);
+    }
+    expect({ faults: last?.faults, ...(last?.faults.length !== 0 && { said }) }).toEqual({ faults: [] });
+    for (const worker of workers) await worker.stop();
+  });
+});
