@@ -32,6 +32,16 @@ function statFields(pid: number): string[] {
   return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
 }
 
+/** The parent of a process; undefined when it is gone, or the system does not tell. */
+export function parentOf(pid: number): number | undefined {
+  try {
+    if (process.platform === "linux") return Number(statFields(pid)[1]);
+    return Number(execFileSync("ps", ["-o", "ppid=", "-p", String(pid)], { encoding: "utf8" })) || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** The command line of a process, or an empty text. */
 export function commandLineOf(pid: number): string {
   try {

@@ -42,6 +42,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const bin = fileURLToPath(new URL("../../bin/headrace.js", import.meta.url));
   const up = spawn(process.execPath, [bin, "up", "--dir", directory, "--ports", "free", "--json"], {
     stdio: ["ignore", "pipe", "pipe"],
+    // Tests archive into directories of their own, and into buckets on ports of their own.
+    env: { ...process.env, HEADRACE_ARCHIVE: tmpdir(), HEADRACE_ARCHIVE_ENDPOINT: "http://127.0.0.1" },
   });
   const killWithUs = () => up.kill("SIGTERM");
   process.once("exit", killWithUs);

@@ -1,6 +1,7 @@
 import type { Session } from "chdb";
 import { ClickHouseFault } from "./fault.ts";
 import { type Lane, openLane } from "./lanes.ts";
+import { filesRole } from "./rights.ts";
 import { quoteName, quoteString } from "./statement.ts";
 
 /** What belongs to one statement alone, and must never be seen by another. */
@@ -9,6 +10,8 @@ export interface StatementContext {
   readonly settings: ReadonlyMap<string, string>;
   /** Query parameters, in the escaped text form of the HTTP interface. */
   readonly parameters: ReadonlyMap<string, string>;
+  /** It reads or writes files of the archive. */
+  readonly files: boolean;
   /** The statement itself leaves something behind in the connection (SET, USE, temporary tables). */
   readonly marksConnection: boolean;
 }
@@ -18,10 +21,14 @@ interface Connection {
   readonly session: Session;
   /** Parameters cannot be unset: what former statements have left here. */
   readonly leftParameters: Set<string>;
+  /** It has the right to files, as every new one. */
+  files: boolean;
 }
 
 export interface EngineOptions {
   readonly dir: string;
+  /** Names the engine's configuration; see `configureEngine`. */
+  readonly config: string;
   /** SELECTs and SHOWs at a time. */
   readonly readers?: number;
   /** INSERTs and all else at a time; a lane of their own, so that slow SELECTs do not hold inserts up. */
@@ -46,6 +53,8 @@ export class Engine {
   /** The engine's own deviations from ClickHouse's defaults, which DEFAULT would undo. */
   readonly #baseSettings = new Map<string, string>();
   #closed = false;
+  /** All that it has, in small letters. */
+  tableFunctions: ReadonlySet<string> = new Set();
 
   private constructor(open: () => Session, options: EngineOptions) {
     this.#open = open;
@@ -57,7 +66,10 @@ export class Engine {
   static async start(options: EngineOptions): Promise<Engine> {
     const { Session } = await import("chdb");
     // `implicit_select` makes `1 + 1` a statement; the server has it off, and errors differ with it.
-    const engine = new Engine(() => new Session(options.dir, { connectionArgs: ["--implicit_select=0"] }), options);
+    const engine = new Engine(
+      () => new Session(options.dir, { connectionArgs: ["--implicit_select=0", options.config] }),
+      options,
+    );
     const changed = await engine.#anchor.queryAsync("SELECT name, value FROM system.settings WHERE changed", {
       format: "JSONEachRow",
     });
@@ -65,7 +77,13 @@ export class Engine {
       const { name, value } = JSON.parse(line) as { name: string; value: string };
       engine.#baseSettings.set(name, value);
     }
+    engine.tableFunctions = new Set(await engine.#names("SELECT name FROM system.table_functions"));
     return engine;
+  }
+
+  async #names(sql: string): Promise<readonly string[]> {
+    const result = await this.#anchor.queryAsync(sql, { format: "TabSeparated" });
+    return result.text().toLowerCase().split("\n").filter(Boolean);
   }
 
   /** Runs `use` on a connection of its own, prepared for this statement. */
@@ -107,13 +125,18 @@ export class Engine {
 
   #take(context: StatementContext, sql: string): Connection {
     const connection = this.#idle.pop();
-    if (connection === undefined) return { session: this.#open(), leftParameters: new Set() };
+    if (connection === undefined) return { session: this.#open(), leftParameters: new Set(), files: true };
     if (!seesForeignParameter(connection, context, sql) && connection.leftParameters.size < maxLeftParameters) return connection;
     connection.session.close();
-    return { session: this.#open(), leftParameters: new Set() };
+    return { session: this.#open(), leftParameters: new Set(), files: true };
   }
 
-  async #prepare({ session, leftParameters }: Connection, context: StatementContext): Promise<void> {
+  async #prepare(connection: Connection, context: StatementContext): Promise<void> {
+    const { session, leftParameters } = connection;
+    if (connection.files !== context.files) {
+      await session.queryAsync(`SET ROLE ${context.files ? filesRole : "NONE"}`);
+      connection.files = context.files;
+    }
     if (context.database !== undefined) await session.queryAsync(`USE ${quoteName(context.database)}`);
     const pairs: string[] = [];
     for (const [name, value] of context.settings) {

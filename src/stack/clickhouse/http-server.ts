@@ -7,6 +7,7 @@ import { readRequestBody } from "./body.ts";
 import type { Engine, StatementContext } from "./engine.ts";
 import { ClickHouseFault, faultOf } from "./fault.ts";
 import { repeatedHeaderLines } from "./formats.ts";
+import { reachOf } from "./outside.ts";
 import { type ClickHouseRequest, decodedBody, readForm, readRequest } from "./request.ts";
 import type { Spool, SpooledData } from "./spool.ts";
 import { type DataInsert, insertFromFile, shapeOfStatement } from "./statement.ts";
@@ -18,6 +19,8 @@ export interface HttpServerDeps {
   readonly version: string;
   /** What every statement has to come with; without one all programs on the machine may ask. */
   readonly password: string | undefined;
+  /** Directories of the archive: no other files are read or written. */
+  readonly archives: readonly string[];
   readonly log: Logger;
 }
 
@@ -83,8 +86,8 @@ async function serve(request: IncomingMessage, response: ServerResponse, deps: H
       form === undefined
         ? await readRequestBody(asked.query, decodedBody(request), deps.spool)
         : { kind: "sql" as const, sql: asked.query };
-    if (body.kind === "data") return await insertData(body.insert, body.data, { asked, options, response, engine: deps.engine });
-    await runSql(body.sql, { asked, options, response, engine: deps.engine });
+    if (body.kind === "data") return await insertData(body.insert, body.data, { asked, options, response, deps });
+    await runSql(body.sql, { asked, options, response, deps });
   } catch (error) {
     // A client that has left in the middle of its body gets no answer, and nothing was run.
     if (request.destroyed && !request.complete) return void response.destroy();
@@ -98,15 +101,17 @@ interface Exchange {
   readonly asked: ClickHouseRequest;
   readonly options: AnswerOptions;
   readonly response: ServerResponse;
-  readonly engine: Engine;
+  readonly deps: HttpServerDeps;
 }
 
-async function insertData(insert: DataInsert, data: SpooledData, { asked, options, response, engine }: Exchange): Promise<void> {
+async function insertData(insert: DataInsert, data: SpooledData, { asked, options, response, deps }: Exchange): Promise<void> {
   try {
     refuseWriting(asked);
     const sql = insertFromFile(insert, data.path);
-    const context = contextOf(asked, false);
-    const result = await engine.with("write", context, sql, (session) => session.queryAsync(sql, { format: "TabSeparated" }));
+    const files = reaches(`${insert.target} ${insert.settings}`, asked, deps);
+    const result = await deps.engine.with("write", { ...contextOf(asked), files, marksConnection: false }, sql, (session) =>
+      session.queryAsync(sql, { format: "TabSeparated" }),
+    );
     // The engine counts what it read from the file; rows that views wrote are not told.
     const counted = { rows: result.rowsRead, bytes: result.bytesRead };
     const summary = {
@@ -122,7 +127,7 @@ async function insertData(insert: DataInsert, data: SpooledData, { asked, option
   }
 }
 
-async function runSql(sql: string, { asked, options, response, engine }: Exchange): Promise<void> {
+async function runSql(sql: string, { asked, options, response, deps }: Exchange): Promise<void> {
   const shape = shapeOfStatement(sql);
   if (shape.secondStatementAt !== undefined) {
     throw new ClickHouseFault(
@@ -140,9 +145,10 @@ async function runSql(sql: string, { asked, options, response, engine }: Exchang
     asked.waitEndOfQuery ||
     wholeResult.test(sql) ||
     asked.settings.has("extremes");
-  await engine.with(
+  const files = reaches(sql, asked, deps);
+  await deps.engine.with(
     shape.kind === "writing" ? "write" : "read",
-    contextOf(asked, shape.marksConnection),
+    { ...contextOf(asked), files, marksConnection: shape.marksConnection },
     sql,
     async (session: Session) => {
       if (!whole)
@@ -158,8 +164,23 @@ async function runSql(sql: string, { asked, options, response, engine }: Exchang
   );
 }
 
-function contextOf(asked: ClickHouseRequest, marksConnection: boolean): StatementContext {
-  return { database: asked.database, settings: asked.settings, parameters: asked.parameters, marksConnection };
+const contextOf = ({
+  database,
+  settings,
+  parameters,
+}: ClickHouseRequest): Omit<StatementContext, "files" | "marksConnection"> => ({
+  database,
+  settings,
+  parameters,
+});
+
+/** Whether it needs the right to files. Refuses what reaches further than the archive. */
+function reaches(sql: string, { parameters }: ClickHouseRequest, { engine, archives }: HttpServerDeps): boolean {
+  // The value of a parameter may name a function, where it stands for a name.
+  const named = [...parameters.values()].map((value) => `arrayMap(${value},)`);
+  const rules = { directories: archives, tableFunctions: engine.tableFunctions };
+  if (/identifier/i.test(sql)) for (const one of named) reachOf(one, rules);
+  return reachOf(sql, rules) === "files";
 }
 
 function refuseWriting(asked: ClickHouseRequest): void {

@@ -7,6 +7,7 @@ import { writeStandardError } from "../../core/standard-error.ts";
 import { engineMissingExitCode } from "../services/clickhouse-plan.ts";
 import { Engine } from "./engine.ts";
 import { createHttpServer } from "./http-server.ts";
+import { configureEngine } from "./rights.ts";
 import { openSpool } from "./spool.ts";
 
 /** Statements that still run get this long when the process is asked to stop. */
@@ -18,10 +19,17 @@ const log: Logger = { debug: () => {}, info: write("info"), warn: write("warn"),
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    options: { "dir": { type: "string" }, "port": { type: "string" }, "password-file": { type: "string" } },
+    options: {
+      "dir": { type: "string" },
+      "port": { type: "string" },
+      "password-file": { type: "string" },
+      "archive": { type: "string", multiple: true, default: [] },
+      "buckets-at": { type: "string" },
+    },
   });
   const { dir, port } = values;
-  if (dir === undefined || port === undefined) throw new Error("usage: main.js --dir DIR --port PORT [--password-file FILE]");
+  if (dir === undefined || port === undefined)
+    throw new Error("usage: main.js --dir DIR --port PORT [--password-file FILE] [--archive DIR]… [--buckets-at URL]");
   const passwordFile = values["password-file"];
   try {
     await import("chdb");
@@ -33,12 +41,16 @@ async function main(): Promise<void> {
   }
   const dataDir = join(dir, "data");
   mkdirSync(dataDir, { recursive: true });
-  const engine = await Engine.start({ dir: dataDir });
+  // A relative path in a statement must not lead into the project.
+  process.chdir(dataDir);
+  const config = configureEngine(dir, { directories: values.archive, bucketsAt: values["buckets-at"] });
+  const engine = await Engine.start({ dir: dataDir, config });
   const { server, drain } = createHttpServer({
     engine,
     spool: openSpool(join(dir, "spool")),
     version: await engine.version(),
     password: passwordFile === undefined ? undefined : readFileSync(passwordFile, "utf8").trim(),
+    archives: values.archive,
     log,
   });
 

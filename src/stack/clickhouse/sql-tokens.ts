@@ -30,6 +30,8 @@ export function* sqlTokens(sql: string, from = 0): Generator<SqlToken, void, und
     let kind: SqlToken["kind"];
     if (char === "'") [kind, end] = ["string", endOfQuoted(sql, at, char)];
     else if (char === "`" || char === '"') [kind, end] = ["quoted", endOfQuoted(sql, at, char)];
+    else if (char === "\u2018") [kind, end] = ["string", indexAfter(sql, "\u2019", at + 1)];
+    else if (char === "\u201c") [kind, end] = ["quoted", indexAfter(sql, "\u201d", at + 1)];
     else if (char === "$" && heredocTag(sql, at) !== undefined) [kind, end] = ["string", endOfHeredoc(sql, at)];
     else if (wordStart.test(char)) [kind, end] = ["word", endWhile(sql, at + 1, wordRest)];
     else if (/[0-9]/.test(char)) [kind, end] = ["number", endWhile(sql, at + 1, /[A-Za-z0-9_.]/)];

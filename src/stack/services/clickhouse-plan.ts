@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ConfigError } from "../../core/errors.ts";
 import type { StackPassword } from "../password.ts";
@@ -33,6 +33,7 @@ export function clickhousePlan(options: ClickHousePlanOptions): ServicePlan {
       "--port",
       String(options.port),
       ...(password ? ["--password-file", password.file] : []),
+      ...archiveArgs(options),
     ],
     env: { ...options.env, UV_THREADPOOL_SIZE: String(threadPoolSize) },
     logFile: join(options.dir, "logs", "clickhouse.log"),
@@ -43,6 +44,16 @@ export function clickhousePlan(options: ClickHousePlanOptions): ServicePlan {
       hint: "Run a ClickHouse server and name it in CLICKHOUSE_URL for the other verbs, or use Linux with glibc or macOS and 'npm install chdb'.",
     },
   };
+}
+
+/** Where archives may lie: in the state directory, and where the environment says. */
+function archiveArgs({ dir, env }: ClickHousePlanOptions): readonly string[] {
+  const address = env["HEADRACE_ARCHIVE"] ?? "";
+  const bucket = /^s3:\/\/([^/]+)/.exec(address)?.[1];
+  const amazon = bucket && `https://${bucket}.s3.${env["HEADRACE_ARCHIVE_REGION"] || "us-east-1"}.amazonaws.com:443`;
+  const bucketsAt = env["HEADRACE_ARCHIVE_ENDPOINT"] || amazon;
+  const directories = [join(dir, "archive"), ...(address === "" || bucket !== undefined ? [] : [resolve(address)])];
+  return [...directories.flatMap((one) => ["--archive", one]), ...(bucketsAt ? ["--buckets-at", bucketsAt] : [])];
 }
 
 /** The compiled entry of the server process: under vitest this file runs from src/, and the child has to run from dist/. */

@@ -1,6 +1,8 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { connect } from "node:net";
+import { join } from "node:path";
 import { createClient } from "@clickhouse/client";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { fetchAs } from "../../support/addresses.ts";
@@ -114,4 +116,75 @@ test("a page of another site reads nothing, though the browser knew the password
     expect(answer).not.toMatch(/Access-Control-Allow/i);
   }
   expect(statusOf(await raw("OPTIONS / HTTP/1.1", host, "Access-Control-Request-Method: POST"))).not.toBe(200);
+});
+
+const ask = async (body: string, parameters = "") =>
+  (await fetchAs(`${server.url}/?${parameters}`, { method: "POST", body })).text();
+
+test.each([
+  "SELECT file('/etc/passwd')",
+  "SELECT * FROM file('/etc/passwd', 'LineAsString')",
+  "SELECT * FROM `/etc/passwd`",
+  "SELECT * FROM default.`/etc/passwd`",
+  "SELECT * FROM (SELECT * FROM (SELECT * FROM '/etc/passwd'))",
+  "SELECT * FROM `file` /* comment */ ('/etc/passwd', 'LineAsString')",
+  "SELECT * FROM fileCluster('default', '/etc/passwd', 'LineAsString')",
+  "SELECT * FROM filesystem('/etc')",
+  "SELECT * FROM icebergLocal('/etc')",
+  "SELECT * FROM sqlite('/etc/passwd', 't')",
+  "SELECT * FROM url('file:///etc/passwd', 'LineAsString')",
+  "SELECT * FROM url('http://127.0.0.1:1/', 'LineAsString')",
+  "SELECT * FROM urlCluster('default', 'http://127.0.0.1:1/', 'LineAsString')",
+  "SELECT * FROM s3('http://127.0.0.1:1/bucket/a', 'LineAsString')",
+  "SELECT * FROM remote('127.0.0.1:9000', system.one)",
+  "SELECT * FROM mysql('127.0.0.1:3306', 'd', 't', 'u', 'p')",
+  "SELECT * FROM postgresql('127.0.0.1:5432', 'd', 't', 'u', 'p')",
+  "SELECT * FROM redis('127.0.0.1:1', 'k', 'k String')",
+  "SELECT * FROM executable('x.sh', 'TSV', 'a String')",
+  "SELECT * FROM eval('SELECT 1')",
+  "SELECT 1 INTO OUTFILE '/tmp/headrace-outfile'",
+  "INSERT INTO FUNCTION file('/tmp/headrace-outfile', 'LineAsString', 'a String') SELECT 'x'",
+  "INSERT INTO FUNCTION url('http://127.0.0.1:1/', 'LineAsString', 'a String') SELECT 'x'",
+  "INSERT INTO FUNCTION remote('127.0.0.1:9000', system.one) SELECT 1",
+  "INSERT INTO FUNCTION file('/tmp/headrace-outfile', 'LineAsString', 'a String') FORMAT LineAsString\nx",
+  "CREATE TABLE f (a String) ENGINE = File('LineAsString', '/etc/passwd')",
+  "CREATE TABLE f (a String) ENGINE = URL('http://127.0.0.1:1/', 'LineAsString')",
+  "CREATE TABLE f ENGINE = `URL`('http://127.0.0.1:1/', 'LineAsString') AS SELECT 1",
+  "CREATE TABLE f (a String) ENGINE = S3('http://127.0.0.1:1/bucket/a', 'CSV')",
+  "CREATE TABLE f (a String) ENGINE = Kafka('127.0.0.1:1', 't', 'g', 'CSV')",
+  "CREATE TABLE f (a String) ENGINE = ExecutablePool('x.sh', 'TSV')",
+  "CREATE TEMPORARY TABLE f (a String) ENGINE = File('LineAsString', '/etc/passwd')",
+  "CREATE TABLE f AS file('/etc/passwd', 'LineAsString')",
+  "CREATE TABLE f (a String) ENGINE = MergeTree ORDER BY a SETTINGS disk = disk(type = 'web', endpoint = 'http://127.0.0.1:1/')",
+  "CREATE DATABASE f ENGINE = Filesystem('/etc')",
+  "CREATE DATABASE f ENGINE = MySQL('127.0.0.1:3306', 'd', 'u', 'p')",
+  "CREATE DICTIONARY f (a String) PRIMARY KEY a SOURCE(FILE(path '/etc/passwd' format 'LineAsString')) LAYOUT(complex_key_hashed()) LIFETIME(0)",
+  "CREATE DICTIONARY f (a String) PRIMARY KEY a SOURCE(HTTP(url 'http://127.0.0.1:1/' format 'CSV')) LAYOUT(complex_key_hashed()) LIFETIME(0)",
+  "CREATE DICTIONARY f (a String) PRIMARY KEY a SOURCE(EXECUTABLE(command 'id' format 'CSV')) LAYOUT(complex_key_hashed()) LIFETIME(0)",
+  "CREATE FUNCTION f AS x -> x",
+  "BACKUP DATABASE default TO File('/tmp/headrace-outfile')",
+  "RESTORE DATABASE default FROM File('/tmp/headrace-outfile')",
+  "SELECT 1 SETTINGS format_schema = '/etc/passwd:x'",
+  "SYSTEM SHUTDOWN",
+  "CREATE USER ada",
+])("nothing outside of the database is reached by: %s", async (sql) => {
+  const text = await ask(sql);
+  expect(text).toMatch(/^Code: (497|452|344|36|701|1|318)\. DB::Exception: /);
+  expect(text).not.toMatch(/root:|uid=/);
+  expect(existsSync("/tmp/headrace-outfile")).toBe(false);
+});
+
+test("nor by a parameter that names a function, a role, or a setting", async () => {
+  expect(await ask("SELECT arrayMap({f:Identifier}, ['/etc/passwd'])", "param_f=file")).toMatch(/^Code: 497\./);
+  expect(await ask("SELECT * FROM {t:Identifier}", "param_t=/etc/passwd")).toMatch(/^Code: 497\./);
+  await ask("SET ROLE files");
+  expect(await ask("SELECT * FROM '/etc/passwd'", "role=files")).toMatch(/^Code: 497\./);
+  expect(await ask("SELECT 1", "dialect=kusto")).toMatch(/^Code: 452\./);
+});
+
+test("the archive's own directory is written and read, and leaves no right behind", async () => {
+  const file = join(server.archive, "day.parquet");
+  expect(await ask(`INSERT INTO FUNCTION file('${file}', 'Parquet', 'a UInt32') SELECT number FROM numbers(5)`)).toBe("");
+  expect(await ask(`SELECT sum(a) FROM file('${file}', 'Parquet', 'a UInt32')`)).toBe("10\n");
+  for (let n = 0; n < 12; n += 1) expect(await ask("SELECT * FROM '/etc/passwd'")).toMatch(/^Code: 497\./);
 });

@@ -14,6 +14,8 @@ export interface EmbeddedClickHouse {
   /** Without. */
   readonly address: string;
   readonly password: string;
+  /** The directory that statements may use files of. */
+  readonly archive: string;
   readonly pid: number;
   stop(): Promise<number | null>;
 }
@@ -25,10 +27,14 @@ export async function startEmbeddedClickHouse(): Promise<EmbeddedClickHouse> {
   const password = "of-a-test";
   await writeFile(join(dir, "password"), `${password}\n`);
   const entry = fileURLToPath(new URL("../../../dist/stack/clickhouse/main.js", import.meta.url));
-  const child = spawn(process.execPath, [entry, "--dir", dir, "--port", String(port), "--password-file", join(dir, "password")], {
-    stdio: ["ignore", "ignore", "inherit"],
-    env: { ...process.env, UV_THREADPOOL_SIZE: "16" },
-  });
+  const child = spawn(
+    process.execPath,
+    [entry, "--dir", dir, "--port", String(port), "--password-file", join(dir, "password"), "--archive", join(dir, "archive")],
+    {
+      stdio: ["ignore", "ignore", "inherit"],
+      env: { ...process.env, UV_THREADPOOL_SIZE: "16" },
+    },
+  );
   const exit = once(child, "exit") as Promise<[number | null]>;
   const address = `http://127.0.0.1:${port}`;
   await until("ClickHouse answers", async () => (await fetch(`${address}/ping`).catch(() => undefined))?.ok);
@@ -36,6 +42,7 @@ export async function startEmbeddedClickHouse(): Promise<EmbeddedClickHouse> {
     url: `http://default:${password}@127.0.0.1:${port}`,
     address,
     password,
+    archive: join(dir, "archive"),
     pid: child.pid as number,
     async stop() {
       child.kill("SIGTERM");
