@@ -1,3 +1,4 @@
+import { whenLauncherEnds } from "./launcher.ts";
 import { exitCodes, say } from "./output.ts";
 
 /** A signal that the first Ctrl-C aborts; the second one ends the process. */
@@ -19,18 +20,24 @@ export interface Stopping {
   readonly exitCode: () => number;
 }
 
-/** SIGTERM and SIGINT abort the signal; another one ends the process at once. */
+/** SIGTERM and SIGINT abort the signal, and so does the end of the npx that started us; another signal ends the process at once. */
 export function onStop(onFirst: () => void = () => {}): Stopping {
   const stop = new AbortController();
   let first: string | undefined;
+  const begin = (name: string) => {
+    first = name;
+    onFirst();
+    stop.abort();
+  };
   for (const name of ["SIGTERM", "SIGINT"] as const) {
     process.on(name, () => {
       if (first !== undefined) process.exit(exitCodes.interrupted);
-      first = name;
-      onFirst();
-      stop.abort();
+      begin(name);
     });
   }
+  whenLauncherEnds(() => {
+    if (first === undefined) begin("SIGTERM");
+  });
   return {
     signal: stop.signal,
     abort: () => stop.abort(),
