@@ -69,7 +69,12 @@ program
   .command("send")
   .description("send events from lines of text to a stream")
   .argument("<stream>")
-  .option("--file <file>", "a file, or - for standard input", "-")
+  .argument("[files...]", "more files, as a shell lists them behind --file")
+  .option(
+    "--file <file>",
+    "a file, packed or not, or - for standard input, the default; several are sent in the order of their events",
+    (file: string, files: readonly string[] = []) => [...files, file],
+  )
   .option("--from <format>", "json, or a format of the application", "json")
   .option("--rate <number>", "events a second at most")
   .option("--year <year>", "the year of the first line, for stamps without one")
@@ -81,7 +86,9 @@ program
       .default("memory" as const),
   )
   .option("--json", "print the counts as JSON", false)
-  .action(async (stream, options) => done(await (await import("./send.ts")).sendVerb(stream, { ...where(), ...options })));
+  .action(async (stream, more, { file = [], ...options }) =>
+    done(await (await import("./send.ts")).sendVerb(stream, { ...where(), ...options, files: [...file, ...more] })),
+  );
 
 program
   .command("sql")

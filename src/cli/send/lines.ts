@@ -1,10 +1,17 @@
 import { createReadStream, fstatSync, type Stats, statSync } from "node:fs";
 import { resolve } from "node:path";
-import { createInterface } from "node:readline";
+import { addAbortSignal, type Readable } from "node:stream";
 import { ConfigError, messageOf } from "../../core/errors.ts";
+import { plainBytes } from "./content.ts";
+import { type Line, splitLines } from "./split-lines.ts";
 
 export interface LineSource {
-  readonly lines: AsyncIterable<string>;
+  /** As it was named. */
+  readonly name: string;
+  /** Its lines, from the first on. Standard input can be read once. */
+  readonly lines: () => AsyncIterable<Line>;
+  /** Whether it can be read again. */
+  readonly isFile: boolean;
   /** The time of events that carry none: when the file was last written, so that sending it again says the same; for a pipe, now. */
   readonly time: Date;
 }
@@ -15,9 +22,12 @@ export interface LineOptions {
   readonly signal: AbortSignal;
 }
 
-/** The lines of a file, or of standard input for `-`. */
+/** The lines of a file, or of standard input for `-`. A packed file is unpacked. */
 export function openLines(file: string, { cwd, signal }: LineOptions): LineSource {
-  if (file === "-") return { lines: linesOf("standard input", () => process.stdin, signal), time: timeOfInput() };
+  if (file === "-") {
+    const name = "standard input";
+    return { name, lines: () => linesOf(name, () => process.stdin, signal), isFile: false, time: timeOfInput() };
+  }
   const path = resolve(cwd, file);
   let stats: Stats;
   try {
@@ -29,7 +39,12 @@ export function openLines(file: string, { cwd, signal }: LineOptions): LineSourc
     });
   }
   if (stats.isDirectory()) throw new ConfigError("usage", `${path} is a directory`, { hint: "Give the path of a text file." });
-  return { lines: linesOf(path, () => createReadStream(path), signal), time: stats.mtime };
+  return {
+    name: file,
+    lines: () => linesOf(path, () => createReadStream(path), signal),
+    isFile: stats.isFile(),
+    time: stats.mtime,
+  };
 }
 
 /** A file behind `<` tells its time as one that is named does. */
@@ -38,17 +53,15 @@ function timeOfInput(): Date {
   return stats.isFile() ? stats.mtime : new Date();
 }
 
-/** Opens its input only when the first line is asked for: readline throws away what it reads before it is listened to. */
-async function* linesOf(name: string, open: () => NodeJS.ReadableStream, signal: AbortSignal): AsyncIterable<string> {
-  const lines = createInterface({ input: open(), crlfDelay: Number.POSITIVE_INFINITY, signal })[Symbol.asyncIterator]();
-  for (;;) {
-    const next = await lines.next().catch((error) => {
-      throw new ConfigError("config.environment", `${name} cannot be read on: ${messageOf(error)}`, {
-        cause: error,
-        hint: "Send it again when it can be read: what was sent before changes nothing.",
-      });
+async function* linesOf(name: string, open: () => Readable, signal: AbortSignal): AsyncIterable<Line> {
+  try {
+    yield* splitLines(plainBytes(name, addAbortSignal(signal, open())));
+  } catch (error) {
+    if (signal.aborted) return;
+    if (error instanceof ConfigError) throw error;
+    throw new ConfigError("config.environment", `${name} cannot be read on: ${messageOf(error)}`, {
+      cause: error,
+      hint: "Send it again when it can be read: what was sent before changes nothing.",
     });
-    if (next.done) return;
-    yield next.value;
   }
 }

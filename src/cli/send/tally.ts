@@ -27,16 +27,18 @@ export class Tally {
   duplicates = 0;
   invalid = 0;
   readonly #format: string;
+  readonly #complain: (text: string) => void;
   readonly #unknown = new Map<string, Kind>();
 
-  constructor(format: string) {
+  constructor(format: string, complain: (text: string) => void = say) {
     this.#format = format;
+    this.#complain = complain;
   }
 
   /** A line, or one of its events, that cannot be sent. */
   refuse(place: Place, reason: string): void {
     this.invalid++;
-    say(`${nameOf(place)}: ${harmless(reason)}`);
+    this.#complain(`${nameOf(place)}: ${harmless(reason)}`);
   }
 
   /** A line of the format that it does not understand. */
