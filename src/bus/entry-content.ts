@@ -2,7 +2,17 @@ import { crcOf } from "../core/hash.ts";
 import type { EntryReading } from "../plan/plan.ts";
 import type { Attributes } from "./attributes.ts";
 import type { Fault } from "./envelope.ts";
-import { isDeeper, isTooDeep, maxDepth, maxEventBytes, tooDeep, tooLarge } from "./event-limits.ts";
+import {
+  halved,
+  isDeeper,
+  isHalved,
+  isTooDeep,
+  maxDepth,
+  maxEventBytes,
+  mayBeHalved,
+  tooDeep,
+  tooLarge,
+} from "./event-limits.ts";
 import type { Fields } from "./fields.ts";
 import { originField } from "./origin.ts";
 
@@ -40,6 +50,7 @@ function fromField(fields: Fields, name: string): EntryContentResult {
       `the field '${name}' is not JSON: ${error instanceof Error ? error.message.slice(0, 200) : error}`,
     );
   }
+  if (mayBeHalved(text) && isHalved(parsed)) return refused("half-character", halved);
   const attributes = fields.has("type");
   const event = attributes ? { ...attributesOf(fields), data: parsed } : parsed;
   if (!isObject(event)) return refused("not-an-object", "the event is not a JSON object");
@@ -75,6 +86,7 @@ function fromFields(
   }
   if (!isObject(event)) return refused("unreadable", "reading the entry gave no event");
   if (isDeeper(event["data"], maxDepth - 1)) return refused("too-deep", tooDeep);
+  if (isHalved(event)) return refused("half-character", halved);
   const { time } = event;
   const hash = (of: Attributes): number => crcOf(JSON.stringify([of.type, of.time, of.version, event["data"]]));
   return { kind: "content", event: time instanceof Date ? { ...event, time: timeText(time) } : event, hash };

@@ -44,3 +44,18 @@ function occurrences(text: string, char: string, limit: number): number {
   for (let at = text.indexOf(char); at >= 0 && count <= limit; at = text.indexOf(char, at + 1)) count++;
   return count;
 }
+
+export const halved =
+  "a text of the event holds half a character, a surrogate without its partner such as \\ud83d: other languages cannot read it";
+
+/** Whether JSON text may hold half a character: written in UTF-8, only an escape can. */
+export const mayBeHalved = (text: string): boolean => text.includes("\\u") && /\\u[dD][89a-fA-F]/.test(text);
+
+/** Whether a value that came out of JSON holds half a character, in a text or in the name of a field. */
+export function isHalved(value: unknown): boolean {
+  if (typeof value === "string") return /\p{Cs}/u.test(value);
+  if (typeof value !== "object" || value === null) return false;
+  return Array.isArray(value)
+    ? value.some(isHalved)
+    : Object.entries(value).some(([name, part]) => isHalved(name) || isHalved(part));
+}

@@ -1,7 +1,18 @@
 import { TerminalError } from "../core/errors.ts";
 import { eventId } from "../core/hash.ts";
 import { type Envelope, type Envelopes, envelopeJson, type Fault } from "./envelope.ts";
-import { isDeeper, maxDepth, maxEventBytes, maxIdLength, mayBeTooDeep, tooDeep, tooLarge } from "./event-limits.ts";
+import {
+  halved,
+  isDeeper,
+  isHalved,
+  maxDepth,
+  maxEventBytes,
+  maxIdLength,
+  mayBeHalved,
+  mayBeTooDeep,
+  tooDeep,
+  tooLarge,
+} from "./event-limits.ts";
 
 export type Shape = readonly [type: string, fields: readonly string[] | null, version?: number];
 
@@ -33,6 +44,7 @@ export function readBody(json: Buffer, count: number): Envelopes {
     bytes: json.length,
     mayBeTooLarge: json.length > maxEventBytes - slackBytes,
     mayBeTooDeep: mayBeTooDeep(text),
+    mayBeHalved: mayBeHalved(text),
   });
 }
 
@@ -44,6 +56,7 @@ interface Measure {
   /** Some event of the frame may exceed what one may measure or how deep it may nest: no other frame's events are measured. */
   readonly mayBeTooLarge: boolean;
   readonly mayBeTooDeep: boolean;
+  readonly mayBeHalved: boolean;
 }
 
 interface Checked {
@@ -123,11 +136,13 @@ class FrameEnvelopes implements Envelopes {
 }
 
 /** What holds for every event, in a frame or not. */
-function faultOf(envelope: Envelope, id: string, { mayBeTooLarge, mayBeTooDeep: mayNest }: Measure): Fault | undefined {
+function faultOf(envelope: Envelope, id: string, { mayBeTooLarge, ...may }: Measure): Fault | undefined {
   if (id === "" || id.length > maxIdLength)
     return { reason: "bad-id", error: `the event's id is not a string of 1 to ${maxIdLength} characters` };
   // The event itself is the first level.
-  if (mayNest && isDeeper(envelope.data, maxDepth - 1)) return { reason: "too-deep", error: tooDeep };
+  if (may.mayBeHalved && isHalved([id, envelope.type, envelope.source, envelope.data]))
+    return { reason: "half-character", error: halved };
+  if (may.mayBeTooDeep && isDeeper(envelope.data, maxDepth - 1)) return { reason: "too-deep", error: tooDeep };
   if (!mayBeTooLarge) return undefined;
   const bytes = Buffer.byteLength(envelopeJson(envelope));
   return bytes > maxEventBytes ? { reason: "too-large", error: tooLarge(bytes) } : undefined;

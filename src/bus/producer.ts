@@ -6,7 +6,7 @@ import { describeIssues } from "../core/schema-issues.ts";
 import { partitionKey, type StreamPlan } from "../plan/plan.ts";
 import type { Durability } from "./durability.ts";
 import { type Envelope, envelopeJson } from "./envelope.ts";
-import { isTooDeep, maxEventBytes, tooDeep, tooLarge } from "./event-limits.ts";
+import { halved, isHalved, isTooDeep, maxEventBytes, mayBeHalved, tooDeep, tooLarge } from "./event-limits.ts";
 import { type Accepted, Lane } from "./lane.ts";
 import { Outage } from "./outage.ts";
 import { partitionIndex, partitionsOf } from "./partition.ts";
@@ -161,6 +161,7 @@ export class Producer {
     const bytes = Buffer.byteLength(json);
     if (bytes > maxEventBytes) throw new TerminalError("event.invalid", tooLarge(bytes));
     if (isTooDeep(json)) throw new TerminalError("event.invalid", `'${type}': ${tooDeep}`);
+    if (mayBeHalved(json) && isHalved(JSON.parse(json))) throw new TerminalError("event.invalid", `'${type}': ${halved}`);
     return { key: attempt(`'${type}' has no key`, () => partitionKey(plan, result.value)), bytes, version: plan.version };
   }
 }

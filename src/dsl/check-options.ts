@@ -1,3 +1,4 @@
+import { days } from "../core/duration.ts";
 import { ConfigError } from "../core/errors.ts";
 
 /** What a value of an option must be. */
@@ -21,6 +22,7 @@ export const count = rule("a whole number from 1 on", (value) => Number.isSafeIn
 export const positive = rule("a number above 0", (value) => isNumber(value) && value > 0);
 export const duration = rule("milliseconds, from 1 to 24 days", (value) => isNumber(value) && value >= 1 && value <= maxMs);
 export const interval = rule("milliseconds, from 0 to 24 days", (value) => isNumber(value) && value >= 0 && value <= maxMs);
+export const age = rule("milliseconds, from 1 to 400 days", (value) => isNumber(value) && value >= 1 && value <= days(400));
 export const text = rule("a text that is not empty", (value) => typeof value === "string" && value !== "");
 export const flag = rule("true or false", (value) => typeof value === "boolean");
 export const needed = rule("a value", (value) => value !== undefined);

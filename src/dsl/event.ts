@@ -1,7 +1,9 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { ConfigError } from "../core/errors.ts";
+import { notJsonIn } from "../core/json-schema.ts";
 import type { EventPlan } from "../plan/plan.ts";
 import { checkOptions, count } from "./check-options.ts";
+import type { TypeHint } from "./hints.ts";
 
 /** A typed fact, as a stage sees it. The attributes carry the names of CloudEvents 1.0. */
 export interface Event<out Type extends string, out Data> {
@@ -52,25 +54,50 @@ export interface EventOptions<in Data> {
   readonly upcast?: Readonly<Record<number, (data: unknown) => unknown>>;
 }
 
+/** A type as JSON brings it: nothing fits where that is another one. */
+type JsonOf<T> = T extends string | number | boolean | null | undefined
+  ? T
+  : unknown extends T
+    ? T
+    : T extends bigint | symbol | ((...args: never) => unknown)
+      ? never
+      : { [K in keyof T]: JsonOf<T[K]> };
+
+/** Refuses a schema whose events nobody could send, with a sentence. */
+export type JsonData<Input, Data> = unknown extends Input
+  ? unknown
+  : [Input] extends [JsonOf<Input>]
+    ? [Data] extends [Input]
+      ? unknown
+      : TypeHint<"The schema turns what it takes into another type: take what is sent, and turn it into something else in a stage">
+    : TypeHint<"Data is JSON: the schema takes what JSON cannot hold, such as a Date, a bigint, a Map or a class">;
+
 /**
  * Declares a type of event.
  *
  * @param type its name, in the past tense and lower case: `login.succeeded`
- * @param schema any Standard Schema (zod, valibot, arktype …) for `data`; it must answer synchronously
- * @throws ConfigError when the name is not lower-case words joined by dots, or a step of `upcast` leads nowhere
+ * @param schema any Standard Schema (zod, valibot, arktype …) for `data`; it must answer synchronously, take what JSON can hold, and
+ *   give what it takes: checks and defaults, no other type. Drafts are typed by what it gives
+ * @throws ConfigError when the schema takes what JSON cannot hold (as far as its library tells; the types tell always), the name is not lower-case words joined by dots, or a step of `upcast` leads nowhere
  * @example
  * ```ts
  * const loginFailed = defineEvent("login.failed", z.object({ userId: z.string(), ip: z.string() }), { key: (data) => data.userId });
  * ```
  */
-export function defineEvent<const Type extends string, Data>(
+export function defineEvent<const Type extends string, Input, Data>(
   type: Type,
-  schema: StandardSchemaV1<unknown, Data>,
+  schema: StandardSchemaV1<Input, Data> & JsonData<Input, Data>,
   options: EventOptions<NoInfer<Data>> = {},
 ): EventType<Type, Data> {
   if (!/^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$/.test(type)) {
     throw new ConfigError("config.invalid", `'${type}' is not a name for an event`, {
       hint: "Use lower-case words joined by dots, the last in the past tense, such as 'login.succeeded'.",
+    });
+  }
+  const odd = notJsonIn(schema);
+  if (odd) {
+    throw new ConfigError("config.invalid", `event '${type}': its schema takes a ${odd.what}${odd.at ? ` at '${odd.at}'` : ""}`, {
+      hint: "Data is JSON: take text or a number there (z.iso.datetime(), z.string(), z.record()), and make something else of it in a stage.",
     });
   }
   const { version = 1, upcast } = options;

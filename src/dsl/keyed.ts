@@ -2,17 +2,20 @@ import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { days } from "../core/duration.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { DeadLettered, DedupePlan, Dropped, FoldPlan, JoinPlan, StreamPlan } from "../plan/plan.ts";
-import type { WindowPlan } from "../plan/stage.ts";
+import type { TimerSetting, WindowPlan } from "../plan/stage.ts";
 import type { WindowResult } from "../plan/window.ts";
 import type { Aggregator } from "./aggregators/aggregator.ts";
 import { callback, checkOptions, count, duration, interval, needed, optional, type Shape } from "./check-options.ts";
 import type { WindowSpec } from "./window.ts";
 
-/** When a timer of a key rings: by event time when the watermark reaches it, by processing time when the clock does. */
-export interface TimerOf {
-  readonly clock: "event" | "processing";
-  readonly at: Date;
-}
+/**
+ * When a timer of a key rings: by event time when the watermark reaches it, by processing time when the clock does. `afterMs`: so long after
+ * the state was moved on, by our clock, whatever time the event says. It is the one for silence: a device whose clock is ahead would put off
+ * a timer that is set by its events' times, and others whose clocks are right ring no sooner for it.
+ */
+export type TimerOf =
+  | { readonly clock: "event" | "processing"; readonly at: Date; readonly afterMs?: never }
+  | { readonly clock: "processing"; readonly afterMs: number; readonly at?: never };
 
 /** How a fold keeps the state of each key. All functions are pure. */
 export interface KeyedFoldOptions<in T, in out State, in out Decided> {
@@ -171,8 +174,13 @@ export function dedupePlan(where: string, name: string, { horizonMs = days(1) }:
 
 export const latePlan = (stream: StreamPlan, toEvent: (value: never) => unknown): WindowPlan["late"] => ({ stream, toEvent });
 
-function inMs(timers: Readonly<Record<string, TimerOf>>): Readonly<Record<string, { clock: TimerOf["clock"]; at: number }>> {
-  return Object.fromEntries(Object.entries(timers).map(([name, { clock, at }]) => [name, { clock, at: at.getTime() }]));
+function inMs(timers: Readonly<Record<string, TimerOf>>): Readonly<Record<string, TimerSetting>> {
+  return Object.fromEntries(
+    Object.entries(timers).map(([name, { clock, at, afterMs }]) => [
+      name,
+      at ? { clock, at: at.getTime() } : { clock: "processing", afterMs: afterMs as number },
+    ]),
+  );
 }
 
 /** Checks the options of a stage as those of one object, so that each that is needed is asked for. */

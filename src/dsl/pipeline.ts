@@ -64,7 +64,11 @@ export interface PipelineBuilder<out T> {
   dedupe(
     name: string,
     options?: {
-      /** How long an id is remembered at least, milliseconds. Costs about 70 bytes of Redis an event. @default a day */
+      /**
+       * How long an id is remembered at least, milliseconds, up to 24 days. Costs about 70 bytes of Redis an event. Streams take events that
+       * are 400 days old: where one that comes again later must not count twice, give the stream a `maxAgeMs` no longer than this.
+       * @default a day
+       */
       readonly horizonMs?: number;
     },
   ): PipelineBuilder<T>;

@@ -2,7 +2,7 @@ import { hours } from "../core/duration.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { EntryReading, IdentityPlan, RetentionPlan, StreamPlan } from "../plan/plan.ts";
 import type { StreamLayout } from "../plan/stream.ts";
-import { callback, checkOptions, count, duration, optional, text } from "./check-options.ts";
+import { age, callback, checkOptions, count, duration, optional, text } from "./check-options.ts";
 import type { EventDraft, EventOf, EventType } from "./event.ts";
 import type { Given, TypeHint } from "./hints.ts";
 
@@ -19,6 +19,12 @@ type AnyEventType = EventType<any, any>;
 interface StreamEvents<Definition> {
   /** The types of event that the stream carries; any other type becomes a dead letter. */
   readonly events: readonly Definition[];
+  /**
+   * Refuses events that are older than this when they are read, milliseconds: they become dead letters, `too-old`. Give it where a
+   * pipeline must know an event that comes again, and no longer than its `dedupe` remembers (24 days at most): what comes later is new to it.
+   * @default 400 days
+   */
+  readonly maxAgeMs?: number;
   /**
    * How long the names (source and id) of events are remembered that other programs write as plain entries, in each partition and by
    * each pipeline: `{ rememberMs?, maxNames? }`, at least as long as both say, or `"forget"`. The first of a name counts; one that comes
@@ -121,7 +127,9 @@ export function defineStream<Definition extends AnyEventType>(
   const twice = types.find((type, i) => types.indexOf(type) !== i);
   if (twice) throw new ConfigError("config.invalid", `${where}: lists '${twice}' twice`, { hint: "Remove one of them." });
 
-  const identity = remembered(options.identity, where);
+  const { maxAgeMs } = options;
+  checkOptions(where, { maxAgeMs }, { maxAgeMs: optional(age) });
+  const identity = { ...remembered(options.identity, where), ...(maxAgeMs !== undefined && { maxAgeMs }) };
   if ("adopt" in options) {
     const layout = adoptedLayout(options.adopt, where);
     return { plan: { kind: "stream", name, events, layout, ...identity, ...retained(options.retention ?? "forever", where) } };

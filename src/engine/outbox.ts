@@ -1,5 +1,5 @@
 import { type Envelope, envelopeJson } from "../bus/envelope.ts";
-import { isTooDeep, maxEventBytes, tooDeep, tooLarge } from "../bus/event-limits.ts";
+import { halved, isHalved, isTooDeep, maxEventBytes, mayBeHalved, tooDeep, tooLarge } from "../bus/event-limits.ts";
 import { encodeFrame, frameLimits } from "../bus/frame.ts";
 import { type Partition, partitionIndex, partitionsOf } from "../bus/partition.ts";
 import type { DerivedFrame } from "../bus/port.ts";
@@ -68,6 +68,7 @@ export function compilePacking(pipeline: PipelinePlan): (...derived: Parameters<
         const bytes = Buffer.byteLength(json);
         if (bytes > maxEventBytes) return { kind: "refused", reason: tooLarge(bytes) } as const;
         if (isTooDeep(json)) return { kind: "refused", reason: tooDeep } as const;
+        if (mayBeHalved(json) && isHalved(JSON.parse(json))) return { kind: "refused", reason: halved } as const;
         return { kind: "taken", key: event.key, bytes } as const;
       } catch (error) {
         if (error instanceof ConfigError) throw error;

@@ -14,6 +14,7 @@ export interface Finding {
     | "guards-clash"
     | "attribute-clash"
     | "split-keys"
+    | "dedupe-short"
     | "no-pipelines"
     | "import-missing"
     | "schema-incompatible"
@@ -34,6 +35,7 @@ export function checkApp(app: AppPlan): readonly Finding[] {
     ...checkPipelines(app),
     ...checkStreams(app),
     ...checkKeys(pipelines),
+    ...checkDedupe(pipelines),
     ...checkRetired(pipelines),
     ...checkLimits(pipelines),
     ...checkSinkGuards(pipelines),
@@ -92,6 +94,20 @@ function checkKeys(pipelines: readonly PipelinePlan[]): readonly Finding[] {
       },
     ];
   });
+}
+
+/** A stream that says how old an event may be means it: what is older than `dedupe` remembers would come through again. */
+function checkDedupe(pipelines: readonly PipelinePlan[]): readonly Finding[] {
+  return pipelines.flatMap((pipeline) =>
+    pipeline.stages.flatMap((stage) =>
+      pipeline.sources.flatMap(({ name, maxAgeMs }): readonly Finding[] => {
+        if (stage.kind !== "dedupe" || maxAgeMs === undefined || maxAgeMs <= stage.horizonMs) return [];
+        const where = `pipeline '${pipeline.name}', stage '${stage.name}'`;
+        const message = `it remembers an event for ${stage.horizonMs} ms, and stream '${name}' takes events that are ${maxAgeMs} ms old: one that comes again so late would count twice`;
+        return [{ code: "dedupe-short", where, message, hint: "Give it a longer horizonMs, or the stream a shorter maxAgeMs." }];
+      }),
+    ),
+  );
 }
 
 function checkRetired(pipelines: readonly PipelinePlan[]): readonly Finding[] {

@@ -33,6 +33,9 @@ export type StagePlan =
   | JoinPlan
   | DedupePlan;
 
+/** When a timer rings: at a time, or so long after the state was moved on, by the clock. */
+export type TimerSetting = Omit<Timer, "rung"> | { readonly clock: "processing"; readonly afterMs: number };
+
 /** Keyed state: `decide` looks at the state and the value, `evolve` moves the state on by what was decided. Both are pure. */
 export interface FoldPlan {
   readonly kind: "fold";
@@ -43,7 +46,7 @@ export interface FoldPlan {
   /** `null` forgets the state. */
   readonly evolve: (state: never, decided: never) => unknown;
   /** The timers that a state asks for, by their names. */
-  readonly timers: ((state: never) => Readonly<Record<string, Omit<Timer, "rung">>>) | undefined;
+  readonly timers: ((state: never) => Readonly<Record<string, TimerSetting>>) | undefined;
   /** What follows from a timer: values as `decide` makes them. */
   readonly onTimer: ((state: never, timer: { readonly name: string; readonly at: Date }) => readonly unknown[]) | undefined;
   /** How much older than the newest event an event may be before timers of event time ring, milliseconds. */

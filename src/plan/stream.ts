@@ -52,6 +52,8 @@ export interface StreamPlan {
   readonly layout: StreamLayout;
   /** Nothing is ever removed where there is none. */
   readonly retention?: RetentionPlan;
+  /** Events that are older than this when they are read are refused, milliseconds. @default 400 days */
+  readonly maxAgeMs?: number;
   /** Names are not remembered where there is none. */
   readonly identity?: IdentityPlan;
   readonly events: readonly EventPlan[];

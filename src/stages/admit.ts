@@ -1,6 +1,6 @@
 import type { Envelope } from "../bus/envelope.ts";
 import { isDate } from "../core/dates.ts";
-import { days } from "../core/duration.ts";
+import { days, hours } from "../core/duration.ts";
 import { ConfigError } from "../core/errors.ts";
 import { describeIssues } from "../core/schema-issues.ts";
 import { type EventPlan, partitionKey, type StreamPlan } from "../plan/plan.ts";
@@ -40,6 +40,12 @@ export function compileAdmission(stream: StreamPlan): (envelope: Envelope, now: 
       return {
         reason: "time-out-of-range",
         error: `the event's time ${isoOf(time)} is not within 400 days back and one day ahead of now`,
+      };
+    }
+    if (stream.maxAgeMs !== undefined && time < now - stream.maxAgeMs) {
+      return {
+        reason: "too-old",
+        error: `the event's time ${isoOf(time)} is older than stream '${stream.name}' takes: ${stream.maxAgeMs / hours(1)} hours`,
       };
     }
     if (version > plan.version)

@@ -1,5 +1,6 @@
 import { TerminalError } from "../core/errors.ts";
 import type { DeadLettered, Dropped, FoldPlan } from "../plan/plan.ts";
+import type { TimerSetting } from "../plan/stage.ts";
 import type { Timer, Timers } from "../plan/timer.ts";
 import { each } from "./each.ts";
 import { pursue } from "./pursue.ts";
@@ -30,7 +31,7 @@ export function fold(plan: FoldPlan, { next, behindMs }: { readonly next: Run; r
   const { name, initial, ttlMs } = plan;
   const keyOf = plan.key as (value: unknown) => string;
   const decide = plan.decide as (state: unknown, value: unknown) => readonly unknown[] | Dropped | DeadLettered;
-  const timersOf = plan.timers as ((state: unknown) => Readonly<Record<string, Omit<Timer, "rung">>>) | undefined;
+  const timersOf = plan.timers as ((state: unknown) => Readonly<Record<string, TimerSetting>>) | undefined;
   const onTimer = plan.onTimer as ((state: unknown, timer: { name: string; at: Date }) => readonly unknown[]) | undefined;
   const waitsMs = behindMs + plan.allowedLatenessMs;
 
@@ -109,7 +110,9 @@ export function fold(plan: FoldPlan, { next, behindMs }: { readonly next: Run; r
   function timersAfter(state: unknown, before: Timers, now: number): Timers {
     if (!timersOf && ttlMs === undefined) return noTimers;
     const timers: Record<string, Timer> = {};
-    for (const [timer, { clock, at }] of Object.entries(timersOf?.(state) ?? {})) {
+    for (const [timer, setting] of Object.entries(timersOf?.(state) ?? {})) {
+      const { clock } = setting;
+      const at = "afterMs" in setting ? now + setting.afterMs : setting.at;
       const set: Timer = { clock, at: clock === "event" ? at + waitsMs : at };
       timers[timer] = before[timer]?.rung && before[timer].at === set.at ? before[timer] : set;
     }

@@ -63,7 +63,7 @@ export function testFold<T, State, Decided>(fold: FoldToTest<T, State, Decided>)
             hint: `It asks for ${Object.keys(timers).join(" and ") || "none"}.`,
           });
         }
-        return after(fold.onTimer?.(state, { name, at: timer.at }) ?? []);
+        return after(fold.onTimer?.(state, { name, at: timer.at ?? new Date() }) ?? []);
       },
       thenDecided: (...expected) => check(decided, expected),
       thenDropped: (reason) => check(decided, { kind: "dropped", reason }),

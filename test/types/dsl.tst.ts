@@ -402,3 +402,39 @@ describe("an adopted stream", () => {
     expect(defineStream).type.not.toBeCallableWith("a", { events: [loginFailed], adopt: { key: "k", read: misfit } });
   });
 });
+
+describe("the schema of an event", () => {
+  class Money {
+    readonly cents = 1;
+    plus(): number {
+      return this.cents;
+    }
+  }
+
+  test("takes what JSON can hold, with checks and defaults", () => {
+    const tree: z.ZodType<Tree> = z.object({
+      get children() {
+        return z.array(tree);
+      },
+    });
+    expect(defineEvent).type.toBeCallableWith("a.b", tree);
+    expect(defineEvent).type.toBeCallableWith("a.b", z.object({ at: z.iso.datetime(), more: z.record(z.string(), z.unknown()) }));
+    expect(defineEvent).type.toBeCallableWith(
+      "a.b",
+      z.object({ n: z.number().default(1), s: z.string().optional(), a: z.array(z.enum(["x"])) }),
+    );
+    expect(defineEvent).type.toBeCallableWith("a.b", z.object({ s: z.string().transform((text) => text.trim()) }));
+  });
+
+  test("takes nothing that JSON cannot hold, and makes no other type of it", () => {
+    expect(defineEvent).type.not.toBeCallableWith("a.b", z.object({ at: z.date() }));
+    expect(defineEvent).type.not.toBeCallableWith("a.b", z.object({ list: z.array(z.object({ n: z.bigint().optional() })) }));
+    expect(defineEvent).type.not.toBeCallableWith("a.b", z.object({ m: z.map(z.string(), z.number()) }));
+    expect(defineEvent).type.not.toBeCallableWith("a.b", z.object({ m: z.instanceof(Money) }));
+    expect(defineEvent).type.not.toBeCallableWith("a.b", z.object({ at: z.string().transform((text) => new Date(text)) }));
+  });
+});
+
+interface Tree {
+  readonly children: readonly Tree[];
+}

@@ -112,6 +112,7 @@ describe("a plain entry", () => {
   });
 
   it("keeps text of any script, and a replacement character that was sent as such", () => {
+    expect(decoded({ data: '{"type":"a.b","data":"\\ud83d\\ude00 \\\\ud83d"}' }).data).toBe("😀 \\ud83d");
     expect(decoded({ data: json({ data: { key: "東京😀\ufffd", n: 1 } }) }).data).toEqual({ key: "東京😀\ufffd", n: 1 });
   });
 
@@ -138,6 +139,8 @@ describe("a plain entry", () => {
     ["has an id that is a number", "bad-id", { data: json({ id: 7 }) }],
     ["has an empty id", "bad-id", { data: json({ id: "" }) }],
     ["has an endless id", "bad-id", { data: json({ id: "x".repeat(129) }) }],
+    ["holds half an emoji", "half-character", { data: '{"type":"thing.happened","data":{"key":"cup-\\ud83d","n":1}}' }],
+    ["holds half an emoji in a name", "half-character", { data: '{"type":"thing.happened","data":{"\\uDE00":1}}' }],
     ["has a source that is a number", "bad-source", { data: json({ source: 7 }) }],
     ["has a time that is a number", "bad-time", { data: json({ time: 1_767_225_600 }) }],
     ["has a time without a zone", "bad-time", { data: json({ time: "2026-01-01T00:00:00" }) }],
