@@ -139,10 +139,10 @@ export const commitScripts: readonly Mutant[] = [
     by: contract("chain"),
   },
   {
-    name: "fence-by-epoch-alone",
-    breaks: "after Redis has gone back two tenures have the same epoch, and both commit",
+    name: "forgotten-and-another-has-come",
+    breaks: "an owner whose commits Redis has forgotten is not told so when another one has come since",
     file: `${scripts}/library.lua`,
-    find: "if tenure ~= tonumber(string.match(token, '%d+$')) then",
+    find: "if tenure > mine then",
     replace: "if false then",
     by: contract("chain"),
   },

@@ -47,14 +47,6 @@ export const goingBack: readonly Mutant[] = [
     by: chain,
   },
   {
-    name: "commit-of-what-is-not-pending",
-    breaks: "events that are settled are counted again",
-    file: `${scripts}/commit.lua`,
-    find: "if acks > 0 and not all_are_pending() then",
-    replace: "if false then",
-    by: chain,
-  },
-  {
     name: "outbox-by-number-alone",
     breaks: "after a going back other events are taken for duplicates of those that had their numbers",
     file: `${scripts}/relay.lua`,
