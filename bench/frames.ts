@@ -14,12 +14,15 @@ export const appDirectory = (name: string): string => fileURLToPath(new URL(`app
 /** A worker as an operator starts it, of the application in `directory`. */
 export const startWorker = (
   { stack, profileDir }: Pick<Bench, "stack" | "profileDir">,
-  directory = appDirectory("logins"),
-  more: readonly string[] = [],
+  {
+    directory = appDirectory("logins"),
+    pipelines = [pipeline],
+    more = [],
+  }: { readonly directory?: string; readonly pipelines?: readonly string[]; readonly more?: readonly string[] } = {},
 ) =>
   startChild(
     headraceFile,
-    ["start", "--role", "worker", "--pipelines", pipeline, "--json", "--cwd", directory, "--dir", stack.dir, ...more],
+    ["start", "--role", "worker", "--pipelines", pipelines.join(), "--json", "--cwd", directory, "--dir", stack.dir, ...more],
     { env: stack.env, profileDir },
   );
 
@@ -45,7 +48,7 @@ export const framesOf64: Contestant = {
   name: "partitions-64",
   against: frames,
   prepare: ({ events, stack }) => publishFrames(events, stack.redisUrl, logins64),
-  start: (bench) => startWorker(bench, appDirectory("partitions-64")),
+  start: (bench) => startWorker(bench, { directory: appDirectory("partitions-64") }),
   done: ({ stack }) => delivered(stack, partitions64),
   makesRows: true,
 };

@@ -6,12 +6,16 @@ export interface Measured<Result> {
   readonly tell: (result: Result) => string;
 }
 
+/** A place for the results: what is in it stays there when a later run fails. */
+export const noResults = <Result>(all: readonly Measured<Result>[]): Map<string, Result[]> =>
+  new Map(all.map(({ name }) => [name, []]));
+
 /** Every round runs each of them once, and begins with another one: what a neighbour leaves behind falls on all alike. */
 export async function interleave<Result>(
   all: readonly Measured<Result>[],
   { runs, say, signal }: { readonly runs: number; readonly say: (text: string) => void; readonly signal: AbortSignal },
+  results = noResults(all),
 ): Promise<ReadonlyMap<string, readonly Result[]>> {
-  const results = new Map<string, Result[]>(all.map(({ name }) => [name, []]));
   for (let round = 0; round < runs; round++) {
     for (let place = 0; place < all.length; place++) {
       const { name, measure, tell } = all[(round + place) % all.length] as Measured<Result>;

@@ -8,7 +8,7 @@ const keyed = (name: string, makesRows: boolean): Contestant => ({
   name,
   against: frames,
   prepare: ({ events, stack }) => publishFrames(events, stack.redisUrl),
-  start: (bench) => startWorker(bench, appDirectory(name)),
+  start: (bench) => startWorker(bench, { directory: appDirectory(name) }),
   done: ({ stack }) => delivered(stack, framePartitions),
   makesRows,
 });
@@ -24,6 +24,6 @@ export const tumblingPlain: Contestant = {
   ...plain,
   name: "tumbling-plain",
   against: plain,
-  start: (bench) => startWorker(bench, appDirectory("tumbling-plain")),
+  start: (bench) => startWorker(bench, { directory: appDirectory("tumbling-plain") }),
   makesRows: false,
 };

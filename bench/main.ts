@@ -2,13 +2,14 @@
 import { availableParallelism, loadavg } from "node:os";
 import { makeLogins } from "./data.ts";
 import { handLoop } from "./hand-loop.ts";
-import { interleave } from "./interleave.ts";
+import { interleave, type Measured, noResults } from "./interleave.ts";
 import { latencyOf } from "./latency.ts";
 import { toLatencyLines } from "./latency-report.ts";
-import { type Bench, type Contestant, measureOnce } from "./measure.ts";
+import { type Bench, type Contestant, measureOnce, type Run } from "./measure.ts";
 import { measureMemory } from "./memory.ts";
 import { lookForPeers, peers } from "./peers.ts";
 import { plain, plainLowLatency } from "./plain.ts";
+import { publishingOf, publishings } from "./publishing.ts";
 import { type Line, toLines, toRow } from "./report.ts";
 import { contestantsOf, isWanted, measurements, startersOf } from "./selection.ts";
 import { openStack } from "./stack.ts";
@@ -34,7 +35,10 @@ export interface BenchDeps {
   readonly print: (lines: readonly { readonly line: object; readonly row: Readonly<Record<string, unknown>> }[]) => void;
 }
 
-/** Measures, and prints what came of it when all runs are over. Rejects with the signal's reason when it aborts. */
+/**
+ * Measures, and prints each kind of measurement as soon as its runs are over; where one fails or is aborted, what came of the runs before
+ * it. Rejects then, and with the signal's reason when it aborts.
+ */
 export async function runBench(
   { only, runs, events, profileDir, signal }: BenchOptions,
   { say, print }: BenchDeps,
@@ -50,18 +54,26 @@ export async function runBench(
   say("Starting Redis and ClickHouse, and making the tables.");
   const stack = await openStack();
   const versions = { ...stack.versions, ...found.versions };
-  const kinds: (readonly Line[])[] = [];
+  const tellLines = (lines: readonly Line[]) => print(lines.map((line) => ({ line, row: toRow(line) })));
+  const tellSpeeds = async (all: readonly Measured<Run>[], about: number) => {
+    const results = noResults(all);
+    try {
+      await interleave(all, { runs, say, signal }, results);
+    } finally {
+      tellLines(toLines(results, { events: about, versions }));
+    }
+  };
   try {
     const absent = new Set(found.missing.map(({ name }) => name));
     const wanted = contestantsOf(only).filter(({ name }) => !absent.has(name));
     const count = events ?? 1_000_000;
-    const bench: Bench = { stack, events: wanted.length > 0 ? makeLogins(count) : [], profileDir, signal };
-    const speeds = await interleave(wanted.map(speedOf(bench)), { runs, say, signal });
-    kinds.push(toLines(speeds, { events: count, versions }));
+    const needsEvents = wanted.length > 0 || publishings.some(wants);
+    const bench: Bench = { stack, events: needsEvents ? makeLogins(count) : [], profileDir, signal };
+    await tellSpeeds(wanted.map(speedOf(bench)), count);
+    await tellSpeeds(publishingOf(bench, wants), count);
 
     const starting = { ...bench, events: makeLogins(startsOfARun) };
-    const begun = await interleave(startersOf(only).map(speedOf(starting)), { runs, say, signal });
-    kinds.push(toLines(begun, { events: startsOfARun, versions }));
+    await tellSpeeds(startersOf(only).map(speedOf(starting)), startsOfARun);
 
     if (wants("latency")) {
       const ours = [
@@ -71,7 +83,7 @@ export async function runBench(
       const rivals = [handLoop(1_000), ...found.present.map(({ contestant }) => contestant).filter(({ makesRows }) => makesRows)];
       const cases = latencyOf([...ours, ...rivals.map((contestant) => ({ contestant, profile: undefined }))], bench, count);
       const results = await interleave(cases, { runs, say, signal });
-      kinds.push(
+      tellLines(
         toLatencyLines(
           cases.map((one) => ({ ...one, runs: results.get(one.name) ?? [] })),
           versions,
@@ -80,17 +92,16 @@ export async function runBench(
     }
     if (wants("memory")) {
       const memory = await measureMemory({ stack, profileDir, signal }, { events: events ?? 10_000_000, say });
-      kinds.push([{ name: "memory", ...(memory ?? needsLinux), versions }]);
+      tellLines([{ name: "memory", ...(memory ?? needsLinux), versions }]);
     }
     if (wants("state-size")) {
       const size = await measureStateSize({ stack, profileDir, signal }, { keys: events ?? 1_000_000, say });
-      kinds.push([{ name: "state-size", ...(size ?? needsLinux), versions }]);
+      tellLines([{ name: "state-size", ...(size ?? needsLinux), versions }]);
     }
   } finally {
     await stack.close();
   }
-  kinds.push(found.missing);
-  for (const lines of kinds) print(lines.map((line) => ({ line, row: toRow(line) })));
+  tellLines(found.missing);
 }
 
 const needsLinux = { missing: "needs Linux, which tells in /proc how much memory a process has" };

@@ -15,5 +15,5 @@ export const plain: Contestant = {
 export const plainLowLatency: Contestant = {
   ...plain,
   name: "plain-low-latency",
-  start: (bench) => startWorker(bench, appDirectory("low-latency")),
+  start: (bench) => startWorker(bench, { directory: appDirectory("low-latency") }),
 };

@@ -34,15 +34,22 @@ export const rawRead: Contestant = {
   makesRows: false,
 };
 
-/** What ClickHouse takes: blocks that were encoded before, inserted one after another. */
-export const rawInsert: Contestant = {
-  name: "raw-insert",
+const inserting = (name: string, inFlight: number): Contestant => ({
+  name,
   prepare: writeBlocks,
   start: (bench) =>
-    startChild(path("peers/raw-insert.mjs"), [blocksFile(bench)], { env: bench.stack.env, profileDir: bench.profileDir }),
+    startChild(path("peers/raw-insert.mjs"), [blocksFile(bench), String(inFlight)], {
+      env: bench.stack.env,
+      profileDir: bench.profileDir,
+    }),
   done: async (_, child) => Number(child.latest()["rows"] ?? 0),
   makesRows: true,
-};
+});
+
+/** What ClickHouse takes: blocks that were encoded before, inserted one after another, as a sink does. */
+export const rawInsert = inserting("raw-insert", 1);
+/** The same with two inserts in flight: what is left for those who want more. */
+export const rawInsertTwo = inserting("raw-insert-2", 2);
 
 const blocksFile = ({ stack }: Bench) => join(stack.dir, "raw-insert.blocks");
 

@@ -34,6 +34,8 @@ const others = [
   "raw-limit",
   "hand-loop-1000",
   "hand-loop-5000",
+  "hand-loop-20000",
+  "hand-loop-ahead-20000",
   ...peers.flatMap(({ contestant }) => (contestant.makesRows ? [contestant.name] : [])),
 ];
 /** What each of ours is compared with, where it ran. */
@@ -43,26 +45,34 @@ const rivals: Readonly<Record<string, readonly string[]>> = {
   "workers-2": ["workers-1"],
   "partitions-64": ["partitions-8"],
   "fold": ["frames"],
+  "reference-app": ["frames"],
   "tumbling": ["frames", "bytewax"],
   "tumbling-plain": ["plain", "bytewax"],
   "starts": ["plain-starts"],
+  "publish-frames": ["publish-plain"],
 };
 /** No pipeline can be faster than the slower one of these. */
 const rawLimits = ["raw-read", "raw-insert"] as const;
+/** More inserts in flight than ours; counted as the limit where it is the higher one. */
+const rawInsertTwo = "raw-insert-2";
 
 /** Sums the runs up: a line a measurement. */
 export function toLines(
   runs: ReadonlyMap<string, readonly Run[]>,
   about: { readonly events: number; readonly versions: Versions },
 ): readonly SpeedLine[] {
-  const medians = new Map([...runs].map(([name, all]) => [name, medianOf(speeds(all))] as const));
-  const raw = rawLimits.map((name) => medians.get(name) ?? Number.NaN);
+  const measured = [...runs].filter(([, all]) => all.length > 0);
+  const medians = new Map(measured.map(([name, all]) => [name, medianOf(speeds(all))] as const));
+  const raw = rawLimits.map((name) => {
+    const median = medians.get(name) ?? Number.NaN;
+    return name === "raw-insert" ? Math.max(median, medians.get(rawInsertTwo) ?? 0) : median;
+  });
   const rawLimit = Math.min(...raw);
   if (!Number.isNaN(rawLimit)) medians.set("raw-limit", rawLimit);
   // The stream of `frames` has as many.
   const frames = medians.get("frames");
   if (frames !== undefined) medians.set("partitions-8", frames);
-  return [...runs].map(([name, all]) => {
+  return measured.map(([name, all]) => {
     const sorted = speeds(all);
     const median = medianOf(sorted);
     const vs = (rivals[name] ?? []).flatMap((rival) => {

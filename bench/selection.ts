@@ -1,10 +1,12 @@
 import { frames, framesOf64 } from "./frames.ts";
-import { handLoop } from "./hand-loop.ts";
+import { handLoop, handLoopAhead } from "./hand-loop.ts";
 import { fold, tumbling, tumblingPlain } from "./keyed.ts";
 import type { Contestant } from "./measure.ts";
 import { peers } from "./peers.ts";
 import { plain } from "./plain.ts";
-import { rawInsert, rawRead } from "./raw-limits.ts";
+import { publishings } from "./publishing.ts";
+import { rawInsert, rawInsertTwo, rawRead } from "./raw-limits.ts";
+import { referenceApp } from "./reference.ts";
 import { plainStarts, starts } from "./starts.ts";
 import { oneWorker, twoWorkers } from "./workers.ts";
 
@@ -13,12 +15,16 @@ const contestants: readonly Contestant[] = [
   plain,
   handLoop(1_000),
   handLoop(5_000),
+  handLoop(20_000),
+  handLoopAhead(20_000),
   ...peers.map(({ contestant }) => contestant),
   rawRead,
   rawInsert,
+  rawInsertTwo,
   oneWorker,
   twoWorkers,
   framesOf64,
+  referenceApp,
   fold,
   tumbling,
   tumblingPlain,
@@ -30,6 +36,7 @@ const starters: readonly Contestant[] = [starts, plainStarts];
 /** The names that `--only` takes. */
 export const measurements: readonly string[] = [
   ...[...contestants, ...starters].map(({ name }) => name),
+  ...publishings,
   "latency",
   "memory",
   "state-size",

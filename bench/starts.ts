@@ -27,7 +27,7 @@ export const starts: Contestant = {
   name: "starts",
   against: plainStarts,
   prepare: ({ events, stack }) => publishFrames(events, stack.redisUrl),
-  start: (bench) => startWorker(bench, appDirectory("starts")),
+  start: (bench) => startWorker(bench, { directory: appDirectory("starts") }),
   done: ({ stack }) => delivered(stack, framePartitions),
   makesRows: false,
 };

@@ -30,7 +30,8 @@ export async function measureStateSize(
   { keys, say }: { readonly keys: number; readonly say: (text: string) => void },
 ): Promise<StateSize | undefined> {
   const { stack, signal } = bench;
-  const start = (megabytes: number) => startWorker(bench, appDirectory("million-keys"), ["--state-cache-mb", String(megabytes)]);
+  const start = (megabytes: number) =>
+    startWorker(bench, { directory: appDirectory("million-keys"), more: ["--state-cache-mb", String(megabytes)] });
   const rssBytes: Record<string, number> = {};
   let stateBytes = 0;
   let restart: StateSize["restart"] | undefined;

@@ -1,8 +1,9 @@
-// Inserts the blocks of a file over HTTP, one in flight, with the settings of our sink. The file: see bench/raw-limits.ts.
+// Inserts the blocks of a file over HTTP, so many in flight, with the settings of our sink. The file: see bench/raw-limits.ts.
 import { readFileSync } from "node:fs";
 import { Agent, request } from "node:http";
 
 const file = readFileSync(process.argv[2]);
+const inFlight = Number(process.argv[3]);
 const settings = "async_insert = 0, deduplicate_insert = 'disable', input_format_skip_unknown_fields = 0, optimize_on_insert = 0";
 const url = new URL(process.env.CLICKHOUSE_URL);
 url.searchParams.set("query", `INSERT INTO login_events SETTINGS ${settings} FORMAT Native`);
@@ -11,16 +12,20 @@ const print = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
 process.on("SIGTERM", () => process.exit(0));
 
 print({ ready: true });
-let rows = 0;
-for (let at = 0; at < file.length; ) {
-  const length = file.readUInt32LE(at);
-  await insert(file.subarray(at + 8, at + 8 + length));
-  rows += file.readUInt32LE(at + 4);
-  print({ rows });
-  at += 8 + length;
-}
+let [rows, at] = [0, 0];
+await Promise.all(Array.from({ length: inFlight }, insertOn));
 // Whoever watches takes the time and stops us.
 setInterval(() => {}, 60_000);
+
+async function insertOn() {
+  while (at < file.length) {
+    const [begin, length, count] = [at + 8, file.readUInt32LE(at), file.readUInt32LE(at + 4)];
+    at = begin + length;
+    await insert(file.subarray(begin, begin + length));
+    rows += count;
+    print({ rows });
+  }
+}
 
 function insert(block) {
   return new Promise((resolve, reject) => {

@@ -1,6 +1,7 @@
 import type { Check, Mutant } from "../mutant.ts";
 
 const insert = "src/sinks/clickhouse/insert.ts";
+const inPieces: Check = { kind: "tests", files: ["test/unit/sinks/clickhouse/insert.test.ts"] };
 const onTables: Check = { kind: "tests", files: ["test/services/clickhouse-sink.test.ts"] };
 const inBatches: Check = { kind: "tests", files: ["test/unit/sinks/batcher.test.ts"] };
 
@@ -12,7 +13,7 @@ export const bisection: readonly Mutant[] = [
     file: insert,
     find: "await insertRows(block, middle, to);",
     replace: "",
-    by: onTables,
+    by: inPieces,
   },
   {
     name: "bisection-blames-all",
@@ -20,7 +21,7 @@ export const bisection: readonly Mutant[] = [
     file: insert,
     find: "if (to - from === 1) {",
     replace: "if (to - from >= 1) {",
-    by: onTables,
+    by: inPieces,
   },
   {
     name: "bisection-blames-the-neighbour",
@@ -28,7 +29,7 @@ export const bisection: readonly Mutant[] = [
     file: insert,
     find: "row: block.base + indexIn(block.indexes, from), reason",
     replace: "row: block.base + indexIn(block.indexes, from) + 1, reason",
-    by: onTables,
+    by: inPieces,
   },
   {
     name: "bisection-halves-blocks-once",
@@ -36,7 +37,7 @@ export const bisection: readonly Mutant[] = [
     file: insert,
     find: "await insertBlocks(blocks.slice(middle));",
     replace: "",
-    by: onTables,
+    by: inPieces,
   },
   {
     name: "bisection-without-a-look-at-the-table",
@@ -52,7 +53,7 @@ export const bisection: readonly Mutant[] = [
     file: insert,
     find: "if (last && union.size <= maxPartitionsPerInsert) {",
     replace: "if (last) {",
-    by: onTables,
+    by: inPieces,
   },
   {
     name: "batch-settled-early",
@@ -69,5 +70,29 @@ export const bisection: readonly Mutant[] = [
     find: "if (!failed.has(piece.write)) queue.push(piece);",
     replace: "if (failed.has(piece.write)) queue.push(piece);",
     by: inBatches,
+  },
+  {
+    name: "refused-row-behind-a-wrong-piece",
+    breaks: "where rows of several writes share an insert, the dead letter is of another write",
+    file: insert,
+    find: "rejected.push({ row: base + rowIndex,",
+    replace: "rejected.push({ row: rowIndex,",
+    by: inPieces,
+  },
+  {
+    name: "partitions-split-too-late",
+    breaks: "one write of many days is refused by ClickHouse (code 252)",
+    file: "src/sinks/clickhouse/partitions.ts",
+    find: "if (buckets.size <= maxPartitionsPerInsert) return",
+    replace: "if (buckets.size > 0) return",
+    by: { kind: "tests", files: ["test/unit/sinks/clickhouse/ddl.test.ts"] },
+  },
+  {
+    name: "insert-gives-up",
+    breaks: "rows are lost when ClickHouse is away",
+    file: "src/sinks/retrying.ts",
+    find: "if (!(error instanceof RetryableError)) throw error;",
+    replace: "throw error;",
+    by: { kind: "tests", files: ["test/services/clickhouse-sink.test.ts"], names: "keeps it away" },
   },
 ];

@@ -182,7 +182,7 @@ export const commitScripts: readonly Mutant[] = [
     name: "dead-letter-without-its-entry",
     breaks: "a dead letter holds nothing that could be replayed",
     file: `${scripts}/commit.lua`,
-    find: "if keep == '1' then",
+    find: "if keep == '1' and room > 0 then",
     replace: "if keep == '2' then",
     by: contract("bus"),
   },

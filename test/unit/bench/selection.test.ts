@@ -6,7 +6,7 @@ const namesOf = (only: readonly string[] | undefined) => [...contestantsOf(only)
 
 test("all is measured where nothing is named, but memory and state-size, which take minutes", () => {
   expect(measurements.filter((name) => !isWanted(name, undefined))).toEqual(["memory", "state-size"]);
-  expect([...namesOf(undefined), "latency", "memory", "state-size"]).toEqual(measurements);
+  expect([...namesOf(undefined), "publish-frames", "publish-plain", "latency", "memory", "state-size"]).toEqual(measurements);
 });
 
 test("what is a ratio brings along what it is measured against", () => {

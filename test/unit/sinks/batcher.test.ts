@@ -98,6 +98,13 @@ describe("a batcher", () => {
   test("makes rows ready as they are written, and never has two batches under way", async () => {
     const { sink, log, rows, finish } = open();
     const writes = [sink.write(rows(25), 250)];
+    let isSettled = false;
+    writes[0]?.then(
+      () => {
+        isSettled = true;
+      },
+      () => {},
+    );
     await settled();
     expect(log).toEqual(["prepare 10", "prepare 10", "prepare 5", "deliver 0..9"]);
     await finish([{ row: 9, reason: "bad" }]);
@@ -107,6 +114,8 @@ describe("a batcher", () => {
     expect(log.slice(5)).toEqual(["prepare 7"]);
     await finish([{ row: 0, reason: "bad" }]);
     expect(log.slice(6)).toEqual(["deliver 20..24"]);
+    // Two parts of it are confirmed; the last is not.
+    expect(isSettled).toBe(false);
     await finish([{ row: 4, reason: "bad" }]);
     expect(await writes[0]).toEqual({ rejected: [9, 10, 24].map((row) => ({ row, reason: "bad" })) });
     void sink.close();
