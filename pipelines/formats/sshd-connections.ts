@@ -1,4 +1,5 @@
 import type { LineEvent } from "headrace";
+import { Recent } from "./recent.ts";
 
 /**
  * What an sshd reader knows of a connection. It goes by host, address and port, since sshd may speak of one from several processes;
@@ -61,13 +62,13 @@ export const silenceMs = 600_000;
 /** What sshd says of the end of a connection, it says in one breath; PAM may take a little longer over a session. */
 const lastWordsMs = 10_000;
 export const oneBreathMs = 60_000;
-/** A bound on what is remembered; the oldest is forgotten first. */
+/** A bound on what is remembered; the oldest are forgotten first. */
 export const maxConnections = 65_536;
 
 /** The connections of a log, by the lines that tell of them. */
 export class Connections {
-  readonly #byAddress = new Map<string, Connection>();
-  readonly #byProcess = new Map<string, Connection>();
+  readonly #byAddress = new Recent<Connection>(maxConnections);
+  readonly #byProcess = new Recent<Connection>(maxConnections);
 
   /** The one that a line tells of, where it is known. */
   find({ host, pid, ip, port, at }: Sighting): Connection | undefined {
@@ -90,14 +91,14 @@ export class Connections {
     connection.lastAt = Math.max(connection.lastAt, at);
     if (port !== undefined && connection.port === undefined) Object.assign(connection, { ip, port });
     connection.ip ??= ip;
-    if (connection.port !== undefined) remember(this.#byAddress, `${host} ${connection.ip} ${connection.port}`, connection);
+    if (connection.port !== undefined) this.#byAddress.set(`${host} ${connection.ip} ${connection.port}`, connection);
     if (connection.pid === pid) this.bind(host, pid, connection);
     return connection;
   }
 
   /** From now on this process speaks of this connection. */
   bind(host: string, pid: string, connection: Connection): void {
-    if (pid !== "") remember(this.#byProcess, `${host} ${pid}`, connection);
+    if (pid !== "") this.#byProcess.set(`${host} ${pid}`, connection);
   }
 }
 
@@ -125,14 +126,3 @@ export function sameAccount(a: string, b: string): boolean {
 }
 
 export const accountOf = (name: string): string => name.replace(/^.*\\/, "").replace(/@.*$/, "").toLowerCase();
-
-/** Puts it behind the others, and forgets the oldest where there are too many. */
-export function remember<V>(map: Map<string, V>, key: string, value: V, limit = maxConnections): void {
-  map.delete(key);
-  map.set(key, value);
-  if (map.size <= limit) return;
-  for (const oldest of map.keys()) {
-    map.delete(oldest);
-    return;
-  }
-}

@@ -1,12 +1,13 @@
 import { defineFormat, type LineContext, type LineEvent, type LineReader, type LineResult } from "headrace";
 import { logClock } from "./log-clock.ts";
 import { readLogLine } from "./log-line.ts";
+import { Recent } from "./recent.ts";
 import {
   accountOf,
   type Connection,
   Connections,
+  maxConnections,
   oneBreathMs,
-  remember,
   type Sighting,
   sameAccount,
 } from "./sshd-connections.ts";
@@ -45,9 +46,9 @@ export function sshdReader(context: LineContext): LineReader {
   const clock = logClock(context);
   const connections = new Connections();
   const doubts = new DoubtBook();
-  const timesSeen = new Map<string, number>();
+  const timesSeen = new Recent<number>(maxDistinctLines);
   /** The last login of each account, for a PAM that speaks from a process of its own. */
-  const lastLogins = new Map<string, Connection>();
+  const lastLogins = new Recent<Connection>(maxConnections);
   const lines = { stamped: 0, ofSshd: 0 };
   /** The failure that the last line was, for BSD's "last message repeated". */
   let last: (Entry & { readonly what: Attempt }) | undefined;
@@ -56,7 +57,7 @@ export function sshdReader(context: LineContext): LineReader {
   const idsOf = ({ time, host, pid, text }: Entry): ((k: number) => string) => {
     const content = JSON.stringify([time.toISOString(), host, pid, text]);
     const seen = (timesSeen.get(content) ?? 0) + 1;
-    remember(timesSeen, content, seen, maxDistinctLines);
+    timesSeen.set(content, seen);
     return (k) => context.idOf(`${content.slice(0, -1)},${seen},${k}]`);
   };
   const eventsOf = (entry: Entry, type: string, data: Readonly<Record<string, unknown>>, count = 1): readonly LineEvent[] => {
@@ -95,7 +96,7 @@ export function sshdReader(context: LineContext): LineReader {
     const before = doubts.loggedIn(connection, userId);
     connection.session = { userId, sessionId, ip, byPam: false, endedAt: undefined };
     connections.bind(entry.host, entry.pid, connection);
-    remember(lastLogins, `${entry.host} ${accountOf(userId)}`, connection);
+    lastLogins.set(`${entry.host} ${accountOf(userId)}`, connection);
     return { kind: "events", events: [...before, ...eventsOf(entry, "login.succeeded", { userId, sessionId, ip, method })] };
   }
 
