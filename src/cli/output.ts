@@ -12,6 +12,11 @@ export const printJson = (value: object): void => {
   process.stdout.write(`${jsonOf(value)}\n`);
 };
 
+/** JSON that another has written: read and written anew, its numbers would lose digits. */
+export const printRawJson = (line: string): void => {
+  process.stdout.write(`${harmlessJson(line)}\n`);
+};
+
 /** A JSON object for people, over several lines. */
 export const printJsonLines = (value: object): void => {
   process.stdout.write(`${jsonOf(value, 2)}\n`);

@@ -1,4 +1,5 @@
 import { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
 import { rootCertificates } from "node:tls";
 import { type ClickHouseClientConfigOptions, ClickHouseLogLevel, createClient } from "@clickhouse/client";
 import { minutes } from "../../core/duration.ts";
@@ -48,6 +49,11 @@ export interface ClickHouse {
   run(sql: string, options?: CallOptions): Promise<void>;
   /** Runs a SELECT without a FORMAT clause. 64-bit integers come as numbers or as texts, as the server is set: read them with Number or BigInt. */
   query<Row>(sql: string, options?: CallOptions): Promise<readonly Row[]>;
+  /**
+   * Runs a SELECT without a FORMAT clause, and gives each row as the server writes it in JSON. Numbers have all their digits, as numbers
+   * (which JavaScript would round) or as texts; what JSON has no number for is a text: `"inf"`, `"-inf"`, `"nan"`.
+   */
+  queryJson(sql: string, numbers: "numbers" | "texts"): Promise<readonly string[]>;
   /** Inserts one block in the Native format. When it resolves, the rows are in the table and its views have seen them. */
   insertNative(target: InsertTarget, block: Buffer, options?: CallOptions): Promise<void>;
   /** The same server with another current database. */
@@ -112,6 +118,18 @@ export function createClickHouse(options: ClickHouseOptions): ClickHouse {
           ...(call.params && { query_params: { ...call.params } }),
         });
         return await result.json<Row>();
+      }),
+    queryJson: (sql, numbers) =>
+      limited({}, describeSql(sql), async (abort_signal) => {
+        const quote = numbers === "texts" ? 1 : 0;
+        const settings = ["64bit_integers", "decimals"].map((kind) => `output_format_json_quote_${kind} = ${quote}`).join(", ");
+        // On a line of its own: the statement may end with a comment. Behind FORMAT it may have settings of its own.
+        const query = `${sql}\nFORMAT JSONEachRow SETTINGS output_format_json_quote_denormals = 1, ${settings}`;
+        const { stream } = await client.exec({ query, abort_signal });
+        const lines = (await text(stream)).split("\n").filter((line) => line !== "");
+        // A failure behind the first rows comes in the midst of them, and is no row.
+        for (const line of lines) if (!line.startsWith("{") || !line.endsWith("}")) throw new Error(lines.slice(-3).join(" "));
+        return lines;
       }),
     insertNative: async (target, block, call = {}) => {
       const clause = await insertSettings();
