@@ -1,12 +1,12 @@
 import { randomUUID } from "node:crypto";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { aggregates, defineAggregate } from "../../src/dsl/aggregate.ts";
 import { c } from "../../src/dsl/columns.ts";
 import { clickhouse } from "../../src/dsl/sinks.ts";
 import { defineTable } from "../../src/dsl/table.ts";
 import { defineView } from "../../src/dsl/view.ts";
 import type { ClickHouseSinkPlan } from "../../src/plan/plan.ts";
-import type { TableObjectPlan } from "../../src/plan/table.ts";
+import type { TableObjectPlan, TablePlan } from "../../src/plan/table.ts";
 import { type ClickHouse, createClickHouse } from "../../src/sinks/clickhouse/client.ts";
 import { applyMigration, planMigration } from "../../src/sinks/clickhouse/migrate.ts";
 import { createClickHouseSink } from "../../src/sinks/clickhouse/sink.ts";
@@ -32,11 +32,14 @@ const base = { event_id: c.uuid(), user_id: c.string(), at: c.dateTime64(3), out
 const options = { orderBy: ["user_id", "at", "event_id"], partitionBy: { unit: "day", column: "at" } } as const;
 const tableOf = (name: string) => defineTable(name, { columns: base, ...options });
 
-const write = async (table: ReturnType<typeof tableOf>, rows: readonly object[]) => {
-  const sink = createClickHouseSink(clickhouse(table, { minIntervalMs: 0 }).plan as ClickHouseSinkPlan, {
-    client,
-    signal: new AbortController().signal,
-  });
+const write = async (table: { readonly plan: TablePlan }, rows: readonly object[]) => {
+  const sink = createClickHouseSink(
+    clickhouse(table as ReturnType<typeof tableOf>, { minIntervalMs: 0 }).plan as ClickHouseSinkPlan,
+    {
+      client,
+      signal: new AbortController().signal,
+    },
+  );
   const { rejected } = await sink.write(rows, rows.length * 100);
   await sink.close();
   expect(rejected).toEqual([]);
@@ -94,6 +97,39 @@ test("a new column and new names of an enum are added, and old rows have the def
     { user_id: "ann", outcome: "success", ip: "unknown" },
     { user_id: "bob", outcome: "ended", ip: "unknown" },
   ]);
+});
+
+describe("an enum that grows from 127 to 128 names", () => {
+  const names = (count: number) => Array.from({ length: count }, (_, n) => `name-${n}`) as [string, ...string[]];
+  const of = (count: number, orderBy: readonly ("user_id" | "kind" | "event_id")[]) =>
+    defineTable(`wide_${orderBy.length}`, {
+      columns: { event_id: c.uuid(), user_id: c.string(), kind: c.enum(names(count)) },
+      orderBy: [...orderBy],
+    });
+  const row = (kind: string) => ({ event_id: randomUUID(), user_id: kind, kind });
+
+  test("is altered in place: old rows stay, and a worker that knows the old names goes on writing", async () => {
+    const [before, after] = [of(127, ["user_id", "event_id"]), of(128, ["user_id", "event_id"])];
+    await migrate(before);
+    await write(before, [row("name-126")]);
+    expect((await plan(after)).map(({ kind, summary }) => [kind, summary])).toEqual([
+      ["alter", "add names to the enum wide_2.kind"],
+    ]);
+    await migrate(after);
+    expect(await plan(after)).toEqual([]);
+    await write(after, [row("name-127")]);
+    await write(before, [row("name-3")]);
+    expect(await client.query("SELECT user_id, kind FROM wide_2 FINAL ORDER BY user_id")).toEqual(
+      ["name-126", "name-127", "name-3"].map((name) => ({ user_id: name, kind: name })),
+    );
+  });
+
+  test("and by which the table is sorted is refused, with the way out", async () => {
+    await migrate(of(127, ["user_id", "kind", "event_id"]));
+    expect(await plan(of(128, ["user_id", "kind", "event_id"]))).toMatchObject([
+      { kind: "refused", object: "wide_3", hint: expect.stringContaining("new name") },
+    ]);
+  });
 });
 
 test.each([

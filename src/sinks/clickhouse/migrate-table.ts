@@ -92,7 +92,7 @@ export function planColumns(there: Existing, wanted: readonly WantedColumn[]): r
       const sql = `ALTER TABLE ${quoteName(table)} ADD COLUMN IF NOT EXISTS ${definition}`;
       steps.push({ kind: "alter", object: table, summary: `add the column ${table}.${name}`, sql });
     } else if (has.type !== type) {
-      if (isLongerEnum(has.type, type)) {
+      if (isLongerEnum(has.type, type) && !(isWider(has.type, type) && isKey(there, name))) {
         const sql = `ALTER TABLE ${quoteName(table)} MODIFY COLUMN ${quoteName(name)} ${type}`;
         steps.push({ kind: "alter", object: table, summary: `add names to the enum ${table}.${name}`, sql });
       } else {
@@ -130,6 +130,12 @@ export function planColumns(there: Existing, wanted: readonly WantedColumn[]): r
   }
   return steps;
 }
+
+/** Whether an enum takes two bytes where it took one. What a table is sorted or partitioned by cannot become so in place. */
+const isWider = (has: string, wanted: string): boolean => has.includes("Enum8") && wanted.includes("Enum16");
+
+const isKey = ({ sortingKey, partitionKey }: Existing, name: string): boolean =>
+  `${sortingKey},${partitionKey}`.split(/[^\w$]+/).includes(name);
 
 /** `CODEC(Delta(8), ZSTD(1))` is what becomes of `Delta, ZSTD`. */
 function isSameCodec(there: string, wanted: string): boolean {

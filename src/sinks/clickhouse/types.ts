@@ -41,7 +41,7 @@ export function typeName(type: ColumnType): string {
   }
 }
 
-/** Whether `wanted` is the enum `has` with more names at its end. Also inside of Nullable. */
+/** Whether `wanted` is the enum `has` with more names at its end: the 128th makes an Enum16 of an Enum8. Also inside of Nullable. */
 export function isLongerEnum(has: string, wanted: string): boolean {
   const shape = /^(Nullable\()?(Enum8|Enum16)\((.*?)\)+$/;
   const [before, after] = [shape.exec(has), shape.exec(wanted)];
@@ -49,7 +49,7 @@ export function isLongerEnum(has: string, wanted: string): boolean {
     before !== null &&
     after !== null &&
     before[1] === after[1] &&
-    before[2] === after[2] &&
+    (before[2] === after[2] || after[2] === "Enum16") &&
     (after[3] as string).startsWith(`${before[3]}, `)
   );
 }
