@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { createJiti } from "jiti";
 import { ConfigError, HeadraceError, messageOf } from "../core/errors.ts";
@@ -8,7 +8,7 @@ import type { SagaPlan } from "../plan/saga.ts";
 /** Loads a module of the user's, TypeScript or JavaScript. */
 export async function loadModule(path: string): Promise<Readonly<Record<string, unknown>>> {
   try {
-    return await createJiti(import.meta.url, { tsconfigPaths: findTsconfig(path) ?? false }).import(path);
+    return await createJiti(import.meta.url, { tsconfigPaths: pathsFor(path) }).import(path);
   } catch (error) {
     if (error instanceof HeadraceError) throw error;
     throw new ConfigError("app.load", `${path} could not be loaded: ${messageOf(error)}`, {
@@ -16,6 +16,15 @@ export async function loadModule(path: string): Promise<Readonly<Record<string, 
       hint: "Run 'npx tsc' to check it, or headrace with --debug to see where it was thrown.",
     });
   }
+}
+
+/**
+ * The tsconfig.json whose `paths` say where modules lie. Not one that names our own package, as this repository's does: of another copy
+ * than the one that runs, no error and no refusal would be known.
+ */
+function pathsFor(file: string): string | false {
+  const tsconfig = findTsconfig(file);
+  return tsconfig !== undefined && !/"headrace(\/[^"]*)?"\s*:/.test(readFileSync(tsconfig, "utf8")) ? tsconfig : false;
 }
 
 /** The application of the directory: what `pipelines/index.ts` exports as `app`. */
