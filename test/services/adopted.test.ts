@@ -163,7 +163,9 @@ describe("a stream that another program writes", () => {
     await operator.drained(pipeline);
 
     expect(await fingerprint()).toEqual(before);
-    expect(await operator.audit(pipeline)).toMatchObject({ read: 1_001, delivered: good + 1, inFlight: 0, balanced: true });
+    // The name of the event was there before.
+    const audit = { read: 1_001, delivered: good, duplicate: 1, inFlight: 0, balanced: true };
+    expect(await operator.audit(pipeline)).toMatchObject(audit);
     expect(await operator.deadLetters()).toHaveLength(10);
   });
 });
