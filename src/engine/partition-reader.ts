@@ -344,6 +344,8 @@ export async function readPartition(
     if (!isIdle(main) || !isIdle(replay)) return;
     due = (await isTimerDue()) ? { atRest: true } : undefined;
     if (due) return;
+    // Frames that were taken off may be there again, where Redis has gone back and nothing else shows it.
+    if (deps.inOrder) relay.ring();
     const watches = [main, replay].map(({ fence: { partition }, newest }) => ({ partition, after: newest }));
     await bus.wait(watches, doorbellMs, either);
     main.idleUntil = 0;
