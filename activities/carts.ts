@@ -11,8 +11,8 @@ export interface CartDeps extends AnnouncementDeps {
   ) => Promise<{ readonly state: unknown; readonly updatedAt: number } | undefined>;
   /** All that a pipeline keeps, with its keys and when it was written, some at a time. */
   readonly statesOf: (pipeline: string) => AsyncIterable<readonly [key: string, state: unknown, updatedAt: number]>;
-  /** Milliseconds since the epoch. @default Date.now */
-  readonly now?: () => number;
+  /** By the clock of the server that keeps the carts, milliseconds since the epoch. Fails where it and ours are far apart. */
+  readonly now: () => Promise<number>;
 }
 
 /** What sagas need to know of a cart's state, as the pipeline `carts` keeps it. */
@@ -49,7 +49,7 @@ const lookForMs = 5_000;
  * Carts live in the fold of the pipeline `carts`, which alone decides on them, in the order of their events. A saga tells a cart something
  * through its stream, and sees in its state what has come of it.
  */
-export const cartActivities = ({ announce, stateOf, statesOf, now = Date.now }: CartDeps) => {
+export const cartActivities = ({ announce, stateOf, statesOf, now }: CartDeps) => {
   const cartOf = async (cartId: string) => (await stateOf("carts", cartId))?.state as CartState | undefined;
   /** Looks at a cart until it is as it should be. Fails when it is not soon: the pipeline is behind, or does not run. */
   const until = async (cartId: string, what: string, holds: (cart: CartState | undefined) => boolean): Promise<void> => {
@@ -100,7 +100,7 @@ export const cartActivities = ({ announce, stateOf, statesOf, now = Date.now }: 
       if (!kept) return { status: "gone" };
       const cart = kept.state as CartState;
       if (cart.status !== "open") return { status: cart.status };
-      return { status: "open", version: cart.version, leftMs: Math.max(0, kept.updatedAt + idleMs - now()) };
+      return { status: "open", version: cart.version, leftMs: Math.max(0, kept.updatedAt + idleMs - (await now())) };
     },
 
     /** Gives a cart up as it was looked at; whoever has touched it meanwhile wins. True where it is given up. */
@@ -119,10 +119,11 @@ export const cartActivities = ({ announce, stateOf, statesOf, now = Date.now }: 
       let looked = 0;
       let abandoned = 0;
       let underWay: Promise<void>[] = [];
+      const sweptAt = await now();
       for await (const [cartId, state, updatedAt] of statesOf("carts")) {
         Context.current().heartbeat(++looked);
         const { status, version } = state as CartState;
-        if (status !== "open" || updatedAt + sweptAfterMs > now()) continue;
+        if (status !== "open" || updatedAt + sweptAfterMs > sweptAt) continue;
         underWay.push(tell(`${key}/${cartId}/${version}`, "cart.abandoned", { cartId, version }));
         abandoned++;
         if (underWay.length < announcedTogether) continue;

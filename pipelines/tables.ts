@@ -167,6 +167,7 @@ export const orderOutcomes = defineTable("order_outcomes", {
     total_cents: c.uint64().default(0),
     at: c.dateTime64(3),
   },
+  engine: { kind: "replacingMergeTree", version: "at" },
   orderBy: ["checkout_id"],
 });
 

@@ -4,9 +4,12 @@ import type { TablePlan } from "../plan/table.ts";
 import type { ArchiveDeps } from "./port.ts";
 
 /** The table of a day that is over. */
-export function checkedTable({ table, day }: TableDay, { archives, now }: Pick<ArchiveDeps, "archives" | "now">): TablePlan {
+export async function checkedTable(
+  { table, day }: TableDay,
+  { archives, now }: Pick<ArchiveDeps, "archives" | "now">,
+): Promise<TablePlan> {
   const plan = archivedTable(table, archives);
-  checkDay(day, now());
+  checkDay(day, await now());
   return plan;
 }
 

@@ -17,6 +17,7 @@ export async function expireArchives(
   { keepDays, beat }: { readonly keepDays: number | undefined; readonly beat: () => void },
 ): Promise<Expired> {
   const tables = open();
+  const today = await now();
   await tables.prepare();
   let [looked, removed] = [0, 0];
   for (const { name: table } of archives) {
@@ -25,7 +26,7 @@ export async function expireArchives(
       beat();
       looked++;
       const state = states.find(({ day, generation }) => day === of.day && generation === of.generation)?.state;
-      const age = now() - (startOfDay(of.day) ?? now());
+      const age = today - (startOfDay(of.day) ?? today);
       if (keepDays === undefined || age <= days(keepDays) || state !== "archived") continue;
       await removeGeneration(of, store);
       removed++;

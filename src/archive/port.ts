@@ -83,7 +83,8 @@ export interface ArchiveDeps {
   readonly tables: (signal?: AbortSignal) => ArchiveTables;
   readonly store: ArchiveStore;
   readonly counters: Counters;
-  readonly now: () => number;
+  /** The time of the server that keeps the tables, milliseconds since the epoch. @throws ConfigError where ours is another */
+  readonly now: () => Promise<number>;
   /** About so many rows go into one file; what a try has written whole, the next one keeps. @default 5000000 */
   readonly rowsPerFile?: number;
 }

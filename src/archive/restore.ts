@@ -20,7 +20,7 @@ export interface Restored {
  * there already counts once. So it may be done again, and be stopped at any moment.
  */
 export async function restoreDay(day: TableDay, deps: ArchiveDeps, signal?: AbortSignal): Promise<Restored> {
-  const plan = checkedTable(day, deps);
+  const plan = await checkedTable(day, deps);
   const tables = deps.tables(signal);
   const manifests = await deps.store.manifests(day);
   if (manifests.length === 0)
@@ -34,7 +34,7 @@ export async function restoreDay(day: TableDay, deps: ArchiveDeps, signal?: Abor
     throw new ConfigError("archive.refused", `${day.table} of ${day.day} is being archived, as generation ${open[0]}`, {
       hint: `Wait for it, or have it finished with 'headrace archive run ${day.table} ${day.day}'.`,
     });
-  checkAge(day, plan, deps.now());
+  checkAge(day, plan, await deps.now());
   const rows = (await tables.storedRows(day.table, day.day)).get(day.day)?.rows ?? 0;
   const most = Math.max(...manifests.map((one) => one.rows));
   if (rows >= most && manifests.every(({ generation }) => states.get(generation) === "restored"))

@@ -17,7 +17,7 @@ export function createArchive(deps: ArchiveDeps): ArchiveVerbs {
   };
   return {
     async seal(day, call) {
-      checkedTable(day, deps);
+      await checkedTable(day, deps);
       return sealDay(day, tablesFor(call), deps);
     },
     async unseal(day, call) {

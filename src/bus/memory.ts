@@ -401,6 +401,10 @@ export class MemoryBus implements Bus {
     };
   }
 
+  async time(): Promise<number> {
+    return this.#clock.now();
+  }
+
   async *deadLetters(partition: Partition): AsyncIterable<DeadLetter> {
     yield* [...this.#lettersOf(partition)];
   }

@@ -328,6 +328,8 @@ export interface Bus extends Replays, KeyedStore, NameStore {
   /** Resolves when one of the partitions may hold something new, or after `timeoutMs`, or when the signal aborts. Never rejects. */
   wait(watches: readonly Watch[], timeoutMs: number, signal: AbortSignal): Promise<void>;
   state(partition: Partition, pipeline: string): Promise<GroupState>;
+  /** The clock of the server that keeps the partition and dates its entries and dead letters, milliseconds since the epoch. */
+  time(partition: Partition): Promise<number>;
   /** Those that are there when the iteration begins: what is replayed and set aside again meanwhile is not met twice. */
   deadLetters(partition: Partition): AsyncIterable<DeadLetter>;
   close(): Promise<void>;

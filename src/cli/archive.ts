@@ -38,7 +38,7 @@ export async function archiveLs({ json, ...where }: Options): Promise<number> {
 /** `headrace archive run`: starts the saga, or joins the one that runs, and waits for it. */
 export async function archiveRun(day: TableDay, { json, ...where }: Options): Promise<number> {
   const app = await loadApp(where.cwd);
-  checkedTable(day, { archives: app.archives, now: () => Date.now() });
+  await checkedTable(day, { archives: app.archives, now: async () => Date.now() });
   const taskQueue = app.schedules.find(({ name }) => name === `archive-${day.table}`)?.taskQueue;
   if (taskQueue === undefined)
     throw new ConfigError("config.invalid", `there is no schedule 'archive-${day.table}'`, {

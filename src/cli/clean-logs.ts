@@ -1,7 +1,9 @@
 import { type Expired, expireArchives } from "../archive/expire.ts";
 import type { ArchiveDeps } from "../archive/port.ts";
+import { timeOfEntry } from "../bus/entry-id.ts";
 import { partitionsOf } from "../bus/partition.ts";
 import type { Bus } from "../bus/port.ts";
+import { agreedTime } from "../core/agreed-time.ts";
 import { days } from "../core/duration.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { AppPlan } from "../plan/plan.ts";
@@ -21,13 +23,14 @@ const deadLetterDays = 30;
 export async function cleanLogs({ app, bus, archive, beat }: Cleaning): Promise<Record<"deadLetters" | "archives", Expired>> {
   const keepLetters = daysOf("HEADRACE_DEAD_LETTER_DAYS") ?? deadLetterDays;
   const keepArchives = daysOf("HEADRACE_ARCHIVE_DAYS");
-  const before = new Date(Date.now() - days(keepLetters)).toISOString();
   const deadLetters = { looked: 0, removed: 0 };
   for (const partition of app.streams.flatMap(partitionsOf)) {
+    const before = agreedTime("Redis", await bus.time(partition)) - days(keepLetters);
     for await (const letter of bus.deadLetters(partition)) {
       beat();
       deadLetters.looked++;
-      if (letter.at >= before) continue;
+      // By Redis' own clock: `at` is that of the worker which set it aside.
+      if ((timeOfEntry(letter.id) ?? Date.parse(letter.at)) >= before) continue;
       if ((await bus.discardDeadLetter(partition, letter)) !== "gone") deadLetters.removed++;
     }
   }

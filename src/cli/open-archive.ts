@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { createDirectoryStore } from "../archive/directory-store.ts";
 import type { ArchiveDeps, ArchiveStore } from "../archive/port.ts";
 import { createS3Store } from "../archive/s3-store.ts";
+import { agreedTime } from "../core/agreed-time.ts";
 import { ConfigError } from "../core/errors.ts";
 import { type AddressForm, readAddress } from "../core/service-address.ts";
 import type { AppPlan } from "../plan/plan.ts";
@@ -33,7 +34,7 @@ export function openArchive(
         for (const rollup of of(table.name)) await marks.mark(rollup.name, await rollups.bucketsOn(rollup, day));
       },
     },
-    now: () => Date.now(),
+    now: async () => agreedTime("ClickHouse", await clickhouse.time()),
   };
 }
 

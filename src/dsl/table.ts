@@ -28,12 +28,15 @@ export type RowOf<T> = T extends Table<infer Row> ? Row : never;
 export interface TableOptions<C extends Columns> {
   readonly columns: C;
   /**
-   * `replacingMergeTree`: rows of one sorting key are one row in the end, so that repeats change nothing; the last one written wins,
-   * or the one with the highest `version`. `mergeTree` keeps repeats: results are then only at-least-once.
+   * `replacingMergeTree`: rows of one sorting key are one row in the end, so that repeats change nothing: the one with the highest
+   * `version` holds, which has to grow with each change (the time of the event that made it). Without one it is the row that landed last,
+   * and an insert of a worker that had stood still may land long after its successor's: so `headrace check` wants a version where the
+   * sorting key holds neither a time nor an id (a uuid), or `unchanging: true`, which says that all rows of a key are the same.
+   * `mergeTree` keeps repeats: results are then only at-least-once.
    * @default { kind: "replacingMergeTree" }
    */
   readonly engine?:
-    | { readonly kind: "replacingMergeTree"; readonly version?: NoInfer<keyof C & string> }
+    | { readonly kind: "replacingMergeTree"; readonly version?: NoInfer<keyof C & string>; readonly unchanging?: true }
     | { readonly kind: "mergeTree" };
   /** The sorting key. For exact results it holds the event's id, and nothing that differs between two deliveries of one event. */
   readonly orderBy: readonly NoInfer<keyof C & string>[];
@@ -73,7 +76,11 @@ export function defineTable<const C extends Columns>(name: string, options: Tabl
   const engine: EnginePlan =
     options.engine?.kind === "mergeTree"
       ? { kind: "mergeTree" }
-      : { kind: "replacingMergeTree", version: options.engine?.version };
+      : {
+          kind: "replacingMergeTree",
+          version: options.engine?.version,
+          ...(options.engine?.unchanging && { unchanging: true }),
+        };
   const plan: TablePlan = {
     kind: "table",
     name,

@@ -1,32 +1,12 @@
 import { sagaSearchAttributes } from "../core/search-attributes.ts";
+import { checkVersions } from "./check-versions.ts";
 import { describeGuards } from "./describe-guards.ts";
+import type { Finding } from "./finding.ts";
 import { rateOf } from "./guards.ts";
 import { firstKeyedStage } from "./keyed-state.ts";
 import { type AppPlan, type PipelinePlan, rateLimitsOf, searchAttributesOf, sinksOf, targetOf } from "./plan.ts";
 
-/** Something that is wrong with an application, found without running it. */
-export interface Finding {
-  readonly code:
-    | "duplicate-name"
-    | "cycle"
-    | "key-clash"
-    | "limit-clash"
-    | "guards-clash"
-    | "attribute-clash"
-    | "split-keys"
-    | "dedupe-short"
-    | "no-pipelines"
-    | "import-missing"
-    | "schema-incompatible"
-    | "stage-gone"
-    | "stage-changed"
-    | "stage-retired"
-    | "state-version";
-  /** The definition, such as `pipeline 'carts'`. */
-  readonly where: string;
-  readonly message: string;
-  readonly hint: string;
-}
+export type { Finding } from "./finding.ts";
 
 /** Looks an application over. An empty list means that it may start. */
 export function checkApp(app: AppPlan): readonly Finding[] {
@@ -39,6 +19,7 @@ export function checkApp(app: AppPlan): readonly Finding[] {
     ...checkRetired(pipelines),
     ...checkLimits(pipelines),
     ...checkSinkGuards(pipelines),
+    ...checkVersions(pipelines),
     ...checkSearchAttributes(pipelines),
     ...checkCycles(pipelines),
   ];

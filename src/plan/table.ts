@@ -25,7 +25,13 @@ export interface ColumnPlan {
 
 export type EnginePlan =
   /** The last row of a sorting key wins; `version` names the column that says which is last, `deleted` the one that says that it is none. */
-  | { readonly kind: "replacingMergeTree"; readonly version: string | undefined; readonly deleted?: string }
+  | {
+      readonly kind: "replacingMergeTree";
+      readonly version: string | undefined;
+      readonly deleted?: string;
+      /** All rows of a sorting key are the same, as whoever defined it says. */
+      readonly unchanging?: true;
+    }
   | { readonly kind: "mergeTree" };
 
 export interface PartitionByPlan {

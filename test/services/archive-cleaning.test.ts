@@ -26,8 +26,8 @@ const [partition] = stream ? partitionsOf(stream) : [];
 /** One dead letter of each of these ages in days. */
 async function busWith(ages: readonly number[]) {
   if (!partition) throw new Error("the application has no stream");
-  let now = Date.now();
-  const bus = new MemoryBus({ ...systemClock, now: () => now });
+  let now: number | undefined;
+  const bus = new MemoryBus({ ...systemClock, now: () => now ?? Date.now() });
   for (const [i, age] of ages.entries()) {
     now = Date.now() - days(age);
     const acquired = await bus.acquire(partition, "pipe", { owner: `one-${i}`, ttlMs: 1 });
@@ -48,6 +48,7 @@ async function busWith(ages: readonly number[]) {
     );
     now += 2;
   }
+  now = undefined;
   return { bus, left: async () => (await collect(bus.deadLetters(partition))).map(({ eventId }) => eventId) };
 }
 
@@ -79,4 +80,34 @@ it("archives are kept for ever, or as long as is said; what is restored or under
   expect((await shelf.deps.store.manifests({ table })).map(({ day }) => day)).toEqual([restored, open]);
   expect(await shelf.deps.store.files({ table, day: old, generation: 1 })).toEqual([]);
   await expect(restoreDay({ table, day: old }, shelf.deps)).rejects.toThrow("nothing in the archive");
+}, 120_000);
+
+it("nothing is removed by a clock that is not that of the server, which dates what it keeps", async () => {
+  vi.stubEnv("HEADRACE_DEAD_LETTER_DAYS", "30");
+  const { bus, left } = await busWith([29, 1]);
+  const serverTime = bus.time.bind(bus);
+  const clean = () => cleanLogs({ app: plan, bus, archive: shelf.deps, beat: () => {} });
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + days(30) });
+  bus.time = async () => Date.now() - days(30);
+  await expect(clean()).rejects.toMatchObject({
+    code: "config.environment",
+    message: expect.stringMatching(/^the clock of Redis shows 20.* and this machine's 20.*: nothing is cleaned up/),
+    hint: expect.stringContaining("NTP"),
+  });
+  // The same where the server's clock has jumped.
+  vi.useRealTimers();
+  bus.time = async () => Date.now() + days(30);
+  await expect(clean()).rejects.toMatchObject({ code: "config.environment" });
+  expect(await left()).toEqual(["29", "1"]);
+  bus.time = serverTime;
+  const day = shelf.freshDay();
+  await shelf.fill(day, 10);
+  await archive(day);
+  vi.stubEnv("HEADRACE_ARCHIVE_DAYS", "30");
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() - days(40) });
+  bus.time = async () => Date.now();
+  await expect(clean()).rejects.toMatchObject({ message: expect.stringContaining("the clock of ClickHouse shows") });
+  vi.useRealTimers();
+  expect((await shelf.deps.store.manifests({ table, day })).length).toBe(1);
+  vi.unstubAllEnvs();
 }, 120_000);

@@ -8,6 +8,7 @@ import { defineView } from "../../src/dsl/view.ts";
 import type { ClickHouseSinkPlan } from "../../src/plan/plan.ts";
 import type { TableObjectPlan, TablePlan } from "../../src/plan/table.ts";
 import { type ClickHouse, createClickHouse } from "../../src/sinks/clickhouse/client.ts";
+import { createTable } from "../../src/sinks/clickhouse/ddl.ts";
 import { applyMigration, planMigration } from "../../src/sinks/clickhouse/migrate.ts";
 import { createClickHouseSink } from "../../src/sinks/clickhouse/sink.ts";
 import { clickhouseDatabase, unique } from "../support/services.ts";
@@ -130,6 +131,55 @@ describe("an enum that grows from 127 to 128 names", () => {
       { kind: "refused", object: "wide_3", hint: expect.stringContaining("new name") },
     ]);
   });
+});
+
+test("a version is given to the rows that are there, and a late insert of an older row changes nothing any more", async () => {
+  const columns = { checkout: c.string(), outcome: c.string(), at: c.dateTime64(3) } as const;
+  const before = defineTable("outcomes", { columns, orderBy: ["checkout"] });
+  const after = defineTable("outcomes", {
+    columns: { ...columns, note: c.string().default("none") },
+    engine: { kind: "replacingMergeTree", version: "at" },
+    orderBy: ["checkout"],
+  });
+  const at = (minute: number) => new Date(Date.UTC(2026, 5, 1, 12, minute));
+  const held = () => client.query("SELECT checkout, outcome FROM outcomes FINAL ORDER BY checkout");
+  await migrate(before);
+  await write(before, [{ checkout: "a", outcome: "placed", at: at(2) }]);
+  await write(before, [{ checkout: "b", outcome: "placed", at: at(2) }]);
+  // What a paused owner had under way lands last: without a version it wins.
+  await write(before, [{ checkout: "a", outcome: "pending", at: at(1) }]);
+  expect(await held()).toEqual([
+    { checkout: "a", outcome: "pending" },
+    { checkout: "b", outcome: "placed" },
+  ]);
+  await write(before, [{ checkout: "a", outcome: "placed", at: at(2) }]);
+
+  expect((await plan(after)).map(({ summary }) => summary)).toEqual([
+    "give the rows of outcomes the version at: they are carried over into a table of the same name",
+    "add the column outcomes.note",
+  ]);
+  await migrate(after);
+  expect(await plan(after)).toEqual([]);
+  await write(after, [{ checkout: "b", outcome: "pending", at: at(1) }]);
+  await write(after, [{ checkout: "a", outcome: "pending", at: at(1) }]);
+  expect(await held()).toEqual([
+    { checkout: "a", outcome: "placed" },
+    { checkout: "b", outcome: "placed" },
+  ]);
+});
+
+test("a table that was given a version half-way is finished by the next migration", async () => {
+  const columns = { checkout: c.string(), at: c.dateTime64(3) } as const;
+  const before = defineTable("halfway", { columns, orderBy: ["checkout"] });
+  const after = defineTable("halfway", { columns, engine: { kind: "replacingMergeTree", version: "at" }, orderBy: ["checkout"] });
+  await migrate(before);
+  await write(before, [{ checkout: "a", at: new Date(Date.UTC(2026, 5, 1)) }]);
+  await client.run(createTable({ ...after.plan, name: "headrace_rebuild_halfway" }));
+  await client.run("EXCHANGE TABLES halfway AND headrace_rebuild_halfway");
+  expect(await client.query("SELECT checkout FROM halfway")).toEqual([]);
+  await migrate(after);
+  expect(await client.query("SELECT checkout FROM halfway")).toEqual([{ checkout: "a" }]);
+  expect(await plan(after)).toEqual([]);
 });
 
 test.each([

@@ -7,6 +7,7 @@ import { loginEvents, loginMethodsByHour, sessionTimes } from "../../pipelines/t
 import { createDirectoryStore } from "../../src/archive/directory-store.ts";
 import type { ArchiveDeps } from "../../src/archive/port.ts";
 import { createArchive } from "../../src/archive/verbs.ts";
+import { agreedTime } from "../../src/core/agreed-time.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { archivesTable } from "../../src/plan/archive.ts";
 import { createMemoryMarks } from "../../src/rollup/memory.ts";
@@ -39,7 +40,7 @@ export async function openShelf(change: Partial<ArchiveDeps> = {}) {
       settle: (_, day, from) => rollups.settle(rollup, day, from),
       touched: async (_, day) => marks.mark(rollup.name, await rollups.bucketsOn(rollup, day)),
     },
-    now: () => Date.now(),
+    now: async () => agreedTime("ClickHouse", await client.time()),
     ...change,
   };
   const query = async <Row>(sql: string): Promise<readonly Row[]> => client.query<Row>(sql);

@@ -47,6 +47,7 @@ import { readOutbox, relayFrame } from "./outbox.ts";
 import { readPlain } from "./read-plain.ts";
 import type { Redis } from "./redis.ts";
 import { runScript, type ScriptName } from "./scripts.ts";
+import { timeOf } from "./server.ts";
 import { readStrays, rememberStrays } from "./strays.ts";
 import { tokenOf } from "./token.ts";
 
@@ -328,6 +329,10 @@ class RedisBus implements Bus {
 
   state(partition: Partition, pipeline: string): Promise<GroupState> {
     return naming(this.#redis, partition, retryable(groupState(this.#redis, partition, pipeline)));
+  }
+
+  async time({ log }: Partition): Promise<number> {
+    return timeOf(await retryable(this.#redis.send(log, ["TIME"])));
   }
 
   deadLetters(partition: Partition): AsyncIterable<DeadLetter> {

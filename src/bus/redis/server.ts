@@ -60,12 +60,17 @@ export async function readSettings(server: Server): Promise<RedisSettings | unde
   };
 }
 
+/** What TIME answers, milliseconds since the epoch. */
+export function timeOf(reply: unknown): number {
+  const [seconds, micros] = reply as readonly [Buffer, Buffer];
+  return Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
+}
+
 /** How far the server's clock is ahead of ours, milliseconds, give or take half of the time that asking took. */
 export async function clockAheadMs(server: Server): Promise<{ readonly aheadMs: number; readonly uncertainMs: number }> {
   const asked = Date.now();
-  const [seconds, micros] = (await server.send(["TIME"])) as [Buffer, Buffer];
+  const theirs = timeOf(await server.send(["TIME"]));
   const answered = Date.now();
-  const theirs = Number(seconds) * 1_000 + Number(micros) / 1_000;
   return { aheadMs: Math.round(theirs - (asked + answered) / 2), uncertainMs: (answered - asked) / 2 };
 }
 

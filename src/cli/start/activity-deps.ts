@@ -1,6 +1,8 @@
 import { Context } from "@temporalio/activity";
 import { createArchive } from "../../archive/verbs.ts";
 import { Producer } from "../../bus/producer.ts";
+import { timeOf } from "../../bus/redis/server.ts";
+import { agreedTime } from "../../core/agreed-time.ts";
 import { systemClock } from "../../core/clock.ts";
 import { TerminalError } from "../../core/errors.ts";
 import { eventId } from "../../core/hash.ts";
@@ -53,6 +55,7 @@ export async function openActivityDeps({ app, others, instance, logger, where }:
       return found && { state: found.state, updatedAt: Date.parse(found.updatedAt) };
     },
     statesOf: (pipeline: string) => statesOf(pipelines, pipeline, redis),
+    now: async () => agreedTime("Redis", timeOf(await redis.send("", ["TIME"]))),
     announce: async (stream: string, { id, type, time, data }: Announced) => {
       const event = { id: eventId(id), type, time: time.getTime(), source: "sagas", traceparent: undefined, data };
       await (await producerOf(stream).send(event)).stored;

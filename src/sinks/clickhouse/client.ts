@@ -56,6 +56,8 @@ export interface ClickHouse {
   queryJson(sql: string, numbers: "numbers" | "texts"): Promise<readonly string[]>;
   /** Inserts one block in the Native format. When it resolves, the rows are in the table and its views have seen them. */
   insertNative(target: InsertTarget, block: Buffer, options?: CallOptions): Promise<void>;
+  /** The clock of the server, milliseconds since the epoch. */
+  time(): Promise<number>;
   /** The same server with another current database. */
   using(database: string): ClickHouse;
   close(): Promise<void>;
@@ -142,6 +144,10 @@ export function createClickHouse(options: ClickHouseOptions): ClickHouse {
           // An answer left unread would hold its connection.
         }
       });
+    },
+    async time() {
+      const [row] = await self.query<{ readonly now: number | string }>("SELECT toUnixTimestamp64Milli(now64(3)) AS now");
+      return Number(row?.now);
     },
     using: (other) => createClickHouse({ ...options, database: other }),
     close: () => (closed ??= client.close()),

@@ -59,6 +59,14 @@ export const digest = (text: string): string => createHash("sha256").update(text
 export const replacedBy = (engine: EnginePlan): readonly string[] =>
   engine.kind === "mergeTree" ? [] : [engine.version, engine.deleted].filter((name) => name !== undefined);
 
+/** The version columns among the arguments of an engine as it is there; the others of a replicated engine are quoted. */
+export const versionOf = ({ engineFull }: { readonly engineFull: string }): string =>
+  (/^\w+\(([^)]*)\)/.exec(engineFull)?.[1] ?? "")
+    .split(",")
+    .map((argument) => argument.replace(/`/g, "").trim())
+    .filter((argument) => !argument.startsWith("'"))
+    .join(", ");
+
 function engineOf({ engine }: TablePlan): string {
   switch (engine.kind) {
     case "mergeTree":

@@ -7,15 +7,17 @@ import {
   partitionKey,
   replacedBy,
   ttlExpression,
+  versionOf,
   viewComment,
   type WantedView,
 } from "./ddl.ts";
 import type { MigrationStep, Refused } from "./migration-step.ts";
 import { quoteName } from "./quote.ts";
+import { asideName } from "./rebuild.ts";
 import { columnType, isLongerEnum } from "./types.ts";
 
-/** What a table that pipelines write needs. */
-export function planTable(table: TablePlan, catalog: Catalog): readonly MigrationStep[] {
+/** What a table that pipelines write needs. `isRead`: aggregates or rollups are fed by its inserts. */
+export function planTable(table: TablePlan, catalog: Catalog, isRead = false): readonly MigrationStep[] {
   const { name } = table;
   const there = catalog.get(name);
   if (there === undefined)
@@ -37,7 +39,11 @@ export function planTable(table: TablePlan, catalog: Catalog): readonly Migratio
     steps.push(refused(name, `${name} is partitioned by ${has} there, and is defined with ${wants}`, rebuild(name)));
   }
   const [has, wants] = [versionOf(there), replacedBy(table.engine).join(", ")];
-  if (has !== wants) {
+  const isReplicated = there.engine.startsWith("Replicated");
+  if ((has === "" && wants !== "" && !isRead && !isReplicated) || catalog.has(asideName(table))) {
+    const summary = `give the rows of ${name} the version ${wants}: they are carried over into a table of the same name`;
+    steps.push({ kind: "rebuild", object: name, summary, table });
+  } else if (has !== wants) {
     steps.push(
       refused(name, `${name} has the version ${has || "none"} there, and is defined with ${wants || "none"}`, rebuild(name)),
     );
@@ -183,11 +189,3 @@ function planTtl(table: TablePlan, there: Existing): readonly MigrationStep[] {
 }
 
 const plainSql = (sql: string): string => sql.replace(/`/g, "");
-
-/** The version columns among an engine's arguments; the others of a replicated engine are quoted. */
-const versionOf = ({ engineFull }: Existing): string =>
-  (/^\w+\(([^)]*)\)/.exec(engineFull)?.[1] ?? "")
-    .split(",")
-    .map((argument) => argument.replace(/`/g, "").trim())
-    .filter((argument) => !argument.startsWith("'"))
-    .join(", ");

@@ -12,6 +12,7 @@ import { planRollup } from "./migrate-rollup.ts";
 import { planTable, planView } from "./migrate-table.ts";
 import type { MigrationStep } from "./migration-step.ts";
 import { quoteName } from "./quote.ts";
+import { rebuild } from "./rebuild.ts";
 import { createRollupStore } from "./rollup-rows.ts";
 import { columnType } from "./types.ts";
 
@@ -28,10 +29,13 @@ export async function planMigration(objects: readonly TableObjectPlan[], client:
   checkNames(wanted);
   const catalog = await readCatalog(client);
   const basis = enumTypes(wanted);
+  const feeders = new Set<TableObjectPlan>(
+    wanted.flatMap((object) => (object.kind === "aggregate" || object.kind === "rollup" ? [object.from] : [])),
+  );
   const steps = wanted.flatMap((object) => {
     switch (object.kind) {
       case "table":
-        return planTable(object, catalog ?? new Map());
+        return planTable(object, catalog ?? new Map(), feeders.has(object));
       case "aggregate":
         return planAggregate(object, catalog ?? new Map());
       case "rollup":
@@ -99,6 +103,15 @@ async function apply(step: MigrationStep, client: ClickHouse, options: ApplyOpti
     case "alter":
     case "replace":
       return client.run(step.sql, call);
+    case "rebuild": {
+      const { clock = systemClock, signal } = options;
+      return rebuild(step.table, {
+        client,
+        readCatalog: () => readCatalog(client),
+        insertsUnderWay: () => insertsUnderWay(client, { clock, ...(signal && { signal }) }),
+        call,
+      });
+    }
     case "backfill":
       return fill(step.aggregate, client, options);
     case "recount": {

@@ -1,7 +1,7 @@
-import type { AggregatePlan, RollupPlan } from "../../plan/table.ts";
+import type { AggregatePlan, RollupPlan, TablePlan } from "../../plan/table.ts";
 
 /** One change, in the order in which it is to be made. Every one may be repeated. */
-export type MigrationStep = CreateDatabase | Statement | Backfill | Recount | Refused;
+export type MigrationStep = CreateDatabase | Statement | Rebuild | Backfill | Recount | Refused;
 
 interface StepBase {
   /** The table or view that it changes. */
@@ -18,6 +18,12 @@ export interface CreateDatabase extends StepBase {
 export interface Statement extends StepBase {
   readonly kind: "create" | "alter" | "replace";
   readonly sql: string;
+}
+
+/** Carries the rows of a table over into one of the same name whose rows have a version. */
+export interface Rebuild extends StepBase {
+  readonly kind: "rebuild";
+  readonly table: TablePlan;
 }
 
 /** Fills an aggregate from the rows that are there already. */

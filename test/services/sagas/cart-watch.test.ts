@@ -36,7 +36,7 @@ function openCart(cartId = unique("cart-"), clockSlowMs = 0) {
       if (cart) yield [cartId, cart, updatedAt] as const;
     },
     announce: async (_, event) => take(event as unknown as CartEvent),
-    now: () => now,
+    now: async () => now,
   });
   /** Called before each activity, once its time is known. */
   let meanwhile: (call: string) => void = () => {};
@@ -153,7 +153,7 @@ it("the sweep gives up what has lain for long, with nobody to watch it, and leav
     },
     announce: async (_, event) =>
       shops.find(([name]) => name === (event.data as { cartId: string }).cartId)?.[1].say(event.type, event.data),
-    now: () => now,
+    now: async () => now,
   });
   const environment = new MockActivityEnvironment();
   expect(await environment.run(all.sweepCarts, "cart-sweep")).toEqual({ looked: 3, abandoned: 1 });

@@ -168,6 +168,7 @@ async function openShop() {
     statesOf: async function* () {},
     archive: {} as never,
     cleanLogs: {} as never,
+    now: async () => Date.now(),
     announce: async (stream, { type, data, ...rest }) => {
       if (stream === "carts") toCart({ ...rest, type, data } as CartEvent);
       else told.push({ type, data });

@@ -1,9 +1,13 @@
 import { describe, expect, it } from "vitest";
+import { count } from "../../../src/dsl/aggregators/numbers.ts";
 import { defineApp } from "../../../src/dsl/app.ts";
+import { c as column } from "../../../src/dsl/columns.ts";
 import { drop } from "../../../src/dsl/outcome.ts";
 import { type Pipeline, pipeline } from "../../../src/dsl/pipeline.ts";
 import { clickhouse, type StartWorkflowOptions, startWorkflow, toStream } from "../../../src/dsl/sinks.ts";
 import { defineStream } from "../../../src/dsl/stream.ts";
+import { defineTable } from "../../../src/dsl/table.ts";
+import { tumbling } from "../../../src/dsl/window.ts";
 import { checkApp } from "../../../src/plan/check.ts";
 import { describe as describePipeline } from "../../../src/plan/describe.ts";
 import { thingHappened, thingRow, thingTable } from "../../support/things.ts";
@@ -41,6 +45,53 @@ describe("the check of an application", () => {
   it("finds two pipelines of one name", () => {
     expect(check(store("store"), store("store", b), store("other"))).toMatchObject([
       { code: "duplicate-name", where: "pipeline 'store'", message: expect.stringContaining("two pipelines are called 'store'") },
+    ]);
+  });
+
+  it("finds tables in which a late insert would win, since nothing says which row of a key is newer", () => {
+    const columns = { key: column.string(), n: column.int64(), at: column.dateTime64(3), event_id: column.uuid() } as const;
+    const into = (name: string, options: object) =>
+      pipeline(name)
+        .from(a)
+        .to(clickhouse(defineTable(name.replaceAll("-", "_"), { columns, orderBy: ["key"], ...options })), thingRow as never);
+    const early = pipeline("early")
+      .from(a)
+      .keyBy((event) => event.key)
+      .window(tumbling({ sizeMs: 60_000, early: true }))
+      .aggregate({ n: count() })
+      .to(
+        clickhouse(
+          defineTable("early_results", {
+            columns: { key: column.string(), since: column.dateTime64(3) },
+            orderBy: ["key", "since"],
+          }),
+        ),
+        ({ key, start }) => ({ key, since: start }),
+      );
+    const version = { engine: { kind: "replacingMergeTree", version: "at" } };
+    const unchanging = { engine: { kind: "replacingMergeTree", unchanging: true } };
+    expect(
+      check(
+        into("sound-by-version", version),
+        into("sound-by-word", unchanging),
+        into("sound-by-id", { orderBy: ["key", "event_id"] }),
+        into("sound-by-time", { orderBy: ["key", "at"] }),
+        into("keeps-all", { engine: { kind: "mergeTree" } }),
+        into("unsure", {}),
+        early,
+      ),
+    ).toMatchObject([
+      {
+        code: "no-version",
+        where: "table 'unsure'",
+        message: expect.stringContaining("since it holds neither a time nor an id"),
+        hint: expect.stringContaining("version"),
+      },
+      {
+        code: "no-version",
+        where: "table 'early_results'",
+        message: expect.stringContaining("pipeline 'early' tell results early"),
+      },
     ]);
   });
 
