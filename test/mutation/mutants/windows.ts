@@ -4,6 +4,7 @@ const windows: Check = {
   kind: "tests",
   files: ["test/unit/windows/exact.test.ts", "test/unit/windows/keyed.test.ts", "test/guide/02-windows.test.ts"],
 };
+const edges: Check = { kind: "tests", files: ["test/unit/windows/edges.test.ts"] };
 const watermarks: Check = { kind: "tests", files: ["test/unit/windows/watermark.test.ts"] };
 
 /** What a window holds, when it closes, and whom a join pairs. */
@@ -55,6 +56,46 @@ export const windowsAndJoin: readonly Mutant[] = [
     find: "if (state[side].some(([, id]) => id === moment.id)) return outcomes.duplicate();",
     replace: "",
     by: windows,
+  },
+  {
+    name: "aligned-window-late-at-the-edge",
+    breaks: "an event is taken whose last window has just become final",
+    file: "src/stages/aligned-windows.ts",
+    find: "lastStart(slice) + sizeMs <= watermark",
+    replace: "lastStart(slice) + sizeMs < watermark",
+    by: edges,
+  },
+  {
+    name: "session-late-at-the-edge",
+    breaks: "an event at the very end of a gap is late",
+    file: "src/stages/session-windows.ts",
+    find: "time + gapMs < watermark)",
+    replace: "time + gapMs <= watermark)",
+    by: edges,
+  },
+  {
+    name: "session-final-at-the-edge",
+    breaks: "a session is final while an event at the end of its gap may still come",
+    file: "src/stages/session-windows.ts",
+    find: "last + gapMs >= watermark",
+    replace: "last + gapMs > watermark",
+    by: edges,
+  },
+  {
+    name: "join-without-its-edges",
+    breaks: "what lies exactly its reach apart makes no pair",
+    file: "src/stages/join.ts",
+    find: "apartMs < -beforeMs || apartMs > afterMs",
+    replace: "apartMs <= -beforeMs || apartMs >= afterMs",
+    by: edges,
+  },
+  {
+    name: "join-late-at-the-edge",
+    breaks: "a value that may still have a partner is late",
+    file: "src/stages/join.ts",
+    find: "+ reachMs[side] < watermark",
+    replace: "+ reachMs[side] <= watermark",
+    by: edges,
   },
   {
     name: "watermark-of-the-fastest",
