@@ -1,4 +1,4 @@
-import { mkdir, readdir, stat, truncate } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { silentLogger } from "../../src/core/log.ts";
@@ -35,15 +35,6 @@ export async function startRedis(dir: string, env: Readonly<Record<string, strin
   await mkdir(join(dir, "redis"), { recursive: true });
   const plan = redisPlan({ binary, dir, port: await freePort(), appendFsync: "always" });
   return start({ ...plan, env: { ...(plan.env ?? process.env), ...env } }, dir);
-}
-
-/** Takes the end off the log of a Redis that is down: what was not on disk yet when the power failed. */
-export async function cutRedisLog(dir: string, bytes: number): Promise<void> {
-  const folder = join(dir, "redis", "appendonlydir");
-  const [file] = (await readdir(folder)).filter((name) => name.endsWith(".incr.aof"));
-  if (file === undefined) throw new Error(`no log in ${folder}`);
-  const { size } = await stat(join(folder, file));
-  await truncate(join(folder, file), Math.max(0, size - bytes));
 }
 
 export async function startClickHouse(dir: string): Promise<BreakableService> {

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, readdir, rm, stat, truncate } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { silentLogger } from "../../src/core/log.ts";
@@ -8,6 +8,7 @@ import { findProgram } from "../../src/stack/binaries/find-program.ts";
 import { redisProgram } from "../../src/stack/binaries/programs.ts";
 import { redisPlan } from "../../src/stack/services/redis-plan.ts";
 import { freePort } from "./free-port.ts";
+import { cutRedisLog, redisLogBytes } from "./redis-log.ts";
 import { waitFor } from "./wait-for.ts";
 
 /** A Redis of one test alone, which may do to it what it likes. It writes to disk before it answers, if not told otherwise. */
@@ -49,12 +50,6 @@ export async function startOwnRedis(settings: Readonly<Record<string, string>> =
     child.kill("SIGKILL");
     await exit;
   };
-  const log = async () => {
-    const folder = join(dir, "redis", "appendonlydir");
-    const [file] = (await readdir(folder)).filter((name) => name.endsWith(".incr.aof"));
-    if (file === undefined) throw new Error(`no log in ${folder}`);
-    return join(folder, file);
-  };
   await start();
   return {
     url: `redis://127.0.0.1:${port}`,
@@ -63,8 +58,8 @@ export async function startOwnRedis(settings: Readonly<Record<string, string>> =
     restart: start,
     freeze: () => void child.kill("SIGSTOP"),
     thaw: () => void child.kill("SIGCONT"),
-    logBytes: async () => (await stat(await log())).size,
-    cutLog: async (bytes) => truncate(await log(), bytes),
+    logBytes: () => redisLogBytes(dir),
+    cutLog: (bytes) => cutRedisLog(dir, bytes),
     close: async () => {
       await kill();
       await rm(dir, { recursive: true, force: true });

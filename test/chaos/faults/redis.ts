@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { cutRedisLog, redisLogBytes } from "../../support/redis-log.ts";
 import { type Fault, sized } from "../fault.ts";
 import { eventsIn, logOf, partitions, pipelineName, type Rig } from "../rig.ts";
-import { cutRedisLog } from "../services.ts";
 
 const rate = 1_500;
 const exact = "all land, once, in their turn; the ledger counts each once";
@@ -32,10 +32,15 @@ export const redisFaults: readonly Fault[] = [
       await rig.workload.renew("memory");
       for (let kills = 0; kills < sized(rig, { short: 1, whole: 5 }); kills++) {
         await rig.redis.configSet("appendfsync", "everysec");
-        const sending = rig.workload.send(3_000, rate);
-        await sleep(rig.random.int(600, 1_200));
+        await rig.workload.send(rig.random.int(900, 1_800), rate);
+        // All of it is in the log: what is acknowledged from now on lies behind that, and is gone.
+        const kept = await redisLogBytes(rig.directory);
+        const known = rig.workload.acknowledged.size;
+        const more = rig.random.int(100, 1_000);
+        const sending = rig.workload.send(1_500, rate);
+        await rig.until(`${more} more are acknowledged`, () => rig.workload.acknowledged.size >= known + more);
         await rig.redisServer.kill();
-        await cutRedisLog(rig.directory, rig.random.int(10_000, 80_000));
+        await cutRedisLog(rig.directory, kept);
         await rig.redisServer.restart();
         await sending;
         // The producer finds out when it next writes to a partition.

@@ -16,6 +16,7 @@ import { difference, eventsIn, numberOf, type Recount, recount } from "./recount
 
 const keys = 24;
 const agreeWithinMs = 60_000;
+const aheadWithinMs = 30_000;
 
 export interface World {
   readonly bus: Bus;
@@ -23,7 +24,10 @@ export interface World {
   during(perSecond: number, work: () => Promise<void>): Promise<void>;
   /** Waits until everything is settled and a recount agrees; what does not hold is in the recount. */
   settled(): Promise<Recount>;
-  /** Resolves when something was read of these logs, or of any, that is not in a copy or replica of now; or after some seconds. */
+  /**
+   * Resolves when the naive consumer has read of each of these logs, or of all, what is sent after this call: a copy or a replica of
+   * now does not hold it, so that the consumer is wrong where one of these logs goes back to it.
+   */
   ahead(logs?: readonly string[]): Promise<void>;
   /** What a naive consumer has counted, against the log as it is. */
   naive(): Promise<{ readonly missing: number; readonly extra: number }>;
@@ -127,9 +131,12 @@ export async function openWorld(url: string, random: Random, workers = 2): Promi
       }
     },
     async ahead(logs = [...consumer.seen.keys()]) {
-      const count = () => logs.reduce((sum, log) => sum + (consumer.seen.get(log)?.length ?? 0), 0);
-      const before = count();
-      for (const since = Date.now(); count() < before + 20 && Date.now() - since < 5_000; ) await sleep(20);
+      const from = next;
+      const isBehind = (log: string) => !consumer.seen.get(log)?.some((n) => n >= from);
+      for (const since = Date.now(); logs.some(isBehind); await sleep(20)) {
+        if (Date.now() - since > aheadWithinMs)
+          throw new Error(`the naive consumer reads nothing new of ${logs.filter(isBehind)}`);
+      }
     },
     async naive() {
       const { missing, extra } = difference(
