@@ -1,7 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import { bytesOf } from "../bus/entry-bytes.ts";
-import { isBefore } from "../bus/entry-id.ts";
-import { type Partition, replayOf } from "../bus/partition.ts";
+import { replayOf } from "../bus/partition.ts";
 import type { Bus, Entry, Fence, ReadResult, WentBack } from "../bus/port.ts";
 import { backoffMs } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
@@ -15,6 +13,7 @@ import { Chain } from "./chain.ts";
 import type { Fill, Filled } from "./fill.ts";
 import type { InFlight } from "./in-flight.ts";
 import type { KeyedFill } from "./keyed-fill.ts";
+import { type Cursor, cursorOn, LogReader } from "./log-reader.ts";
 import type { PackDerived } from "./outbox.ts";
 import { Parking } from "./parking.ts";
 import type { Quarantine } from "./quarantine.ts";
@@ -49,41 +48,14 @@ export type Stages =
  * fifth more of the processor. Where state is kept, a read writes each key's state once: the more events, the fewer writes.
  */
 const readEvents = { stateless: 1_000, keyed: 8_000 } as const;
-/** What the entries of one read are to measure together, bytes. One entry may measure more. */
-const readBytes = 4 * 1024 * 1024;
-/** Entries of one read at most, and suspects that are tried together at first (deliveryLimits): a frame may hold 500 events. */
-const maxEntries = { frames: 64, plain: 1_000 } as const;
-/** Entries of the first read. Each is of as many more than the one before: large ones may lie anywhere. */
-const firstEntries = { frames: 2, plain: 16 } as const;
-const growth = 8;
 const doorbellMs = 1_000;
 /** How long a read that would bring little waits for more, while earlier ones settle, milliseconds. */
 const gatherMs = 5;
 /** So many may settle side by side; for each one beyond it the next waits longer. */
 const freeReads = 16;
 const gatherLongerMs = 2.5;
+/** Between tries of a stage that asks for another one. */
 const retryLimits = { initialMs: 50, maxMs: 5_000 } as const;
-
-/** How far the reading of one log is. */
-interface Cursor {
-  readonly fence: Fence;
-  /** Entries of the next read: as many as hold the events of one, by those of the last. */
-  count: number;
-  readonly maxEntries: number;
-  /** What an entry measured that was taken last, inflated, bytes. */
-  bytesEach: number;
-  /** The last read brought as many as were asked for. */
-  isFull: boolean;
-  from: "pending" | "new";
-  /** The last entry received: pending ones are asked for behind it. */
-  received: string;
-  /** The newest entry that the group was ever given. */
-  newest: string;
-  /** Nothing new is looked for until then, by the monotonic clock, while the other log has something: there was none at the last look. */
-  idleUntil: number;
-  /** A former owner has read after it lost the lease. */
-  stolen: boolean;
-}
 
 /**
  * Reads one partition for one pipeline, as its owner, until the lease is lost or `stop` aborts: its log, and beside it the log of
@@ -126,8 +98,10 @@ export async function readPartition(
   };
   const relay = createRelay(fence, deps, { stop: either, gone });
   const settlement = createSettlement(deps, { state, relay, chain, lost: gone, onLost });
-  const main = cursor(fence.partition, lastDelivered, fence.partition.adopted ? "plain" : "frames");
-  const replay = cursor(replayOf(fence.partition, fence.pipeline), "0-0", "frames");
+  const reader = new LogReader(deps, { eventsPerRead, chain, onLost });
+  const kind = fence.partition.adopted ? "plain" : "frames";
+  const main = cursorOn(fence.partition, fence, { newest: lastDelivered, kind });
+  const replay = cursorOn(replayOf(fence.partition, fence.pipeline), fence, { newest: "0-0", kind: "frames" });
   let last = replay;
   /** The next read of `last`, under way while the one before is taken through the stages. */
   let ahead: Promise<ReadResult | undefined> | undefined;
@@ -135,15 +109,13 @@ export async function readPartition(
   let due: { readonly atRest: boolean } | undefined;
   /** What the stages had not taken when it was time to stop. */
   const untaken: Unsettled[] = [];
-  /** Reads in a row that failed. Their answers may have been lost on the way, with entries given out. */
-  let failures = 0;
 
   relay.ring();
   while (!either.aborted && settlement.failure === undefined) {
     if (!(await gauge.room(either, eventsPerRead))) break;
     const found = await (due ? ringOn(due) : readOn()).finally(() => gauge.remove(eventsPerRead));
     if (found === "fenced" || found === "went-back") break;
-    if (found === "failed") await pause();
+    if (found === "failed") await reader.pause(either);
     else if (found === "suspects") await takeSuspects(last);
     else if (found === "stolen") await lookAgain(last);
     else if (found === "nothing") await rest(last);
@@ -159,21 +131,6 @@ export async function readPartition(
   if (!gone.aborted) await relay.done;
   if (wentBack) await tellWentBack(fence, { chain, left: wentBack.left }, deps);
   if (settlement.failure !== undefined && !gone.aborted) throw settlement.failure;
-
-  function cursor(partition: Partition, newest: string, kind: "frames" | "plain"): Cursor {
-    return {
-      fence: { ...fence, partition },
-      count: firstEntries[kind],
-      maxEntries: maxEntries[kind],
-      bytesEach: 0,
-      isFull: false,
-      from: "pending",
-      received: "0-0",
-      newest,
-      idleUntil: 0,
-      stolen: false,
-    };
-  }
 
   function other(): Cursor {
     return last === main ? replay : main;
@@ -223,7 +180,7 @@ export async function readPartition(
     ahead = undefined;
     if (begun) return begun;
     last = next();
-    return read(last, 0);
+    return reader.read(last, 0);
   }
 
   /**
@@ -232,56 +189,10 @@ export async function readPartition(
    */
   async function readAhead(): Promise<void> {
     if (last.from !== "new" || !last.isFull || !isIdle(other()) || !gauge.hasRoom) return;
-    ahead = read(last, 0);
+    ahead = reader.read(last, 0);
     // It is awaited later: until then a failure must not count as unhandled.
     ahead.catch(() => {});
     await setImmediate();
-  }
-
-  /** `undefined` when it failed. */
-  async function read(from: Cursor, suspects: number): Promise<ReadResult | undefined> {
-    const { count } = from;
-    try {
-      const result = await bus.read(from.fence, { from: from.from, after: from.received, count, suspects, known: chain.known });
-      const excused = failures;
-      failures = 0;
-      if (result.kind === "went-back" || result.kind === "fenced") onLost(result.kind === "fenced" ? undefined : result);
-      if (result.kind !== "entries") return result;
-      chain.given(result.reads, from === main ? result.entries : []);
-      from.stolen = result.stolen === true;
-      const newest = result.entries.at(-1)?.id;
-      if (newest !== undefined) {
-        from.received = newest;
-        // Also for pending entries: those of a read whose answer was lost are newer than what we knew of.
-        if (isBefore(from.newest, newest)) from.newest = newest;
-        from.isFull = result.entries.length >= count;
-        from.count = nextCount(from, result.entries);
-      }
-      // An answer that was lost has killed nobody.
-      if (excused > 0)
-        return {
-          ...result,
-          entries: result.entries.map((entry) => ({ ...entry, deliveries: Math.max(1, entry.deliveries - excused) })),
-        };
-      return result;
-    } catch (error) {
-      if (!(error instanceof RetryableError)) throw error;
-      if (failures++ === 0) logger.warn({ ...about, error: messageOf(error) }, "reading failed, trying again");
-      from.from = "pending";
-      return undefined;
-    }
-  }
-
-  /** As many entries as hold the events and the bytes that one read is to bring. */
-  function nextCount({ count, maxEntries: most, bytesEach }: Cursor, entries: readonly Entry[]): number {
-    const mean = (of: (entry: Entry) => number) => entries.reduce((sum, entry) => sum + of(entry), 0) / entries.length;
-    const fits = Math.min(eventsPerRead / mean(({ events }) => events), readBytes / Math.max(bytesEach, mean(bytesOf)));
-    return Math.min(most, growth * count, Math.max(1, Math.round(fits)));
-  }
-
-  /** Rests between reads that fail. */
-  function pause(): Promise<void> {
-    return clock.sleep(backoffMs(failures, retryLimits), either);
   }
 
   async function take(from: Cursor, entries: readonly Entry[], atRest = false): Promise<void> {
@@ -329,8 +240,8 @@ export async function readPartition(
     await deps.quarantine.during(either, async () => {
       let result: ReadResult | undefined;
       while (result === undefined && !either.aborted) {
-        if (failures > 0) await pause();
-        result = await read(from, from.maxEntries);
+        await reader.pause(either);
+        result = await reader.read(from, from.maxEntries);
       }
       if (result?.kind !== "entries") return;
       await take(from, result.entries);
@@ -390,7 +301,7 @@ export async function readPartition(
   /** What is read behind entries whose stages wait. It is taken after them, as what was read ahead always is. */
   async function behind(): Promise<readonly Entry[]> {
     if (last.from !== "new" || !(ahead || gauge.hasRoom)) return [];
-    ahead ??= read(last, 0);
+    ahead ??= reader.read(last, 0);
     const result = await ahead;
     return result?.kind === "entries" ? result.entries : [];
   }

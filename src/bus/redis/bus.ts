@@ -1,6 +1,5 @@
 import { randomInt } from "node:crypto";
 import { messageOf, RetryableError } from "../../core/errors.ts";
-import { checksum } from "../../core/hash.ts";
 import type { Logger } from "../../core/log.ts";
 import type { Durability } from "../durability.ts";
 import type { IdSet, KeyedStore, StoredTimer } from "../keyed-store.ts";
@@ -12,10 +11,6 @@ import {
   type Commit,
   consumerName,
   type DeadLetter,
-  type DeadLetterDraft,
-  type DerivedFrame,
-  deliveryLimits,
-  type Entry,
   type Fence,
   type Frame,
   type GroupState,
@@ -34,16 +29,19 @@ import {
 } from "../port.ts";
 import type { LetterKey, LetterMoved, Reread, RereadRequest } from "../replays.ts";
 import { Appenders } from "./appenders.ts";
+import { isBehind, wentBack } from "./behind.ts";
+import { commitCall } from "./commit.ts";
 import type { RedisAddress } from "./connection.ts";
 import { readDeadLetters } from "./dead-letters.ts";
 import { Doorbells } from "./doorbells.ts";
 import { groupState } from "./group-state.ts";
-import { keyedArgs, readSeen, readState, readTimers } from "./keyed.ts";
+import { readSeen, readState, readTimers } from "./keyed.ts";
 import { naming } from "./log-key.ts";
-import { namesArgs, readNames } from "./names.ts";
+import { readNames } from "./names.ts";
 import { readNewest } from "./newest.ts";
 import { openRedis } from "./open-redis.ts";
-import { readOutbox, relayFrame } from "./outbox.ts";
+import { readOutbox, relayFrame, removeRelayed } from "./outbox.ts";
+import { isAdopted, readEntries } from "./read.ts";
 import { readPlain } from "./read-plain.ts";
 import type { Redis } from "./redis.ts";
 import { runScript, type ScriptName } from "./scripts.ts";
@@ -108,35 +106,12 @@ class RedisBus implements Bus {
   }
 
   async #read(fence: Fence, request: ReadRequest): Promise<ReadResult> {
-    const { from, after, count, suspects = 0, known = { commits: 0, reads: 0 } } = request;
-    const { partition, pipeline, owner } = fence;
-    if (from === "new" && isAdopted(partition)) {
+    const { from, count, known = { commits: 0, reads: 0 } } = request;
+    if (from === "new" && isAdopted(fence.partition)) {
       const result = await retryable(readPlain(this.#redis, fence, { count, known }));
       if (result) return result;
     }
-    const reply = await this.#run(
-      "read",
-      [leaseOf(fence), partition.log, keys.open(partition, pipeline), keys.ledger(partition, pipeline)],
-      [
-        owner,
-        tokenOf(fence),
-        pipeline,
-        consumerName,
-        isAdopted(partition) ? "adopted" : partition.side,
-        count,
-        from === "new" ? ">" : after,
-        deliveryLimits.suspect,
-        deliveryLimits.last,
-        suspects,
-        known.commits,
-        known.reads,
-      ],
-    );
-    if (reply === null) return { kind: "fenced" };
-    if (Buffer.isBuffer(reply)) return { kind: "suspects" };
-    if (isBehind(reply)) return wentBack(reply);
-    const [reads, ...entries] = reply as unknown as [number, ...EntryReply[]];
-    return { kind: "entries", entries: entries.map(toEntry), reads };
+    return retryable(readEntries(this.#redis, fence, request));
   }
 
   async nack(fence: Fence, entries: readonly string[]): Promise<void> {
@@ -177,51 +152,7 @@ class RedisBus implements Bus {
   }
 
   async commit(fence: Fence, commit: Commit): Promise<"committed" | "fenced" | WentBack> {
-    const { entries, counts, deadLetters, derived, floor, number, reads } = commit;
-    const { partition, pipeline, owner } = fence;
-    const keyed = keyedArgs(fence, commit.keyed, 8);
-    const names = namesArgs(fence, commit.names);
-    const counters = Object.entries(counts).filter(([, count]) => count !== 0);
-    const reply = await this.#run(
-      "commit",
-      [
-        leaseOf(fence),
-        partition.log,
-        keys.open(partition, pipeline),
-        keys.ledger(partition, pipeline),
-        keys.deadLetters(partition),
-        keys.states(partition, pipeline),
-        keys.outbox(partition, pipeline),
-        ...keyed.keys,
-        ...names.keys,
-      ],
-      [
-        ...[
-          owner,
-          tokenOf(fence),
-          pipeline,
-          new Date().toISOString(),
-          pipeline,
-          partition.name,
-          partition.side,
-          floor ?? "",
-          number,
-          contentOf(commit),
-          reads,
-        ],
-        entries.length,
-        ...entries,
-        counters.length,
-        ...counters.flat(),
-        deadLetters.length,
-        this.#deadLetterBytes,
-        ...deadLetters.flatMap(deadLetterArgs),
-        ...keyed.args,
-        derived.length,
-        ...derived.flatMap(derivedArgs),
-        ...names.args,
-      ],
-    );
+    const reply = await retryable(runScript(this.#redis, "commit", commitCall(fence, commit, this.#deadLetterBytes)));
     if (isBehind(reply)) return wentBack(reply);
     return reply === 1 ? "committed" : "fenced";
   }
@@ -318,9 +249,7 @@ class RedisBus implements Bus {
   }
 
   async relayed(partition: Partition, pipeline: string, ids: readonly string[]): Promise<void> {
-    if (ids.length === 0) return;
-    const key = keys.outbox(partition, pipeline);
-    await retryable(this.#redis.send(key, ["XDEL", key, ...ids]));
+    await retryable(removeRelayed(this.#redis, { partition, pipeline }, ids));
   }
 
   wait(watches: readonly Watch[], timeoutMs: number, signal: AbortSignal): Promise<void> {
@@ -380,42 +309,7 @@ class RedisBus implements Bus {
   }
 }
 
-/** Entries of an adopted stream are one event each. */
-const isAdopted = ({ adopted, side }: Partition): boolean => adopted && side === "main";
-
 const leaseOf = (fence: Fence): string => keys.lease(fence.partition, fence.pipeline);
-
-const isBehind = (reply: unknown): reply is BehindReply => Array.isArray(reply) && Buffer.isBuffer(reply[0]);
-
-type BehindReply = readonly [state: Buffer, commits: number, reads: number];
-
-const wentBack = ([, commits, reads]: BehindReply): WentBack => ({ kind: "went-back", left: { commits, reads } });
-
-/** Tells commits of the same number apart. What a commit settles names it; one that settles nothing writes states. */
-function contentOf({ entries, keyed }: Commit): string {
-  return checksum(entries.length > 0 || !keyed ? Buffer.from(entries.join(" "), "latin1") : keyed.states.bytes);
-}
-
-type EntryReply = readonly [id: Buffer, fields: Buffer[] | null, deliveries: number, events: number];
-
-const toEntry = ([id, fields, deliveries, events]: EntryReply): Entry => ({
-  id: id.toString("latin1"),
-  fields: fields ?? undefined,
-  deliveries,
-  events,
-});
-
-function derivedArgs({ to, frame }: DerivedFrame): readonly (string | number | Buffer)[] {
-  const { count, codec, minTime, maxTime, checksum, body } = frame;
-  return [JSON.stringify(to), to.log, count, codec, minTime, maxTime, checksum, body];
-}
-
-function deadLetterArgs(letter: DeadLetterDraft): readonly (string | number)[] {
-  const { entry, index, stage, reason, error, type, eventId, original } = letter;
-  const fields = ["index", index, "stage", stage, "reason", reason, "error", error, "type", type, "event", eventId];
-  if (original !== undefined) fields.push("original", original);
-  return [entry, original === undefined ? 1 : 0, fields.length, ...fields];
-}
 
 /** Every failure of the bus is one to wait for: the same call is safe to repeat, since scripts are fenced or idempotent. */
 async function retryable<T>(call: Promise<T>): Promise<T> {

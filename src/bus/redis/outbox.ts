@@ -3,10 +3,15 @@ import type { Frame, FrameLink, OutboxEntry, Relayed, RelayedFrame } from "../po
 import type { Appenders } from "./appenders.ts";
 import type { Commands } from "./redis.ts";
 
+interface Of {
+  readonly partition: Partition;
+  readonly pipeline: string;
+}
+
 /** Reads the oldest frames of an outbox, as the commit numbered them. */
 export async function readOutbox(
   redis: Commands,
-  { partition, pipeline }: { readonly partition: Partition; readonly pipeline: string },
+  { partition, pipeline }: Of,
   { after, count }: { readonly after?: string; readonly count: number },
 ): Promise<readonly OutboxEntry[]> {
   const log = keys.outbox(partition, pipeline);
@@ -35,6 +40,13 @@ export async function readOutbox(
         linkOf(frame.sequence > 0 ? `${frame.incarnation}|${frame.sequence - 1}` : "");
     return { id: String(id), to: JSON.parse(text("to")) as Partition, frame, after: before, sum: Number(text("sum")) };
   });
+}
+
+/** Takes frames off an outbox that are in their logs. */
+export async function removeRelayed(redis: Commands, { partition, pipeline }: Of, ids: readonly string[]): Promise<void> {
+  if (ids.length === 0) return;
+  const log = keys.outbox(partition, pipeline);
+  await redis.send(log, ["XDEL", log, ...ids]);
 }
 
 /** Stores a frame of an outbox in its log. */
