@@ -21,6 +21,8 @@ export interface CartState {
   readonly checkoutId?: string;
   readonly undone?: readonly string[];
   readonly version: number;
+  /** When it was last touched by the customer's clock, milliseconds since the epoch. */
+  readonly touchedAt: number;
 }
 
 /** A cart, for whoever watches it. `leftMs`: how long it may still lie untouched. */
@@ -32,6 +34,16 @@ export type CartLook =
 export interface CartOfCheckout {
   readonly cartId: string;
   readonly checkoutId: string;
+}
+
+/** Which carts a sweep gives up. */
+export interface CartSweepInput {
+  /**
+   * By which clock they have lain for long. `customers`: for carts of the past that were only just read, such as after a replay: our own
+   * clock knows no more of them than that.
+   * @default ours
+   */
+  readonly clock?: "ours" | "customers";
 }
 
 /**
@@ -115,15 +127,19 @@ export const cartActivities = ({ announce, stateOf, statesOf, now }: CartDeps) =
     },
 
     /** Gives up every cart that has lain for long; the pipeline decides on each. */
-    async sweepCarts(key: string): Promise<{ readonly looked: number; readonly abandoned: number }> {
+    async sweepCarts(
+      key: string,
+      { clock = "ours" }: CartSweepInput = {},
+    ): Promise<{ readonly looked: number; readonly abandoned: number }> {
       let looked = 0;
       let abandoned = 0;
       let underWay: Promise<void>[] = [];
       const sweptAt = await now();
       for await (const [cartId, state, updatedAt] of statesOf("carts")) {
         Context.current().heartbeat(++looked);
-        const { status, version } = state as CartState;
-        if (status !== "open" || updatedAt + sweptAfterMs > sweptAt) continue;
+        const { status, version, touchedAt } = state as CartState;
+        const lastTouched = clock === "ours" ? updatedAt : touchedAt;
+        if (status !== "open" || lastTouched + sweptAfterMs > sweptAt) continue;
         underWay.push(tell(`${key}/${cartId}/${version}`, "cart.abandoned", { cartId, version }));
         abandoned++;
         if (underWay.length < announcedTogether) continue;

@@ -28,7 +28,7 @@ export const app = defineApp({
   formats: [sshd],
   archives: [loginEvents, cartEvents],
   schedules: [
-    defineSchedule("cart-sweep", cartSweep, { taskQueue: "carts", everyMs: minutes(10) }),
+    defineSchedule("cart-sweep", cartSweep, { taskQueue: "carts", everyMs: minutes(10), input: {} }),
     archived(loginEvents),
     archived(cartEvents),
     defineSchedule("clean-logs", cleanLogs, { taskQueue: "archive", dailyAt: "03:45" }),

@@ -1,4 +1,5 @@
 import { proxyActivities } from "@temporalio/workflow";
+import type { CartSweepInput } from "../activities/carts.ts";
 import type { Activities } from "../activities/index.ts";
 
 const { sweepCarts } = proxyActivities<Activities>({
@@ -8,4 +9,5 @@ const { sweepCarts } = proxyActivities<Activities>({
 });
 
 /** Gives up the carts that have lain for long and that nobody watches: those whose watch was lost, or never began. */
-export const cartSweep = (): Promise<{ readonly looked: number; readonly abandoned: number }> => sweepCarts("cart-sweep");
+export const cartSweep = (input: CartSweepInput = {}): Promise<{ readonly looked: number; readonly abandoned: number }> =>
+  sweepCarts("cart-sweep", input);

@@ -42,7 +42,7 @@ const services = {
 } as const satisfies Record<string, Service>;
 
 /** The address of a service. */
-export function addressOf(service: keyof typeof services, { cwd, dir }: Whereabouts): string {
+function addressOf(service: keyof typeof services, { cwd, dir }: Whereabouts): string {
   const { name, variable, ofStack } = services[service];
   const given = readEnvironment(variable);
   if (given) return given;

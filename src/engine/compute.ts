@@ -90,7 +90,7 @@ export async function compute(
 const isEvent = (item: Item & Partial<Origin>): item is Item & Origin => item.entry !== undefined;
 
 async function allOf(begun: readonly Begun[], signal: AbortSignal): Promise<void> {
-  const pending = begun.map((one) => one.pending);
+  const pending = begun.flatMap((one) => (one.pending ? [one.pending] : []));
   try {
     await Promise.all(pending);
   } catch (error) {

@@ -100,10 +100,14 @@ function demo(dir: string, stack: Stack) {
         const ended = await countOf("SELECT count() AS n FROM orders");
         return { done: ended >= expected, progress: ended };
       }),
-    /** Gives up the carts that nobody has taken to the till, as the schedule does it every ten minutes. */
+    /** Gives up the carts that nobody has taken to the till, as the schedule does it every ten minutes; by the clock of the day that was played. */
     sweep: (): Promise<void> =>
       withTemporal(stack.temporal, (client) =>
-        client.workflow.execute("cartSweep", { taskQueue: "carts", workflowId: "cart-sweep-of-the-demo" }),
+        client.workflow.execute("cartSweep", {
+          taskQueue: "carts",
+          workflowId: "cart-sweep-of-the-demo",
+          args: [{ clock: "customers" }],
+        }),
       ),
     /** Lets the schedules go on. */
     resume: (): Promise<void> =>

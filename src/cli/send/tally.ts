@@ -67,5 +67,4 @@ export class Tally {
   }
 }
 
-export const nameOf = ({ file, line }: Place): string =>
-  file === undefined ? `line ${line}` : `${harmless(file)}, line ${line}`;
+const nameOf = ({ file, line }: Place): string => (file === undefined ? `line ${line}` : `${harmless(file)}, line ${line}`);

@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { MockActivityEnvironment } from "@temporalio/testing";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { cartActivities } from "../../../activities/carts.ts";
+import { type CartSweepInput, cartActivities } from "../../../activities/carts.ts";
 import { type Cart, type CartEvent, decideCart, emptyCart, evolveCart } from "../../../pipelines/cart-rules.ts";
 import { cartWatch } from "../../../workflows/cart-watch.ts";
 import { bundleSagas, openSkippingBench, type SkippingBench } from "../../support/saga-bench.ts";
@@ -160,4 +160,23 @@ it("the sweep gives up what has lain for long, with nobody to watch it, and leav
   expect(shops.map(([name, shop]) => `${name} ${shop.cart()?.status}`)).toEqual(["old abandoned", "fresh open", "bought frozen"]);
   // A second sweep finds nothing more to do.
   expect(await environment.run(all.sweepCarts, "cart-sweep")).toEqual({ looked: 3, abandoned: 0 });
+});
+
+it("the sweep goes by the customers' clock where it is told to: carts of the past that were only just read", async () => {
+  const shop = openCart("of the past", 61 * minute);
+  const now = Date.now();
+  shop.at(now);
+  shop.say("cart.created", { userId: "u" });
+  const { sweepCarts } = cartActivities({
+    stateOf: async () => undefined,
+    statesOf: async function* () {
+      yield [shop.cartId, shop.cart(), shop.updatedAt()] as const;
+    },
+    announce: async (_, event) => shop.say(event.type, event.data),
+    now: async () => now,
+  });
+  const sweep = (input: CartSweepInput) => new MockActivityEnvironment().run(sweepCarts, "sweep", input);
+  expect(await sweep({})).toEqual({ looked: 1, abandoned: 0 });
+  expect(await sweep({ clock: "customers" })).toEqual({ looked: 1, abandoned: 1 });
+  expect(shop.cart()?.status).toBe("abandoned");
 });

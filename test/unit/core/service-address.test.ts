@@ -53,7 +53,11 @@ describe("an address that cannot be read or reached: nothing but host and port i
     check(
       await failureOf(async () => {
         const client = createClickHouse({ url });
-        await client.run("SELECT 1").finally(() => client.close());
+        try {
+          await client.run("SELECT 1");
+        } finally {
+          await client.close();
+        }
       }),
       expected,
     );

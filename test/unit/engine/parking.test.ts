@@ -33,7 +33,7 @@ describe("many keys that wait", () => {
     );
     const deps = { clock: systemClock, logger: silentLogger, parking, signal, about: { partition: "log", pipeline: "p" } };
     const take = untilDecided(async (value, { call }) => void (await ask(value, call)), deps);
-    const waiting = Array.from({ length: 5_000 }, (_, n) => take(`k${n}`, `k${n}`, new Recording({ signal })));
+    const waiting = Array.from({ length: 5_000 }, async (_, n) => take(`k${n}`, `k${n}`, new Recording({ signal })));
     await Promise.all(waiting);
     await idle();
     process.off("warning", note);

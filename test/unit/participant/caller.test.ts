@@ -139,28 +139,31 @@ describe("a participant", () => {
     ],
     ["a page", 422, "text/html", "<html>", {}],
     ["a proxy's refusal in the participant's name", 413, "text/html", "{}", { "headrace-participant": "adder" }],
-  ])("is not taken for a stranger on its port that answers %s: that is no answer", async (_, status, type, body, headers) => {
-    const stranger = createServer((__, reply) => {
-      reply.writeHead(status, { "content-type": type, ...headers });
-      reply.end(typeof body === "string" ? body : JSON.stringify(body));
-    }).listen(0, "127.0.0.1");
-    await once(stranger, "listening");
-    try {
-      await enter("gone", (stranger.address() as AddressInfo).port);
-      const error = await adder()
-        .add({ key: "k", n: 1 })
-        .catch((thrown: unknown) => thrown);
-      expect(error).toMatchObject({ name: "RetryableError", code: "service.unreachable" });
-      const good = await start("good");
-      await vi.waitFor(async () => {
-        for (let i = 0; i < 4; i++) expect(await adder().add({ key: `k${i}`, n: 1 })).toEqual({ sum: 2 });
-      });
-      expect(good.asked.length).toBeGreaterThanOrEqual(4);
-    } finally {
-      stranger.closeAllConnections();
-      stranger.close();
-    }
-  });
+  ])(
+    "is not taken for a stranger on its port that answers %s: that is no answer",
+    async (_, status, type, ...[body, headers]: readonly [body: unknown, headers: object]) => {
+      const stranger = createServer((__, reply) => {
+        reply.writeHead(status, { "content-type": type, ...headers });
+        reply.end(typeof body === "string" ? body : JSON.stringify(body));
+      }).listen(0, "127.0.0.1");
+      await once(stranger, "listening");
+      try {
+        await enter("gone", (stranger.address() as AddressInfo).port);
+        const error = await adder()
+          .add({ key: "k", n: 1 })
+          .catch((thrown: unknown) => thrown);
+        expect(error).toMatchObject({ name: "RetryableError", code: "service.unreachable" });
+        const good = await start("good");
+        await vi.waitFor(async () => {
+          for (let i = 0; i < 4; i++) expect(await adder().add({ key: `k${i}`, n: 1 })).toEqual({ sum: 2 });
+        });
+        expect(good.asked.length).toBeGreaterThanOrEqual(4);
+      } finally {
+        stranger.closeAllConnections();
+        stranger.close();
+      }
+    },
+  );
 
   it("does not tell the caller what went wrong inside", async () => {
     await start("one");

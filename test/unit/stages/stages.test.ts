@@ -82,7 +82,7 @@ describe("the stages of a pipeline", () => {
   const through = (values: readonly unknown[], [section, ...rest]: readonly Section[]): void | Promise<void> => {
     if (!section) return;
     const run = section.kind === "keyed" ? section.stage.run : section.run;
-    const pending = values.map((value) => run(value, notes)).filter(Boolean);
+    const pending = values.map((value) => run(value, notes)).filter((one) => one instanceof Promise);
     const onward = () => through(notes.passed.splice(0), rest);
     return pending.length > 0 ? Promise.all(pending).then(onward) : onward();
   };
