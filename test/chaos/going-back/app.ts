@@ -49,7 +49,7 @@ const once = pipeline("once")
   .fold("seen", seen)
   .to(clickhouse(sums), row);
 
-const copying = pipeline("copying")
+export const copying = pipeline("copying")
   .from(numbers)
   .dedupe("once")
   .emit(copies, ({ data }) => copied(data));

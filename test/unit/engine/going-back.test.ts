@@ -2,14 +2,15 @@ import { describe, expect, it } from "vitest";
 import { encodeFrame } from "../../../src/bus/frame.ts";
 import { Outage } from "../../../src/bus/outage.ts";
 import { partitionIndex, partitionsOf } from "../../../src/bus/partition.ts";
+import type { Bus } from "../../../src/bus/port.ts";
 import { ProducerBreaker } from "../../../src/bus/producer-breaker.ts";
 import { Sender } from "../../../src/bus/sender.ts";
 import { uuidOf } from "../../../src/core/hash.ts";
 import { silentLogger } from "../../../src/core/log.ts";
-import { copies, numbers, pipelines } from "../../chaos/going-back/app.ts";
-import { recount } from "../../chaos/going-back/recount.ts";
+import { copies, copying, numbers, pipelines } from "../../chaos/going-back/app.ts";
+import { eventsIn, numberOf, recount } from "../../chaos/going-back/recount.ts";
 import { createRandom } from "../../demo/random.ts";
-import { Workbench } from "../../support/workbench.ts";
+import { envelopeOf, Workbench } from "../../support/workbench.ts";
 
 const seeds = Array.from({ length: 3 }, () => Math.floor(Math.random() * 2 ** 32));
 
@@ -36,11 +37,11 @@ describe("a bus that goes back to an earlier state under live workers", () => {
       for (const [index, sender] of senders.entries()) {
         const mine = all.filter((n) => partitionIndex(`key-${n % 7}`, partitions.length) === index);
         if (mine.length === 0) continue;
-        await sender.store(encodeFrame(mine.map(envelopeOf)));
+        await sender.store(encodeFrame(mine.map(numbered)));
         for (const n of mine) acknowledged.set(n, (acknowledged.get(n) ?? 0) + 1);
       }
     };
-    const envelopeOf = (n: number) => ({
+    const numbered = (n: number) => ({
       ...{ id: uuidOf(`number ${n}`), type: "number.counted", source: undefined, traceparent: undefined },
       ...{ time: Date.UTC(2026, 0, 1) + 40 * n, data: { key: `key-${n % 7}`, n } },
     });
@@ -70,5 +71,33 @@ describe("a bus that goes back to an earlier state under live workers", () => {
     }
     expect({ faults: last?.faults, ...(last?.faults.length !== 0 && { said }) }).toEqual({ faults: [] });
     for (const worker of workers) await worker.stop();
+  });
+
+  it.each([
+    { moment: "before a derived frame was stored", call: "relay" },
+    { moment: "before a stored frame was taken off the outbox", call: "relayed" },
+  ] as const)("empties the outbox where it goes back to $moment, and nothing new comes", async ({ call }) => {
+    const bench = new Workbench();
+    let putBack: (() => void) | undefined;
+    const bus = new Proxy(bench.bus as Bus, {
+      get(target, property: keyof Bus) {
+        const method = (target[property] as (...args: readonly unknown[]) => unknown).bind(target);
+        if (property !== call) return method;
+        return (...args: readonly unknown[]) => {
+          putBack ??= bench.bus.snapshot();
+          return method(...args);
+        };
+      },
+    });
+    const worker = bench.start([copying as never], { bus });
+    await bench.send(numbers.plan, [envelopeOf(1, "number.counted", { key: "k", n: 1 })]);
+    await bench.clock.until(async () => putBack !== undefined && (await bench.isDrained(copying as never)));
+
+    putBack?.();
+    expect(await bench.isDrained(copying as never)).toBe(false);
+    await bench.clock.advance(5_000);
+    expect(await bench.isDrained(copying as never)).toBe(true);
+    expect((await eventsIn(bench.bus, copies.plan)).map(numberOf)).toEqual([1]);
+    await worker.stop();
   });
 });
