@@ -48,7 +48,10 @@ export interface TableOptions<C extends Columns> {
   };
   /** The compression codec of the columns that have none of their own, in ClickHouse's words. @default the server's: LZ4 */
   readonly codec?: string;
-  /** Rows are deleted this many days after the time in `column`. */
+  /**
+   * Rows are deleted this many days after the time in `column`; 1 to 36,500. ClickHouse reckons until 7 February 2106: what would be
+   * deleted later is kept until then.
+   */
   readonly ttl?: {
     readonly column: NoInfer<{ [K in keyof C & string]: [ValueOf<C[K]>] extends [Date] ? K : never }[keyof C & string]>;
     readonly days: number;
@@ -147,5 +150,10 @@ function checkTable(table: TablePlan): void {
     findDate(table.ttl.column, "ttl");
     if (!Number.isInteger(table.ttl.days) || table.ttl.days < 1)
       refuse("has a ttl of less than a day", "Give whole days, from 1.");
+    if (table.ttl.days > 36_500)
+      refuse(
+        "has a ttl of more than a hundred years",
+        "Give at most 36500 days, or leave the ttl out: rows are then kept for ever.",
+      );
   }
 }

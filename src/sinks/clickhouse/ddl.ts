@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
+import { days as daysToMs } from "../../core/duration.ts";
 import { ConfigError } from "../../core/errors.ts";
-import type { ColumnPlan, ColumnType, EnginePlan, TablePlan, ViewPlan } from "../../plan/table.ts";
+import type { ColumnPlan, ColumnType, EnginePlan, TablePlan, TtlPlan, ViewPlan } from "../../plan/table.ts";
 import { quoteName, quoteText } from "./quote.ts";
 import { columnType } from "./types.ts";
 
@@ -32,9 +33,15 @@ export function partitionKey({ partitionBy }: TablePlan): string {
   return `${partitionBy.unit === "day" ? "toYYYYMMDD" : "toYYYYMM"}(${quoteName(partitionBy.column)})`;
 }
 
-/** When rows are deleted. */
-export const ttlExpression = ({ column, days }: { readonly column: string; readonly days: number }): string =>
-  `toDateTime(${quoteName(column)}) + toIntervalDay(${days}) DELETE`;
+/** The last day of which a DateTime, of 32 bits, has the midnight. */
+const lastDay = Date.UTC(2106, 1, 7);
+
+/** When rows are deleted. What would fall behind the last day falls on it: a DateTime would begin again in 1970, and delete it at once. */
+export function ttlExpression({ column, days }: TtlPlan): string {
+  const limit = new Date(lastDay - daysToMs(days)).toISOString().slice(0, 10);
+  const capped = `least(toDateTime64(${quoteName(column)}, 0, 'UTC'), toDateTime64('${limit}', 0, 'UTC'))`;
+  return `toDateTime(${capped}, 'UTC') + toIntervalDay(${days}) DELETE`;
+}
 
 /** A view that is wanted. */
 export interface WantedView extends ViewPlan {

@@ -158,34 +158,28 @@ export const refused = (object: string, summary: string, hint: string): Refused 
 const rebuild = (name: string): string =>
   `Define a table with a new name and replay the stream into it; or copy: RENAME TABLE ${name} TO ${name}_old, migrate, INSERT INTO ${name} SELECT … FROM ${name}_old.`;
 
+/** Our TTL as the server prints it, apart from quotes. One of an earlier version has no cap: it deletes at once what lies near 2106 or beyond. */
+const ttlThere =
+  /\bTTL toDateTime\((?:(\w+)|least\(toDateTime64\((\w+), 0, 'UTC'\), toDateTime64\('[\d-]+', 0, 'UTC'\)\), 'UTC')\) \+ toIntervalDay\((\d+)\)/;
+
 /** Keeping rows longer is done; deleting rows earlier is for a person to do. */
 function planTtl(table: TablePlan, there: Existing): readonly MigrationStep[] {
-  const found = /\bTTL\b toDateTime\(`?(\w+)`?\) \+ toIntervalDay\((\d+)\)/.exec(there.engineFull);
-  const has = found === null ? undefined : { column: found[1] as string, days: Number(found[2]) };
   const { name, ttl } = table;
-  if (ttl === undefined) {
-    if (!/\bTTL\b/.test(there.engineFull)) return [];
-    return [
-      {
-        kind: "alter",
-        object: name,
-        summary: `keep the rows of ${name} for ever`,
-        sql: `ALTER TABLE ${quoteName(name)} REMOVE TTL`,
-      },
-    ];
-  }
-  if (has?.column === ttl.column && has.days === ttl.days) return [];
-  const sql = `ALTER TABLE ${quoteName(name)} MODIFY TTL ${ttlExpression(ttl)}`;
-  if (has?.column === ttl.column && has.days < ttl.days) {
-    return [{ kind: "alter", object: name, summary: `keep the rows of ${name} for ${ttl.days} days`, sql }];
+  const alter = (summary: string, change: string): readonly MigrationStep[] => [
+    { kind: "alter", object: name, summary, sql: `ALTER TABLE ${quoteName(name)} ${change}` },
+  ];
+  if (ttl === undefined) return /\bTTL\b/.test(there.engineFull) ? alter(`keep the rows of ${name} for ever`, "REMOVE TTL") : [];
+  const [, uncapped, capped, days] = ttlThere.exec(there.engineFull.replace(/`/g, "")) ?? [];
+  const change = `MODIFY TTL ${ttlExpression(ttl)}`;
+  if ((capped ?? uncapped) === ttl.column && Number(days) <= ttl.days) {
+    if (Number(days) < ttl.days) return alter(`keep the rows of ${name} for ${ttl.days} days`, change);
+    return capped ? [] : alter(`keep the rows of ${name} that lie near 2106 or beyond: its ttl deletes them at once`, change);
   }
   return [
     refused(
       name,
       `rows of ${name} older than ${ttl.days} days by ${ttl.column} would be deleted`,
-      `Run it yourself when that is what you want: ${plainSql(sql)}`,
+      `Run it yourself when that is what you want: ALTER TABLE ${name} ${change.replace(/`/g, "")}`,
     ),
   ];
 }
-
-const plainSql = (sql: string): string => sql.replace(/`/g, "");

@@ -73,6 +73,11 @@ describe("a table", () => {
     ],
     ["a ttl of no days", () => define({ ttl: { column: "at", days: 0 } }), "has a ttl of less than a day"],
     [
+      "a ttl beyond all reckoning",
+      () => define({ ttl: { column: "at", days: 36_501 } }),
+      "has a ttl of more than a hundred years",
+    ],
+    [
       "a text as its version",
       () => define({ engine: { kind: "replacingMergeTree", version: "user" } }),
       "cannot use 'user' as its version",

@@ -34,7 +34,7 @@ test("a table's DDL has every identifier quoted, and the settings that make repe
 ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMMDD(${"`at`"})
 ORDER BY (${"`user_id`, `at`, `event_id`"})
-TTL toDateTime(${"`at`"}) + toIntervalDay(400) DELETE
+TTL toDateTime(least(toDateTime64(${"`at`"}, 0, 'UTC'), toDateTime64('2105-01-03', 0, 'UTC')), 'UTC') + toIntervalDay(400) DELETE
 SETTINGS non_replicated_deduplication_window = 0, min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1, ttl_only_drop_parts = 1
 COMMENT 'headrace table'`);
 });
@@ -85,7 +85,7 @@ test("a rollup's rows are cut and aged as its source is; one statement counts bu
 ENGINE = ReplacingMergeTree(\`version\`, \`is_deleted\`)
 PARTITION BY toYYYYMMDD(\`hour\`)
 ORDER BY (\`hour\`, \`outcome\`)
-TTL toDateTime(\`hour\`) + toIntervalDay(400) DELETE
+TTL toDateTime(least(toDateTime64(\`hour\`, 0, 'UTC'), toDateTime64('2105-01-03', 0, 'UTC')), 'UTC') + toIntervalDay(400) DELETE
 SETTINGS non_replicated_deduplication_window = 0, min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1, ttl_only_drop_parts = 1
 COMMENT 'headrace table'`);
   const sql = recount(plan, [3_600_000, 7_200_000], { version: 17n });
