@@ -98,31 +98,44 @@ describe("a day", () => {
     expect(await shelf.inTable(day)).toEqual(before);
   });
 
-  it("whose file was changed before it was read back is put back", async () => {
-    const day = shelf.freshDay();
-    await shelf.fill(day, 1_000);
-    const before = await shelf.inTable(day);
-    const activities = shelf.activities();
-    await expect(
-      archive(day, {
-        ...activities,
-        verifyFiles: async (key, of, files, survey) => {
-          const [file] = files;
-          const path = join(shelf.root, file?.path ?? "");
-          const short = `${path}.short`;
-          await shelf.client.run(
-            `INSERT INTO FUNCTION file('${short}', 'Parquet') SELECT * FROM file('${path}', 'Parquet') LIMIT 999`,
-          );
-          await rename(short, path);
-          await activities.verifyFiles(key, of, files, survey);
-        },
-      }),
-    ).rejects.toMatchObject({ cause: { details: [{ step: "verify", type: "archive.mismatch" }] } });
-    expect(await shelf.inTable(day)).toEqual(before);
-    expect(await shelf.deps.store.files({ table, day, generation: 1 })).toEqual([]);
-    expect(await archive(day)).toMatchObject({ outcome: "archived", generation: 1 });
-    expect(await shelf.inArchive(day)).toEqual(before);
-  }, 120_000);
+  it.each([
+    ["lost a row", "SELECT * FROM written LIMIT 999", /999 rows are there, and 1000 were counted/],
+    [
+      "got another value in one row",
+      `SELECT * REPLACE (if(event_id = (SELECT min(event_id) FROM written), 'somebody', user_id) AS user_id) FROM written`,
+      /the hash of 1000 rows is [0-9a-f]+, and was [0-9a-f]+/,
+    ],
+  ])(
+    "whose file %s before it was read back is put back",
+    async (_, changed, words) => {
+      const day = shelf.freshDay();
+      await shelf.fill(day, 1_000);
+      const before = await shelf.inTable(day);
+      const activities = shelf.activities();
+      await expect(
+        archive(day, {
+          ...activities,
+          verifyFiles: async (key, of, files, survey) => {
+            const [file] = files;
+            const path = join(shelf.root, file?.path ?? "");
+            const other = `${path}.other`;
+            await shelf.client.run(
+              `INSERT INTO FUNCTION file('${other}', 'Parquet') WITH written AS (SELECT * FROM file('${path}', 'Parquet')) ${changed}`,
+            );
+            await rename(other, path);
+            await activities.verifyFiles(key, of, files, survey);
+          },
+        }),
+      ).rejects.toMatchObject({
+        cause: { details: [{ step: "verify", type: "archive.mismatch", message: expect.stringMatching(words) }] },
+      });
+      expect(await shelf.inTable(day)).toEqual(before);
+      expect(await shelf.deps.store.files({ table, day, generation: 1 })).toEqual([]);
+      expect(await archive(day)).toMatchObject({ outcome: "archived", generation: 1 });
+      expect(await shelf.inArchive(day)).toEqual(before);
+    },
+    120_000,
+  );
 
   it("keeps rows that come at any step, and what is archived is what was counted", async () => {
     const steps = ["exportDay", "verifyFiles", "publishManifest", "recountDay", "dropDay", "recordArchive"] as const;

@@ -5,6 +5,7 @@ import { chaosSuite } from "./chaos-suite.ts";
 import { commitScripts } from "./commit-scripts.ts";
 import { engine } from "./engine.ts";
 import { goingBack } from "./going-back.ts";
+import { insertSettings } from "./insert-settings.ts";
 import { windowsAndJoin } from "./windows.ts";
 
 export const mutants: readonly Mutant[] = [
@@ -14,5 +15,6 @@ export const mutants: readonly Mutant[] = [
   ...windowsAndJoin,
   ...bisection,
   ...archiveVerification,
+  ...insertSettings,
   ...chaosSuite,
 ];

@@ -4,6 +4,7 @@ const windows: Check = {
   kind: "tests",
   files: ["test/unit/windows/exact.test.ts", "test/unit/windows/keyed.test.ts", "test/guide/02-windows.test.ts"],
 };
+const joins: Check = { kind: "tests", files: ["test/unit/windows/join.test.ts"] };
 const edges: Check = { kind: "tests", files: ["test/unit/windows/edges.test.ts"] };
 const watermarks: Check = { kind: "tests", files: ["test/unit/windows/watermark.test.ts"] };
 
@@ -55,7 +56,7 @@ export const windowsAndJoin: readonly Mutant[] = [
     file: "src/stages/join.ts",
     find: "if (state[side].some(([, id]) => id === moment.id)) return outcomes.duplicate();",
     replace: "",
-    by: windows,
+    by: joins,
   },
   {
     name: "aligned-window-late-at-the-edge",
