@@ -1,10 +1,16 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { loginFailures, logins } from "../../pipelines/streams.ts";
+import { encodeFrame } from "../../src/bus/frame.ts";
+import { keys, type Partition, partitionsOf } from "../../src/bus/partition.ts";
+import { openRedisBus } from "../../src/bus/redis/bus.ts";
+import { silentLogger } from "../../src/core/log.ts";
 import { fetchAs } from "../support/addresses.ts";
 import { freePort } from "../support/free-port.ts";
 import { linesOf, type Operator, openOperator } from "../support/operator.ts";
 import { type OwnRedis, startOwnRedis } from "../support/own-redis.ts";
 import { redisClient } from "../support/redis.ts";
 import { refuseAll } from "../support/refusal.ts";
+import { envelopeOf } from "../support/workbench.ts";
 
 interface Finding {
   readonly severity: "error" | "warning" | "note";
@@ -198,6 +204,60 @@ describe("headrace doctor", () => {
         where: "stream 'logins', group 'login-failures'",
         what: expect.stringMatching(/no worker runs the pipeline: 6 entries wait for it in 2 partitions/),
         hint: "Run 'headrace start --role worker --pipelines login-failures'.",
+      },
+    ]);
+  });
+
+  it.each([
+    {
+      name: "no worker runs the pipeline",
+      pipeline: "login-failures",
+      isOwned: false,
+      hint: /^Run 'headrace start --role worker --pipelines login-failures'\.$/,
+    },
+    {
+      name: "a worker runs it",
+      pipeline: "login-failures",
+      isOwned: true,
+      hint: /^Look for 'outbox' in the log of the worker that runs 'login-failures': it says why 'login-failures\/01' takes none/,
+    },
+    {
+      name: "the pipeline is none of this application",
+      pipeline: "retired",
+      isOwned: false,
+      hint: /no pipeline of this application.* --pipelines retired'\) until they have gone/,
+    },
+  ])("finds derived events that stand still, where $name", async ({ pipeline, isOwned, hint }) => {
+    const [partition] = partitionsOf(logins.plan) as [Partition];
+    const [, to] = partitionsOf(loginFailures.plan) as [Partition, Partition];
+    await redis.xAdd(partition.log, "*", plain(1));
+    const bus = await openRedisBus({ url: own.url, logger: silentLogger });
+    const acquired = await bus.acquire(partition, pipeline, { owner: "w", ttlMs: 600_000 });
+    if (acquired.kind !== "owned") throw new Error("taken");
+    const fence = { partition, pipeline, owner: "w", epoch: acquired.epoch, tenure: acquired.tenure };
+    const given = await bus.read(fence, { from: "new", after: "0-0", count: 1 });
+    if (given.kind !== "entries") throw new Error(given.kind);
+    const frame = encodeFrame([envelopeOf(1, "login.failed", { userId: "ada" })]);
+    const nothing = { counts: {}, deadLetters: [], keyed: undefined, floor: undefined };
+    const entries = given.entries.map(({ id }) => id);
+    await bus.commit(fence, { ...nothing, number: 1, reads: given.reads, entries, derived: [{ to, frame }] });
+    if (!isOwned) await bus.release(fence);
+    await bus.close();
+    const ofPipeline = async () =>
+      (await doctor()).findings.filter(({ where }) => where === `stream 'logins', group '${pipeline}'`);
+    // It has only just been made.
+    expect(await ofPipeline()).toEqual([]);
+
+    const outbox = keys.outbox(partition, pipeline);
+    const [made] = (await redis.xRange(outbox, "-", "+")) ?? [];
+    await redis.del(outbox);
+    await redis.xAdd(outbox, hourAgo(0), made?.message ?? {});
+    expect(await ofPipeline()).toEqual([
+      {
+        severity: "warning",
+        where: `stream 'logins', group '${pipeline}'`,
+        what: "derived events stand still on their way: 1 frame in the outbox of 1 partition, the oldest, for 'login-failures/01', for 1 hour",
+        hint: expect.stringMatching(hint),
       },
     ]);
   });

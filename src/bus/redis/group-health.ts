@@ -1,6 +1,7 @@
 import { isBefore } from "../entry-id.ts";
 import { keys, type Partition } from "../partition.ts";
 import { firstAfter, toMap } from "./group-state.ts";
+import { readOutbox } from "./outbox.ts";
 import type { Commands } from "./redis.ts";
 
 /** How a group stands to a partition, whosever it is, as far as the server tells. */
@@ -16,6 +17,16 @@ export interface GroupHealth {
   readonly lostUnread: number;
   /** Entries that were removed after the group was given them, and before it acked; at least so many. */
   readonly lostPending: number;
+  /** What its pipeline has derived and is not yet where it belongs; undefined where there is none. */
+  readonly outbox: OutboxHealth | undefined;
+}
+
+export interface OutboxHealth {
+  readonly frames: number;
+  /** How long ago the oldest of them was derived, milliseconds. */
+  readonly oldestMs: number;
+  /** The partition that the oldest is for. */
+  readonly to: string;
 }
 
 /** A consumer of another program that was not seen for so long is taken for gone. */
@@ -53,9 +64,10 @@ export async function groupHealth(
         name,
         isAlive: lease.isHeld || (!wanted.includes(name) && (await isSeen(name))),
         waiting: oldest === undefined ? 0 : pending + (Number.isNaN(lag) ? stream.length : lag),
-        oldestMs: oldest === undefined ? 0 : Math.max(0, now - Number(oldest.split("-")[0])),
+        oldestMs: oldest === undefined ? 0 : ageMs(oldest),
         lostUnread: group ? lostUnread(stream, delivered, lease.seen ?? Number(group.get("entries-read"))) : 0,
         lostPending,
+        outbox: await outboxOf(name),
       };
     }),
   );
@@ -70,6 +82,19 @@ export async function groupHealth(
     const key = keys.lease(partition, group);
     const [owner, until, seen] = (await redis.send(key, ["HMGET", key, "owner", "until", "seen"])) as (Buffer | null)[];
     return { isHeld: Boolean(owner) && Number(until) > now, seen: seen ? Number(seen) : undefined };
+  }
+
+  async function outboxOf(pipeline: string): Promise<OutboxHealth | undefined> {
+    const key = keys.outbox(partition, pipeline);
+    const [oldest] = await readOutbox(redis, { partition, pipeline }, { count: 1 });
+    if (!oldest) return undefined;
+    const frames = Number(await redis.send(key, ["XLEN", key]));
+    return { frames, oldestMs: ageMs(oldest.id), to: oldest.to.name };
+  }
+
+  /** The clock of the server has made the ids too. */
+  function ageMs(id: string): number {
+    return Math.max(0, now - Number(id.split("-")[0]));
   }
 
   async function isSeen(group: string): Promise<boolean> {

@@ -1,19 +1,21 @@
 import { type Partition, partitionsOf } from "../../bus/partition.ts";
-import { type GroupHealth, groupHealth } from "../../bus/redis/group-health.ts";
+import { type GroupHealth, groupHealth, type OutboxHealth } from "../../bus/redis/group-health.ts";
 import type { Redis } from "../../bus/redis/redis.ts";
-import { minutes } from "../../core/duration.ts";
+import { minutes, seconds } from "../../core/duration.ts";
 import type { AppPlan, StreamPlan } from "../../plan/plan.ts";
 import { counted, type Finding, failureOf, roughly } from "./finding.ts";
 
 /** A worker that starts, or takes over, needs the time of a lease and some more. */
 const patienceMs = minutes(1);
+/** What is derived is brought where it belongs at once, and is tried again every few seconds. */
+const outboxPatienceMs = seconds(30);
 
 interface Look {
   readonly partition: Partition;
   readonly health: GroupHealth;
 }
 
-/** Groups that nobody runs, and entries that went before they were read. */
+/** Groups that nobody runs, entries that went before they were read, and derived events that stand still on their way. */
 export async function streamFindings(redis: Redis, app: AppPlan): Promise<readonly Finding[]> {
   const findings = await Promise.all(
     app.streams.map(async (stream) => {
@@ -27,7 +29,8 @@ export async function streamFindings(redis: Redis, app: AppPlan): Promise<readon
         const groups = new Set(looks.flat().map(({ health }) => health.name));
         return [...groups].flatMap((group) => {
           const all = looks.flat().filter(({ health }) => health.name === group);
-          return [...deadFindings(stream, all, readers.includes(group)), ...all.flatMap(lossFindings)];
+          const isOurs = readers.includes(group);
+          return [...deadFindings(stream, all, isOurs), ...outboxFindings(stream, all, isOurs), ...all.flatMap(lossFindings)];
         });
       } catch (error) {
         return [failureOf(`stream '${stream.name}'`, error)];
@@ -60,6 +63,26 @@ function deadFindings(stream: StreamPlan, all: readonly Look[], isOurs: boolean)
       hint: `Start what reads with it. When nobody needs it any more: ${commands.join("; ")}`,
     },
   ];
+}
+
+function outboxFindings(stream: StreamPlan, all: readonly Look[], isOurs: boolean): readonly Finding[] {
+  const stuck = all.flatMap(({ health: { name, isAlive, outbox } }) =>
+    outbox && outbox.oldestMs > outboxPatienceMs ? [{ name, isAlive, ...outbox }] : [],
+  );
+  const oldest = stuck.reduce<OutboxHealth | undefined>((a, b) => (a && a.oldestMs >= b.oldestMs ? a : b), undefined);
+  const group = stuck[0]?.name;
+  if (!oldest || group === undefined) return [];
+  const frames = counted(
+    stuck.reduce((sum, { frames }) => sum + frames, 0),
+    "frame",
+  );
+  const what = `derived events stand still on their way: ${frames} in the outbox of ${counted(stuck.length, "partition")}, the oldest, for '${oldest.to}', for ${roughly(oldest.oldestMs)}`;
+  const hint = !isOurs
+    ? `It is no pipeline of this application, so nobody brings them on. Start the version that has it ('headrace start --role worker --pipelines ${group}') until they have gone.`
+    : stuck.some(({ isAlive }) => !isAlive)
+      ? `Run 'headrace start --role worker --pipelines ${group}'.`
+      : `Look for 'outbox' in the log of the worker that runs '${group}': it says why '${oldest.to}' takes none, such as a full Redis, a missing right, or a master that is away.`;
+  return [{ severity: "warning", where: `stream '${stream.name}', group '${group}'`, what, hint }];
 }
 
 function lossFindings({ partition, health: { name, lostUnread, lostPending } }: Look): readonly Finding[] {
