@@ -5,7 +5,7 @@ import type { PipelinePlan, StreamPlan } from "../plan/plan.ts";
 import type { Timer } from "../plan/timer.ts";
 import { isRefusal } from "../stages/admit.ts";
 import { compileFlow } from "../stages/flow.ts";
-import { setAside } from "../stages/pursue.ts";
+import { isUnreadable, setAside } from "../stages/pursue.ts";
 import type { KeyedStage, Run } from "../stages/run.ts";
 import type { KeyedState } from "../state/keyed-state.ts";
 import type { NameDraft } from "../state/known-names.ts";
@@ -254,6 +254,11 @@ async function through(keyed: KeyedStage, flow: readonly Item[], passage: Passag
         if (pending) await pending;
       } catch (error) {
         if (error instanceof StartOver) throw error;
+        if (isUnreadable(error)) {
+          // It stays in the store, and rings for the next owner: the state may be mended by then.
+          queue.set(member, undefined);
+          continue;
+        }
         setAside(outcomes, error, { stage: name, key, timer, at: new Date(at) });
       }
       if (isSame(queue.next(), due)) states.silence(name, clock, member);

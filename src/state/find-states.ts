@@ -3,7 +3,7 @@ import { partitionsOf } from "../bus/partition.ts";
 import { isKeyed } from "../plan/keyed-state.ts";
 import type { PipelinePlan } from "../plan/plan.ts";
 import { nameOf } from "./names.ts";
-import type { StateRecord } from "./record.ts";
+import { parseState, type StateRecord } from "./record.ts";
 
 /** What a stage keeps for a key, as it is stored. */
 export interface StateFound {
@@ -16,7 +16,10 @@ export interface StateFound {
   readonly updatedAt: string;
 }
 
-/** Looks for a key in all stages and partitions of a pipeline: a stage's key need not be the one that events are partitioned by. */
+/**
+ * Looks for a key in all stages and partitions of a pipeline: a stage's key need not be the one that events are partitioned by.
+ * @throws TerminalError `state.unreadable`
+ */
 export async function findStates(
   pipeline: PipelinePlan,
   key: string,
@@ -27,7 +30,7 @@ export async function findStates(
   const found = await Promise.all(
     places.map(async ({ partition, stage }) => {
       const json = await bus.peek(partition, pipeline.name, nameOf(stage, key));
-      return json === null ? [] : [describe(JSON.parse(json) as StateRecord, { stage, partition: partition.name })];
+      return json === null ? [] : [describe(parseState({ stage, key }, json), { stage, partition: partition.name })];
     }),
   );
   return found.flat();

@@ -1,18 +1,20 @@
 import { LRUCache } from "lru-cache";
 import type { Bus, Fence } from "../bus/port.ts";
 import type { Clock } from "../core/clock.ts";
-import { RetryableError } from "../core/errors.ts";
+import { messageOf, RetryableError, TerminalError } from "../core/errors.ts";
+import type { Logger } from "../core/log.ts";
 import type { Timer } from "../plan/timer.ts";
 import type { Held } from "../stages/run.ts";
 import { progressName, splitName } from "./names.ts";
 import { decodeState, type StageForm } from "./record.ts";
 import { none, type Slot, StateDraft, type StateSource } from "./state-draft.ts";
 import { TimerQueue } from "./timer-queue.ts";
-import { type Progress, Watermark } from "./watermark.ts";
+import { type Progress, parseProgress, Watermark } from "./watermark.ts";
 
 export interface KeyedStateDeps {
   readonly bus: Bus;
   readonly clock: Clock;
+  readonly logger: Logger;
 }
 
 export interface KeyedStateOptions {
@@ -25,6 +27,8 @@ export interface KeyedStateOptions {
 
 /** How many timers are fetched at once. */
 const timerPage = 10_000;
+/** So many states that cannot be read are told, each once. */
+const maxTold = 100;
 /** What an object of the cache takes beside its text, bytes, roughly; and each byte of that text as an object. */
 const overhead = { entry: 300, perByte: 2 } as const;
 
@@ -46,6 +50,8 @@ export class KeyedState implements StateSource {
   /** Ids that were taken and are not committed yet. */
   readonly #newerIds = new Map<string, Set<string>>();
   readonly #queues = new Map<string, TimerQueue>();
+  /** The names of states that cannot be read, as far as that was told. */
+  readonly #told = new Set<string>();
   #watermark: Watermark | undefined;
   /** The watermark before the draft that is open. */
   #progress: Progress | undefined;
@@ -91,7 +97,9 @@ export class KeyedState implements StateSource {
     for (const { stage } of this.#options.forms) {
       for (const clock of ["event", "processing"] as const) await this.load(stage, clock);
     }
-    this.#progress = json ? (JSON.parse(json) as Progress) : undefined;
+    this.#progress = json ? parseProgress(json) : undefined;
+    if (json && !this.#progress)
+      this.#deps.logger.error(this.#about, "how far event time had come cannot be read in Redis: it begins anew");
     this.#watermark = new Watermark(this.#options.idleMs, this.#progress);
   }
 
@@ -163,15 +171,36 @@ export class KeyedState implements StateSource {
     return form;
   }
 
-  async fetch(names: readonly string[]): Promise<readonly (Held | undefined)[]> {
+  async fetch(names: readonly string[]): Promise<readonly (Held | TerminalError | undefined)[]> {
     const stored = await this.#ask((fence) => this.#deps.bus.states(fence, names));
     return names.map((name, i) => {
       const json = stored[i] ?? null;
       const { stage, key } = splitName(name);
-      const held = json === null ? undefined : decodeState({ stage, key }, json, this.form(stage));
-      this.#keep(name, held, json?.length ?? 0);
+      const held = json === null ? undefined : this.#decode({ stage, key }, json);
+      // Looked at again the next time: somebody may have mended it.
+      if (held instanceof TerminalError) this.#tell(name, held);
+      else this.#keep(name, held, json?.length ?? 0);
       return held;
     });
+  }
+
+  #decode(name: { readonly stage: string; readonly key: string }, json: string): Held | TerminalError {
+    try {
+      return decodeState(name, json, this.form(name.stage));
+    } catch (error) {
+      if (error instanceof TerminalError) return error;
+      throw error;
+    }
+  }
+
+  #tell(name: string, error: TerminalError): void {
+    if (this.#told.has(name) || this.#told.size >= maxTold) return;
+    this.#told.add(name);
+    this.#deps.logger.error({ ...this.#about, error: messageOf(error), hint: error.hint }, "the events of a key are set aside");
+  }
+
+  get #about() {
+    return { partition: this.#fence.partition.name, pipeline: this.#fence.pipeline };
   }
 
   #keep(name: string, held: Held | undefined, length: number): void {

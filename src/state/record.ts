@@ -1,4 +1,4 @@
-import { ConfigError, messageOf } from "../core/errors.ts";
+import { ConfigError, messageOf, TerminalError } from "../core/errors.ts";
 import { describeIssues } from "../core/schema-issues.ts";
 import type { FoldPlan } from "../plan/plan.ts";
 import type { Timer, Timers } from "../plan/timer.ts";
@@ -55,18 +55,41 @@ function jsonOf(name: { readonly stage: string; readonly key: string }, state: u
   }
 }
 
-/** @throws ConfigError where the state is of another form than the stage's, and nothing says what becomes of it */
+/** @throws TerminalError `state.unreadable` where it is not what `encodeState` writes, however it came there */
+export function parseState({ stage, key }: { readonly stage: string; readonly key: string }, json: string): StateRecord {
+  const fault = (why: string, cause?: unknown) =>
+    new TerminalError("state.unreadable", `the state that stage '${stage}' keeps for '${key}' cannot be read: ${why}`, {
+      cause,
+      hint: "It stays as it is. Put back what was there, or remove it to begin anew: see 'A state that cannot be read' in docs/operations.md.",
+    });
+  let record: Partial<StateRecord> | null;
+  try {
+    record = JSON.parse(json);
+  } catch (error) {
+    throw fault("it is not JSON", error);
+  }
+  if (typeof record?.v !== "number" || typeof record.at !== "number" || record.s === undefined)
+    throw fault("it lacks its version, its time or its content");
+  if (record.t !== undefined && !areTimers(record.t)) throw fault("its timers are none");
+  return record as StateRecord;
+}
+
+const areTimers = (t: unknown): boolean =>
+  typeof t === "object" &&
+  t !== null &&
+  Object.values(t).every((timer) => Array.isArray(timer) && (timer[0] === "e" || timer[0] === "p") && Number.isFinite(timer[1]));
+
+/**
+ * @throws TerminalError `state.unreadable`; ConfigError where the state is of another form than the stage's, and nothing says what
+ * becomes of it
+ */
 export function decodeState(
   { stage, key }: { readonly stage: string; readonly key: string },
   json: string,
   form: StateForm,
 ): Held {
-  const { v, s, t = {} } = JSON.parse(json) as StateRecord;
+  const { v, s, t = {} } = parseState({ stage, key }, json);
   const where = `the state that stage '${stage}' keeps for '${key}'`;
-  if (typeof v !== "number")
-    throw new ConfigError("state.version", `${where} is written in a form that this version of Headrace does not know`, {
-      hint: "See docs/wire-format.md for what is stored.",
-    });
   if (v > form.version)
     throw new ConfigError("state.version", `${where} is of version ${v}, and this code knows ${form.version}`, {
       hint: "A newer version has run here. Deploy it again, or one that knows its states.",
@@ -81,7 +104,7 @@ export function decodeState(
           hint: "Give the stage a function 'migrate'.",
         },
       );
-    state = form.migrate(s, v);
+    state = migrated(where, { s, v }, form.migrate);
   }
   check(where, state, form);
   const timers: Record<string, Timer> = {};
@@ -89,6 +112,17 @@ export function decodeState(
     timers[timer] = { clock: clock === "e" ? "event" : "processing", at, ...(rung && { rung: true }) };
   }
   return { state, timers: timers satisfies Timers };
+}
+
+function migrated(where: string, { s, v }: Pick<StateRecord, "s" | "v">, migrate: NonNullable<StateForm["migrate"]>): unknown {
+  try {
+    return migrate(s, v);
+  } catch (error) {
+    throw new ConfigError("state.version", `${where} is of version ${v}, and 'migrate' fails on it: ${messageOf(error)}`, {
+      cause: error,
+      hint: "Correct the stage's function 'migrate'.",
+    });
+  }
 }
 
 function check(where: string, state: unknown, { schema }: StateForm): void {

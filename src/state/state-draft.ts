@@ -18,7 +18,8 @@ export interface StateSource {
   readonly watermark: Watermark;
   /** `undefined` where it has to be fetched; `none` where it is known that there is none. */
   known(name: string): Held | typeof none | undefined;
-  fetch(names: readonly string[]): Promise<readonly (Held | undefined)[]>;
+  /** An error in the place of a state that cannot be read. */
+  fetch(names: readonly string[]): Promise<readonly (Held | TerminalError | undefined)[]>;
   /** Which of these ids were taken before, each in its set. */
   fetchIds(wanted: ReadonlyMap<string, readonly string[]>): Promise<ReadonlyMap<string, ReadonlySet<string>>>;
   /** An id that was accepted is not to be remembered after all. */
@@ -37,6 +38,8 @@ export interface Slot {
   /** Under which it is stored. */
   readonly name: string;
   held: Held | undefined;
+  /** Why what is stored cannot be read. It is looked at by nobody, and stays as it is. */
+  readonly fault: TerminalError | undefined;
   /** Whether the read has set it. */
   isChanged: boolean;
   /** The size of its JSON, once `encode` was called. */
@@ -73,9 +76,10 @@ export class StateDraft implements States {
     this.now = base.now;
   }
 
+  /** @throws TerminalError where the state cannot be read, as `own` does */
   get(stage: string, key: string): Held | undefined | Promise<Held | undefined> {
     const slot = this.#slot(stage, key);
-    return slot ? slot.held : this.#fetched(stage, key).then(({ held }) => held);
+    return slot ? heldOf(slot) : this.#fetched(stage, key).then(heldOf);
   }
 
   own(stage: string, key: string, copy: (state: never) => unknown): Held | undefined | Promise<Held | undefined> {
@@ -84,7 +88,7 @@ export class StateDraft implements States {
   }
 
   #owned(slot: Slot, copy: (state: never) => unknown): Held | undefined {
-    const { held } = slot;
+    const held = heldOf(slot);
     if (held && this.#careful) return { state: copy(held.state as never), timers: held.timers };
     if (held && !slot.isChanged) this.touched.push(slot);
     return held;
@@ -150,8 +154,9 @@ export class StateDraft implements States {
     return known && this.#open(stage, key, known === none ? undefined : known);
   }
 
-  #open(stage: string, key: string, held: Held | undefined): Slot {
-    const slot: Slot = { stage, key, name: nameOf(stage, key), held, isChanged: false, length: 0 };
+  #open(stage: string, key: string, found: Held | TerminalError | undefined): Slot {
+    const [held, fault] = found instanceof TerminalError ? [undefined, found] : [found, undefined];
+    const slot: Slot = { stage, key, name: nameOf(stage, key), held, fault, isChanged: false, length: 0 };
     this.#slotsOf(stage).set(key, slot);
     this.#last = slot;
     return slot;
@@ -242,6 +247,11 @@ export class StateDraft implements States {
 }
 
 const noTimers: Timers = {};
+
+function heldOf({ held, fault }: Slot): Held | undefined {
+  if (fault) throw fault;
+  return held;
+}
 
 function checkSize({ stage, key }: Slot, json: string): void {
   if (!isTooLarge(json)) return;

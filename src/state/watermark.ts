@@ -1,3 +1,5 @@
+import { z } from "zod";
+
 /** What is stored of a watermark: how far each producer is (its newest event time, and when its newest entry was stored). */
 export interface Progress {
   /** When the first entry was stored. */
@@ -6,6 +8,22 @@ export interface Progress {
   readonly newest: number;
   readonly mark: number;
   readonly producers: Readonly<Record<string, readonly [time: number, heard: number]>>;
+}
+
+const progress = z.object({
+  began: z.number(),
+  newest: z.number(),
+  mark: z.number(),
+  producers: z.record(z.string(), z.tuple([z.number(), z.number()])),
+});
+
+/** What is stored of a watermark; `undefined` where it is none, however it came there. */
+export function parseProgress(json: string): Progress | undefined {
+  try {
+    return progress.safeParse(JSON.parse(json)).data;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Where an event comes from. Times are milliseconds since the epoch. */

@@ -5,6 +5,7 @@ import { unpackStates } from "../../../src/bus/packed-states.ts";
 import { type Partition, partitionsOf } from "../../../src/bus/partition.ts";
 import type { Fence } from "../../../src/bus/port.ts";
 import { uuidOf } from "../../../src/core/hash.ts";
+import { silentLogger } from "../../../src/core/log.ts";
 import type { Timers } from "../../../src/plan/timer.ts";
 import { KeyedState } from "../../../src/state/keyed-state.ts";
 import type { StageForm } from "../../../src/state/record.ts";
@@ -52,7 +53,7 @@ describe("keyed state", () => {
   /** As a new owner sees it. */
   async function open(forms = [form("cart"), form("count")], cacheBytes = 1_000_000) {
     await own();
-    const state = new KeyedState(fence, { bus, clock }, { forms, cacheBytes, idleMs: 1_000 });
+    const state = new KeyedState(fence, { bus, clock, logger: silentLogger }, { forms, cacheBytes, idleMs: 1_000 });
     await state.open();
     return state;
   }
