@@ -31,7 +31,10 @@ const retry = { initialMs: 100, maxMs: seconds(5) } as const;
 export function markingSink(sink: Sink, rollups: readonly RollupPlan[], deps: MarkingDeps): Sink {
   const { marks, clock, logger, signal, random = Math.random } = deps;
   const onRetry = (error: Error, failed: number, waitMs: number) =>
-    logger.warn({ failed, waitMs, error: error.message }, "buckets of rollups could not be marked; it is tried again");
+    logger[failed === 1 ? "warn" : "debug"](
+      { failed, waitMs, error: error.message },
+      "buckets of rollups could not be marked; it is tried again",
+    );
   const mark = ({ rollup, starts }: Changed) =>
     retrying(retry, { clock, random, signal, onRetry }, () => marks.mark(rollup, starts));
   const changedBy = (rows: readonly unknown[]): readonly Changed[] =>

@@ -37,8 +37,9 @@ export function createClickHouseSink(plan: ClickHouseSinkPlan, deps: ClickHouseS
   const { table, timeoutMs } = plan;
   const encode = compileEncoder(table);
 
+  // An outage is told of once: what the tries behind the first one say is for who looks closer.
   const onRetry = (error: Error, failed: number, waitMs: number) =>
-    logger.warn(
+    logger[failed === 1 ? "warn" : "debug"](
       { table: table.name, failed, waitMs, error: error.message },
       "ClickHouse insert failed; it is repeated with the same rows",
     );
