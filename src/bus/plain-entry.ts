@@ -7,6 +7,7 @@
  * the stream and the id of the entry: reading it again gives the same one. An event without a time happened when its entry was stored.
  */
 import { eventId } from "../core/hash.ts";
+import { shellWord } from "../core/shell-word.ts";
 import { readAttributes } from "./attributes.ts";
 import { entryContent } from "./entry-content.ts";
 import { timeOfEntry } from "./entry-id.ts";
@@ -39,7 +40,7 @@ export function decodePlainEntry({ log, reads }: Pick<Partition, "log" | "reads"
   if (read.kind === "bad") return refuse(read.reason, read.error, { type: givenType, id });
   const { type, source, traceparent, version, time = timeOfEntry(origin.entry) } = read;
   if (time === undefined) {
-    const error = `the event has no time, and the id of its entry, ${origin.entry}, is none either: somebody gave it. Send a time with the event, or let Redis give the id: XADD ${log} *`;
+    const error = `the event has no time, and the id of its entry, ${origin.entry}, is none either: somebody gave it. Send a time with the event, or let Redis give the id: redis-cli XADD ${shellWord(log)} '*' …`;
     return refuse("no-time", error, { type, id });
   }
   const envelope = { id, type, time, source, traceparent, ...(version !== undefined && { version }), data };

@@ -1,5 +1,6 @@
 import { ConfigError, HeadraceError, messageOf } from "../core/errors.ts";
 import { silentLogger } from "../core/log.ts";
+import { shellWord } from "../core/shell-word.ts";
 import { type AppPlan, workflowSinksOf } from "../plan/plan.ts";
 import { clickhouseFindings } from "./doctor/clickhouse-findings.ts";
 import { deadLetterFindings } from "./doctor/dead-letter-findings.ts";
@@ -84,7 +85,7 @@ async function checkTemporal(where: Whereabouts): Promise<readonly Finding[]> {
       await connection.workflowService.describeNamespace({ namespace }).catch((error) => {
         if (!/not ?found/i.test(messageOf(error))) throw error;
         throw new ConfigError("config.environment", `Temporal has no namespace '${namespace}'`, {
-          hint: `Create it with 'temporal operator namespace create -n ${namespace}', or set TEMPORAL_NAMESPACE.`,
+          hint: `Set TEMPORAL_NAMESPACE to another, or create it: temporal operator namespace create -n ${shellWord(namespace)}`,
         });
       });
       return [];

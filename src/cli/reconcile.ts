@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { loadApp, loadExport, loadSagas } from "./load-app.ts";
+import { ConfigError } from "../core/errors.ts";
+import { findModule, loadApp, loadModule, loadSagas } from "./load-app.ts";
 import { createLogger } from "./logger.ts";
 import { exitCodes, printJson, printTable, say } from "./output.ts";
 import { openRedis, openTemporal, type Whereabouts } from "./services.ts";
@@ -8,14 +9,15 @@ import { statesOf } from "./start/states-of.ts";
 
 type Books = Readonly<Record<string, number>>;
 
-const hint = "Export readBooks(deps) and checkBooks(books, openSagas): what 'headrace reconcile' counts, and what must agree.";
+interface Bookkeeping {
+  readonly readBooks: (deps: object) => Promise<Books>;
+  readonly checkBooks: (books: Books, openSagas: number) => readonly string[];
+}
 
 /** `headrace reconcile`: what the participants have in their own stores, and whether it agrees. */
 export async function reconcileVerb({ json, ...where }: Whereabouts & { readonly json: boolean }): Promise<number> {
   const app = await loadApp(where.cwd);
-  const load = <Value>(name: string) => loadExport<Value>(where.cwd, { module: "activities/index", name, hint });
-  const readBooks = await load<(deps: object) => Promise<Books>>("readBooks");
-  const checkBooks = await load<(books: Books, openSagas: number) => readonly string[]>("checkBooks");
+  const { readBooks, checkBooks } = await loadBookkeeping(where.cwd);
   const redis = await openRedis(where, createLogger(), "headrace-reconcile");
   const temporal = await openTemporal(where);
   try {
@@ -49,4 +51,20 @@ export async function reconcileVerb({ json, ...where }: Whereabouts & { readonly
     await redis.close();
     await temporal.connection.close();
   }
+}
+
+/** What the application counts, and what must agree. */
+async function loadBookkeeping(directory: string): Promise<Bookkeeping> {
+  const path = findModule(directory, "activities/index");
+  const { readBooks, checkBooks } = path ? await loadModule(path) : {};
+  if (typeof readBooks === "function" && typeof checkBooks === "function") return { readBooks, checkBooks } as Bookkeeping;
+  const missing = Object.entries({ readBooks, checkBooks }).filter(([, value]) => typeof value !== "function");
+  const names = missing.map(([name]) => name).join(" and ");
+  throw new ConfigError(
+    "app.load",
+    `this project keeps no books that could be reconciled: ${path ?? `activities/index.ts in ${directory}`} exports no ${names}`,
+    {
+      hint: "readBooks(deps) counts what the participants have, checkBooks(books, openSagas) says what must agree: docs/sagas.md shows both.",
+    },
+  );
 }

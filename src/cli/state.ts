@@ -1,8 +1,8 @@
 import { ConfigError } from "../core/errors.ts";
+import { shellWord } from "../core/shell-word.ts";
 import { firstKeyedStage } from "../plan/keyed-state.ts";
 import type { AppPlan, PipelinePlan } from "../plan/plan.ts";
 import { findStates } from "../state/find-states.ts";
-import { harmless } from "./harmless.ts";
 import { loadApp } from "./load-app.ts";
 import { createLogger } from "./logger.ts";
 import { exitCodes, printJson, printLine } from "./output.ts";
@@ -22,7 +22,7 @@ export async function stateGet(
     if (json) {
       if (lines.length === 0) printJson({ pipeline: name, key, state: null, timers: [], updatedAt: null });
       lines.forEach(printJson);
-    } else if (lines.length === 0) printLine(harmless(`'${name}' keeps nothing for '${key}'`));
+    } else if (lines.length === 0) printLine(`'${name}' keeps nothing for ${shellWord(key)}`);
     else for (const line of lines) printLine(sentence(line));
     return exitCodes.fine;
   } finally {

@@ -7,6 +7,11 @@ export interface Audit {
   readonly pipeline: string;
   readonly read: number;
   readonly delivered: number;
+  /**
+   * Rows and events that no single event has caused, such as those of a window that closes or a timer that rings. No part of `read`:
+   * events have caused them together, and each of those has an outcome of its own.
+   */
+  readonly emitted: number;
   readonly dropped: Readonly<Record<string, number>>;
   readonly deadLettered: Readonly<Record<string, number>>;
   readonly duplicate: number;
@@ -50,6 +55,7 @@ export async function audit(pipeline: PipelinePlan, bus: Bus): Promise<Audit> {
   };
   const sum = (reasons: Readonly<Record<string, number>>) => Object.values(reasons).reduce((all, one) => all + one, 0);
   const [read, delivered, duplicate, late] = [total("read"), total("delivered"), total("duplicate"), total("late")];
+  const emitted = total("emitted");
   const dropped = byReason("dropped");
   const deadLettered = byReason("deadLettered");
   const inFlight = states.reduce((all, { pendingEvents }) => all + pendingEvents, 0);
@@ -57,5 +63,6 @@ export async function audit(pipeline: PipelinePlan, bus: Bus): Promise<Audit> {
   const vanished = states.reduce((all, state) => all + state.vanished, 0);
   const outcomes = delivered + sum(dropped) + sum(deadLettered) + duplicate + late;
   const balanced = read === outcomes + inFlight && vanished === 0;
-  return { pipeline: pipeline.name, read, delivered, dropped, deadLettered, duplicate, late, inFlight, lost, vanished, balanced };
+  const outcomesOf = { read, delivered, emitted, dropped, deadLettered, duplicate, late };
+  return { pipeline: pipeline.name, ...outcomesOf, inFlight, lost, vanished, balanced };
 }

@@ -13,8 +13,8 @@ interface Cause {
 }
 
 /**
- * Takes what becomes of a result that no single event has caused, such as the end of a window. The ledger counts outcomes of events
- * that were read, and none of these; what fails becomes a dead letter with the result in it.
+ * Takes what becomes of a result that no single event has caused, such as the end of a window. The ledger counts what comes out as
+ * emitted, and no outcome, which only events have that were read; what fails becomes a dead letter with the result in it.
  */
 export class CausedOutcomes implements Outcomes {
   readonly watermark: number;
@@ -51,6 +51,7 @@ export class CausedOutcomes implements Outcomes {
   }
 
   send(destination: string, row: unknown): void {
+    this.#chunk.count("emitted", 1);
     if (!this.#chunk.derives.has(destination)) return this.#chunk.rows.add(destination, row, this.#number);
     const { pipeline } = this.#chunk;
     const event = derive(row as EventDraft, { cause: this.moment, pipeline, destination, place: this.#derived++ });

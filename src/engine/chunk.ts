@@ -182,6 +182,7 @@ export class Chunk {
       const draft = event < 0 ? this.#causedDraft(event, { ...letter, value: results.get(row) }) : this.#draft(event, letter);
       this.deadLetters.push(draft);
       this.forgetId(draft.eventId);
+      if (event < 0) this.count("emitted", -1);
       if (this.#setAside.has(event) || event < 0) continue;
       this.#setAside.add(event);
       this.count("delivered", -1);

@@ -4,6 +4,7 @@ import type { Clock } from "../core/clock.ts";
 import { days, hours, minutes, seconds } from "../core/duration.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
+import { shellWord } from "../core/shell-word.ts";
 import type { StreamPlan } from "../plan/plan.ts";
 
 export interface TrimmerDeps {
@@ -106,10 +107,11 @@ export class Trimmer {
       : `start the pipeline that reads with it; when nobody needs it any more, remove it from each partition: ${destroyGroup(partition, group)}`;
     logger.warn(
       { partition: partition.name, group, entry, behindMs: ageMs, pendingEntries, lagEntries },
-      `the group '${group}' keeps '${partition.stream}' from being trimmed, and Redis fills up: ${wayOut}. 'headrace doctor' lists all of them`,
+      `the group '${group}' keeps '${partition.stream}' from being trimmed, and Redis fills up ('headrace doctor' lists all of them): ${wayOut}`,
     );
   }
 }
 
 /** Removes a group, and with it its claim to what it has not read. */
-const destroyGroup = (partition: Partition, group: string): string => `redis-cli XGROUP DESTROY '${partition.log}' '${group}'`;
+const destroyGroup = (partition: Partition, group: string): string =>
+  `redis-cli XGROUP DESTROY ${shellWord(partition.log)} ${shellWord(group)}`;

@@ -1,5 +1,6 @@
 import { keys, type Partition, partitionsOf } from "../bus/partition.ts";
 import { ConfigError } from "../core/errors.ts";
+import { shellWord } from "../core/shell-word.ts";
 import type { Finding } from "../plan/check.ts";
 import {
   comparePipeline,
@@ -106,7 +107,7 @@ function parse<Kept>(text: string, key: string, part: keyof Kept & string): Kept
     "deployment.incompatible",
     `what was last deployed cannot be read: the text in '${key}' is no record of it`,
     {
-      hint: `Put the text back as it was; or, where this code is what was deployed, remove it: redis-cli DEL '${key}'.`,
+      hint: `Put the text back as it was; or, where this code is what was deployed, remove it: redis-cli DEL ${shellWord(key)}`,
     },
   );
 }

@@ -68,5 +68,7 @@ test("a timer rings when nothing else happens", async () => {
   const run = testPipeline(filling, { now: new Date(start) });
   await run.send([paid({ jar: "lost", cents: 5 })]);
   expect(told((await run.advance(minutes(59))).rows["to"])).toEqual([]);
-  expect(told((await run.advance(minutes(2))).rows["to"])).toEqual([["jar.forgotten", { jar: "lost", cents: 5 }]]);
+  const { rows, audit } = await run.advance(minutes(2));
+  expect(told(rows["to"])).toEqual([["jar.forgotten", { jar: "lost", cents: 5 }]]);
+  expect(audit).toMatchObject({ read: 1, emitted: 1, balanced: true });
 });

@@ -144,6 +144,7 @@ describe("a stream that another program writes", () => {
       pipeline,
       read: 1_000,
       delivered: good,
+      emitted: 0,
       dropped: {},
       deadLettered: Object.fromEntries([...broken.keys()].sort().map((reason) => [reason, 1])),
       duplicate: 0,

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startHeadraceRaw } from "../support/headrace.ts";
 import { linesOf, type Operator, openOperator } from "../support/operator.ts";
+import { makeProject } from "../support/project.ts";
 import { type Case, refuseAll } from "../support/refusal.ts";
 
 let operator: Operator;
@@ -245,6 +246,22 @@ describe("an application", () => {
       },
     ]);
   });
+
+  it("says in one sentence that a project keeps no books, or half of them, and the way out", async () => {
+    const project = await makeProject({
+      "pipelines/index.ts": 'import { defineApp } from "headrace";\nexport const app = defineApp({ pipelines: [] });\n',
+    });
+    const reconcile = ["--cwd", project.path, "reconcile"];
+    const wayOut = /docs\/sagas\.md/;
+    try {
+      const says = /keeps no books .*activities\/index\.ts.* exports no readBooks and checkBooks$/m;
+      await refuseAll(operator, [["no books", reconcile, { code: 1, says, wayOut }]]);
+      await project.write({ "activities/index.ts": "export const readBooks = async () => ({ sold: 1 });\n" });
+      await refuseAll(operator, [["half of them", reconcile, { code: 1, says: /exports no checkBooks$/m, wayOut }]]);
+    } finally {
+      await project.remove();
+    }
+  }, 60_000);
 
   it("shows where it threw with --debug, and only then", async () => {
     const { code, stderr } = await operator.tryRun(["--debug", "--cwd", join(folder, "throws"), "check"]);

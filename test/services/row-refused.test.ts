@@ -70,6 +70,7 @@ describe("rows that ClickHouse refuses", () => {
       pipeline,
       read: events.length + 1,
       delivered: events.length - refused.length,
+      emitted: 0,
       dropped: {},
       deadLettered: { "row-refused": refused.length + 1 },
       duplicate: 0,

@@ -70,6 +70,7 @@ describe("an sshd log", () => {
       pipeline,
       read: truth.events,
       delivered: truth.events,
+      emitted: 0,
       dropped: {},
       deadLettered: {},
       duplicate: 0,
@@ -146,6 +147,11 @@ describe("the attacks in an sshd log", () => {
       .map((line) => JSON.parse(line) as Record<string, unknown>);
     expect(found.map(({ stage }) => stage)).toEqual(["bursts", "alarm"]);
     expect(found[0]).toMatchObject({ pipeline: "login-attacks", key, timers: [{ timer: "close", clock: "event" }] });
+    const cut = await operator.run(["state", "get", "login-attacks", "two\nlines"]);
+    expect(cut.stdout).toBe(String.raw`'login-attacks' keeps nothing for $'two\nlines'` + "\n");
+    const exact = await operator.run(["state", "get", "login-attacks", "two\nlines", "--json"]);
+    expect(JSON.parse(exact.stdout)).toMatchObject({ key: "two\nlines", state: null });
+
     const nobody = await operator.run(["state", "get", "login-attacks", "user/nobody at all", "--json"]);
     expect(JSON.parse(nobody.stdout)).toMatchObject({ key: "user/nobody at all", state: null, timers: [] });
     expect(await operator.tryRun(["state", "get", "login-analytics", "x"])).toMatchObject({ code: 2 });

@@ -2,6 +2,7 @@ import { type Partition, partitionsOf } from "../../bus/partition.ts";
 import { type GroupHealth, groupHealth, type OutboxHealth } from "../../bus/redis/group-health.ts";
 import type { Redis } from "../../bus/redis/redis.ts";
 import { minutes, seconds } from "../../core/duration.ts";
+import { shellWord } from "../../core/shell-word.ts";
 import type { AppPlan, StreamPlan } from "../../plan/plan.ts";
 import { counted, type Finding, failureOf, roughly } from "./finding.ts";
 
@@ -54,7 +55,7 @@ function deadFindings(stream: StreamPlan, all: readonly Look[], isOurs: boolean)
     const hint = `Run 'headrace start --role worker --pipelines ${group}'.`;
     return [{ severity: "warning", where, what: `no worker runs the pipeline: ${entries}; none of them is removed`, hint }];
   }
-  const commands = dead.map(({ partition }) => `redis-cli XGROUP DESTROY '${partition.log}' '${group}'`);
+  const commands = dead.map(({ partition }) => `redis-cli XGROUP DESTROY ${shellWord(partition.log)} ${shellWord(group)}`);
   return [
     {
       severity: "warning",

@@ -1,4 +1,5 @@
 import { ConfigError } from "../../core/errors.ts";
+import { shellWord } from "../../core/shell-word.ts";
 import type { AppPlan, FormatPlan, StreamPlan } from "../../plan/plan.ts";
 import { jsonLines } from "./json-lines.ts";
 
@@ -10,7 +11,7 @@ export function findStream(app: AppPlan, name: string): StreamPlan {
     });
   if (stream.layout.kind === "adopted") {
     throw new ConfigError("usage", `the stream '${name}' is adopted: another program writes it`, {
-      hint: `Write to it with XADD ${stream.layout.redisKey} * data '{…}', or send to a stream of your own.`,
+      hint: `Send to a stream of your own, or write to it: redis-cli XADD ${shellWord(stream.layout.redisKey)} '*' data '{…}'`,
     });
   }
   return stream;

@@ -79,7 +79,7 @@ export async function outputsOf(rig: Rig, { differences }: Comparison, events: n
     stored: events,
     audit: {
       pipeline: "all",
-      ...{ read: sum(({ read }) => read), delivered: sum(({ delivered }) => delivered) },
+      ...{ read: sum(({ read }) => read), delivered: sum(({ delivered }) => delivered), emitted: sum(({ emitted }) => emitted) },
       dropped: {},
       deadLettered: added(audits.map(({ deadLettered }) => deadLettered)),
       ...{

@@ -20,7 +20,7 @@ const clean: Outputs = {
   stored: 100,
   audit: {
     ...{ pipeline: "chaos", read: 100, delivered: 100, dropped: {}, deadLettered: {} },
-    ...{ duplicate: 0, late: 0, inFlight: 0, lost: 0, vanished: 0, balanced: true },
+    ...{ emitted: 0, duplicate: 0, late: 0, inFlight: 0, lost: 0, vanished: 0, balanced: true },
   },
   unsettled: undefined,
 };

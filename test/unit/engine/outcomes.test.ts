@@ -147,6 +147,7 @@ describe("the engine", () => {
             pipeline: "things",
             read: kinds.length,
             delivered: total("delivered"),
+            emitted: 0,
             dropped: reasons("dropped:"),
             deadLettered: reasons("deadLettered:"),
             duplicate: 0,
