@@ -24,7 +24,15 @@ export function lockDirectory(dir: string): () => void {
   } catch (error) {
     throw error instanceof ConfigError ? error : stateFault(dir, error);
   } finally {
-    rmSync(own, { force: true });
+    removeIfThere(own);
+  }
+}
+
+function removeIfThere(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // Where the directory may not be entered it was never made, and that is told already.
   }
 }
 

@@ -6,7 +6,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { ConfigError } from "../../../src/core/errors.ts";
+import { ConfigError, messageOf } from "../../../src/core/errors.ts";
 import { lockDirectory } from "../../../src/stack/lock.ts";
 import { choosePorts } from "../../../src/stack/ports.ts";
 import { isAlive, startMarkOf } from "../../../src/stack/process-check.ts";
@@ -18,6 +18,9 @@ beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), "headrace-state-"));
 });
 afterEach(() => rm(dir, { recursive: true, force: true }));
+
+/** The user id of nobody. */
+const somebody = 65_534;
 
 /** The pid of a process that has ended. */
 const deadPid = () => Number(execFileSync("/bin/sh", ["-c", "echo $$"], { encoding: "utf8" }));
@@ -79,11 +82,33 @@ test("a directory that cannot be used is told in a sentence with the way out", (
     "the state of the stack cannot be kept in /d: the disk is full",
     "Make room or correct its rights, or name another directory with --dir.",
   ]);
-  mkdirSync(join(dir, "closed"));
-  chmodSync(join(dir, "closed"), 0o500);
-  // root may write everywhere: then there is nothing to refuse.
-  if (process.getuid?.() !== 0) expect(() => lockDirectory(join(dir, "closed"))).toThrow("it may not be written");
+  // What may be entered and not written, and what may not even be entered.
+  for (const mode of [0o555, 0o444]) {
+    const closed = join(dir, `closed-${mode}`);
+    mkdirSync(closed);
+    chmodSync(closed, mode);
+    expect(refusalOf(closed)).toBe(`the state of the stack cannot be kept in ${closed}: it may not be written`);
+  }
 });
+
+/** What locking a directory is refused with. Root may write everywhere, so it asks as somebody who may not. */
+function refusalOf(closed: string): string {
+  const { getuid, seteuid } = process;
+  const isRoot = getuid?.() === 0;
+  if (isRoot) {
+    // The way there has to be open to everybody.
+    chmodSync(dir, 0o755);
+    seteuid?.(somebody);
+  }
+  try {
+    lockDirectory(closed)();
+    return "nothing";
+  } catch (error) {
+    return messageOf(error);
+  } finally {
+    if (isRoot) seteuid?.(0);
+  }
+}
 
 test("free ports are four different ones, and the same at the next time", async () => {
   const ports = await choosePorts("free", dir);
