@@ -79,6 +79,14 @@ export const goingBack: readonly Mutant[] = [
     by: unit("relay"),
   },
   {
+    name: "outbox-is-not-looked-at-at-rest",
+    breaks: "frames that are in the outbox again wait there until something new comes",
+    file: "src/engine/partition-reader.ts",
+    find: "if (deps.inOrder) relay.ring();",
+    replace: "",
+    by: unit("going-back"),
+  },
+  {
     name: "strays-come-in-again",
     breaks: "derived events of commits that are forgotten are stored twice",
     file: "src/engine/strays.ts",
