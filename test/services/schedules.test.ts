@@ -58,7 +58,56 @@ describe("a schedule", () => {
     await applySchedules(client, steps);
     const there = await describeSchedule(plan.name);
     expect(there.spec.intervals).toMatchObject([{ every: 60_000 }]);
-    expect(there.state.paused).toBe(true);
+    expect(there.state).toMatchObject({ paused: true, note: "while the store is moved" });
+    expect(await planSchedules(client, [changed])).toEqual([]);
+  });
+
+  it("that is changed keeps the run that waits for the one before it", async () => {
+    const plan = named({ pauseOnFailure: false });
+    await applySchedules(client, await planSchedules(client, [plan]));
+    const handle = client.schedule.getHandle(plan.name);
+    const running = async () => (await describeSchedule(plan.name)).info.runningActions;
+    await handle.trigger("BUFFER_ALL");
+    await vi.waitFor(async () => expect(await running()).toHaveLength(1), { timeout: 30_000, interval: 100 });
+    const [first] = await running();
+    await handle.trigger("BUFFER_ALL");
+    const waiting = async () => Number((await describeSchedule(plan.name)).raw.info?.bufferSize ?? 0);
+    await vi.waitFor(async () => expect(await waiting()).toBe(1), { timeout: 30_000, interval: 100 });
+
+    const changed: SchedulePlan = { ...plan, when: { kind: "daily", hour: 4, minute: 30 } };
+    await applySchedules(client, await planSchedules(client, [changed]));
+    expect(await planSchedules(client, [changed])).toEqual([]);
+    await client.workflow.getHandle(first?.workflow.workflowId as string).terminate();
+    // Two of one second have one id.
+    const next = await vi.waitFor(
+      async () => {
+        const [run] = await running();
+        expect(run).toBeDefined();
+        expect(run?.workflow.firstExecutionRunId).not.toBe(first?.workflow.firstExecutionRunId);
+        return run;
+      },
+      { timeout: 20_000, interval: 100 },
+    );
+    await client.workflow.getHandle(next?.workflow.workflowId as string).terminate();
+  }, 90_000);
+
+  it("that an earlier version has made is known by its own memo, and is changed in place", async () => {
+    const plan = named({ pauseOnFailure: false });
+    await applySchedules(client, await planSchedules(client, [plan]));
+    const { action } = await describeSchedule(plan.name);
+    const memo = action.memo as Record<string, unknown>;
+    await client.schedule.getHandle(plan.name).delete();
+    await client.schedule.create({
+      scheduleId: plan.name,
+      spec: { intervals: [{ every: 3_600_000 }] },
+      action: { type: "startWorkflow", workflowType: "nightly", taskQueue: "nobody" },
+      memo,
+    });
+    expect(await planSchedules(client, [plan])).toEqual([]);
+    const changed: SchedulePlan = { ...plan, when: { kind: "every", ms: 60_000 } };
+    await applySchedules(client, await planSchedules(client, [changed]));
+    expect((await describeSchedule(plan.name)).spec.intervals).toMatchObject([{ every: 60_000 }]);
+    expect(await planSchedules(client, [changed])).toEqual([]);
   });
 
   it("starts its workflow when it is triggered, under an id of its own", async () => {

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import { type Client, ScheduleAlreadyRunning, ScheduleNotFoundError, type ScheduleOptions } from "@temporalio/client";
+import { type Client, ScheduleAlreadyRunning, ScheduleNotFoundError, type ScheduleUpdateOptions } from "@temporalio/client";
 import type { SchedulePlan } from "../../plan/schedule.ts";
 
-/** Under this name a schedule remembers the plan that it was made by. */
+/** Under this name the memo of what a schedule starts remembers the plan. Earlier versions kept it in the memo of the schedule, which cannot be changed. */
 const planMemo = "headrace-plan";
 
 export interface ScheduleStep {
@@ -23,7 +23,7 @@ export async function planSchedules(client: Client, plans: readonly SchedulePlan
           if (error instanceof ScheduleNotFoundError) return undefined;
           throw error;
         });
-      if (there?.memo?.[planMemo] === fingerprintOf(plan)) return [];
+      if ((there?.action.memo?.[planMemo] ?? there?.memo?.[planMemo]) === fingerprintOf(plan)) return [];
       const verb = there ? "change" : "make";
       const summary = `${verb} the schedule ${plan.name}: ${plan.workflow} ${describeWhen(plan.when)}`;
       return [{ kind: there ? "alter" : "create", object: `schedule ${plan.name}`, summary, plan }];
@@ -32,27 +32,36 @@ export async function planSchedules(client: Client, plans: readonly SchedulePlan
   return steps.flat();
 }
 
-/** Makes and changes schedules. A change is a new making under the same name: a memo cannot be changed. */
+/** Makes and changes schedules. A change keeps the runs that are due or wait for their turn, and what an operator has paused. */
 export async function applySchedules(client: Client, steps: readonly ScheduleStep[]): Promise<void> {
-  for (const { kind, plan } of steps) {
-    let paused = false;
-    if (kind === "alter") {
-      const handle = client.schedule.getHandle(plan.name);
-      paused = (await handle.describe()).state.paused;
-      await handle.delete();
-    }
-    await client.schedule.create(toOptions(plan, paused)).catch((error: unknown) => {
-      // Another migration at the same time was faster.
-      if (!(error instanceof ScheduleAlreadyRunning)) throw error;
+  for (const { kind, plan } of steps) if (kind === "create" || !(await change(client, plan))) await create(client, plan);
+}
+
+async function create(client: Client, plan: SchedulePlan): Promise<void> {
+  await client.schedule.create({ scheduleId: plan.name, ...toOptions(plan) }).catch((error: unknown) => {
+    // Another migration at the same time was faster.
+    if (!(error instanceof ScheduleAlreadyRunning)) throw error;
+  });
+}
+
+/** Whether it was still there. */
+async function change(client: Client, plan: SchedulePlan): Promise<boolean> {
+  try {
+    await client.schedule.getHandle(plan.name).update(({ state: { paused, note } }) => {
+      const options = toOptions(plan);
+      return paused ? { ...options, state: { paused, ...(note !== undefined && { note }) } } : options;
     });
+    return true;
+  } catch (error) {
+    if (error instanceof ScheduleNotFoundError) return false;
+    throw error;
   }
 }
 
 const fingerprintOf = (plan: SchedulePlan): string =>
   createHash("sha256").update(JSON.stringify(plan)).digest("hex").slice(0, 16);
 
-const toOptions = (plan: SchedulePlan, paused: boolean): ScheduleOptions => ({
-  scheduleId: plan.name,
+const toOptions = (plan: SchedulePlan): ScheduleUpdateOptions => ({
   spec:
     plan.when.kind === "every"
       ? { intervals: [{ every: plan.when.ms }] }
@@ -63,6 +72,7 @@ const toOptions = (plan: SchedulePlan, paused: boolean): ScheduleOptions => ({
     taskQueue: plan.taskQueue,
     workflowId: plan.name,
     args: plan.input === undefined ? [] : [plan.input],
+    memo: { [planMemo]: fingerprintOf(plan) },
   },
   policies: {
     overlap: plan.overlap === "wait" ? "BUFFER_ALL" : "SKIP",
@@ -70,12 +80,11 @@ const toOptions = (plan: SchedulePlan, paused: boolean): ScheduleOptions => ({
     pauseOnFailure: plan.pauseOnFailure,
   },
   state: {
-    paused,
+    paused: false,
     note: plan.pauseOnFailure
       ? "It pauses when a run fails. Mend the cause, backfill what was missed, and unpause it."
       : "Made by 'headrace migrate'.",
   },
-  memo: { [planMemo]: fingerprintOf(plan) },
 });
 
 function describeWhen(when: SchedulePlan["when"]): string {
