@@ -72,6 +72,9 @@ export function readRequest(request: IncomingMessage, form: ReadonlyMap<string, 
       `${name}=1 is not supported by the embedded ClickHouse: use HTTP compression (gzip)`,
     );
   }
+  const queryId = values.get("query_id") || randomUUID();
+  // It stands in a header of the answer.
+  if (!/^[\x20-\x7e]+$/.test(queryId)) throw new ClickHouseFault(36, "BAD_ARGUMENTS", "query_id holds more than printable ASCII");
   const settings = new Map<string, string>();
   const parameters = new Map<string, string>();
   for (const [name, value] of values) {
@@ -79,7 +82,7 @@ export function readRequest(request: IncomingMessage, form: ReadonlyMap<string, 
     else if (!ownParameters.has(name)) settings.set(name, value);
   }
   return {
-    queryId: values.get("query_id") || randomUUID(),
+    queryId,
     query: values.get("query") ?? "",
     database: values.get("database") || header("x-clickhouse-database"),
     settings,
