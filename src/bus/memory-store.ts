@@ -1,0 +1,169 @@
+import type { Clock } from "../core/clock.ts";
+import { getOrMake } from "../core/get-or-make.ts";
+import { MemoryKeyed } from "./memory-keyed.ts";
+import { type MemoryGroup, MemoryLog } from "./memory-log.ts";
+import { MemoryNames } from "./memory-names.ts";
+import { keys, type Partition } from "./partition.ts";
+import type { DeadLetter, FrameLink, Links, OutboxEntry } from "./port.ts";
+
+export interface Lease {
+  owner: string | undefined;
+  until: number;
+  ttlMs: number;
+  epoch: number;
+  tenure: number;
+  /** What the present owner has made and was given. */
+  commits: number;
+  reads: number;
+  /** The last commit. */
+  made: string;
+  /** The tenure before, and what its owner had when it ended. */
+  past: (Links & { readonly tenure: number }) | undefined;
+}
+
+/** The last frame that a log has of an outbox, or an outbox for a log. */
+export interface LastFrame extends FrameLink {
+  /** Events in all frames up to it. */
+  readonly sum: number;
+  /** The tenure of the owner that has stored it behind another one than it names. */
+  readonly by: number;
+}
+
+/** What all groups of a pipeline on the logs of one partition share. */
+export interface Books {
+  readonly counts: Map<string, number>;
+  readonly keyed: MemoryKeyed;
+  readonly names: MemoryNames;
+  readonly outbox: OutboxEntry[];
+  /** The last frame for each log. */
+  readonly lastFrames: Map<string, LastFrame>;
+  readonly strays: Set<string>;
+  /** Where the group of the main log begins again when somebody removes it; `undefined` before it first began. */
+  floor: string | undefined;
+}
+
+/** What the twin in memory holds, under the keys that the driver has in Redis. */
+export class MemoryStore {
+  readonly clock: Clock;
+  /** Logs whose group was removed while entries were given out. */
+  readonly unsettled = new Map<string, true>();
+  readonly vanished = new Map<string, number>();
+  readonly producers = new Map<string, { incarnation: number; sequence: number; at: number }>();
+  /** By log and outbox. */
+  readonly relayed = new Map<string, LastFrame>();
+  /** Called when a log may have something new. */
+  readonly listeners = new Set<() => void>();
+  readonly #logs = new Map<string, MemoryLog>();
+  readonly #books = new Map<string, Books>();
+  readonly #deadLetters = new Map<string, DeadLetter[]>();
+  readonly #leases = new Map<string, Lease>();
+  #lastMs = 0;
+  #sequence = 0;
+
+  constructor(clock: Clock) {
+    this.clock = clock;
+  }
+
+  lease(partition: Partition, pipeline: string): Lease {
+    return getOrMake(this.#leases, keys.lease(partition, pipeline), () => ({
+      owner: undefined,
+      until: 0,
+      ttlMs: 0,
+      epoch: 0,
+      tenure: 0,
+      commits: 0,
+      reads: 0,
+      made: "",
+      past: undefined,
+    }));
+  }
+
+  log({ log, adopted, side }: Partition): MemoryLog {
+    return getOrMake(this.#logs, log, () => new MemoryLog(!adopted || side === "replay"));
+  }
+
+  books(partition: Partition, pipeline: string): Books {
+    return getOrMake(this.#books, keys.ledger(partition, pipeline), () => ({
+      counts: new Map(),
+      keyed: new MemoryKeyed(),
+      names: new MemoryNames(),
+      outbox: [],
+      lastFrames: new Map(),
+      strays: new Set(),
+      floor: undefined,
+    }));
+  }
+
+  letters(partition: Partition): DeadLetter[] {
+    return getOrMake(this.#deadLetters, keys.deadLetters(partition), () => []);
+  }
+
+  /** The group; one that somebody removed begins again behind what is settled. */
+  group(partition: Partition, pipeline: string): MemoryGroup {
+    const log = this.log(partition);
+    const known = log.group(pipeline);
+    if (known) return known;
+    const books = this.books(partition, pipeline);
+    if (partition.side === "replay") return log.begin(pipeline, "0-0");
+    books.floor ??= "0-0";
+    return log.begin(pipeline, books.floor);
+  }
+
+  /** Appends an entry to a log, and tells whoever waits. */
+  add(partition: Partition, fields: readonly Buffer[]): string {
+    const id = this.nextId();
+    this.log(partition).add(id, fields);
+    this.#ring();
+    return id;
+  }
+
+  /** Ids grow even where the clock stands still. */
+  nextId(): string {
+    const now = Math.max(this.clock.now(), this.#lastMs);
+    this.#sequence = now === this.#lastMs ? this.#sequence + 1 : 0;
+    this.#lastMs = now;
+    return `${now}-${this.#sequence}`;
+  }
+
+  /** Returns what brings the keys that begin so back to what they are now. */
+  snapshot(prefix: string): () => void {
+    const maps = this.#maps().map((map) => ({ map, kept: new Map([...map].filter(([key]) => key.startsWith(prefix))) }));
+    const copies = maps.map(({ map, kept }) => ({ map, kept: copied(kept) }));
+    return () => {
+      for (const { map, kept } of copies) {
+        for (const key of map.keys()) if (key.startsWith(prefix)) map.delete(key);
+        for (const [key, value] of copied(kept)) map.set(key, value);
+      }
+      this.#ring();
+    };
+  }
+
+  #maps(): readonly Map<string, unknown>[] {
+    return [
+      ...[this.#logs, this.#books, this.#deadLetters, this.#leases],
+      ...[this.vanished, this.producers, this.relayed, this.unsettled],
+    ];
+  }
+
+  #ring(): void {
+    for (const listener of this.listeners) listener();
+  }
+}
+
+export function increase(counts: Map<string, number>, counter: string, by: number): void {
+  counts.set(counter, (counts.get(counter) ?? 0) + by);
+}
+
+const copied = (kept: ReadonlyMap<string, unknown>): ReadonlyMap<string, unknown> =>
+  new Map([...kept].map(([key, value]) => [key, copyOf(value)]));
+
+function copyOf(value: unknown): unknown {
+  if (value instanceof MemoryLog || value instanceof MemoryKeyed || value instanceof MemoryNames) return value.copy();
+  if (value instanceof Map) return new Map(value);
+  if (value instanceof Set) return new Set(value);
+  if (Array.isArray(value)) return [...value];
+  // Leases and books: their own parts are copied, what those hold is never changed in place.
+  if (typeof value === "object" && value !== null)
+    return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, copyOf(part)]));
+  return value;
+}
