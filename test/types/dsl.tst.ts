@@ -1,88 +1,18 @@
 import {
   aggregates,
-  c,
   clickhouse,
-  type Decision,
-  deadLetter,
   defineAggregate,
   defineApp,
-  defineEvent,
   defineSchedule,
-  defineStream,
-  defineTable,
   drop,
-  type Event,
-  type EventDraft,
-  type EventOf,
   type Pipeline,
   type PipelineBuilder,
   pipeline,
-  type Sent,
-  type Stream,
   startWorkflow,
   toStream,
 } from "headrace";
-import { match } from "ts-pattern";
 import { describe, expect, test } from "tstyche";
-import { z } from "zod";
-
-const loginSucceeded = defineEvent("login.succeeded", z.object({ userId: z.string(), ip: z.string() }), {
-  key: (data) => data.userId,
-});
-const loginFailed = defineEvent("login.failed", z.object({ userId: z.string(), reason: z.string().optional() }), {
-  key: (data) => data.userId,
-});
-const attackSuspected = defineEvent("login.attack_suspected", z.object({ userId: z.string(), failures: z.number() }));
-type Succeeded = Event<"login.succeeded", { userId: string; ip: string }>;
-type Failed = Event<"login.failed", { userId: string; reason?: string | undefined }>;
-type Login = Succeeded | Failed;
-
-const logins = defineStream("logins", { events: [loginSucceeded, loginFailed] });
-const alerts = defineStream("alerts", { events: [attackSuspected] });
-const table = defineTable("login_events", {
-  columns: {
-    event_id: c.uuid(),
-    at: c.dateTime64(3),
-    outcome: c.enum(["success", "failure"]),
-    country: c.string().default(""),
-    attempts: c.uint32().default(0),
-  },
-  orderBy: ["at", "event_id"],
-});
-const rows = clickhouse(table);
-interface Order {
-  readonly id: string;
-  readonly lines: { readonly sku: string; readonly kind: "physical" | "digital" }[];
-}
-const checkout = async (input: Order) => input.id;
-const checkouts = startWorkflow(checkout, { taskQueue: "checkout", workflowId: (input) => input.id });
-const source = pipeline("logins").from(logins);
-
-describe("events and streams", () => {
-  test("an event has the type of its schema, and its definition makes drafts", () => {
-    expect<EventOf<typeof loginSucceeded>>().type.toBe<Succeeded>();
-    expect(loginSucceeded({ userId: "u", ip: "i" })).type.toBe<EventDraft<"login.succeeded", { userId: string; ip: string }>>();
-    expect(loginSucceeded).type.not.toBeCallableWith({ userId: "u" });
-  });
-
-  test("a stream carries the union of its events", () => {
-    expect(logins).type.toBeAssignableTo<Stream<Login>>();
-    expect(source).type.toBe<PipelineBuilder<Login>>();
-  });
-
-  test("several streams are read as one", () => {
-    expect(pipeline("both").from<Login | EventOf<typeof attackSuspected>>(logins, alerts)).type.toBe<
-      PipelineBuilder<Login | EventOf<typeof attackSuspected>>
-    >();
-  });
-
-  test("the key is a function of the data", () => {
-    // @ts-expect-error Property 'usrId' does not exist
-    defineEvent("login.tried", z.object({ userId: z.string() }), { key: (data) => data.usrId });
-    // @ts-expect-error Type 'number' is not assignable to type 'string'
-    defineEvent("login.tried", z.object({ tries: z.number() }), { key: (data) => data.tries });
-  });
-});
+import { alerts, attackSuspected, checkout, type Failed, type Login, logins, rows, source, table } from "./logins.ts";
 
 describe("each verb", () => {
   test("filter keeps the type, and a comparison of types narrows it", () => {
@@ -223,138 +153,6 @@ describe("guards", () => {
   });
 });
 
-describe("a row", () => {
-  const row = (event: Login) => ({ event_id: event.id, at: event.time, outcome: "success" as const });
-
-  test("may leave out what has a default, and keeps literals that the column knows", () => {
-    source.to(rows, (event) => ({
-      event_id: event.id,
-      at: event.time,
-      outcome: event.type === "login.failed" ? "failure" : "success",
-      country: "PL",
-    }));
-    source.to(rows, row);
-    source.to(rows, (event) => {
-      if (event.type === "login.failed") return { event_id: event.id, at: event.time, outcome: "failure" };
-      return { event_id: event.id, at: event.time, outcome: "success", country: undefined };
-    });
-    source.route({ rows }, (event, to) => to.rows(row(event)));
-  });
-
-  test("has no other columns", () => {
-    // @ts-expect-error TypeHint<"The sink has no column 'cuntry'">
-    source.to(rows, (event) => ({ event_id: event.id, at: event.time, outcome: "success", cuntry: "PL" }));
-    // @ts-expect-error TypeHint<"The sink has no column 'cuntry'">
-    source.to(rows, (event) => ({ ...row(event), cuntry: "PL" }));
-    // @ts-expect-error TypeHint<"The sink has no column 'outcom'">
-    source.to(rows, (event) => ({ event_id: event.id, at: event.time, outcom: "success" }));
-    // @ts-expect-error TypeHint<"The sink has no column 'cuntry'">
-    source.route({ rows }, (event, to) => to.rows({ ...row(event), cuntry: "PL" }));
-  });
-
-  test("has all the columns that it needs", () => {
-    // @ts-expect-error TypeHint<"The row lacks the column 'at'">
-    source.to(rows, (event) => ({ event_id: event.id, outcome: "success" }));
-    // @ts-expect-error TypeHint<"The row lacks the column 'at'">
-    source.route({ rows }, (event, to) => to.rows({ event_id: event.id, outcome: "success" }));
-    const some = { event_id: "e", outcome: "success" } as const;
-    // @ts-expect-error TypeHint<"The row lacks the column 'at'">
-    source.to(rows, (event) => (event.type === "login.failed" ? row(event) : some));
-  });
-
-  test("has columns of the right type", () => {
-    // @ts-expect-error Type 'string' is not assignable to type 'number'
-    source.to(rows, (event) => ({ event_id: event.id, at: event.time, outcome: "success", attempts: "seven" }));
-    // @ts-expect-error Type '"lost"' is not assignable to type
-    source.to(rows, (event) => ({ event_id: event.id, at: event.time, outcome: "lost" }));
-    // @ts-expect-error Type 'undefined' is not assignable to type
-    source.to(rows, (event) => (event.type === "login.failed" ? row(event) : undefined));
-    // @ts-expect-error Type 'Promise<{
-    source.to(rows, async (event) => row(event));
-  });
-
-  test("of a workflow is its input", () => {
-    source.to(checkouts, (event) => ({ id: event.id, lines: [{ sku: "a", kind: "digital" }] }));
-    source.route({ checkouts }, (event, to) => to.checkouts({ id: event.id, lines: [{ sku: "a", kind: "digital" }] }));
-    startWorkflow(checkout, {
-      taskQueue: "checkout",
-      searchAttributes: {
-        Order: { type: "Keyword", value: (input) => input.id },
-        Lines: { type: "Int", value: ({ lines }) => lines.length || undefined },
-        // @ts-expect-error Type 'number' is not assignable to type 'Date'
-        At: { type: "Datetime", value: ({ lines }) => lines.length },
-      },
-      summary: ({ lines }) => `${lines.length} lines`,
-      workflowId: (input) => {
-        expect(input).type.toBe<Order>();
-        return input.id;
-      },
-    });
-    // @ts-expect-error TypeHint<"The row lacks the column 'lines'">
-    source.to(checkouts, (event) => ({ id: event.id }));
-    // @ts-expect-error Type 'number' is not assignable to type 'string'
-    source.route({ checkouts }, (_, to) => to.checkouts({ id: 7, lines: [] }));
-    // @ts-expect-error Type '"paper"' is not assignable to type
-    source.to(checkouts, (event) => ({ id: event.id, lines: [{ sku: "a", kind: "paper" }] }));
-  });
-});
-
-describe("a derived event", () => {
-  test("is one that the stream carries", () => {
-    source.emit(alerts, () => ({ type: "login.attack_suspected", data: { userId: "u", failures: 1 }, time: new Date() }));
-    source.route({ alerts: toStream(alerts) }, (_, to) => to.alerts(attackSuspected({ userId: "u", failures: 1 })));
-    // @ts-expect-error TypeHint<"The stream carries no 'login.failed'">
-    source.emit(alerts, () => loginFailed({ userId: "u" }));
-    // @ts-expect-error TypeHint<"The data does not fit 'login.attack_suspected'">
-    source.emit(alerts, () => ({ type: "login.attack_suspected", data: { userId: "u" } }));
-    // @ts-expect-error '"login.failed"' is not assignable to type '"login.attack_suspected"'
-    source.route({ alerts: toStream(alerts) }, (_, to) => to.alerts(loginFailed({ userId: "u" })));
-  });
-});
-
-describe("a route", () => {
-  test("gives a function for each destination, typed by its sink", () => {
-    source.route({ rows, checkouts }, (event, to) => {
-      expect(event).type.toBe<Login>();
-      expect(to.rows({ event_id: event.id, at: event.time, outcome: "success" })).type.toBe<Sent>();
-      expect(to).type.not.toHaveProperty("row");
-      return [to.rows({ event_id: event.id, at: event.time, outcome: "success" }), to.checkouts({ id: event.id, lines: [] })];
-    });
-  });
-
-  test("may end an event with a reason", () => {
-    source.route({ rows }, (event): Decision => (event.type === "login.failed" ? drop("failed") : deadLetter("odd")));
-    expect(drop).type.not.toBeCallableWith();
-    expect(deadLetter).type.not.toBeCallableWith();
-  });
-
-  test("decides on every path", () => {
-    // @ts-expect-error Every path of a route returns an outcome: to.<destination>(row), drop(why) or deadLetter(why)
-    source.route({ rows }, (event) => {
-      if (event.type === "login.failed") return drop("failed");
-    });
-    // @ts-expect-error Every path of a route returns an outcome
-    source.route({ rows }, () => {});
-    // @ts-expect-error Every path of a route returns an outcome
-    source.route({ rows }, async () => drop("late"));
-  });
-
-  test("matches every case", () => {
-    source.route({ rows }, (event) =>
-      match(event)
-        .with({ type: "login.succeeded" }, () => drop("fine"))
-        .with({ type: "login.failed" }, ({ data }) => deadLetter(data.reason ?? "unknown"))
-        .exhaustive(),
-    );
-    source.route({ rows }, (event) =>
-      match(event)
-        .with({ type: "login.succeeded" }, () => drop("fine"))
-        // @ts-expect-error NonExhaustiveError<Event<"login.failed"
-        .exhaustive(),
-    );
-  });
-});
-
 describe("an aggregate", () => {
   test("is over columns of its table", () => {
     defineAggregate("first_seen", {
@@ -377,64 +175,3 @@ describe("an aggregate", () => {
     aggregates.avg("attempts");
   });
 });
-
-describe("an adopted stream", () => {
-  test("is read from a field, or by a function that returns a draft of one of its events", () => {
-    expect(defineStream("a", { events: [loginFailed], adopt: { key: "k", field: "body" } })).type.toBe<Stream<Failed>>();
-    const read = defineStream("a", {
-      events: [loginSucceeded, loginFailed],
-      adopt: {
-        key: "k",
-        read: (fields, id) => {
-          expect(fields).type.toBe<Readonly<Record<string, string>>>();
-          expect(id).type.toBe<string>();
-          return { ...loginFailed({ userId: fields["user"] ?? "" }), id: "1", source: "/web" };
-        },
-      },
-    });
-    expect(read).type.toBe<Stream<Login>>();
-  });
-
-  test("takes no function that returns another event, or data of another form", () => {
-    const stray = () => attackSuspected({ userId: "ada", failures: 5 });
-    expect(defineStream).type.not.toBeCallableWith("a", { events: [loginFailed], adopt: { key: "k", read: stray } });
-    const misfit = () => ({ type: "login.failed" as const, data: { userId: 7 } });
-    expect(defineStream).type.not.toBeCallableWith("a", { events: [loginFailed], adopt: { key: "k", read: misfit } });
-  });
-});
-
-describe("the schema of an event", () => {
-  class Money {
-    readonly cents = 1;
-    plus(): number {
-      return this.cents;
-    }
-  }
-
-  test("takes what JSON can hold, with checks and defaults", () => {
-    const tree: z.ZodType<Tree> = z.object({
-      get children() {
-        return z.array(tree);
-      },
-    });
-    expect(defineEvent).type.toBeCallableWith("a.b", tree);
-    expect(defineEvent).type.toBeCallableWith("a.b", z.object({ at: z.iso.datetime(), more: z.record(z.string(), z.unknown()) }));
-    expect(defineEvent).type.toBeCallableWith(
-      "a.b",
-      z.object({ n: z.number().default(1), s: z.string().optional(), a: z.array(z.enum(["x"])) }),
-    );
-    expect(defineEvent).type.toBeCallableWith("a.b", z.object({ s: z.string().transform((text) => text.trim()) }));
-  });
-
-  test("takes nothing that JSON cannot hold, and makes no other type of it", () => {
-    expect(defineEvent).type.not.toBeCallableWith("a.b", z.object({ at: z.date() }));
-    expect(defineEvent).type.not.toBeCallableWith("a.b", z.object({ list: z.array(z.object({ n: z.bigint().optional() })) }));
-    expect(defineEvent).type.not.toBeCallableWith("a.b", z.object({ m: z.map(z.string(), z.number()) }));
-    expect(defineEvent).type.not.toBeCallableWith("a.b", z.object({ m: z.instanceof(Money) }));
-    expect(defineEvent).type.not.toBeCallableWith("a.b", z.object({ at: z.string().transform((text) => new Date(text)) }));
-  });
-});
-
-interface Tree {
-  readonly children: readonly Tree[];
-}
