@@ -2,49 +2,23 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { aggregates, defineAggregate } from "../../src/dsl/aggregate.ts";
 import { c } from "../../src/dsl/columns.ts";
-import { clickhouse } from "../../src/dsl/sinks.ts";
 import { defineTable } from "../../src/dsl/table.ts";
 import { defineView } from "../../src/dsl/view.ts";
-import type { ClickHouseSinkPlan } from "../../src/plan/plan.ts";
-import type { TableObjectPlan, TablePlan } from "../../src/plan/table.ts";
 import { type ClickHouse, createClickHouse } from "../../src/sinks/clickhouse/client.ts";
 import { createTable } from "../../src/sinks/clickhouse/ddl.ts";
 import { applyMigration, planMigration } from "../../src/sinks/clickhouse/migrate.ts";
-import { createClickHouseSink } from "../../src/sinks/clickhouse/sink.ts";
+import { base, type Migrations, migrationsOf, options, tableOf } from "../support/migrations.ts";
 import { clickhouseDatabase, unique } from "../support/services.ts";
 
 let client: ClickHouse;
+let plan: Migrations["plan"];
+let migrate: Migrations["migrate"];
+let write: Migrations["write"];
 beforeAll(async () => {
   client = createClickHouse(await clickhouseDatabase());
+  ({ plan, migrate, write } = migrationsOf(client));
 });
 afterAll(() => client.close());
-
-const plan = (...objects: readonly { readonly plan: TableObjectPlan }[]) =>
-  planMigration(
-    objects.map((object) => object.plan),
-    client,
-  );
-const migrate = async (...objects: readonly { readonly plan: TableObjectPlan }[]) => {
-  await applyMigration(await plan(...objects), client);
-  expect(await plan(...objects)).toEqual([]);
-};
-
-const base = { event_id: c.uuid(), user_id: c.string(), at: c.dateTime64(3), outcome: c.enum(["success", "failure"]) };
-const options = { orderBy: ["user_id", "at", "event_id"], partitionBy: { unit: "day", column: "at" } } as const;
-const tableOf = (name: string) => defineTable(name, { columns: base, ...options });
-
-const write = async (table: { readonly plan: TablePlan }, rows: readonly object[]) => {
-  const sink = createClickHouseSink(
-    clickhouse(table as ReturnType<typeof tableOf>, { minIntervalMs: 0 }).plan as ClickHouseSinkPlan,
-    {
-      client,
-      signal: new AbortController().signal,
-    },
-  );
-  const { rejected } = await sink.write(rows, rows.length * 100);
-  await sink.close();
-  expect(rejected).toEqual([]);
-};
 
 const rowOf = (user: string, seconds: number, outcome = "success") => ({
   event_id: randomUUID() as string,
@@ -260,56 +234,6 @@ test("a codec is changed in place, however it is written, and one that is not de
   await migrate(compressed(undefined, undefined));
   expect((await codecs())[2]).toBe("CODEC(T64, ZSTD(1))");
   expect(await client.query("SELECT user_id FROM compressed ORDER BY user_id")).toEqual([{ user_id: "ann" }, { user_id: "bob" }]);
-});
-
-test("a ttl is lengthened and taken away, and never shortened", async () => {
-  const withTtl = (days: number) => defineTable("aging", { columns: base, ...options, ttl: { column: "at", days } });
-  await migrate(withTtl(300));
-  await migrate(withTtl(400));
-  expect((await plan(withTtl(399)))[0]).toMatchObject({ kind: "refused" });
-  await migrate(tableOf("aging"));
-});
-
-describe("rows that a ttl would delete only when ClickHouse's clock has run out, in 2106,", () => {
-  const columns = { id: c.string(), day: c.date(), second: c.dateTime(), at: c.dateTime64(3) };
-  const of = (column: "day" | "second" | "at", days = 30) =>
-    defineTable(`valid_${column}`, { columns, orderBy: ["id"], ttl: { column, days } });
-  const rowAt = (date: string) => ({ id: date, day: new Date(date), second: new Date(date), at: new Date(date) });
-  const near = ["2100-01-01", "2106-01-07", "2106-01-20", "2106-02-07"].map(rowAt);
-  const beyond = ["2110-01-01", "2149-06-06"].map((date) => ({ ...rowAt(date), second: new Date("2106-02-07") }));
-  /** The ids that are there when every part was merged by what is known of it. */
-  const left = async (name: string) => {
-    await client.run(`OPTIMIZE TABLE ${name} FINAL`);
-    return (await client.query<{ id: string }>(`SELECT id FROM ${name} ORDER BY id`)).map(({ id }) => id);
-  };
-  const ids = [...near, ...beyond].map(({ id }) => id);
-
-  test.each(["day", "second", "at"] as const)("are kept, by '%s', and those of the past are deleted", async (column) => {
-    await migrate(of(column));
-    await write(of(column), [rowAt("1999-12-31"), ...near, ...beyond]);
-    expect(await left(`valid_${column}`)).toEqual(ids);
-  });
-
-  test("are kept by a table that an earlier version has made, once it is migrated", async () => {
-    const table = of("at", 31);
-    await client.run("DROP TABLE IF EXISTS valid_at");
-    await migrate(table);
-    const earlier = "ALTER TABLE valid_at MODIFY TTL toDateTime(`at`) + toIntervalDay(31) DELETE";
-    await client.run(earlier);
-    await write(table, [...near, ...beyond]);
-    // This is what it did.
-    expect(await left("valid_at")).toEqual(["2100-01-01", "2106-01-07"]);
-    // And what it has not done yet, it does no more.
-    await client.run("ALTER TABLE valid_at MODIFY SETTING max_number_of_merges_with_ttl_in_pool = 0");
-    await write(table, [rowAt("1999-12-31"), ...near, ...beyond]);
-    expect(await plan(table)).toMatchObject([{ kind: "alter", summary: expect.stringContaining("near 2106 or beyond") }]);
-    await migrate(table);
-    await client.run("ALTER TABLE valid_at RESET SETTING max_number_of_merges_with_ttl_in_pool");
-    expect(await left("valid_at")).toEqual(ids);
-    await client.run(earlier);
-    expect((await plan(of("at", 30)))[0]).toMatchObject({ kind: "refused" });
-    await migrate(of("at", 32));
-  });
 });
 
 test("a view whose SQL has changed is replaced, and what is not defined is left alone", async () => {

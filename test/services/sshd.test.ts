@@ -148,7 +148,7 @@ describe("the attacks in an sshd log", () => {
     expect(found.map(({ stage }) => stage)).toEqual(["bursts", "alarm"]);
     expect(found[0]).toMatchObject({ pipeline: "login-attacks", key, timers: [{ timer: "close", clock: "event" }] });
     const cut = await operator.run(["state", "get", "login-attacks", "two\nlines"]);
-    expect(cut.stdout).toBe(String.raw`'login-attacks' keeps nothing for $'two\nlines'` + "\n");
+    expect(cut.stdout).toBe(`${String.raw`'login-attacks' keeps nothing for $'two\nlines'`}\n`);
     const exact = await operator.run(["state", "get", "login-attacks", "two\nlines", "--json"]);
     expect(JSON.parse(exact.stdout)).toMatchObject({ key: "two\nlines", state: null });
 
