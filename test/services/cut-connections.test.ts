@@ -71,7 +71,7 @@ it("connections that were idle for so long that somebody forgets them are not us
   const untap = proxy.tap((_, link) => void links.add(link));
   await write(10);
   untap();
-  await Promise.all([...links].map(({ client }) => client.closed || once(client, "close")));
+  await Promise.all([...links].map(async ({ client }) => client.closed || once(client, "close")));
   proxy.halfOpen();
   proxy.heal();
   expect(await write(10)).toEqual({ rejected: [] });

@@ -70,7 +70,7 @@ describe("testPipeline", () => {
       },
     ]);
     expect(rows["history"]).toHaveLength(3);
-    expect(audit).toMatchObject({ read: 4, delivered: 3, dropped: { duplicate: 1 } });
+    expect(audit).toMatchObject({ read: 4, delivered: 3, dropped: {}, duplicate: 1 });
   });
 
   it("goes on where an earlier run ended", async () => {
@@ -104,7 +104,7 @@ describe("testPipeline", () => {
     test.redeliver();
     const { rows, audit } = await test.run();
     expect(rows["to"]).toHaveLength(1);
-    expect(audit).toMatchObject({ read: 2, delivered: 2, balanced: true });
+    expect(audit).toMatchObject({ read: 2, delivered: 1, duplicate: 1, balanced: true });
   });
 
   it("stores events out of the order of their times, within what is allowed, and the same for the same seed", async () => {
