@@ -74,7 +74,8 @@ export class NamePage {
   /** Where the name is, or would be. */
   #placeOf(low: number, high: number): number {
     const last = this.#content.length - 1;
-    let place = low & last;
+    // Of both parts: ids may differ in what only one of them is made of, and would all begin at one place.
+    let place = (low ^ high) & last;
     while (this.#content[place] !== empty && !(this.#low[place] === low && this.#high[place] === high))
       place = (place + 1) & last;
     return place;
