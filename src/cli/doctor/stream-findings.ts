@@ -52,7 +52,7 @@ function deadFindings(stream: StreamPlan, all: readonly Look[], isOurs: boolean)
   const entries = `${waiting} entries wait for it in ${counted(dead.length, "partition")}, the oldest for ${oldest}`;
   const where = `stream '${stream.name}', group '${group}'`;
   if (isOurs) {
-    const hint = `Run 'headrace start --role worker --pipelines ${group}'.`;
+    const hint = `Run '${startOf(group)}'.`;
     return [{ severity: "warning", where, what: `no worker runs the pipeline: ${entries}; none of them is removed`, hint }];
   }
   const commands = dead.map(({ partition }) => `redis-cli XGROUP DESTROY ${shellWord(partition.log)} ${shellWord(group)}`);
@@ -79,9 +79,9 @@ function outboxFindings(stream: StreamPlan, all: readonly Look[], isOurs: boolea
   );
   const what = `derived events stand still on their way: ${frames} in the outbox of ${counted(stuck.length, "partition")}, the oldest, for '${oldest.to}', for ${roughly(oldest.oldestMs)}`;
   const hint = !isOurs
-    ? `It is no pipeline of this application, so nobody brings them on. Start the version that has it ('headrace start --role worker --pipelines ${group}') until they have gone.`
+    ? `It is no pipeline of this application, so nobody brings them on. Start the version that has it ('${startOf(group)}') until they have gone.`
     : stuck.some(({ isAlive }) => !isAlive)
-      ? `Run 'headrace start --role worker --pipelines ${group}'.`
+      ? `Run '${startOf(group)}'.`
       : `Look for 'outbox' in the log of the worker that runs '${group}': it says why '${oldest.to}' takes none, such as a full Redis, a missing right, or a master that is away.`;
   return [{ severity: "warning", where: `stream '${stream.name}', group '${group}'`, what, hint }];
 }
@@ -100,3 +100,6 @@ function lossFindings({ partition, health: { name, lostUnread, lostPending } }: 
   }
   return findings;
 }
+
+/** The command that runs one pipeline. A group may be of any name, whoever has made it. */
+const startOf = (group: string): string => `headrace start --role worker --pipelines ${shellWord(group)}`;
