@@ -20,8 +20,10 @@ import { originField } from "./origin.ts";
 export interface EntryContent {
   readonly kind: "content";
   readonly event: Readonly<Record<string, unknown>>;
-  /** A hash of all that its producer said, but for its trace: each attempt to send it may have one of its own. */
-  readonly hash: (read: Attributes) => number;
+  /** The bytes that hold the payload, or the whole event; `undefined` where a function has read it. */
+  readonly bytes: Buffer | undefined;
+  /** The attributes are fields of their own. */
+  readonly hasAttributes: boolean;
 }
 
 export type EntryContentResult = EntryContent | ({ readonly kind: "refused" } & Fault);
@@ -31,6 +33,14 @@ const inData: EntryReading = { kind: "field", field: "data" };
 /** Takes the event out of the fields of a plain entry. */
 export const entryContent = (fields: Fields, id: string, reads: EntryReading = inData): EntryContentResult =>
   reads.kind === "field" ? fromField(fields, reads.field) : fromFields(fields, id, reads.read);
+
+/** A hash of all that the producer of an event said, but for its trace: each attempt to send it may have one of its own. */
+export function contentHash({ event, bytes, hasAttributes }: EntryContent, read: Attributes): number {
+  const { type, time, version, traceparent } = read;
+  if (bytes && hasAttributes) return crcOf(`${type}\n${time}\n${version}`) ^ crcOf(bytes);
+  if (bytes && traceparent === undefined) return crcOf(bytes);
+  return crcOf(JSON.stringify([type, time, version, event["data"]]));
+}
 
 function fromField(fields: Fields, name: string): EntryContentResult {
   // What came out of a frame lies in `data` where it is replayed.
@@ -51,14 +61,10 @@ function fromField(fields: Fields, name: string): EntryContentResult {
     );
   }
   if (mayBeHalved(text) && isHalved(parsed)) return refused("half-character", halved);
-  const attributes = fields.has("type");
-  const event = attributes ? { ...attributesOf(fields), data: parsed } : parsed;
+  const hasAttributes = fields.has("type");
+  const event = hasAttributes ? { ...attributesOf(fields), data: parsed } : parsed;
   if (!isObject(event)) return refused("not-an-object", "the event is not a JSON object");
-  const hash = ({ type, time, version, traceparent }: Attributes): number => {
-    if (attributes) return crcOf(`${type}\n${time}\n${version}`) ^ crcOf(bytes);
-    return traceparent === undefined ? crcOf(bytes) : crcOf(JSON.stringify([type, time, version, event["data"]]));
-  };
-  return { kind: "content", event, hash };
+  return { kind: "content", event, bytes, hasAttributes };
 }
 
 function fromFields(
@@ -88,8 +94,12 @@ function fromFields(
   if (isDeeper(event["data"], maxDepth - 1)) return refused("too-deep", tooDeep);
   if (isHalved(event)) return refused("half-character", halved);
   const { time } = event;
-  const hash = (of: Attributes): number => crcOf(JSON.stringify([of.type, of.time, of.version, event["data"]]));
-  return { kind: "content", event: time instanceof Date ? { ...event, time: timeText(time) } : event, hash };
+  return {
+    kind: "content",
+    event: time instanceof Date ? { ...event, time: timeText(time) } : event,
+    bytes: undefined,
+    hasAttributes: false,
+  };
 }
 
 const timeText = (time: Date): string => (Number.isNaN(time.getTime()) ? "an invalid date" : time.toISOString());

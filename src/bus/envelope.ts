@@ -16,7 +16,7 @@ export interface Envelope {
    * A hash of what its producer said under its name, the time too where it gave one: where it sends the event again, it is the same.
    * `undefined` where the event has no id of its own, or came in a frame.
    */
-  readonly contentHash?: (() => number) | undefined;
+  readonly contentHash?: number | undefined;
   /** Why it cannot be taken, although it could be read. */
   readonly fault?: Fault;
 }

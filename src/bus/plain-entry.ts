@@ -9,7 +9,7 @@
 import { eventId } from "../core/hash.ts";
 import { shellWord } from "../core/shell-word.ts";
 import { readAttributes } from "./attributes.ts";
-import { entryContent } from "./entry-content.ts";
+import { contentHash, entryContent } from "./entry-content.ts";
 import { timeOfEntry } from "./entry-id.ts";
 import type { Envelope } from "./envelope.ts";
 import type { Fields } from "./fields.ts";
@@ -32,7 +32,7 @@ export function decodePlainEntry({ log, reads }: Pick<Partition, "log" | "reads"
   });
   const content = entryContent(fields, origin.entry, reads);
   if (content.kind === "refused") return refuse(content.reason, content.error);
-  const { event, hash } = content;
+  const { event } = content;
   const read = readAttributes(event);
   const { id: givenId, source: givenSource, type: givenType, data } = event;
   // Also what is refused is known by its name, where it has one.
@@ -43,8 +43,9 @@ export function decodePlainEntry({ log, reads }: Pick<Partition, "log" | "reads"
     const error = `the event has no time, and the id of its entry, ${origin.entry}, is none either: somebody gave it. Send a time with the event, or let Redis give the id: redis-cli XADD ${shellWord(log)} '*' …`;
     return refuse("no-time", error, { type, id });
   }
-  const envelope = { id, type, time, source, traceparent, ...(version !== undefined && { version }), data };
-  return { kind: "event", envelope: read.id === undefined ? envelope : { ...envelope, contentHash: () => hash(read) } };
+  // Of one shape, whatever it has: the stages look at millions.
+  const hash = read.id === undefined ? undefined : contentHash(content, read);
+  return { kind: "event", envelope: { id, type, time, source, traceparent, version, data, contentHash: hash } };
 }
 
 const stringOf = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);

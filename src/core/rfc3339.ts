@@ -7,7 +7,10 @@ const rfc3339 = /^(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}:\d{2}):(\d{2})(\.\d+)?([Zz]
  * minute: so it comes behind everything else of that minute, and stays in its hour and day.
  */
 export function parseTime(time: unknown): number | undefined {
-  const match = typeof time === "string" ? rfc3339.exec(time) : null;
+  if (typeof time !== "string") return undefined;
+  const usual = parseUsual(time);
+  if (usual >= 0) return usual;
+  const match = rfc3339.exec(time);
   if (!match) return undefined;
   const [text, year, month, day, minute, second, , zone] = match;
   // Date.parse takes 30 February for 1 March.
@@ -15,6 +18,39 @@ export function parseTime(time: unknown): number | undefined {
   const at = Date.parse(second === "60" ? `${year}-${month}-${day}T${minute}:59.999${zone}` : text);
   return Number.isNaN(at) ? undefined : at;
 }
+
+/**
+ * The same for `YYYY-MM-DDTHH:MM:SS.mmmZ`, as JavaScript writes times; -1 for any other text, whatever it is. Nearly every plain
+ * entry holds one: a regular expression and Date.parse together take four times as long.
+ */
+function parseUsual(text: string): number {
+  if (text.length !== 24 || !hasMarks(text)) return -1;
+  const [year, month, day] = [100 * two(text, 0) + two(text, 2), two(text, 5), two(text, 8)];
+  const [hour, minute, second] = [two(text, 11), two(text, 14), two(text, 17)];
+  const ms = 10 * two(text, 20) + (two(text, 21) % 10);
+  if (!(within(year, 1970, 9999) && within(month, 1, 12) && within(day, 1, 31))) return -1;
+  if (!(within(hour, 0, 23) && within(minute, 0, 59) && within(second, 0, 59) && within(ms, 0, 999))) return -1;
+  const at = Date.UTC(year, month - 1, day, hour, minute, second, ms);
+  // It takes 30 February for 1 March.
+  return day > 28 && new Date(at).getUTCDate() !== day ? -1 : at;
+}
+
+const hasMarks = (text: string): boolean =>
+  text.charCodeAt(4) === 45 &&
+  text.charCodeAt(7) === 45 &&
+  text.charCodeAt(10) === 84 &&
+  text.charCodeAt(13) === 58 &&
+  text.charCodeAt(16) === 58 &&
+  text.charCodeAt(19) === 46 &&
+  text.charCodeAt(23) === 90;
+
+/** The number that two characters stand for; far below 0 where one is no digit. */
+function two(text: string, at: number): number {
+  const [tens, ones] = [text.charCodeAt(at) - 48, text.charCodeAt(at + 1) - 48];
+  return within(tens, 0, 9) && within(ones, 0, 9) ? 10 * tens + ones : -1e6;
+}
+
+const within = (value: number, least: number, most: number): boolean => value >= least && value <= most;
 
 /** Forms that are nearly one, each with what is missing. */
 const nearly: readonly (readonly [form: RegExp, hint: string])[] = [

@@ -86,8 +86,8 @@ export function compileGate(
     if (fault) return fault;
     try {
       const event = admit(envelope, now);
-      if (!names || !contentHash || isRefusal(event)) return event;
-      return again[names.take(id, contentHash())] ?? event;
+      if (!names || contentHash === undefined || isRefusal(event)) return event;
+      return again[names.take(id, contentHash)] ?? event;
     } catch (error) {
       if (concernsEveryone(error)) throw error;
       return { reason: "schema", error: describeFailure(error) };

@@ -39,12 +39,14 @@ export const leastContent = 2;
 const empty = 0;
 const forgotten = 1;
 
+/** Words of a place: low, high and content side by side, since each place is somewhere else in memory. */
+const words = 3;
+
 /** Hashes of names in open addressing: 12 bytes a place, three quarters of them taken at most. An object for each would cost ten times that. */
 export class NamePage {
   #count = 0;
-  #low = new Uint32Array(1_024);
-  #high = new Uint32Array(1_024);
-  #content = new Uint32Array(1_024);
+  #places = 1_024;
+  #table = new Uint32Array(words * this.#places);
 
   /** How many names it was given, those too that were forgotten. */
   get count(): number {
@@ -53,43 +55,45 @@ export class NamePage {
 
   /** The hash of what the name says; 0 where it is not known. */
   find(low: number, high: number): number {
-    const content = this.#content[this.#placeOf(low, high)] as number;
+    const content = this.#table[this.#placeOf(low, high) + 2] as number;
     return content < leastContent ? 0 : content;
   }
 
   add(low: number, high: number, content: number): void {
-    if (this.#count >= this.#content.length * 0.75) this.#grow();
+    if (this.#count >= this.#places * 0.75) this.#grow();
     const place = this.#placeOf(low, high);
-    if (this.#content[place] === empty) this.#count++;
-    this.#low[place] = low;
-    this.#high[place] = high;
-    this.#content[place] = content;
+    if (this.#table[place + 2] === empty) this.#count++;
+    this.#table[place] = low;
+    this.#table[place + 1] = high;
+    this.#table[place + 2] = content;
   }
 
   forget(low: number, high: number): void {
     const place = this.#placeOf(low, high);
-    if (this.#content[place] !== empty) this.#content[place] = forgotten;
+    if (this.#table[place + 2] !== empty) this.#table[place + 2] = forgotten;
   }
 
-  /** Where the name is, or would be. */
+  /** Where in the table the name is, or would be. */
   #placeOf(low: number, high: number): number {
-    const last = this.#content.length - 1;
+    const table = this.#table;
+    const end = table.length;
     // Of both parts: ids may differ in what only one of them is made of, and would all begin at one place.
-    let place = (low ^ high) & last;
-    while (this.#content[place] !== empty && !(this.#low[place] === low && this.#high[place] === high))
-      place = (place + 1) & last;
-    return place;
+    let at = words * ((low ^ high) & (this.#places - 1));
+    while (table[at + 2] !== empty && !(table[at] === low && table[at + 1] === high)) {
+      at += words;
+      if (at === end) at = 0;
+    }
+    return at;
   }
 
   #grow(): void {
-    const [low, high, content] = [this.#low, this.#high, this.#content];
-    this.#low = new Uint32Array(2 * low.length);
-    this.#high = new Uint32Array(2 * low.length);
-    this.#content = new Uint32Array(2 * low.length);
+    const old = this.#table;
+    this.#places *= 2;
+    this.#table = new Uint32Array(words * this.#places);
     this.#count = 0;
-    for (let i = 0; i < low.length; i++) {
-      if ((content[i] as number) < leastContent) continue;
-      this.add(low[i] as number, high[i] as number, content[i] as number);
+    for (let at = 0; at < old.length; at += words) {
+      const content = old[at + 2] as number;
+      if (content >= leastContent) this.add(old[at] as number, old[at + 1] as number, content);
     }
   }
 }

@@ -30,7 +30,7 @@ describe("a plain entry", () => {
       source: "shop",
       traceparent: "00-aa-bb-01",
       data: event.data,
-      contentHash: expect.any(Function),
+      contentHash: expect.any(Number),
     });
   });
 
@@ -51,7 +51,7 @@ describe("a plain entry", () => {
       source: "shop",
       traceparent: "00-aa-bb-01",
       data: event.data,
-      contentHash: expect.any(Function),
+      contentHash: expect.any(Number),
     });
   });
 

@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseTime, timeFault } from "../../../src/core/rfc3339.ts";
 
@@ -38,6 +39,34 @@ describe("a time", () => {
     {},
   ])("that is written as %j is not one", (text) => {
     expect(parseTime(text)).toBeUndefined();
+  });
+
+  it("that JavaScript wrote is what JavaScript reads, on any day", () => {
+    const times = fc.date({ min: new Date(0), max: new Date("9999-12-31T23:59:59.999Z"), noInvalidDate: true });
+    fc.assert(fc.property(times, (time) => parseTime(time.toISOString()) === time.getTime()));
+  });
+
+  it("is read alike with milliseconds and without, whatever its digits and marks", () => {
+    const digits = (most: number) => fc.integer({ min: 0, max: most }).map((number) => String(number).padStart(2, "0"));
+    const date = fc
+      .tuple(fc.constantFrom("1970", "2000", "2024", "2025", "0099"), digits(14), digits(33))
+      .map((parts) => parts.join("-"));
+    const marks = fc.constantFrom(..."0123456789-:.TtZz /");
+    const spoilt = fc.option(fc.tuple(fc.integer({ min: 0, max: 18 }), marks), { nil: undefined, freq: 2 });
+    const written = fc.tuple(
+      date,
+      fc.tuple(digits(26), digits(63), digits(62)).map((parts) => parts.join(":")),
+      spoilt,
+    );
+    fc.assert(
+      fc.property(written, ([day, time, spoil]) => {
+        const whole = `${day}T${time}`;
+        const text = spoil ? whole.slice(0, spoil[0]) + spoil[1] + whole.slice(spoil[0] + 1) : whole;
+        // Microseconds are read by the general way, and say the same here.
+        expect(parseTime(`${text}.000Z`)).toBe(parseTime(`${text}.000000Z`));
+      }),
+      { numRuns: 5_000 },
+    );
   });
 
   it.each<[unknown, RegExp | undefined]>([
