@@ -1,5 +1,6 @@
 import { days } from "../core/duration.ts";
 import { ConfigError } from "../core/errors.ts";
+import { isTimeZone } from "../core/zone-days.ts";
 
 /** What a value of an option must be. */
 export interface Rule {
@@ -22,11 +23,19 @@ export const count = rule("a whole number from 1 on", (value) => Number.isSafeIn
 export const positive = rule("a number above 0", (value) => isNumber(value) && value > 0);
 export const duration = rule("milliseconds, from 1 to 24 days", (value) => isNumber(value) && value >= 1 && value <= maxMs);
 export const interval = rule("milliseconds, from 0 to 24 days", (value) => isNumber(value) && value >= 0 && value <= maxMs);
+export const shift = rule(
+  "whole milliseconds, from -24 to 24 days",
+  (value) => Number.isSafeInteger(value) && Math.abs(value as number) <= maxMs,
+);
 export const age = rule("milliseconds, from 1 to 400 days", (value) => isNumber(value) && value >= 1 && value <= days(400));
 export const text = rule("a text that is not empty", (value) => typeof value === "string" && value !== "");
 export const flag = rule("true or false", (value) => typeof value === "boolean");
 export const needed = rule("a value", (value) => value !== undefined);
 export const callback = rule("a function", (value) => typeof value === "function");
+export const zone = rule(
+  `the name of a time zone, such as "Europe/Berlin"`,
+  (value) => typeof value === "string" && isTimeZone(value),
+);
 export const names = rule(
   "a list of names",
   (value) => Array.isArray(value) && value.every((name) => typeof name === "string" && name !== ""),

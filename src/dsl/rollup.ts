@@ -41,7 +41,7 @@ export interface RollupOptions<Row> {
   readonly time: NoInfer<
     { [K in keyof Row & string]-?: [Exclude<Row[K], undefined>] extends [Date] ? K : never }[keyof Row & string]
   >;
-  /** How long a bucket is, by UTC. The column that holds its start has this name. */
+  /** How long a bucket is, by UTC; a view adds up the days of a zone. The column that holds its start has this name. */
   readonly every: "minute" | "hour" | "day";
   /** A condition in SQL over the source's columns: only rows that fulfil it are seen. */
   readonly where?: string;

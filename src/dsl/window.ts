@@ -1,5 +1,7 @@
+import { days } from "../core/duration.ts";
+import { ConfigError } from "../core/errors.ts";
 import type { WindowPlan } from "../plan/stage.ts";
-import { checkOptions, duration, flag, interval, optional, type Shape, text } from "./check-options.ts";
+import { checkOptions, duration, flag, interval, optional, type Shape, shift, text, zone } from "./check-options.ts";
 
 /** How the values of a key are cut into windows. */
 export interface WindowSpec {
@@ -18,12 +20,29 @@ export interface WindowOptions {
   readonly early?: boolean;
 }
 
-export interface TumblingOptions extends WindowOptions {
-  /** Each window is as long, milliseconds; they begin at multiples of it since the epoch, in UTC. */
+interface AlignedOptions extends WindowOptions {
+  /** Each window is as long, milliseconds. */
   readonly sizeMs: number;
+  /**
+   * When the first window begins, milliseconds after 1970 began in UTC; before that where it is negative. The others follow from it.
+   * Days of a zone that is always 8 hours ahead of UTC have `-hours(8)`.
+   *
+   * @default 0
+   */
+  readonly offsetMs?: number;
 }
 
-export interface HoppingOptions extends TumblingOptions {
+export interface TumblingOptions extends AlignedOptions {
+  /**
+   * For windows of a day, `days(1)`: each is a day of this zone, from midnight to midnight, also where summer time makes it 23 or 25
+   * hours long.
+   *
+   * @default none: days of UTC, moved by `offsetMs`
+   */
+  readonly timeZone?: string;
+}
+
+export interface HoppingOptions extends AlignedOptions {
   /** One window begins each `hopMs`, milliseconds, no longer than `sizeMs`: a value is in `sizeMs / hopMs` of them. */
   readonly hopMs: number;
 }
@@ -36,7 +55,8 @@ export interface SessionOptions extends WindowOptions {
 const common: Shape = { name: optional(text), allowedLatenessMs: optional(interval), early: optional(flag) };
 
 /**
- * Windows side by side: each value is in one.
+ * Windows side by side: each value is in one. They begin at multiples of `sizeMs` since the epoch, in UTC, unless `offsetMs` or `timeZone`
+ * says otherwise.
  *
  * @throws ConfigError when an option is none, or out of range
  * @example
@@ -47,11 +67,23 @@ const common: Shape = { name: optional(text), allowedLatenessMs: optional(interv
  * ```
  */
 export const tumbling = (options: TumblingOptions): WindowSpec => {
-  check("tumbling", options, { sizeMs: duration });
-  return spec(options, { kind: "aligned", sizeMs: options.sizeMs, hopMs: options.sizeMs });
+  check("tumbling", options, { sizeMs: duration, offsetMs: optional(shift), timeZone: optional(zone) });
+  const { sizeMs, offsetMs, timeZone } = options;
+  if (timeZone === undefined) return spec(options, aligned(options, sizeMs));
+  if (sizeMs !== days(1)) {
+    throw new ConfigError("config.invalid", `window: tumbling: timeZone is "${timeZone}", and sizeMs is ${sizeMs}`, {
+      hint: "Only windows of a day follow the clock of a zone: sizeMs: days(1). Let a view add up windows of an hour for others: see 'Days of a zone' in docs/event-time.md.",
+    });
+  }
+  if (offsetMs !== undefined) {
+    throw new ConfigError("config.invalid", `window: tumbling: there are both a timeZone and an offsetMs`, {
+      hint: "Leave out offsetMs: the days begin at the zone's midnights.",
+    });
+  }
+  return spec(options, { kind: "day", timeZone });
 };
 
-/** Windows that overlap. @throws ConfigError when an option is none, or out of range */
+/** Windows that overlap, laid out as tumbling ones are. @throws ConfigError when an option is none, or out of range */
 export const hopping = (options: HoppingOptions): WindowSpec => {
   check("hopping", options, {
     sizeMs: duration,
@@ -60,8 +92,9 @@ export const hopping = (options: HoppingOptions): WindowSpec => {
       holds: (ms) => duration.holds(ms) && (ms as number) <= options.sizeMs,
       wants: "milliseconds, no more than sizeMs",
     },
+    offsetMs: optional(shift),
   });
-  return spec(options, { kind: "aligned", sizeMs: options.sizeMs, hopMs: options.hopMs });
+  return spec(options, aligned(options, options.hopMs));
 };
 
 /** Windows that last as long as values keep coming. @throws ConfigError when an option is none, or out of range */
@@ -69,6 +102,14 @@ export const session = (options: SessionOptions): WindowSpec => {
   check("session", options, { gapMs: duration });
   return spec(options, { kind: "session", gapMs: options.gapMs });
 };
+
+/** Windows that begin a hop earlier or later are the same ones. */
+const aligned = ({ sizeMs, offsetMs = 0 }: AlignedOptions, hopMs: number): WindowPlan["shape"] => ({
+  kind: "aligned",
+  sizeMs,
+  hopMs,
+  offsetMs: ((offsetMs % hopMs) + hopMs) % hopMs,
+});
 
 function spec({ name = "window", allowedLatenessMs = 0, early = false }: WindowOptions, shape: WindowPlan["shape"]): WindowSpec {
   return { plan: { name, shape, allowedLatenessMs, early } };

@@ -163,6 +163,10 @@ export const dayOf = (ms: number): string => new Date(ms).toISOString().slice(0,
 export function checkDay(day: string, now: number): void {
   const start = startOfDay(day);
   if (start === undefined) throw new ConfigError("usage", `'${day}' is not a day`, { hint: "Write it as 2026-11-27, by UTC." });
+  if (start < 0)
+    throw new ConfigError("usage", `the day ${day} is before 1970`, {
+      hint: "A Date of ClickHouse, which names days, begins there.",
+    });
   if (start + days(1) > now)
     throw new ConfigError("usage", `the day ${day} is not over`, {
       hint: `Only days before ${dayOf(now)} (UTC) are archived.`,

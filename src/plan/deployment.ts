@@ -67,9 +67,19 @@ function recordOfStage(stage: KeyedStagePlan): StageRecord {
 }
 
 function shapeOf(shape: Extract<KeyedStagePlan, { kind: "window" }>["shape"]): string {
-  if (shape.kind === "session") return `session, gap ${shape.gapMs} ms`;
-  const { sizeMs, hopMs } = shape;
-  return sizeMs === hopMs ? `tumbling, ${sizeMs} ms` : `hopping, ${sizeMs} ms each ${hopMs} ms`;
+  switch (shape.kind) {
+    case "aligned": {
+      const { sizeMs, hopMs, offsetMs } = shape;
+      const from = offsetMs === 0 ? "" : `, offset ${offsetMs} ms`;
+      return sizeMs === hopMs ? `tumbling, ${sizeMs} ms${from}` : `hopping, ${sizeMs} ms each ${hopMs} ms${from}`;
+    }
+    case "day":
+      return `day, ${shape.timeZone}`;
+    case "session":
+      return `session, gap ${shape.gapMs} ms`;
+    default:
+      return shape satisfies never;
+  }
 }
 
 /** What of the states that are stored this code cannot go on from. */

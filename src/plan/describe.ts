@@ -57,8 +57,19 @@ function describeStage(stage: StagePlan): string {
 }
 
 function describeShape(shape: WindowShape): string {
-  if (shape.kind === "session") return `session, gap ${shape.gapMs} ms`;
-  return shape.hopMs === shape.sizeMs ? `tumbling ${shape.sizeMs} ms` : `hopping ${shape.sizeMs} ms each ${shape.hopMs} ms`;
+  switch (shape.kind) {
+    case "aligned": {
+      const { sizeMs, hopMs, offsetMs } = shape;
+      const from = offsetMs === 0 ? "" : ` from ${offsetMs} ms on`;
+      return sizeMs === hopMs ? `tumbling ${sizeMs} ms${from}` : `hopping ${sizeMs} ms each ${hopMs} ms${from}`;
+    }
+    case "day":
+      return `day in ${shape.timeZone}`;
+    case "session":
+      return `session, gap ${shape.gapMs} ms`;
+    default:
+      return shape satisfies never;
+  }
 }
 
 const describeStream = ({ name, layout }: StreamPlan): string =>

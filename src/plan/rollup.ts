@@ -2,8 +2,8 @@ import type { AppPlan } from "./plan.ts";
 import type { RollupPlan } from "./table.ts";
 
 const bucketMs = { minute: 60_000, hour: 3_600_000, day: 86_400_000 } as const;
-/** What a DateTime of ClickHouse can hold, in whole years. Rows outside are in no bucket. */
-const endMs = Date.UTC(2106);
+/** What a DateTime of ClickHouse can hold, in whole years, milliseconds since the epoch. Rows outside are in no bucket. */
+export const bucketLimits = { startMs: 0, endMs: Date.UTC(2106) } as const;
 
 export const rollupsOf = ({ tables }: AppPlan): readonly RollupPlan[] => tables.filter((table) => table.kind === "rollup");
 
@@ -19,7 +19,7 @@ export function bucketsOf(rollup: RollupPlan, rows: readonly unknown[]): readonl
   for (const row of rows) {
     const at = (row as Readonly<Record<string, unknown>> | null)?.[time] ?? fallback;
     const ms = at instanceof Date ? at.getTime() : Number.NaN;
-    if (ms >= 0 && ms < endMs) starts.add(ms - (ms % length));
+    if (ms >= bucketLimits.startMs && ms < bucketLimits.endMs) starts.add(ms - (ms % length));
   }
   return [...starts];
 }

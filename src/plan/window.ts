@@ -23,18 +23,20 @@ export interface AggregatorPlan {
 }
 
 /**
- * `aligned`: windows of `sizeMs`, one beginning each `hopMs` since the epoch; tumbling ones where both are equal.
+ * `aligned`: windows of `sizeMs`, one beginning each `hopMs`, `offsetMs` (less than that) after the epoch; tumbling ones where the first
+ * two are equal. `day`: from one midnight of a zone to the next.
  * `session`: values of a key with no more than `gapMs` between one and the next.
  */
 export type WindowShape =
-  | { readonly kind: "aligned"; readonly sizeMs: number; readonly hopMs: number }
+  | { readonly kind: "aligned"; readonly sizeMs: number; readonly hopMs: number; readonly offsetMs: number }
+  | { readonly kind: "day"; readonly timeZone: string }
   | { readonly kind: "session"; readonly gapMs: number };
 
 /** What a window stage hands on. */
 export interface WindowResult {
   readonly key: string;
   readonly start: Date;
-  /** Aligned windows end before this moment; a session ends with its last event, at this moment. */
+  /** Aligned windows and days end before this moment; a session ends with its last event, at this moment. */
   readonly end: Date;
   readonly values: Readonly<Record<string, unknown>>;
   /**

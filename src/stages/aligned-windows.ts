@@ -12,13 +12,13 @@ interface State {
   readonly slices: Slice[];
 }
 
-/** Windows of `sizeMs`, one beginning each `hopMs`. They take a value as long as the last window that it falls in is open. */
+/** Windows of `sizeMs`, one beginning each `hopMs`, from `offsetMs` on. They take a value as long as the last window that it falls in is open. */
 export function alignedWindows(
-  { sizeMs, hopMs }: Extract<WindowShape, { kind: "aligned" }>,
+  { sizeMs, hopMs, offsetMs }: Extract<WindowShape, { kind: "aligned" }>,
   gathering: Gathering,
 ): Windows<State> {
   const width = greatestCommonDivisor(sizeMs, hopMs);
-  const startOf = (time: number, step: number) => Math.floor(time / step) * step;
+  const startOf = (time: number, step: number) => Math.floor((time - offsetMs) / step) * step + offsetMs;
   /** The earliest window that holds a slice, and the latest. */
   const firstStart = (slice: number) => startOf(slice - sizeMs, hopMs) + hopMs;
   const lastStart = (slice: number) => startOf(slice, hopMs);

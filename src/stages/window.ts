@@ -1,9 +1,10 @@
 import { lateDestination } from "../plan/plan.ts";
 import type { WindowPlan } from "../plan/stage.ts";
-import type { WindowResult } from "../plan/window.ts";
+import type { WindowResult, WindowShape } from "../plan/window.ts";
 import { alignedWindows } from "./aligned-windows.ts";
+import { dayWindows } from "./day-windows.ts";
 import { each, inTurn } from "./each.ts";
-import { gathering } from "./gathering.ts";
+import { type Gathering, gathering } from "./gathering.ts";
 import { pursue } from "./pursue.ts";
 import type { Held, KeyedStage, Outcomes, Run } from "./run.ts";
 import { sessionWindows } from "./session-windows.ts";
@@ -29,7 +30,7 @@ export function window(plan: WindowPlan, { next, behindMs }: { readonly next: Ru
   const keyOf = plan.key as (value: unknown) => string;
   const toLateEvent = late?.toEvent as ((value: unknown) => unknown) | undefined;
   const gather = gathering(plan.aggregators);
-  const windows = (shape.kind === "session" ? sessionWindows(shape, gather) : alignedWindows(shape, gather)) as Windows<unknown>;
+  const windows = windowsOf(shape, gather) as Windows<unknown>;
   const waitsMs = behindMs + plan.allowedLatenessMs;
 
   return {
@@ -113,5 +114,18 @@ export function window(plan: WindowPlan, { next, behindMs }: { readonly next: Ru
 
   function resultOf({ start, end, gathered }: Pane, key: string, pane: WindowResult["pane"]): WindowResult {
     return { key, start: new Date(start), end: new Date(end), values: gather.result(gathered), pane };
+  }
+}
+
+function windowsOf(shape: WindowShape, gather: Gathering) {
+  switch (shape.kind) {
+    case "aligned":
+      return alignedWindows(shape, gather);
+    case "day":
+      return dayWindows(shape, gather);
+    case "session":
+      return sessionWindows(shape, gather);
+    default:
+      return shape satisfies never;
   }
 }

@@ -76,6 +76,7 @@ describe("headrace archive", () => {
     ["an unknown table", ["run", "nothing", day], "there is no archive of a table 'nothing'"],
     ["a table that is not archived", ["restore", "login_bursts", day], "there is no archive of a table 'login_bursts'"],
     ["what is no day", ["run", "login_events", "2026-02-30"], "'2026-02-30' is not a day"],
+    ["what no Date of ClickHouse holds", ["run", "login_events", "1969-12-31"], "is before 1970"],
     ["today", ["run", "login_events", new Date().toISOString().slice(0, 10)], "is not over"],
     ["the future", ["restore", "login_events", "2126-01-01"], "is not over"],
     ["a day that the archive lacks", ["restore", "login_events", "2026-01-05"], "nothing in the archive"],

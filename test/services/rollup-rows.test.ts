@@ -187,6 +187,37 @@ describe("a rollup", () => {
   });
 });
 
+describe("rows whose time no bucket can begin at", () => {
+  test("are in none, neither in their own nor in that of a time that a DateTime takes them for", async () => {
+    const table = tableOf("timeless");
+    const rollup = everything("timeless_by_hour", table);
+    await migrate(table, rollup);
+    const near = [
+      Date.UTC(2106, 1, 8),
+      Date.UTC(2110, 0, 1),
+      Date.UTC(2299, 11, 31),
+      Date.UTC(1969, 11, 31, 23),
+      Date.UTC(1900, 0, 1),
+    ];
+    await write(
+      table,
+      near.map((at) => rowOf(1, at)),
+    );
+    const store = createRollupStore(client);
+    expect(await store.buckets(rollup.plan)).toEqual([]);
+    const edge = [Date.UTC(1970, 0, 1), Date.UTC(2105, 11, 31, 23)];
+    await write(
+      table,
+      edge.map((at) => rowOf(1, at)),
+    );
+    expect((await store.buckets(rollup.plan)).toSorted((a, b) => a - b)).toEqual(edge);
+    expect(await recount(rollup)).toBe(2);
+    expect(await client.query("SELECT toUnixTimestamp(hour) AS hour, events FROM timeless_by_hour ORDER BY hour")).toEqual(
+      edge.map((at) => ({ hour: at / 1_000, events: 1 })),
+    );
+  });
+});
+
 describe("a rollup whose definition has changed", () => {
   const table = tableOf("changing");
   const of = (change: Partial<Parameters<typeof defineRollup<Parameters<NonNullable<Table["_row"]>>[0]>>[1]> = {}) =>

@@ -7,6 +7,7 @@ import {
   distinct,
   type Event,
   first,
+  hopping,
   type Joined,
   max,
   type PipelineBuilder,
@@ -74,6 +75,14 @@ describe("windows", () => {
     expect(keyed.window(session({ gapMs: 1_000 })).aggregate({ longest })).type.toBe<
       PipelineBuilder<WindowOf<{ readonly longest: { most: number } }>>
     >();
+  });
+
+  test("follow the clock of a zone where they lie side by side", () => {
+    const day = { sizeMs: 86_400_000, timeZone: "Europe/Berlin" };
+    expect(tumbling).type.toBeCallableWith(day);
+    expect(hopping).type.toBeCallableWith({ sizeMs: 2, hopMs: 1, offsetMs: -1 });
+    expect(hopping).type.not.toBeCallableWith({ ...day, hopMs: 3_600_000 });
+    expect(session).type.not.toBeCallableWith({ gapMs: 1, offsetMs: 1 });
   });
 
   test("know the columns of no other value", () => {

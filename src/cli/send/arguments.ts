@@ -1,5 +1,6 @@
 import { ConfigError } from "../../core/errors.ts";
 import { shellWord } from "../../core/shell-word.ts";
+import { isTimeZone } from "../../core/zone-days.ts";
 import type { AppPlan, FormatPlan, StreamPlan } from "../../plan/plan.ts";
 import { jsonLines } from "./json-lines.ts";
 
@@ -34,12 +35,8 @@ export function fullYear(text: string): number {
 }
 
 export function checkZone(zone: string): string {
-  try {
-    new Intl.DateTimeFormat("en", { timeZone: zone });
-    return zone;
-  } catch {
-    throw new ConfigError("usage", `--tz '${zone}' is no time zone`, { hint: "Write it like Europe/Berlin, or UTC." });
-  }
+  if (isTimeZone(zone)) return zone;
+  throw new ConfigError("usage", `--tz '${zone}' is no time zone`, { hint: "Write it like Europe/Berlin, or UTC." });
 }
 
 /** What `--file` and the arguments behind the stream name; standard input where they name nothing. */

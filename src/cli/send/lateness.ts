@@ -2,8 +2,10 @@ import { EntryFields } from "../../bus/fields.ts";
 import { partitionsOf } from "../../bus/partition.ts";
 import type { Bus } from "../../bus/port.ts";
 import { systemClock } from "../../core/clock.ts";
+import { hours } from "../../core/duration.ts";
 import { type AppPlan, type PipelinePlan, type StreamPlan, sinksOf } from "../../plan/plan.ts";
 import type { WindowPlan } from "../../plan/stage.ts";
+import type { WindowShape } from "../../plan/window.ts";
 import { roughly } from "../doctor/finding.ts";
 import { say } from "../output.ts";
 import { firstTime } from "./inputs.ts";
@@ -38,8 +40,23 @@ const windowsOf = ({ name, stages }: PipelinePlan): readonly Patience[] =>
     .map(({ name: stage, shape, allowedLatenessMs }) => ({
       pipeline: name,
       stage,
-      ms: allowedLatenessMs + (shape.kind === "session" ? shape.gapMs : shape.sizeMs),
+      ms: allowedLatenessMs + openFor(shape),
     }));
+
+/** How long after a value its last window may still be open, milliseconds. */
+function openFor(shape: WindowShape): number {
+  switch (shape.kind) {
+    case "aligned":
+      return shape.sizeMs;
+    case "day":
+      // Clocks are put back by an hour at most.
+      return hours(25);
+    case "session":
+      return shape.gapMs;
+    default:
+      return shape satisfies never;
+  }
+}
 
 /**
  * How far the event time of a stream has come, in milliseconds since the epoch: the newest time in the last frames of its partitions;

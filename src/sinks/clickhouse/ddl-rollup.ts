@@ -1,4 +1,4 @@
-import { lengthOf } from "../../plan/rollup.ts";
+import { bucketLimits, lengthOf } from "../../plan/rollup.ts";
 import type { AggregateColumnPlan, ColumnPlan, ColumnType, RollupAggregate, RollupPlan, TablePlan } from "../../plan/table.ts";
 import type { WantedView } from "./ddl.ts";
 import { argumentType, inner, source, sourceColumn, where } from "./ddl-grouping.ts";
@@ -93,10 +93,14 @@ export function recount(
   ].join("\n");
 }
 
-/** The buckets that hold rows, in the source or in the rollup itself; as seconds since the epoch. */
+/**
+ * The buckets that hold rows, in the source or in the rollup itself; as seconds since the epoch. A time that no DateTime holds would be
+ * in the bucket of another: 2110 begins again in 1973.
+ */
 export const heldBuckets = (rollup: RollupPlan, rowsIn: string): string =>
   [
     `SELECT DISTINCT toUnixTimestamp(${bucketOf(rollup)}) AS start FROM ${quoteName(rowsIn)} AS source`,
+    `WHERE ${source(rollup.time)} >= ${moment(bucketLimits.startMs)} AND ${source(rollup.time)} < ${moment(bucketLimits.endMs)}`,
     `UNION DISTINCT SELECT toUnixTimestamp(${quoteName(rollup.every)}) AS start FROM ${quoteName(rowsName(rollup))} FINAL`,
   ].join("\n");
 

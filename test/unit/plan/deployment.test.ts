@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
+import { days } from "../../../src/core/duration.ts";
 import { count, sum } from "../../../src/dsl/aggregators/numbers.ts";
 import { distinct } from "../../../src/dsl/aggregators/values.ts";
 import { defineEvent } from "../../../src/dsl/event.ts";
@@ -58,6 +59,8 @@ async function between(before: Pipeline, next: Pipeline) {
 describe("a pipeline that is deployed over another version of itself", () => {
   it("goes on where nothing has changed that its states follow from", async () => {
     expect(await between(folding("cart"), folding("cart", { ttlMs: 60_000, allowedLatenessMs: 5 }))).toEqual([]);
+    const moved = tumbling({ sizeMs: 1_000, offsetMs: 3_000 });
+    expect(await between(counting(tumbling({ sizeMs: 1_000 }), { n: count() }), counting(moved, { n: count() }))).toEqual([]);
     const early = tumbling({ sizeMs: 1_000, early: true, allowedLatenessMs: 5 });
     expect(await between(counting(tumbling({ sizeMs: 1_000 }), { n: count() }), counting(early, { n: count() }))).toEqual([]);
   });
@@ -101,6 +104,18 @@ describe("a pipeline that is deployed over another version of itself", () => {
 
   it.each([
     ["another size", tumbling({ sizeMs: 1_000 }), tumbling({ sizeMs: 2_000 }), "window: tumbling, 1000 ms → tumbling, 2000 ms"],
+    [
+      "another offset",
+      tumbling({ sizeMs: 1_000 }),
+      tumbling({ sizeMs: 1_000, offsetMs: -1 }),
+      "window: tumbling, 1000 ms → tumbling, 1000 ms, offset 999 ms",
+    ],
+    [
+      "another zone",
+      tumbling({ sizeMs: days(1), timeZone: "Europe/Berlin" }),
+      tumbling({ sizeMs: days(1), timeZone: "Europe/Paris" }),
+      "window: day, Europe/Berlin → day, Europe/Paris",
+    ],
     ["another gap", session({ gapMs: 10 }), session({ gapMs: 20 }), "window: session, gap 10 ms → session, gap 20 ms"],
     ["another kind", tumbling({ sizeMs: 10 }), session({ gapMs: 10 }), "window: tumbling, 10 ms → session, gap 10 ms"],
   ])("is refused where its window has %s", async (_, before, next, message) => {

@@ -1,6 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { hours } from "../../../src/core/duration.ts";
 import { alignedWindows } from "../../../src/stages/aligned-windows.ts";
+import { dayWindows } from "../../../src/stages/day-windows.ts";
 import type { Gathering } from "../../../src/stages/gathering.ts";
 import { join } from "../../../src/stages/join.ts";
 import type { Held, Outcomes } from "../../../src/stages/run.ts";
@@ -25,6 +27,8 @@ interface Window {
   readonly end: number;
   readonly all: readonly number[];
 }
+
+const forEver = Date.UTC(2100, 0, 1);
 
 const seen = (panes: readonly Pane[]): readonly Window[] =>
   panes.map(({ start, end, gathered }) => ({ start, end, all: (gathered[0] as number[]).toSorted((a, b) => a - b) }));
@@ -61,22 +65,24 @@ function walk<State>(
     if (!isLate) model.take(time, watermark);
     expect(windows.closesAt(state)).toBe(model.closesAt());
   }
-  expect(seen(windows.close(state, 1_000))).toEqual(model.close(1_000));
+  expect(seen(windows.close(state, forEver))).toEqual(model.close(forEver));
 }
 
 const lowest = (ends: readonly number[]): number | undefined => (ends.length === 0 ? undefined : Math.min(...ends));
 
 describe("at the very edge", () => {
   it.each([
-    [4, 4],
-    [6, 3],
-    [6, 4],
+    [4, 4, 0],
+    [6, 3, 0],
+    [6, 4, 0],
+    [5, 5, 2],
+    [6, 4, 3],
   ])(
-    "a window of %i that begins every %i holds its start and not its end, and is final when the watermark has reached it",
-    (sizeMs, hopMs) => {
+    "a window of %i that begins every %i from %i on holds its start and not its end, and is final when the watermark has reached it",
+    (sizeMs, hopMs, offsetMs) => {
       const startsOf = (time: number) => {
         const starts: number[] = [];
-        for (let start = Math.floor(time / hopMs) * hopMs; start > time - sizeMs; start -= hopMs) starts.unshift(start);
+        for (let start = time; start > time - sizeMs; start--) if ((start - offsetMs) % hopMs === 0) starts.unshift(start);
         return starts;
       };
       const recount = (): Recount => {
@@ -100,12 +106,54 @@ describe("at the very edge", () => {
       };
       fc.assert(
         fc.property(moments(30), (steps) =>
-          walk(alignedWindows({ kind: "aligned", sizeMs, hopMs } as never, values), steps, recount()),
+          walk(alignedWindows({ kind: "aligned", sizeMs, hopMs, offsetMs }, values), steps, recount()),
         ),
         { numRuns: 300 },
       );
     },
   );
+
+  it.each([
+    ["begins", Date.UTC(2026, 2, 28)],
+    ["ends", Date.UTC(2026, 9, 24)],
+  ])("a day of a zone holds its first moment and not that of the next, where summer time %s", (_, begin) => {
+    const date = new Intl.DateTimeFormat("sv-SE", { timeZone: "Europe/Berlin", dateStyle: "short" });
+    const dates = new Map(Array.from({ length: 4 * 24 }, (_, i) => [begin + hours(i), date.format(begin + hours(i))] as const));
+    const dayOf = (time: number) => [...dates.keys()].filter((one) => dates.get(one) === dates.get(time));
+    const endOf = (time: number) => (dayOf(time).at(-1) as number) + hours(1);
+    const recount = (): Recount => {
+      let open: readonly number[] = [];
+      return {
+        close(watermark) {
+          const over = open.filter((time) => endOf(time) <= watermark);
+          open = open.filter((time) => !over.includes(time));
+          const ends = [...new Set(over.map(endOf))].toSorted((a, b) => a - b);
+          return ends.map((end) => ({
+            start: dayOf(end - hours(1))[0] as number,
+            end,
+            all: over.filter((time) => endOf(time) === end).toSorted((a, b) => a - b),
+          }));
+        },
+        isLate: (time, watermark) => endOf(time) <= watermark,
+        take(time) {
+          open = [...open, time];
+        },
+        closesAt: () => lowest(open.map(endOf)),
+      };
+    };
+    // Whole days: only of those are all moments known.
+    const moments = fc.record({ time: fc.integer({ min: 24, max: 70 }), behind: fc.nat(60), looks: fc.boolean() });
+    fc.assert(
+      fc.property(fc.array(moments, { minLength: 1, maxLength: 25 }), (steps) =>
+        walk(
+          dayWindows({ kind: "day", timeZone: "Europe/Berlin" }, values),
+          steps.map(({ time, behind, looks }) => ({ time: begin + hours(time), behind: hours(behind), looks })),
+          recount(),
+        ),
+      ),
+      { numRuns: 200 },
+    );
+  });
 
   it("a session goes on after exactly its gap, and is final one moment later", () => {
     const gapMs = 3;
