@@ -1,12 +1,12 @@
-import { ConfigError, HeadraceError, messageOf } from "../core/errors.ts";
+import { HeadraceError } from "../core/errors.ts";
 import { silentLogger } from "../core/log.ts";
-import { shellWord } from "../core/shell-word.ts";
 import { type AppPlan, workflowSinksOf } from "../plan/plan.ts";
 import { clickhouseFindings } from "./doctor/clickhouse-findings.ts";
 import { deadLetterFindings } from "./doctor/dead-letter-findings.ts";
 import { type Finding, failureOf } from "./doctor/finding.ts";
 import { redisFindings } from "./doctor/redis-findings.ts";
 import { streamFindings } from "./doctor/stream-findings.ts";
+import { temporalFindings } from "./doctor/temporal-findings.ts";
 import { harmless } from "./harmless.ts";
 import { loadApp } from "./load-app.ts";
 import { exitCodes, printJson, printLine } from "./output.ts";
@@ -32,9 +32,7 @@ export async function doctorVerb({ json, ...where }: Whereabouts & { readonly js
   });
   tell(await checkRedis(where, app));
   tell(await checkClickHouse(where, app));
-  if (workflowSinksOf(app.pipelines).length > 0) {
-    tell(await checkTemporal(where));
-  }
+  if (workflowSinksOf(app.pipelines).length > 0) tell(await checkTemporal(where, app));
   const ok = count.error + count.warning === 0;
   if (json) printJson({ ok, errors: count.error, warnings: count.warning, notes: count.note });
   else printLine(`${ok ? "ok" : "not well"}: ${count.error} errors, ${count.warning} warnings, ${count.note} notes`);
@@ -77,18 +75,11 @@ async function checkClickHouse(where: Whereabouts, app: AppPlan): Promise<readon
   }
 }
 
-async function checkTemporal(where: Whereabouts): Promise<readonly Finding[]> {
+async function checkTemporal(where: Whereabouts, app: AppPlan): Promise<readonly Finding[]> {
   try {
     const { connection, client } = await openTemporal(where);
     try {
-      const { namespace } = client.options;
-      await connection.workflowService.describeNamespace({ namespace }).catch((error) => {
-        if (!/not ?found/i.test(messageOf(error))) throw error;
-        throw new ConfigError("config.environment", `Temporal has no namespace '${namespace}'`, {
-          hint: `Set TEMPORAL_NAMESPACE to another, or create it: temporal operator namespace create -n ${shellWord(namespace)}`,
-        });
-      });
-      return [];
+      return await temporalFindings(client, app);
     } finally {
       await connection.close();
     }

@@ -8,9 +8,10 @@ import { loadApp } from "./load-app.ts";
 import { createLogger } from "./logger.ts";
 import { exitCodes, printJson, printLine, printTable } from "./output.ts";
 import { Feeder } from "./replay/feeder.ts";
+import { tellForgotten } from "./replay/forgotten.ts";
 import { type FeedOptions, parseFeedOptions, waitingSentence } from "./replay/options.ts";
 import { type Position, parsePosition } from "./replay/position.ts";
-import { type Part, rereadPartition } from "./replay/reread.ts";
+import { oldestOf, type Part, rereadPartition } from "./replay/reread.ts";
 import { openBus, type Whereabouts } from "./services.ts";
 
 /** Events a second where `--rate` says nothing: the pipeline has new events to read beside them. */
@@ -36,10 +37,14 @@ export async function replayVerb(options: ReplayOptions): Promise<number> {
   const feeder = new Feeder({ bus, clock: systemClock }, { ...limits, signal });
   const from = position.kind === "time" ? `${Math.max(0, Math.floor(position.atMs))}-0` : position.entry;
   const parts: Part[] = [];
+  let knownFrom: string | undefined;
   const tell = (waiting: number) => {
     const lines = parts.map((part) => ({ action: apply ? "reread" : "would-reread", pipeline: pipeline.name, ...part }));
     const [entries, events] = [sum(parts, "entries"), sum(parts, "events")];
-    if (json) [...lines, { partitions: parts.length, entries, events, waiting, applied: apply }].forEach(printJson);
+    if (json)
+      [...lines, { partitions: parts.length, entries, events, waiting, applied: apply, ...(knownFrom && { knownFrom }) }].forEach(
+        printJson,
+      );
     else {
       printTable(lines.map(({ action, pipeline: _, ...line }) => line));
       const what = `${events} events in ${entries} entries`;
@@ -51,6 +56,8 @@ export async function replayVerb(options: ReplayOptions): Promise<number> {
     }
   };
   try {
+    const oldestMs = await oldestOf(bus, partitions, { pipeline: pipeline.name, from });
+    knownFrom = await tellForgotten(options, { app, pipeline, oldestMs });
     for (const partition of partitions) {
       if (signal.aborted) break;
       const part: Part = { partition: partition.name, from, until: null, entries: 0, events: 0 };

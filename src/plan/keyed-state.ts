@@ -1,4 +1,4 @@
-import { type AppPlan, type PipelinePlan, type StagePlan, sinksOf } from "./plan.ts";
+import { type AppPlan, type PipelinePlan, type StagePlan, withReaders } from "./plan.ts";
 
 export type KeyedStagePlan = Extract<StagePlan, { readonly kind: "fold" | "window" | "join" | "dedupe" }>;
 
@@ -22,15 +22,5 @@ export function isKeyed(stage: StagePlan): stage is KeyedStagePlan {
 export const firstKeyedStage = ({ stages }: PipelinePlan): KeyedStagePlan | undefined => stages.find(isKeyed);
 
 /** The first pipeline with keyed state among `pipeline` and all that read what it derives. */
-export function statefulReader(app: AppPlan, pipeline: PipelinePlan): PipelinePlan | undefined {
-  const reached = new Set([pipeline]);
-  // A set may grow while it is looked through.
-  for (const one of reached) {
-    if (firstKeyedStage(one)) return one;
-    const derived = Object.values(sinksOf(one)).flatMap((sink) => (sink.kind === "stream" ? [sink.stream.name] : []));
-    for (const reader of app.pipelines) {
-      if (reader.sources.some(({ name }) => derived.includes(name))) reached.add(reader);
-    }
-  }
-  return undefined;
-}
+export const statefulReader = (app: AppPlan, pipeline: PipelinePlan): PipelinePlan | undefined =>
+  withReaders(app, pipeline).find(firstKeyedStage);

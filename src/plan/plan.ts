@@ -154,6 +154,19 @@ export function sinksOf({ end, stages }: PipelinePlan): Readonly<Record<string, 
   return late.length === 0 ? sinks : { ...sinks, ...Object.fromEntries(late) };
 }
 
+/** A pipeline, and all that read what it derives, straight or by way of others. */
+export function withReaders(app: Pick<AppPlan, "pipelines">, pipeline: PipelinePlan): readonly PipelinePlan[] {
+  const reached = new Set([pipeline]);
+  // A set may grow while it is looked through.
+  for (const one of reached) {
+    const derived = Object.values(sinksOf(one)).flatMap((sink) => (sink.kind === "stream" ? [sink.stream.name] : []));
+    for (const reader of app.pipelines) {
+      if (reader.sources.some(({ name }) => derived.includes(name))) reached.add(reader);
+    }
+  }
+  return [...reached];
+}
+
 /** Where pipelines call workflows. */
 export const workflowSinksOf = (pipelines: readonly PipelinePlan[]): readonly WorkflowSinkPlan[] =>
   pipelines.flatMap((pipeline) => Object.values(sinksOf(pipeline)).filter((sink) => sink.kind === "temporal"));

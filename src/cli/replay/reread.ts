@@ -53,3 +53,24 @@ export async function rereadPartition(
     from = { id: page.last, inclusive: false };
   }
 }
+
+/** When the oldest entry was stored that would be read again, milliseconds since the epoch; `undefined` where there is none. */
+export async function oldestOf(
+  bus: Bus,
+  partitions: readonly Partition[],
+  { pipeline, from }: { readonly pipeline: string; readonly from: string },
+): Promise<number | undefined> {
+  const pages = await Promise.all(
+    partitions.map(async (partition) => {
+      const { lastDelivered } = await bus.state(partition, pipeline);
+      return bus.reread(partition, pipeline, {
+        from: { id: from, inclusive: true },
+        until: lastDelivered,
+        count: 1,
+        dryRun: true,
+      });
+    }),
+  );
+  const times = pages.flatMap(({ last }) => (last === undefined ? [] : [Number(last.split("-")[0])]));
+  return times.length === 0 ? undefined : Math.min(...times);
+}
