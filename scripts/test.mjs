@@ -44,7 +44,16 @@ function readReport({ testResults }, status) {
     if (fileStatus === "failed" && failed.length === before)
       failed.push(`${file}: ${message?.split("\n")[0] || "failed as a whole"}`);
   }
+  tellSlowest(testResults);
   if (status !== 0 && failed.length === 0) failed.push(`vitest ended with ${status}`);
   if (passed === 0 && failed.length === 0) failed.push("no test ran");
   return { passed, failed };
+}
+
+/** The files whose tests took longest, in seconds: where a slow run has its time. */
+function tellSlowest(testResults) {
+  const seconds = ({ startTime, endTime }) => (endTime - startTime) / 1_000;
+  const slowest = testResults.toSorted((a, b) => seconds(b) - seconds(a)).slice(0, 10);
+  const lines = slowest.map((file) => `${seconds(file).toFixed(1).padStart(7)} s  ${relative(repository, file.name)}`);
+  process.stdout.write(`The slowest files:\n${lines.join("\n")}\n`);
 }
