@@ -135,6 +135,16 @@ export interface OutboxEntry {
   readonly sum: number;
 }
 
+/** A record of an outbox that nobody can read, however it came there: it stays, and what is next behind it for the same log waits. */
+export interface UnreadableRecord {
+  readonly id: string;
+  readonly to: undefined;
+  /** A part of a sentence, such as `its 'to' is no partition`. */
+  readonly fault: string;
+}
+
+export type OutboxRecord = OutboxEntry | UnreadableRecord;
+
 /** A derived frame on its way to its log. */
 export interface RelayedFrame extends Omit<OutboxEntry, "id"> {
   /** Events of the frame that are there already, and are left out of it: its number counts for them too. */
@@ -314,7 +324,7 @@ export interface Bus extends Replays, KeyedStore, NameStore {
     partition: Partition,
     pipeline: string,
     page: { readonly after?: string; readonly count: number },
-  ): Promise<readonly OutboxEntry[]>;
+  ): Promise<readonly OutboxRecord[]>;
   /**
    * Stores a frame of an outbox in its log, once, behind the one before it.
    * @throws RetryableError when it is not known to be stored, ConfigError when waiting will not help

@@ -1,11 +1,12 @@
 import { isBefore } from "../bus/entry-id.ts";
-import type { Bus, Fence, OutboxEntry } from "../bus/port.ts";
+import { keys } from "../bus/partition.ts";
+import type { Bus, Fence, OutboxEntry, OutboxRecord, UnreadableRecord } from "../bus/port.ts";
 import { backoffMs } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
 import { messageOf, RetryableError } from "../core/errors.ts";
 import { linkAbort } from "../core/linked-abort.ts";
 import type { Logger } from "../core/log.ts";
-import { Strays } from "./strays.ts";
+import { lacksFrames, Strays } from "./strays.ts";
 
 /** Frames of one look at the outbox. */
 const pageSize = 64;
@@ -30,7 +31,7 @@ interface Held {
 /**
  * Brings the frames of an outbox where they belong, those of each log in their order. It needs no lease: a frame names the one before
  * it, so one that two relays store is there once, and one whose predecessor is missing is told so. A log that takes nothing at present
- * holds up no other.
+ * holds up no other; nor does a record that nobody can read, but for what comes next behind it in its own log.
  */
 export function createRelay(
   fence: Fence,
@@ -42,6 +43,8 @@ export function createRelay(
   const held = new Map<string, Held>();
   /** Everything before it was looked at, and only frames of logs that are held are left. */
   let looked: string | undefined;
+  /** The newest record that nobody can read, of those that were told. */
+  let unreadable: string | undefined;
   let rung = false;
   let running: Promise<void> | undefined;
   let rest = new AbortController();
@@ -91,7 +94,7 @@ export function createRelay(
     if (held.size === 0) looked = undefined;
     for (let page = await look(looked); page.length > 0 && !gone.aborted; page = await look(looked)) {
       await store(
-        page.filter(({ to }) => !held.has(to.log)),
+        page.filter(isReadable).filter(({ to }) => !held.has(to.log)),
         { after: looked, failed: 0 },
       );
       looked = page.at(-1)?.id;
@@ -108,7 +111,7 @@ export function createRelay(
       let from = after;
       for (let page = await look(from); page.length > 0 && !held.has(log) && !gone.aborted; page = await look(from)) {
         await store(
-          page.filter(({ id, to }) => to.log === log && !isBefore(end, id)),
+          page.filter(isReadable).filter(({ id, to }) => to.log === log && !isBefore(end, id)),
           { after: from, failed },
         );
         from = page.at(-1)?.id;
@@ -117,8 +120,31 @@ export function createRelay(
     }
   }
 
-  function look(after: string | undefined): Promise<readonly OutboxEntry[]> {
-    return bus.outbox(partition, pipeline, { count: pageSize, ...(after !== undefined && { after }) });
+  async function look(after: string | undefined): Promise<readonly OutboxRecord[]> {
+    const page = await bus.outbox(partition, pipeline, { count: pageSize, ...(after !== undefined && { after }) });
+    const untold = page.filter((record) => !isReadable(record) && (unreadable === undefined || isBefore(unreadable, record.id)));
+    const [first] = untold as UnreadableRecord[];
+    if (first) {
+      unreadable = untold.at(-1)?.id;
+      const about = { partition: partition.name, pipeline, outbox: keys.outbox(partition, pipeline), records: untold.length };
+      logger.error(
+        { ...about, first: first.id, fault: first.fault },
+        "derived events cannot be read in the outbox: they are left there",
+      );
+    }
+    return page;
+  }
+
+  /** The oldest record before one of the outbox that nobody can read. */
+  async function unreadableBefore(id: string): Promise<string | undefined> {
+    if (unreadable === undefined) return undefined;
+    for (let page = await look(undefined); page.length > 0 && !gone.aborted; page = await look(page.at(-1)?.id)) {
+      for (const record of page) {
+        if (!isBefore(record.id, id)) return undefined;
+        if (!isReadable(record)) return record.id;
+      }
+    }
+    return undefined;
   }
 
   /** The frames of one log in their order, those of several side by side. */
@@ -134,7 +160,9 @@ export function createRelay(
       const [{ to }] = logs[i] as [OutboxEntry];
       const failed = before.failed + 1;
       if (failed === 1) tell("warn", result.reason, `derived events for '${to.name}' wait in the outbox`);
-      held.set(to.log, { after: before.after, failed, until: clock.monotonic() + backoffMs(failed, retryLimits) });
+      // What could not be read, and can be by now, comes first.
+      const after = unreadable === undefined ? before.after : undefined;
+      held.set(to.log, { after, failed, until: clock.monotonic() + backoffMs(failed, retryLimits) });
     }
   }
 
@@ -155,6 +183,9 @@ export function createRelay(
           i = later;
           continue;
         }
+        const obstacle = lacksFrames(entry.after, last) ? await unreadableBefore(entry.id) : undefined;
+        if (obstacle !== undefined)
+          throw new RetryableError("state.unreadable", `the record ${obstacle} of the outbox may be next, and cannot be read`);
         const instead = await strays.relink(entry, last);
         answer = await bus.relay({ ...strays.without(entry), instead });
         if (answer.kind === "stored" && instead.vanished > 0)
@@ -170,3 +201,5 @@ export function createRelay(
     logger[level]({ partition: partition.name, pipeline, error: messageOf(error) }, what);
   }
 }
+
+const isReadable = (record: OutboxRecord): record is OutboxEntry => record.to !== undefined;

@@ -51,7 +51,7 @@ export class Strays {
   async relink({ to, after, sum }: OutboxEntry, last: Last): Promise<NonNullable<RelayedFrame["instead"]>> {
     const { partition, pipeline } = this.#fence;
     const about = { partition: partition.name, pipeline, to: to.name };
-    const isBehind = !last || (after !== undefined && isUpTo(last, after));
+    const isBehind = lacksFrames(after, last);
     const strays = isBehind ? [] : await this.#find(to, after);
     if (strays.length > 0) {
       await this.#bus.rememberStrays(partition, pipeline, strays);
@@ -92,6 +92,10 @@ export class Strays {
     return ids;
   }
 }
+
+/** Whether a log, of which `last` is the last frame there, is without a frame that the next one names. */
+export const lacksFrames = (after: FrameLink | undefined, last: FrameLink | undefined): boolean =>
+  !last || (after !== undefined && isUpTo(last, after));
 
 /** Later incarnations come after earlier ones. */
 const isUpTo = (link: FrameLink, known: FrameLink): boolean =>

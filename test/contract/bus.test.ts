@@ -9,6 +9,7 @@ import {
   freshAdopted,
   freshPartition,
   nothing,
+  outboxOn,
   ownOn,
   readNewOn,
   readPendingOn,
@@ -351,7 +352,7 @@ describe.each(Object.entries(twins))("the bus %s", (_, open) => {
     await bus.commit(fence, commit);
     await bus.commit(fence, commit);
     await bus.commit(fence, { ...nothing, entries: [second?.id ?? ""], derived: [derived(one, 2)] });
-    const waiting = await bus.outbox(partition, "pipe", { count: 10 });
+    const waiting = await outboxOn(bus, partition);
     expect(waiting.map(({ to, frame: { sequence, count } }) => [to, sequence, count])).toEqual([
       [one, 0, 1],
       [two, 0, 2],

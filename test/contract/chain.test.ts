@@ -4,7 +4,7 @@ import { encodeFrame } from "../../src/bus/frame.ts";
 import { packStates } from "../../src/bus/packed-states.ts";
 import type { Partition } from "../../src/bus/partition.ts";
 import type { Bus, Commit, Fence, OutboxEntry } from "../../src/bus/port.ts";
-import { envelope, frame, freshPartition, nothing, ownOn, readNewOn, type Twin, twins } from "../support/bus-twins.ts";
+import { envelope, frame, freshPartition, nothing, outboxOn, ownOn, readNewOn, type Twin, twins } from "../support/bus-twins.ts";
 import { collect } from "../support/collect.ts";
 
 /** Commits name their numbers here: nothing is numbered by itself. */
@@ -196,7 +196,7 @@ describe.each(Object.entries(twins))("going back, on the bus %s", (_, open) => {
         fence,
         commitOf(number, [], { derived: [{ to, frame: encodeFrame([envelope(2 * id), envelope(2 * id + 1)]) }] }),
       );
-    const outbox = (partition: Partition) => bus.outbox(partition, "pipe", { count: 100 });
+    const outbox = (partition: Partition) => outboxOn(bus, partition);
     const relay = ({ tenure }: Fence, entry: OutboxEntry | undefined, rest = {}) =>
       bus.relay({ ...(entry as OutboxEntry), without: 0, tenure, ...rest });
     const relayed = async (fence: Fence, entries: readonly OutboxEntry[]) => {
@@ -224,7 +224,7 @@ describe.each(Object.entries(twins))("going back, on the bus %s", (_, open) => {
         [second.tenure, 2, 4],
       ]);
       expect([a?.after, b?.after, c?.after]).toEqual([undefined, linkOf(a), linkOf(b)]);
-      expect((await bus.outbox(partition, "pipe", { after: a?.id as string, count: 1 })).map(({ id }) => id)).toEqual([b?.id]);
+      expect((await outboxOn(bus, partition, { after: a?.id as string, count: 1 })).map(({ id }) => id)).toEqual([b?.id]);
       await relayed(second, [a, b, c] as OutboxEntry[]);
       expect(await relay(second, c)).toEqual({ kind: "duplicate" });
     });

@@ -267,6 +267,25 @@ describe("headrace doctor", () => {
     ]);
   });
 
+  it("finds a record of an outbox that nobody can read, whatever else it holds, and finds the rest too", async () => {
+    const [, partition] = partitionsOf(logins.plan) as [Partition, Partition];
+    await redis.xAdd(partition.log, "*", plain(1));
+    const outbox = keys.outbox(partition, "login-failures");
+    const id = await redis.xAdd(outbox, "*", { to: "{", inc: "1", fs: "0", n: "1", t0: "0", t1: "0", h: "", d: "" });
+    const found = (await doctor()).findings.filter(
+      ({ where }) => where.startsWith("stream '") && where.includes("login-failures"),
+    );
+    expect(found).toEqual([
+      {
+        severity: "error",
+        where: `stream '${partition.log}', group 'login-failures'`,
+        what: `derived events cannot be read in the outbox '${outbox}', record ${id}: its 'to' is no partition; what is next behind them in their stream waits`,
+        hint: expect.stringContaining(`redis-cli XDEL '${outbox}' ${id}`),
+      },
+    ]);
+    await redis.del(outbox);
+  });
+
   it("finds entries that somebody removed before they were read or acked", async () => {
     const log = "hr:{carts:05}:s";
     await redis.xGroupCreate(log, "carts", "0", { MKSTREAM: true });

@@ -1,7 +1,7 @@
 import { encodeFrame } from "../../src/bus/frame.ts";
 import { MemoryBus } from "../../src/bus/memory.ts";
 import { type Partition, partitionsOf } from "../../src/bus/partition.ts";
-import type { Bus, Commit, Entry, Fence, Frame, ReadResult } from "../../src/bus/port.ts";
+import type { Bus, Commit, Entry, Fence, Frame, OutboxEntry, ReadResult } from "../../src/bus/port.ts";
 import { openRedisBus } from "../../src/bus/redis/bus.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { silentLogger } from "../../src/core/log.ts";
@@ -130,6 +130,15 @@ export async function readPendingOn(
 function entriesOf(result: ReadResult): readonly Entry[] {
   if (result.kind !== "entries") throw new Error(result.kind);
   return result.entries;
+}
+
+/** What waits in the outbox, all of it readable. */
+export async function outboxOn(bus: Bus, partition: Partition, { after, count = 100 }: { after?: string; count?: number } = {}) {
+  const records = await bus.outbox(partition, "pipe", { count, ...(after !== undefined && { after }) });
+  return records.map((record): OutboxEntry => {
+    if (record.to === undefined) throw new Error(record.fault);
+    return record;
+  });
 }
 
 /** A commit of nothing, to be filled in; `numbered` gives it its number. */

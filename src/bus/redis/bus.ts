@@ -16,7 +16,7 @@ import {
   type GroupState,
   type LogEntry,
   maxDeadLetterBytes,
-  type OutboxEntry,
+  type OutboxRecord,
   type ReadRequest,
   type ReadResult,
   type Relayed,
@@ -232,7 +232,7 @@ class RedisBus implements Bus {
     partition: Partition,
     pipeline: string,
     page: { readonly after?: string; readonly count: number },
-  ): Promise<readonly OutboxEntry[]> {
+  ): Promise<readonly OutboxRecord[]> {
     return retryable(readOutbox(this.#redis, { partition, pipeline }, page));
   }
 

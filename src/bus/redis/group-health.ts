@@ -25,13 +25,17 @@ export interface OutboxHealth {
   readonly frames: number;
   /** How long ago the oldest of them was derived, milliseconds. */
   readonly oldestMs: number;
-  /** The partition that the oldest is for. */
-  readonly to: string;
+  /** The partition that the oldest is for; undefined where nobody can read that. */
+  readonly to: string | undefined;
+  /** The first of its oldest records that nobody can read. */
+  readonly unreadable: { readonly outbox: string; readonly id: string; readonly fault: string } | undefined;
 }
 
 /** A consumer of another program that was not seen for so long is taken for gone. */
 const aliveForMs = 600_000;
 const pageSize = 1_000;
+/** Records of an outbox that are looked into. */
+const outboxPage = 64;
 
 /** Looks at every group of a partition's log, and at those of `wanted` also where they are not there. Changes nothing. */
 export async function groupHealth(
@@ -86,10 +90,14 @@ export async function groupHealth(
 
   async function outboxOf(pipeline: string): Promise<OutboxHealth | undefined> {
     const key = keys.outbox(partition, pipeline);
-    const [oldest] = await readOutbox(redis, { partition, pipeline }, { count: 1 });
+    const page = await readOutbox(redis, { partition, pipeline }, { count: outboxPage });
+    const [oldest] = page;
     if (!oldest) return undefined;
     const frames = Number(await redis.send(key, ["XLEN", key]));
-    return { frames, oldestMs: ageMs(oldest.id), to: oldest.to.name };
+    const [unreadable] = page.flatMap((record) =>
+      record.to === undefined ? [{ outbox: key, id: record.id, fault: record.fault }] : [],
+    );
+    return { frames, oldestMs: ageMs(oldest.id), to: oldest.to?.name, unreadable };
   }
 
   /** The clock of the server has made the ids too. */

@@ -1,6 +1,7 @@
 import { keys, outboxProducer, type Partition } from "../partition.ts";
-import type { Frame, FrameLink, OutboxEntry, Relayed, RelayedFrame } from "../port.ts";
+import type { FrameLink, OutboxRecord, Relayed, RelayedFrame } from "../port.ts";
 import type { Appenders } from "./appenders.ts";
+import { linkOf, readRecord } from "./outbox-record.ts";
 import type { Commands } from "./redis.ts";
 
 interface Of {
@@ -8,38 +9,20 @@ interface Of {
   readonly pipeline: string;
 }
 
-/** Reads the oldest frames of an outbox, as the commit numbered them. */
+/** Reads the oldest frames of an outbox, as the commit numbered them. One that nobody can read hides none of the others. */
 export async function readOutbox(
   redis: Commands,
   { partition, pipeline }: Of,
   { after, count }: { readonly after?: string; readonly count: number },
-): Promise<readonly OutboxEntry[]> {
+): Promise<readonly OutboxRecord[]> {
   const log = keys.outbox(partition, pipeline);
   const page = (await redis.send(log, ["XRANGE", log, after === undefined ? "-" : `(${after}`, "+", "COUNT", String(count)])) as [
     Buffer,
     Buffer[],
   ][];
-  return page.map(([id, flat]) => {
-    const fields = new Map(Array.from({ length: flat.length / 2 }, (_, i) => [String(flat[2 * i]), flat[2 * i + 1] as Buffer]));
-    const text = (name: string) => String(fields.get(name) ?? "");
-    const frame: Frame = {
-      // One producer for each outbox: its frames are numbered for each log that they are for.
-      producer: outboxProducer(partition, pipeline),
-      incarnation: Number(text("inc")),
-      sequence: Number(text("fs")),
-      count: Number(text("n")),
-      codec: text("c") === "jz" ? "jz" : "j",
-      minTime: Number(text("t0")),
-      maxTime: Number(text("t1")),
-      checksum: text("h"),
-      body: fields.get("d") ?? Buffer.alloc(0),
-    };
-    const before = fields.has("after")
-      ? linkOf(text("after"))
-      : // As earlier versions wrote it: all frames of one incarnation.
-        linkOf(frame.sequence > 0 ? `${frame.incarnation}|${frame.sequence - 1}` : "");
-    return { id: String(id), to: JSON.parse(text("to")) as Partition, frame, after: before, sum: Number(text("sum")) };
-  });
+  // One producer for each outbox: its frames are numbered for each log that they are for.
+  const producer = outboxProducer(partition, pipeline);
+  return page.map(([id, flat]) => readRecord(String(id), flat, producer));
 }
 
 /** Takes frames off an outbox that are in their logs. */
@@ -82,9 +65,3 @@ export async function relayFrame(
 }
 
 const textOf = (link: FrameLink | undefined): string => (link ? `${link.incarnation}|${link.sequence}` : "");
-
-function linkOf(text: string): FrameLink | undefined {
-  if (text === "") return undefined;
-  const [incarnation, sequence] = text.split("|").map(Number);
-  return { incarnation: incarnation as number, sequence: sequence as number };
-}

@@ -31,7 +31,12 @@ export async function streamFindings(redis: Redis, app: AppPlan): Promise<readon
         return [...groups].flatMap((group) => {
           const all = looks.flat().filter(({ health }) => health.name === group);
           const isOurs = readers.includes(group);
-          return [...deadFindings(stream, all, isOurs), ...outboxFindings(stream, all, isOurs), ...all.flatMap(lossFindings)];
+          return [
+            ...deadFindings(stream, all, isOurs),
+            ...outboxFindings(stream, all, isOurs),
+            ...all.flatMap(unreadableFindings),
+            ...all.flatMap(lossFindings),
+          ];
         });
       } catch (error) {
         return [failureOf(`stream '${stream.name}'`, error)];
@@ -68,7 +73,7 @@ function deadFindings(stream: StreamPlan, all: readonly Look[], isOurs: boolean)
 
 function outboxFindings(stream: StreamPlan, all: readonly Look[], isOurs: boolean): readonly Finding[] {
   const stuck = all.flatMap(({ health: { name, isAlive, outbox } }) =>
-    outbox && outbox.oldestMs > outboxPatienceMs ? [{ name, isAlive, ...outbox }] : [],
+    outbox?.to !== undefined && outbox.oldestMs > outboxPatienceMs ? [{ name, isAlive, ...outbox }] : [],
   );
   const oldest = stuck.reduce<OutboxHealth | undefined>((a, b) => (a && a.oldestMs >= b.oldestMs ? a : b), undefined);
   const group = stuck[0]?.name;
@@ -84,6 +89,19 @@ function outboxFindings(stream: StreamPlan, all: readonly Look[], isOurs: boolea
       ? `Run '${startOf(group)}'.`
       : `Look for 'outbox' in the log of the worker that runs '${group}': it says why '${oldest.to}' takes none, such as a full Redis, a missing right, or a master that is away.`;
   return [{ severity: "warning", where: `stream '${stream.name}', group '${group}'`, what, hint }];
+}
+
+function unreadableFindings({ partition, health: { name, outbox } }: Look): readonly Finding[] {
+  if (!outbox?.unreadable) return [];
+  const { outbox: key, id, fault } = outbox.unreadable;
+  return [
+    {
+      severity: "error",
+      where: `stream '${partition.log}', group '${name}'`,
+      what: `derived events cannot be read in the outbox '${key}', record ${id}: ${fault}; what is next behind them in their stream waits`,
+      hint: `Start the version that wrote it, or put it back as it was. To give its events up, so that those behind them go on: redis-cli XDEL ${shellWord(key)} ${id}`,
+    },
+  ];
 }
 
 function lossFindings({ partition, health: { name, lostUnread, lostPending } }: Look): readonly Finding[] {

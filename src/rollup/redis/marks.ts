@@ -11,6 +11,7 @@ const counter = "generation";
 /** Opens the marks that all processes on one Redis share: a hash for each rollup. */
 export async function openRedisMarks(options: RedisAddress & { readonly logger: Logger }): Promise<Marks> {
   const redis = await openRedis({ ...options, name: "headrace-rollups" });
+  const told = new Set<string>();
   const keyOf = (rollup: string) => `hr:{rollup:${rollup}}:dirty`;
   return {
     async mark(rollup, starts) {
@@ -20,13 +21,14 @@ export async function openRedisMarks(options: RedisAddress & { readonly logger: 
       const reply = (await answered(redis.send(keyOf(rollup), ["HGETALL", keyOf(rollup)]))) as readonly Buffer[];
       const dirty: DirtyBucket[] = [];
       for (let i = 0; i + 1 < reply.length; i += 2) {
-        const [start, [generation, since]] = [
-          String(reply[i]),
-          String(reply[i + 1])
-            .split(" ")
-            .map(Number),
-        ];
-        if (start !== counter) dirty.push({ start: Number(start), generation: generation ?? 0, since: since ?? 0 });
+        const start = String(reply[i]);
+        if (start === counter) continue;
+        if (/^-?\d{1,15}$/.test(start)) dirty.push({ start: Number(start), ...markOf(String(reply[i + 1])) });
+        else if (!told.has(rollup)) {
+          told.add(rollup);
+          const about = { rollup, hash: keyOf(rollup), field: start.slice(0, 100) };
+          options.logger.error(about, "a mark of a rollup names no bucket: it is left there, and nothing is counted for it");
+        }
       }
       return dirty;
     },
@@ -36,6 +38,12 @@ export async function openRedisMarks(options: RedisAddress & { readonly logger: 
     },
     close: () => redis.close(),
   };
+}
+
+/** What stands beside a bucket. Where nobody can read it, the bucket is counted as one of no generation, and clean.lua takes it off. */
+function markOf(text: string): Pick<DirtyBucket, "generation" | "since"> {
+  const [, generation, since] = /^(\d{1,16}) (\d{1,16})$/.exec(text) ?? [];
+  return { generation: Number(generation ?? 0), since: Number(since ?? 0) };
 }
 
 async function answered<Answer>(call: Promise<Answer>): Promise<Answer> {

@@ -20,6 +20,8 @@ describe("the relay of an outbox", () => {
   let bus: MemoryBus;
   let said: string[];
   let number: number;
+  /** Records of the outbox that nobody can read. */
+  let garbled: Set<string>;
   /** Logs that take nothing, and why. */
   let closed: Map<string, Error>;
   let relayed: string[];
@@ -27,7 +29,7 @@ describe("the relay of an outbox", () => {
   beforeEach(async () => {
     clock = new VirtualClock();
     bus = new MemoryBus(clock);
-    [said, number, closed, relayed] = [[], 0, new Map(), []];
+    [said, number, closed, relayed, garbled] = [[], 0, new Map(), [], new Set()];
     fence = await own();
   });
 
@@ -52,6 +54,11 @@ describe("the relay of an outbox", () => {
     const gone = new AbortController();
     const through = new Proxy(bus as Bus, {
       get(target, property: keyof Bus) {
+        if (property === "outbox")
+          return async (...of: Parameters<Bus["outbox"]>) =>
+            (await target.outbox(...of)).map((record) =>
+              garbled.has(record.id) ? ({ id: record.id, to: undefined, fault: "garbled" } as const) : record,
+            );
         if (property !== "relay") return (target[property] as () => unknown).bind(target);
         return async (frame: RelayedFrame) => {
           const error = closed.get(frame.to.log);
@@ -74,7 +81,9 @@ describe("the relay of an outbox", () => {
     bus
       .entriesOf(log)
       .flatMap(({ fields }) => decodeAll(new EntryFields(fields)).map(({ data }) => (data as { readonly n: number }).n));
-  const waiting = async () => (await bus.outbox(source, "pipe", { count: 1_000 })).map(({ to }) => to.name);
+  const waiting = async () => (await bus.outbox(source, "pipe", { count: 1_000 })).map(({ to }) => to?.name);
+  const recordOf = async (to: Partition, at: number) =>
+    (await bus.outbox(source, "pipe", { count: 1_000 })).filter((record) => record.to === to)[at]?.id as string;
   const away = new RetryableError("service.unreachable", "away");
 
   it("takes off the outbox what is stored, and nothing else: a frame that could not be stored waits", async () => {
@@ -188,6 +197,47 @@ describe("the relay of an outbox", () => {
     await clock.until(async () => (await waiting()).length === 0);
     expect(numbersIn(one)).toEqual([1, 2, 3]);
     expect(said).toEqual([]);
+  });
+
+  it("leaves a record that nobody can read, says so once, and holds up what comes next in its log alone", async () => {
+    for (let n = 0; n < 70; n++) await derive(one, [n]);
+    await derive(two, [1_000], [1_001]);
+    await derive(three, [2_000], [2_001]);
+    garbled = new Set([await recordOf(one, 30), await recordOf(two, 1)]);
+    const { relay } = start();
+    relay.ring();
+    await clock.until(() => numbersIn(three).length === 2);
+    await derive(three, [2_002]);
+    await derive(two, [1_002]);
+    relay.ring();
+    await clock.until(() => numbersIn(three).length === 3);
+    await clock.advance(60_000);
+    expect(numbersIn(one)).toEqual(Array.from({ length: 30 }, (_, n) => n));
+    expect(numbersIn(two)).toEqual([1_000]);
+    expect(said.filter((line) => line.startsWith("derived events cannot be read in the outbox"))).toHaveLength(2);
+    expect((await bus.state(one, "any")).vanished).toBe(0);
+    // Whoever can read them brings them on, in their order.
+    garbled.clear();
+    await clock.until(async () => (await waiting()).length === 0);
+    expect(numbersIn(one)).toEqual(Array.from({ length: 70 }, (_, n) => n));
+    expect(numbersIn(two)).toEqual([1_000, 1_001, 1_002]);
+    expect((await bus.state(source, "pipe")).vanished).toBe(0);
+  });
+
+  it("goes on behind a record that nobody could read and that was removed, and counts its events as vanished", async () => {
+    await derive(one, [1], [2, 3], [4]);
+    await derive(two, [5]);
+    const lost = await recordOf(one, 1);
+    garbled.add(lost);
+    const { relay } = start();
+    relay.ring();
+    await clock.until(async () => (await waiting()).length === 2);
+    await clock.advance(1_000);
+    expect(numbersIn(one)).toEqual([1]);
+    await bus.relayed(source, "pipe", [lost]);
+    await clock.until(async () => (await waiting()).length === 0);
+    expect([numbersIn(one), numbersIn(two)]).toEqual([[1, 4], [5]]);
+    expect((await bus.state(source, "pipe")).vanished).toBe(2);
   });
 
   it("ends with what is left where it is told to stop, and stores nothing more once the lease is gone", async () => {

@@ -4,10 +4,10 @@
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local lease = redis.call('HMGET', KEYS[1], 'owner', 'until', 'epoch', 'tenure', 'ttl', 'commits', 'reads')
-local owner, expires = lease[1], tonumber(lease[2] or '0')
+local owner, expires = lease[1], tonumber(lease[2] or '0') or 0
 if owner and owner ~= ARGV[1] and expires > now then
   -- The clock may have been put back since: nobody has a lease for longer than its TTL.
-  local latest = now + (lease[5] or ARGV[2])
+  local latest = now + (tonumber(lease[5]) or ARGV[2])
   if expires > latest then
     expires = latest
     redis.call('HSET', KEYS[1], 'until', string.format('%.0f', expires))

@@ -6,8 +6,8 @@ local known = redis.call('HGET', KEYS[2], ARGV[1])
 local last = -1
 if known then
   local knownInc, knownFs = string.match(known, '^(%d+)|(%d+)')
-  if inc < tonumber(knownInc) then return { 'superseded', knownInc } end
-  if inc == tonumber(knownInc) then last = tonumber(knownFs) end
+  if knownInc and inc < tonumber(knownInc) then return { 'superseded', knownInc } end
+  if knownInc and inc == tonumber(knownInc) then last = tonumber(knownFs) end
 end
 if fs <= last then
   -- Written again, unchanged: WAIT and WAITAOF cover no more than the last write of their own connection, and the one that
@@ -21,6 +21,6 @@ local id = redis.call('XADD', KEYS[1], '*', 'v', '1', 'pid', ARGV[1], 'inc', ARG
 -- The time of the entry tells later who has fallen silent for long (forget.lua).
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[2] .. '|' .. ARGV[3] .. '|' .. string.match(id, '^%d+'))
 -- How many were ever stored: what a trimmed entry held cannot be asked any more.
-redis.call('HINCRBY', KEYS[3], 'frames', 1)
-redis.call('HINCRBY', KEYS[3], 'events', ARGV[4])
+add(KEYS[3], 'frames', 1)
+add(KEYS[3], 'events', ARGV[4])
 return { 'stored', id }

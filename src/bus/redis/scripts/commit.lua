@@ -43,7 +43,6 @@ if acks > 0 and not all_are_pending() then
   dismiss(KEYS[1])
   return { 'behind', commits, reads }
 end
-redis.call('HSET', KEYS[1], 'commits', ARGV[9], 'made', ARGV[10])
 local has_frames = redis.call('EXISTS', KEYS[3]) == 1
 for first = at, at + acks - 1, 1000 do
   local last = math.min(first + 999, at + acks - 1)
@@ -57,13 +56,13 @@ for first = at, at + acks - 1, 1000 do
 end
 at = at + acks
 if acks > 0 then
-  redis.call('HINCRBY', KEYS[1], 'flight:' .. KEYS[2], 0 - settled)
-  redis.call('HINCRBY', KEYS[1], 'held:' .. KEYS[2], 0 - acks)
+  add(KEYS[1], 'flight:' .. KEYS[2], 0 - settled)
+  add(KEYS[1], 'held:' .. KEYS[2], 0 - acks)
 end
 if ARGV[8] ~= '' then redis.call('HSET', KEYS[1], 'floor', ARGV[8]) end
 for _ = 1, tonumber(take()) do
   local counter = take()
-  redis.call('HINCRBY', KEYS[4], counter, take())
+  add(KEYS[4], counter, take())
 end
 local letters, room = tonumber(take()), tonumber(take())
 if letters > 0 then
@@ -95,7 +94,7 @@ for _ = 1, letters do
   for _, field in ipairs(fields) do bytes = bytes + #field end
   if bytes > room then
     -- It stays counted under its reason; and that it was not kept, here.
-    redis.call('HINCRBY', KEYS[4], 'notKept', 1)
+    add(KEYS[4], 'notKept', 1)
   else
     room = room - bytes
     redis.call('XADD', KEYS[5], '*', unpack(fields))
@@ -146,6 +145,9 @@ if names ~= '' then
   redis.call('PEXPIRE', page, take())
   redis.call('UNLINK', KEYS[#KEYS])
   -- Reads may settle in another order than they were made.
-  if tonumber(redis.call('HGET', KEYS[1], 'names') or '-1') < tonumber(number) then redis.call('HSET', KEYS[1], 'names', number) end
+  local newest = tonumber(redis.call('HGET', KEYS[1], 'names') or '-1') or -1
+  if newest < tonumber(number) then redis.call('HSET', KEYS[1], 'names', number) end
 end
+-- At last: one that fails in the middle, at a key of another type, is not taken for done when it comes again.
+redis.call('HSET', KEYS[1], 'commits', ARGV[9], 'made', ARGV[10])
 return 1

@@ -10,5 +10,5 @@ for i = 1, #letter, 2 do
   end
 end
 redis.call('XDEL', KEYS[1], ARGV[1])
-redis.call('HINCRBY', KEYS[2], 'discarded', events_in(fields))
+add(KEYS[2], 'discarded', events_in(fields))
 return 1

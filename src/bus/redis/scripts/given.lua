@@ -8,7 +8,7 @@ local pending = redis.call('XPENDING', KEYS[2], ARGV[3])[1]
 local new = pending - tonumber(redis.call('HGET', KEYS[1], 'flight:' .. KEYS[2]) or '0')
 if new ~= 0 then redis.call('HINCRBY', KEYS[1], 'flight:' .. KEYS[2], new) end
 if new > 0 then
-  redis.call('HINCRBY', KEYS[3], 'read', new)
+  add(KEYS[3], 'read', new)
   redis.call('HINCRBY', KEYS[1], 'held:' .. KEYS[2], new)
   redis.call('HINCRBY', KEYS[1], 'seen', new)
   if redis.call('HEXISTS', KEYS[1], 'events') == 1 then redis.call('HINCRBY', KEYS[1], 'events', new) end

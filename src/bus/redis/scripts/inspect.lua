@@ -10,7 +10,7 @@ local function look(log, open)
   if not group then return { 0, 0, false, redis.call('XLEN', log), '0-0' } end
   local pending = redis.call('XPENDING', log, ARGV[1])
   local events = pending[1]
-  for _, held in ipairs(redis.call('HVALS', open)) do events = events + held - 1 end
+  for _, held in ipairs(redis.call('HVALS', open)) do events = events + (tonumber(held) or 1) - 1 end
   local lag = group['lag'] or false
   -- Redis 7.0 goes on counting as unread what was removed unread.
   if group['last-delivered-id'] == named(redis.call('XINFO', 'STREAM', log))['last-generated-id'] then lag = 0 end

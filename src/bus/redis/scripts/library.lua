@@ -51,6 +51,13 @@ local function standing(lease, owner, token, commits, reads)
   return 'behind', made, given
 end
 
+-- Adds to a counter. One that somebody has made no number begins anew: what is counted is wrong then, and the balance tells so. But what
+-- it counts goes on.
+local function add(hash, counter, count)
+  local sum = redis.pcall('HINCRBY', hash, counter, count)
+  if type(sum) ~= 'number' then redis.call('HSET', hash, counter, count) end
+end
+
 -- The number of events that an entry says it holds: frame.ts counts by the same rule.
 local function events_in(fields)
   if fields and fields[1] == 'v' and fields[9] == 'n' then
@@ -92,7 +99,7 @@ local function begin(lease, log, open, ledger, group, is_main)
   if made.err then return made end
   local flight = tonumber(redis.call('HGET', lease, 'flight:' .. log) or '0')
   -- 0 - n, here and in commit.lua: -n may be -0, which Redis 7.0 takes for no integer.
-  if flight > 0 then redis.call('HINCRBY', ledger, 'read', 0 - flight) end
+  if flight > 0 then add(ledger, 'read', 0 - flight) end
   redis.call('HDEL', lease, 'flight:' .. log, 'held:' .. log)
   redis.call('DEL', open)
   if is_main then

@@ -3,7 +3,12 @@
 -- KEYS dirty   ARGV counter, start…   → the generation
 local time = redis.call('TIME')
 local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
-local generation = redis.call('HINCRBY', KEYS[1], ARGV[1], 1)
+local generation = redis.pcall('HINCRBY', KEYS[1], ARGV[1], 1)
+if type(generation) ~= 'number' then
+  -- Somebody has made it no number: from here on it is one that no earlier generation can have reached.
+  generation = tonumber(now)
+  redis.call('HSET', KEYS[1], ARGV[1], now)
+end
 for i = 2, #ARGV do
   local mark = redis.call('HGET', KEYS[1], ARGV[i])
   local since = mark and string.match(mark, ' (%d+)$') or now

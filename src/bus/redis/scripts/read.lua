@@ -70,7 +70,7 @@ for i, entry in ipairs(reply[1][2]) do
   if fields and ARGV[5] ~= 'adopted' then
     events = events_in(fields)
   elseif not is_new then
-    events = tonumber(redis.call('HGET', KEYS[3], id) or 1)
+    events = tonumber(redis.call('HGET', KEYS[3], id)) or 1
   end
   if is_new and events > 1 then
     open[#open + 1] = id
@@ -82,7 +82,7 @@ end
 if is_new then
   local given = #entries - 1
   entries[1] = redis.call('HINCRBY', KEYS[1], 'reads', 1)
-  redis.call('HINCRBY', KEYS[4], 'read', total)
+  add(KEYS[4], 'read', total)
   redis.call('HINCRBY', KEYS[1], 'held:' .. KEYS[2], given)
   redis.call('HINCRBY', KEYS[1], 'flight:' .. KEYS[2], total)
   if ARGV[5] ~= 'replay' then

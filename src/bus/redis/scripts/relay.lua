@@ -15,7 +15,7 @@ if last ~= ARGV[10] then
   local latest = math.max(tonumber(by or '0'), tonumber(string.match(last, '^%d+') or '0'))
   if latest > tonumber(ARGV[12]) then return { 'superseded', string.format('%.0f', latest) } end
   if ARGV[13] ~= last then return { 'unlinked', last == '' and '' or last .. '|' .. (sum or '0') } end
-  if ARGV[14] ~= '0' then redis.call('HINCRBY', KEYS[3], 'vanished', ARGV[14]) end
+  if ARGV[14] ~= '0' then add(KEYS[3], 'vanished', ARGV[14]) end
   by = ARGV[12]
 end
 local id, time = '', redis.call('TIME')[1] .. '000'
@@ -23,8 +23,8 @@ if ARGV[4] ~= '0' then
   id = redis.call('XADD', KEYS[1], '*', 'v', '1', 'pid', ARGV[1], 'inc', ARGV[2], 'fs', ARGV[3], 'n', ARGV[4],
     'c', ARGV[5], 't0', ARGV[6], 't1', ARGV[7], 'h', ARGV[8], 'd', ARGV[9])
   time = string.match(id, '^%d+')
-  redis.call('HINCRBY', KEYS[3], 'frames', 1)
-  redis.call('HINCRBY', KEYS[3], 'events', ARGV[4])
+  add(KEYS[3], 'frames', 1)
+  add(KEYS[3], 'events', ARGV[4])
 end
 redis.call('HSET', KEYS[2], ARGV[1], table.concat({ ARGV[2], ARGV[3], time, ARGV[11], by or '0' }, '|'))
 return { 'stored', id }

@@ -29,5 +29,5 @@ fields[#fields + 1] = 'hr:origin'
 fields[#fields + 1] = origin or (ARGV[2] .. '\n' .. entry)
 redis.call('XADD', KEYS[2], '*', unpack(fields))
 redis.call('XDEL', KEYS[1], ARGV[1])
-redis.call('HINCRBY', KEYS[3], 'replayed', events)
+add(KEYS[3], 'replayed', events)
 return events

@@ -26,5 +26,5 @@ for _, entry in ipairs(page) do
     redis.call('XADD', KEYS[2], '*', unpack(copy))
   end
 end
-if ARGV[4] ~= '1' and events > 0 then redis.call('HINCRBY', KEYS[3], 'reread', events) end
+if ARGV[4] ~= '1' and events > 0 then add(KEYS[3], 'reread', events) end
 return { #page, events, #page > 0 and page[#page][1] or '' }
