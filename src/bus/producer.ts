@@ -2,13 +2,13 @@ import type { Clock } from "../core/clock.ts";
 import { isDate } from "../core/dates.ts";
 import { ConfigError, messageOf, RetryableError, TerminalError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
+import { Outage } from "../core/outage.ts";
 import { describeIssues } from "../core/schema-issues.ts";
 import { partitionKey, type StreamPlan } from "../plan/plan.ts";
 import type { Durability } from "./durability.ts";
 import { type Envelope, envelopeJson } from "./envelope.ts";
 import { halved, isHalved, isTooDeep, maxEventBytes, mayBeHalved, tooDeep, tooLarge } from "./event-limits.ts";
 import { type Accepted, Lane } from "./lane.ts";
-import { Outage } from "./outage.ts";
 import { partitionIndex, partitionsOf } from "./partition.ts";
 import type { Bus } from "./port.ts";
 import { type BreakerOptions, ProducerBreaker } from "./producer-breaker.ts";
@@ -48,6 +48,8 @@ export interface ProducerDeps {
   readonly signal?: AbortSignal;
 }
 
+const outageTexts = { began: "cannot store events, trying again", over: "events are stored again" } as const;
+
 /**
  * Packs events into frames and stores them, in order per partition, each exactly once: frames are numbered, so one whose
  * answer was lost is sent again and found to be there. What was accepted is tried until it is stored; what comes while Redis is
@@ -73,7 +75,7 @@ export class Producer {
       durability: options.durability ?? ({ kind: "memory" } as const),
       giveUpAfterMs: options.giveUpAfterMs ?? Number.POSITIVE_INFINITY,
     };
-    const senderDeps = { ...deps, breaker: this.#breaker, outage: new Outage(deps.clock, deps.logger) };
+    const senderDeps = { ...deps, breaker: this.#breaker, outage: new Outage(outageTexts, deps) };
     const room = new Room(maxBufferedBytes);
     const laneOptions = {
       lingerMs,

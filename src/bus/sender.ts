@@ -3,8 +3,8 @@ import type { Clock } from "../core/clock.ts";
 import { days } from "../core/duration.ts";
 import { ConfigError, RetryableError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
+import type { Outage } from "../core/outage.ts";
 import type { Durability } from "./durability.ts";
-import type { Outage } from "./outage.ts";
 import type { Partition } from "./partition.ts";
 import type { Bus, UnnumberedFrame } from "./port.ts";
 import type { ProducerBreaker } from "./producer-breaker.ts";
@@ -71,7 +71,7 @@ export class Sender {
             this.#number(Math.max(clock.now(), this.#incarnation + 1));
           throw error;
         }
-        outage.failed(this.#partition.name, error);
+        outage.failed(error, { partition: this.#partition.name });
         await clock.sleep(backoffMs(attempt, retryLimits), signal);
       }
     }

@@ -27,7 +27,7 @@ export class Breaker {
   readonly #deps: BreakerDeps;
   #failures = 0;
   /** While it is open. `closed` aborts when it closes. */
-  #open: { until: number; readonly closed: AbortController } | undefined;
+  #open: { until: number; readonly since: number; readonly closed: AbortController } | undefined;
 
   constructor(options: BreakerOptions, deps: BreakerDeps) {
     this.#options = options;
@@ -59,9 +59,11 @@ export class Breaker {
   succeeded(): void {
     this.#failures = 0;
     if (!this.#open) return;
-    this.#open.closed.abort();
+    const { since, closed } = this.#open;
+    closed.abort();
     this.#open = undefined;
-    this.#deps.logger.info({ guards: this.#options.name }, "the breaker has closed: it answers again");
+    const lastedMs = Math.round(this.#deps.clock.monotonic() - since);
+    this.#deps.logger.info({ guards: this.#options.name, lastedMs }, "the breaker has closed: it answers again");
   }
 
   failed(): void {
@@ -72,10 +74,11 @@ export class Breaker {
   /** Opens it, or keeps it open, however few failures there were. */
   trip(): void {
     const { name, openMs } = this.#options;
-    const until = this.#deps.clock.monotonic() + openMs;
+    const since = this.#deps.clock.monotonic();
+    const until = since + openMs;
     if (this.#open) this.#open.until = until;
     else {
-      this.#open = { until, closed: new AbortController() };
+      this.#open = { until, since, closed: new AbortController() };
       this.#deps.logger.warn(
         { guards: name, failures: this.#failures, openMs },
         "the breaker has opened: nothing is called for a while",

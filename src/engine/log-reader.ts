@@ -4,8 +4,9 @@ import type { Partition } from "../bus/partition.ts";
 import type { Bus, Entry, Fence, ReadResult, WentBack } from "../bus/port.ts";
 import { backoffMs } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
-import { messageOf, RetryableError } from "../core/errors.ts";
+import { RetryableError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
+import { Outage } from "../core/outage.ts";
 import type { Chain } from "./chain.ts";
 
 /** What the entries of one read are to measure together, bytes. One entry may measure more. */
@@ -70,7 +71,7 @@ export interface LogReaderOptions {
 export class LogReader {
   readonly #bus: Bus;
   readonly #clock: Clock;
-  readonly #logger: Logger;
+  readonly #outage: Outage;
   readonly #options: LogReaderOptions;
   /** Reads in a row that failed. Their answers may have been lost on the way, with entries given out. */
   #failures = 0;
@@ -81,7 +82,7 @@ export class LogReader {
   ) {
     this.#bus = bus;
     this.#clock = clock;
-    this.#logger = logger;
+    this.#outage = new Outage({ began: "reading failed, trying again", over: "reading goes on" }, { clock, logger });
     this.#options = options;
   }
 
@@ -89,10 +90,12 @@ export class LogReader {
   async read(from: Cursor, suspects: number): Promise<ReadResult | undefined> {
     const { chain, onLost } = this.#options;
     const { count, fence } = from;
+    const about = { partition: fence.partition.name, pipeline: fence.pipeline };
     try {
       const result = await this.#bus.read(fence, { from: from.from, after: from.received, count, suspects, known: chain.known });
       const excused = this.#failures;
       this.#failures = 0;
+      this.#outage.over(about);
       if (result.kind === "went-back" || result.kind === "fenced") onLost(result.kind === "fenced" ? undefined : result);
       if (result.kind !== "entries") return result;
       chain.given(result.reads, fence.partition.side === "main" ? result.entries : []);
@@ -101,8 +104,8 @@ export class LogReader {
       return excused === 0 ? result : { ...result, entries: excuse(result.entries, excused) };
     } catch (error) {
       if (!(error instanceof RetryableError)) throw error;
-      const about = { partition: fence.partition.name, pipeline: fence.pipeline };
-      if (this.#failures++ === 0) this.#logger.warn({ ...about, error: messageOf(error) }, "reading failed, trying again");
+      this.#failures++;
+      this.#outage.failed(error, about);
       from.from = "pending";
       return undefined;
     }

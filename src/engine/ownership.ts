@@ -52,6 +52,7 @@ export async function own(
   const about = { partition: partition.name, pipeline };
   const trustedMs = options.ttlMs * (1 - marginPart);
   let told: string | undefined;
+  let failingSince = 0;
   for (let seat = await shares.seat(slot); seat; seat = await shares.seat(slot)) {
     const takenForMs = await hold(seat).finally(seat.leave);
     const ms = Math.min(takenForMs, options.ttlMs / 6) + 50;
@@ -62,6 +63,7 @@ export async function own(
   function tell(error: unknown): void {
     const reason = messageOf(error);
     if (reason === told) return;
+    if (told === undefined) failingSince = clock.monotonic();
     told = reason;
     const hint = error instanceof HeadraceError ? error.hint : undefined;
     logger.warn({ ...about, error: reason, ...(hint && { hint }) }, "no lease: trying again");
@@ -72,10 +74,14 @@ export async function own(
     const asked = clock.monotonic();
     const acquired = await bus.acquire(partition, pipeline, options).catch((error) => {
       tell(error);
-      return { kind: "taken", owner: "", leftMs: 1_000 } as const;
+      return { kind: "failed" } as const;
     });
+    if (acquired.kind === "failed") return 1_000;
+    if (told !== undefined) {
+      logger.info({ ...about, lastedMs: Math.round(clock.monotonic() - failingSince) }, "a lease can be asked for again");
+      told = undefined;
+    }
     if (acquired.kind === "taken") return Math.max(1, acquired.leftMs);
-    told = undefined;
     const fence: Fence = { partition, pipeline, owner: options.owner, epoch: acquired.epoch, tenure: acquired.tenure };
     const lease = new AbortController();
     const done = new AbortController();

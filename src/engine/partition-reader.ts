@@ -5,6 +5,7 @@ import { backoffMs } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
 import { HeadraceError, messageOf, RetryableError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
+import { Outage } from "../core/outage.ts";
 import type { IdentityPlan } from "../plan/plan.ts";
 import type { Sink } from "../sinks/port.ts";
 import { KeyedState, type KeyedStateOptions } from "../state/keyed-state.ts";
@@ -86,6 +87,10 @@ export async function readPartition(
   const either = AbortSignal.any([stop, gone]);
   const eventsPerRead = readEvents[deps.stages.kind];
   const about = { partition: fence.partition.name, pipeline: fence.pipeline };
+  const timersOutage = new Outage(
+    { began: "timers cannot be looked at, trying again", over: "timers can be looked at again" },
+    { clock, logger },
+  );
   const { stages } = deps;
   const state = stages.kind === "keyed" ? new KeyedState(fence, deps, stages.state) : undefined;
   const known = deps.identity && new KnownNames(fence, bus, deps.identity);
@@ -220,10 +225,11 @@ export async function readPartition(
     if (!state) return false;
     try {
       await state.open();
+      timersOutage.over(about);
       return state.isDue(clock.now());
     } catch (error) {
       if (!(error instanceof RetryableError)) throw error;
-      logger.warn({ ...about, error: messageOf(error) }, "timers cannot be looked at, trying again");
+      timersOutage.failed(error, about);
       return false;
     }
   }

@@ -6,6 +6,7 @@ import type { Clock } from "../core/clock.ts";
 import { messageOf, RetryableError } from "../core/errors.ts";
 import { linkAbort } from "../core/linked-abort.ts";
 import type { Logger } from "../core/log.ts";
+import { Outage } from "../core/outage.ts";
 import { lacksFrames, Strays } from "./strays.ts";
 
 /** Frames of one look at the outbox. */
@@ -21,11 +22,14 @@ export interface Relay {
 
 /** A log that does not take its frames at present. */
 interface Held {
+  /** The partition's. */
+  readonly name: string;
   /** Its frames lie behind this one. */
   readonly after: string | undefined;
   failed: number;
-  /** By the monotonic clock. */
-  until: number;
+  /** When it began, and when the next try is due, by the monotonic clock. */
+  readonly since: number;
+  readonly until: number;
 }
 
 /**
@@ -40,6 +44,10 @@ export function createRelay(
 ): Relay {
   const { partition, pipeline } = fence;
   const strays = new Strays(fence, { bus, logger });
+  const outage = new Outage(
+    { began: "derived events wait in the outbox", over: "derived events are passed on again" },
+    { clock, logger },
+  );
   const held = new Map<string, Held>();
   /** Everything before it was looked at, and only frames of logs that are held are left. */
   let looked: string | undefined;
@@ -70,9 +78,11 @@ export function createRelay(
         await tryHeld();
         await lookOn();
         failed = 0;
+        outage.over({ partition: partition.name, pipeline });
       } catch (error) {
         if (!(error instanceof RetryableError)) return tell("error", error, "derived events cannot be passed on");
-        if (failed++ === 0) tell("warn", error, "derived events wait in the outbox");
+        failed++;
+        outage.failed(error, { partition: partition.name, pipeline });
       }
       // What is left is for the next owner.
       if (stop.aborted && (failed > 0 || held.size > 0)) return;
@@ -95,7 +105,7 @@ export function createRelay(
     for (let page = await look(looked); page.length > 0 && !gone.aborted; page = await look(looked)) {
       await store(
         page.filter(isReadable).filter(({ to }) => !held.has(to.log)),
-        { after: looked, failed: 0 },
+        { after: looked, failed: 0, since: clock.monotonic() },
       );
       looked = page.at(-1)?.id;
     }
@@ -103,7 +113,7 @@ export function createRelay(
 
   /** Takes up the logs again whose time has come. */
   async function tryHeld(): Promise<void> {
-    for (const [log, { after, failed, until }] of [...held]) {
+    for (const [log, { name, after, failed, since, until }] of [...held]) {
       if (until > clock.monotonic()) continue;
       held.delete(log);
       // What lies behind that is looked at with all others.
@@ -112,11 +122,14 @@ export function createRelay(
       for (let page = await look(from); page.length > 0 && !held.has(log) && !gone.aborted; page = await look(from)) {
         await store(
           page.filter(isReadable).filter(({ id, to }) => to.log === log && !isBefore(end, id)),
-          { after: from, failed },
+          { after: from, failed, since },
         );
         from = page.at(-1)?.id;
         if (from === undefined || isBefore(end, from)) break;
       }
+      if (held.has(log) || gone.aborted) continue;
+      const lastedMs = Math.round(clock.monotonic() - since);
+      logger.info({ partition: partition.name, pipeline, lastedMs }, `derived events for '${name}' are passed on again`);
     }
   }
 
@@ -148,7 +161,7 @@ export function createRelay(
   }
 
   /** The frames of one log in their order, those of several side by side. */
-  async function store(page: readonly OutboxEntry[], before: Pick<Held, "after" | "failed">): Promise<void> {
+  async function store(page: readonly OutboxEntry[], before: Pick<Held, "after" | "failed" | "since">): Promise<void> {
     const stored: string[] = [];
     const byLog = new Map<string, OutboxEntry[]>();
     for (const entry of page) byLog.set(entry.to.log, [...(byLog.get(entry.to.log) ?? []), entry]);
@@ -162,7 +175,13 @@ export function createRelay(
       if (failed === 1) tell("warn", result.reason, `derived events for '${to.name}' wait in the outbox`);
       // What could not be read, and can be by now, comes first.
       const after = unreadable === undefined ? before.after : undefined;
-      held.set(to.log, { after, failed, until: clock.monotonic() + backoffMs(failed, retryLimits) });
+      held.set(to.log, {
+        name: to.name,
+        after,
+        failed,
+        since: before.since,
+        until: clock.monotonic() + backoffMs(failed, retryLimits),
+      });
     }
   }
 

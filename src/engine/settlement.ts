@@ -3,8 +3,9 @@ import type { Bus, DerivedFrame, Fence, WentBack } from "../bus/port.ts";
 import { aborted } from "../core/aborted.ts";
 import { backoffMs } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
-import { messageOf, RetryableError } from "../core/errors.ts";
+import { RetryableError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
+import { Outage } from "../core/outage.ts";
 import type { Sink } from "../sinks/port.ts";
 import type { KeyedState } from "../state/keyed-state.ts";
 import type { Chain } from "./chain.ts";
@@ -72,6 +73,7 @@ export interface Tenure {
  */
 export function createSettlement(deps: SettlementDeps, { state, relay, chain, lost, onLost }: Tenure): Settlement {
   const { bus, clock, logger, sinks, pack, inOrder, gauge } = deps;
+  const committed = new Outage({ began: "committing failed, trying again", over: "commits are made again" }, { clock, logger });
   const underWay = new Set<Promise<void>>();
   /** The reads of each log, oldest first: the floor of the main one is the last of those that are settled without a gap. */
   const outstanding = { main: [] as Read[], replay: [] as Read[] };
@@ -210,6 +212,7 @@ export function createSettlement(deps: SettlementDeps, { state, relay, chain, lo
           derived,
           floor: floorWith(read),
         });
+        committed.over({ partition: partition.name, pipeline });
         // The new owner reads this chunk again.
         if (made !== "committed") return onLost(made === "fenced" ? undefined : made);
         chain.made();
@@ -220,7 +223,7 @@ export function createSettlement(deps: SettlementDeps, { state, relay, chain, lo
         return;
       } catch (error) {
         if (!(error instanceof RetryableError)) throw error;
-        logger.warn({ partition: partition.name, pipeline, error: messageOf(error) }, "committing failed, trying again");
+        committed.failed(error, { partition: partition.name, pipeline });
         await clock.sleep(backoffMs(attempt, retryLimits), lost);
       }
     }

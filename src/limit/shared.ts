@@ -1,8 +1,8 @@
 import { backoffMs } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
-import { messageOf } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import { onAbort } from "../core/on-abort.ts";
+import { Outage } from "../core/outage.ts";
 import type { Rate, RateLimit } from "../core/rate-limit.ts";
 import type { Buckets } from "./port.ts";
 
@@ -38,6 +38,7 @@ export class SharedLimit implements RateLimit {
   readonly #rate: Rate;
   readonly #deps: SharedLimitDeps;
   readonly #chunk: number;
+  readonly #outage: Outage;
   readonly #waiters: Waiter[] = [];
   #held = 0;
   #heldUntil = 0;
@@ -50,6 +51,10 @@ export class SharedLimit implements RateLimit {
     this.#name = name;
     this.#rate = rate;
     this.#deps = deps;
+    this.#outage = new Outage(
+      { began: "the shared limit cannot be asked: what it guards waits", over: "the shared limit can be asked again" },
+      deps,
+    );
     this.#chunk = Math.max(1, Math.min(rate.burst, Math.ceil((rate.perSecond * chunkMs) / 1_000)));
   }
 
@@ -89,21 +94,20 @@ export class SharedLimit implements RateLimit {
 
   /** Takes a chunk; returns how long to wait before the next question, milliseconds. */
   async #fetch(): Promise<number> {
-    const { buckets, logger, random = Math.random } = this.#deps;
+    const { buckets, random = Math.random } = this.#deps;
     const { perSecond, burst } = this.#rate;
     const wanted = this.#waiters.reduce((sum, { left }) => sum + Math.ceil(left), 0);
     const want = Math.min(burst, Math.max(wanted, this.#chunk));
     try {
       const { granted, waitMs } = await buckets.take(this.#name, this.#rate, want);
-      if (this.#failures > 0) logger.info({ limit: this.#name }, "the shared limit can be asked again");
+      this.#outage.over({ limit: this.#name });
       this.#failures = 0;
       this.#hold(granted);
       if (granted === want) return 0;
       // Whoever asked for every single token would pay a round trip for each; in step with others, one would always come first.
       return Math.max(waitMs, Math.min(chunkMs, (burst * 1_000) / perSecond)) * (0.75 + 0.5 * random());
     } catch (error) {
-      if (this.#failures === 0)
-        logger.warn({ limit: this.#name, error: messageOf(error) }, "the shared limit cannot be asked: what it guards waits");
+      this.#outage.failed(error, { limit: this.#name });
       return Math.max(1, backoffMs(this.#failures++, retryLimits, random));
     }
   }

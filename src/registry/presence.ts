@@ -1,6 +1,6 @@
 import type { Clock } from "../core/clock.ts";
-import { messageOf } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
+import { Outage } from "../core/outage.ts";
 import type { Facts, Load, Presence, Registry } from "./port.ts";
 
 export interface PresenceOptions {
@@ -35,14 +35,19 @@ export async function appear(
   let current = facts;
   let told = new AbortController();
   let isAway = false;
+  const outage = new Outage(
+    { began: "the registry does not hear of us, trying again", over: "the registry hears of us again" },
+    { clock, logger },
+  );
 
   const beat = async (): Promise<void> => {
     told = new AbortController();
     try {
       await registry.announce({ ...current, ...load() }, ttlMs);
       isAway = false;
+      outage.over();
     } catch (error) {
-      if (!isAway) logger.warn({ error: messageOf(error) }, "the registry does not hear of us, trying again");
+      outage.failed(error);
       isAway = true;
     }
   };

@@ -1,6 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import { seconds } from "../core/duration.ts";
 import type { Logger } from "../core/log.ts";
+import { Outage } from "../core/outage.ts";
 import { bucketsOf } from "../plan/rollup.ts";
 import type { RollupPlan } from "../plan/table.ts";
 import type { Sink, WriteResult } from "../sinks/port.ts";
@@ -30,13 +31,12 @@ const retry = { initialMs: 100, maxMs: seconds(5) } as const;
  */
 export function markingSink(sink: Sink, rollups: readonly RollupPlan[], deps: MarkingDeps): Sink {
   const { marks, clock, logger, signal, random = Math.random } = deps;
-  const onRetry = (error: Error, failed: number, waitMs: number) =>
-    logger[failed === 1 ? "warn" : "debug"](
-      { failed, waitMs, error: error.message },
-      "buckets of rollups could not be marked; it is tried again",
-    );
-  const mark = ({ rollup, starts }: Changed) =>
-    retrying(retry, { clock, random, signal, onRetry }, () => marks.mark(rollup, starts));
+  const texts = {
+    began: "buckets of rollups could not be marked; it is tried again",
+    over: "buckets of rollups are marked again",
+  };
+  const retries = { clock, random, signal, outage: new Outage(texts, { clock, logger }) };
+  const mark = ({ rollup, starts }: Changed) => retrying(retry, retries, () => marks.mark(rollup, starts));
   const changedBy = (rows: readonly unknown[]): readonly Changed[] =>
     rollups.map((rollup) => ({ rollup: rollup.name, starts: bucketsOf(rollup, rows) }));
   const markWith = (changed: readonly Changed[], result: WriteResult) => Promise.all(changed.map(mark)).then(() => result);

@@ -46,7 +46,7 @@ export async function runRefresher(
     return rendezvous(`rollup ${name}`, [instance, ...others.map((other) => other.instance)]) === instance;
   };
   const keep = async (rollup: RollupPlan): Promise<void> => {
-    const trouble = new Trouble(rollup, deps.logger);
+    const trouble = new Trouble(rollup, deps);
     for (let failed = 0; !stop.aborted; ) {
       const began = clock.monotonic();
       try {
@@ -73,16 +73,20 @@ export async function runRefresher(
 class Trouble {
   readonly #rollup: string;
   readonly #logger: Logger;
+  readonly #clock: Clock;
   #told: string | undefined;
+  #since = 0;
 
-  constructor({ name }: RollupPlan, logger: Logger) {
+  constructor({ name }: RollupPlan, { clock, logger }: Pick<RefresherDeps, "clock" | "logger">) {
     this.#rollup = name;
+    this.#clock = clock;
     this.#logger = logger;
   }
 
   tell(error: unknown): void {
     const reason = messageOf(error);
     if (reason === this.#told) return;
+    if (this.#told === undefined) this.#since = this.#clock.monotonic();
     this.#told = reason;
     const fields = { rollup: this.#rollup, error: reason, ...(error instanceof HeadraceError && { hint: error.hint }) };
     if (error instanceof RetryableError) this.#logger.warn(fields, "a rollup cannot be refreshed now, trying again");
@@ -90,7 +94,9 @@ class Trouble {
   }
 
   over(): void {
-    if (this.#told !== undefined) this.#logger.info({ rollup: this.#rollup }, "the rollup is refreshed again");
+    if (this.#told === undefined) return;
+    const lastedMs = Math.round(this.#clock.monotonic() - this.#since);
+    this.#logger.info({ rollup: this.#rollup, lastedMs }, "the rollup is refreshed again");
     this.#told = undefined;
   }
 }

@@ -1,6 +1,7 @@
 import { backoffMs } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
 import { RetryableError } from "../core/errors.ts";
+import type { Outage } from "../core/outage.ts";
 import type { RetryPlan } from "../plan/guards.ts";
 
 export interface RetryDeps {
@@ -8,8 +9,9 @@ export interface RetryDeps {
   /** From 0 to 1, as Math.random. */
   readonly random: () => number;
   readonly signal: AbortSignal;
-  /** Told before each wait, with the number of tries that have failed. */
-  readonly onRetry: (error: RetryableError, failed: number, waitMs: number) => void;
+  /** Told of each failure, with `about`, and when it is over. */
+  readonly outage: Outage;
+  readonly about?: object;
 }
 
 /**
@@ -20,12 +22,18 @@ export async function retrying<Result>(plan: RetryPlan, deps: RetryDeps, call: (
   for (let failed = 0; ; ) {
     deps.signal.throwIfAborted();
     try {
-      return await call();
+      const result = await call();
+      deps.outage.over(deps.about);
+      return result;
     } catch (error) {
-      if (!(error instanceof RetryableError)) throw error;
+      if (!(error instanceof RetryableError)) {
+        // A refusal is an answer too.
+        if (!deps.signal.aborted) deps.outage.over(deps.about);
+        throw error;
+      }
       const waitMs = Math.round(backoffMs(failed, plan, deps.random));
       failed += 1;
-      deps.onRetry(error, failed, waitMs);
+      deps.outage.failed(error, { ...deps.about, failed, waitMs });
       await deps.clock.sleep(waitMs, deps.signal);
     }
   }

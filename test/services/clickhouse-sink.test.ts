@@ -272,6 +272,8 @@ describe("a fault of the engine", () => {
     expect(await countOf("away")).toBe(500);
     await proxy.start();
     expect(await Promise.all(pending)).toEqual([{ rejected: [] }, { rejected: [] }]);
+    // And once it is over.
+    expect(lines.filter((line) => line.startsWith("info"))).toEqual(["info: ClickHouse answers again"]);
     expect(sink.inFlightRows).toBe(0);
     expect(await countOf("away")).toBe(2_000);
     await sink.close();

@@ -38,11 +38,13 @@ describe("a record of an outbox that nobody can read", () => {
     const outbox = keys.outbox(source, "pipe");
     const records = (await redis.xRange(outbox, "-", "+")) ?? [];
     const write = async (at: number, fields: Readonly<Record<string, string | undefined>>) => {
-      await redis.del(outbox);
+      // At once: a relay may look meanwhile.
+      const all = redis.multi().del(outbox);
       for (const [n, { id, message }] of records.entries()) {
         const kept = Object.entries({ ...message, ...(n === at && fields) }).filter(([, value]) => value !== undefined);
-        await redis.xAdd(outbox, id, Object.fromEntries(kept) as Record<string, string>);
+        all.xAdd(outbox, id, Object.fromEntries(kept) as Record<string, string>);
       }
+      await all.exec();
     };
     await write(1, change);
     return { source, one, two, fence, outbox, bad: records[1]?.id as string, mend: () => write(1, {}) };

@@ -1,6 +1,8 @@
 import { createClient, ErrorReply, RESP_TYPES, type RedisClientOptions } from "redis";
+import { systemClock } from "../../core/clock.ts";
 import { ConfigError, messageOf, RetryableError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
+import { Outage } from "../../core/outage.ts";
 import { type AddressForm, placeOf, readAddress } from "../../core/service-address.ts";
 import { type Tls, tlsHint } from "../../core/tls.ts";
 
@@ -51,17 +53,18 @@ export async function connect({ url, tls, logger, name, timeoutMs = 10_000, reco
       reconnectStrategy: reconnect && ((tries) => Math.min(50 * 2 ** Math.min(tries, 6), 2_000)),
     },
   });
-  let failing = false;
+  const outage = new Outage(
+    { began: `Redis (${name}): connection lost, trying again`, over: `Redis (${name}): connected again` },
+    { clock: systemClock, logger },
+  );
   let connected = false;
   client.on("error", (error) => {
     // The first connection fails below, with an error of its own.
-    if (connected && !failing) logger.warn({ error: messageOf(error) }, `Redis (${name}): connection lost, trying again`);
-    failing = connected;
+    if (connected) outage.failed(error);
   });
   client.on("ready", () => {
     connected = true;
-    if (failing) logger.info({}, `Redis (${name}): connected again`);
-    failing = false;
+    outage.over();
   });
   let timer: ReturnType<typeof setTimeout> | undefined;
   // The first connection is tried once: whoever starts wants to hear at once that nothing is there.

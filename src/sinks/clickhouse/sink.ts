@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from "../../core/clock.ts";
 import { type Logger, silentLogger } from "../../core/log.ts";
+import { Outage } from "../../core/outage.ts";
 import type { RateLimit } from "../../core/rate-limit.ts";
 import type { ClickHouseSinkPlan } from "../../plan/plan.ts";
 import { createBatcher } from "../batcher.ts";
@@ -38,12 +39,9 @@ export function createClickHouseSink(plan: ClickHouseSinkPlan, deps: ClickHouseS
   const encode = compileEncoder(table);
 
   // An outage is told of once: what the tries behind the first one say is for who looks closer.
-  const onRetry = (error: Error, failed: number, waitMs: number) =>
-    logger[failed === 1 ? "warn" : "debug"](
-      { table: table.name, failed, waitMs, error: error.message },
-      "ClickHouse insert failed; it is repeated with the same rows",
-    );
-  const repeat = <Result>(call: () => Promise<Result>) => retrying(plan.retry, { clock, random, signal, onRetry }, call);
+  const texts = { began: "ClickHouse insert failed; it is repeated with the same rows", over: "ClickHouse answers again" };
+  const retries = { clock, random, signal, outage: new Outage(texts, { clock, logger }), about: { table: table.name } };
+  const repeat = <Result>(call: () => Promise<Result>) => retrying(plan.retry, retries, call);
   const guards = createSinkGuards(plan.guards, { name: `ClickHouse table '${table.name}'`, clock, logger, limit });
   const insert = (block: Buffer) => client.insertNative(table, block, { signal, timeoutMs });
   const send = (block: Buffer) => repeat(() => guardedCall(() => insert(block), { guards, signal }));

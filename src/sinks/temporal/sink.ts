@@ -2,8 +2,9 @@ import type { Client } from "@temporalio/client";
 import { defineSearchAttributeKey, type SearchAttributePair } from "@temporalio/common";
 import { backoffMs } from "../../core/backoff.ts";
 import type { Clock } from "../../core/clock.ts";
-import { ConfigError } from "../../core/errors.ts";
+import { ConfigError, RetryableError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
+import { Outage } from "../../core/outage.ts";
 import type { RateLimit } from "../../core/rate-limit.ts";
 import type { SearchAttributePlan, WorkflowCallPlan, WorkflowSinkPlan } from "../../plan/plan.ts";
 import { createSinkGuards, guardedCall, type SinkGuards } from "../guarded-call.ts";
@@ -40,12 +41,13 @@ export class TemporalSink implements Sink {
   readonly #plan: WorkflowSinkPlan;
   readonly #deps: TemporalSinkDeps;
   readonly #guards: SinkGuards;
+  readonly #outage: Outage;
   #inFlight = 0;
-  #failing = false;
 
   constructor(plan: WorkflowSinkPlan, deps: TemporalSinkDeps) {
     this.#plan = plan;
     this.#deps = deps;
+    this.#outage = new Outage({ began: "Temporal is not ready, trying again", over: "Temporal answers again" }, deps);
     this.#guards = deps.guards ?? createCallGuards(plan, deps);
   }
 
@@ -77,7 +79,7 @@ export class TemporalSink implements Sink {
 
   async #send(input: unknown): Promise<Ended | { readonly reason: string }> {
     const { call, timeoutMs, retry } = this.#plan;
-    const { client, clock, logger, signal } = this.#deps;
+    const { client, clock, signal } = this.#deps;
     if (call.kind === "start" && call.notAfter && clock.now() > (call.notAfter as (input: unknown) => Date)(input).getTime())
       return "stale";
     const workflowId = (this.#plan.workflowId as (input: unknown) => string)(input);
@@ -90,10 +92,11 @@ export class TemporalSink implements Sink {
           signal,
           isFailure,
         });
-        this.#recovered();
+        this.#outage.over({ call: nameOf(call) });
         return ended;
       } catch (error) {
         const failure = sortCallError(error);
+        if (failure.kind !== "retry") this.#outage.over({ call: nameOf(call) });
         if (failure.kind === "exists") return (await this.#isRunning(workflowId)) ? "joined" : "alreadyDone";
         if (failure.kind === "refused") return { reason: failure.reason };
         if (failure.kind === "stop") {
@@ -102,8 +105,7 @@ export class TemporalSink implements Sink {
             hint: "Check TEMPORAL_NAMESPACE and the rights of its key.",
           });
         }
-        if (!this.#failing) logger.warn({ call: nameOf(call), error: failure.reason }, "Temporal is not ready, trying again");
-        this.#failing = true;
+        this.#outage.failed(new RetryableError("temporal.retry", failure.reason, { cause: error }), { call: nameOf(call) });
         await clock.sleep(backoffMs(attempt, retry), signal);
       }
     }
@@ -146,11 +148,6 @@ export class TemporalSink implements Sink {
       .withDeadline(Date.now() + this.#plan.timeoutMs, () => client.workflow.getHandle(workflowId).describe())
       .catch(() => undefined);
     return found?.status.name === "RUNNING";
-  }
-
-  #recovered(): void {
-    if (this.#failing) this.#deps.logger.info({ call: nameOf(this.#plan.call) }, "Temporal answers again");
-    this.#failing = false;
   }
 }
 

@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { encodeFrame } from "../../../src/bus/frame.ts";
-import { Outage } from "../../../src/bus/outage.ts";
 import { partitionIndex, partitionsOf } from "../../../src/bus/partition.ts";
 import type { Bus } from "../../../src/bus/port.ts";
 import { ProducerBreaker } from "../../../src/bus/producer-breaker.ts";
 import { Sender } from "../../../src/bus/sender.ts";
 import { uuidOf } from "../../../src/core/hash.ts";
 import { silentLogger } from "../../../src/core/log.ts";
+import { Outage } from "../../../src/core/outage.ts";
 import { copies, copying, numbers, pipelines } from "../../chaos/going-back/app.ts";
 import { eventsIn, numberOf, recount } from "../../chaos/going-back/recount.ts";
 import { createRandom } from "../../demo/random.ts";
@@ -26,7 +26,13 @@ describe("a bus that goes back to an earlier state under live workers", () => {
     };
     const workers = [1, 2].map(() => bench.start(pipelines as never, { logger, leaseTtlMs: 10_000 }));
     const partitions = partitionsOf(numbers.plan);
-    const deps = { bus, clock, logger, breaker: new ProducerBreaker({}, clock), outage: new Outage(clock, logger) };
+    const deps = {
+      bus,
+      clock,
+      logger,
+      breaker: new ProducerBreaker({}, clock),
+      outage: new Outage({ began: "away", over: "back" }, { clock, logger }),
+    };
     const options = { producer: "p", incarnation: clock.now(), durability: { kind: "memory" }, giveUpAfterMs: 60_000 } as const;
     const senders = partitions.map((partition) => new Sender(partition, options, deps));
     const acknowledged = new Map<number, number>();

@@ -1,6 +1,8 @@
 import { setMaxListeners } from "node:events";
 import { describe, expect, it } from "vitest";
 import { RetryableError, TerminalError } from "../../../src/core/errors.ts";
+import { silentLogger } from "../../../src/core/log.ts";
+import { Outage } from "../../../src/core/outage.ts";
 import { createRateLimit } from "../../../src/core/rate-limit.ts";
 import { createBatcher } from "../../../src/sinks/batcher.ts";
 import { createSinkGuards, guardedCall } from "../../../src/sinks/guarded-call.ts";
@@ -27,7 +29,8 @@ function open({ breaker, perSecond }: Options) {
     if (target.broken) throw new RetryableError("clickhouse.retry", "away");
     target.rows.push(...rows);
   };
-  const deps = { clock, random: () => 1, signal: stop.signal, onRetry: () => {} };
+  const outage = new Outage({ began: "away", over: "back" }, { clock, logger: silentLogger });
+  const deps = { clock, random: () => 1, signal: stop.signal, outage };
   const sink = createBatcher(
     {
       prepare: (rows) => rows.map((row) => (row as { readonly n: number }).n),
