@@ -11,12 +11,6 @@ export interface OutageTexts {
 /**
  * Tells of an outage once when it begins, once for each further kind of failure, and once when it is over: how long it lasted, and how
  * often something failed, by the code of the error.
- *
- * @example
- * ```ts
- * const outage = new Outage({ began: "the mill is away, trying again", over: "the mill answers again" }, { clock, logger });
- * await call().then(() => outage.over(), (error) => outage.failed(error));
- * ```
  */
 export class Outage {
   readonly #texts: OutageTexts;

@@ -30,7 +30,7 @@ function setUp(options: Partial<ProducerOptions> = {}, partitions = 1) {
   });
   const producer = new Producer(
     { stream, producer: "p", incarnation: 1, lingerMs: 0, ...options },
-    { bus: front, clock, logger: { debug: tell, info: tell, warn: tell, error: tell } },
+    { bus: front, clock, logger: { debug: () => {}, info: tell, warn: tell, error: tell } },
   );
   const stored = async () =>
     (await Promise.all(partitionsOf(stream).map((partition) => framesOf(bus, partition)))).flat(2).map(({ id }) => id);
