@@ -12,6 +12,8 @@ export interface Envelope {
   /** Of the event's schema. @default 1 */
   readonly version?: number | undefined;
   readonly data: unknown;
+  /** The producer of the event that this one was made of, as the pipeline that made it knew it. `undefined` where it was made of no single one. */
+  readonly by?: string | undefined;
   /**
    * A hash of what its producer said under its name, the time too where it gave one: where it sends the event again, it is the same.
    * `undefined` where the event has no id of its own, or came in a frame.
@@ -27,9 +29,18 @@ export interface Fault {
   readonly error: string;
 }
 
+/** The producers behind derived events: each name once, and its place in that list for each event, where there are several. */
+export interface Makers {
+  /** `null`: of those that were made of no single event. */
+  readonly names: readonly (string | null)[];
+  readonly of: readonly number[] | undefined;
+}
+
 /** Some envelopes by their index; an array will do. */
 export interface Envelopes {
   readonly length: number;
+  /** `undefined` where no event was derived. */
+  readonly makers?: Makers | undefined;
   /** What they measured together as JSON, inflated, where that is known. */
   readonly bytes?: number;
   at(index: number): Envelope | undefined;

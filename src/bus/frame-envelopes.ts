@@ -1,6 +1,6 @@
 import { TerminalError } from "../core/errors.ts";
 import { eventId } from "../core/hash.ts";
-import { type Envelope, type Envelopes, envelopeJson, type Fault } from "./envelope.ts";
+import { type Envelope, type Envelopes, envelopeJson, type Fault, type Makers } from "./envelope.ts";
 import {
   halved,
   isDeeper,
@@ -24,6 +24,8 @@ export interface Body {
   readonly t: readonly number[];
   readonly src?: readonly (string | null)[];
   readonly tp?: readonly (string | null)[];
+  readonly by?: readonly (string | null)[];
+  readonly b?: readonly number[];
   readonly d: readonly (readonly (readonly unknown[])[])[];
 }
 
@@ -67,13 +69,14 @@ interface Checked {
 
 function checked(value: unknown, count: number): Checked {
   if (typeof value !== "object" || value === null) throw undecodable("its body is no JSON object");
-  const { s, i, id, t, src, tp, d } = value as Readonly<Record<keyof Body, unknown>>;
+  const { s, i, id, t, src, tp, by, b, d } = value as Readonly<Record<keyof Body, unknown>>;
   if (!Array.isArray(id) || id.length !== count) throw undecodable(`it does not hold the ${count} events that it announces`);
   if (!Array.isArray(s) || s.length === 0 || !s.every(isShape)) throw undecodable("a shape is not a type with its fields");
   if (!isColumn(t, count)) throw undecodable(`it does not hold ${count} times`);
   if (i !== undefined && !isColumn(i, count)) throw undecodable(`it does not hold the shapes of ${count} events`);
   if (![src, tp].every((column) => column === undefined || isColumn(column, count)))
     throw undecodable(`it does not hold ${count} sources or traceparents`);
+  if (!areMakers(by, b, count)) throw undecodable("its producers do not fit its events");
   const places = new Uint16Array(count);
   const next = new Uint16Array(s.length);
   for (let k = 0; k < count; k++) {
@@ -98,12 +101,14 @@ function checked(value: unknown, count: number): Checked {
 /** The events of a decoded frame. Each is put together when it is asked for: most live as long as one stage call. */
 class FrameEnvelopes implements Envelopes {
   readonly length: number;
+  readonly makers: Makers | undefined;
   readonly #body: Body;
   readonly #places: Uint16Array;
   readonly #measure: Measure;
 
   constructor({ body, places }: Checked, measure: Measure) {
     this.length = places.length;
+    this.makers = body.by && { names: body.by, of: body.b };
     this.#body = body;
     this.#places = places;
     this.#measure = measure;
@@ -114,7 +119,7 @@ class FrameEnvelopes implements Envelopes {
   }
 
   at(index: number): Envelope {
-    const { s, i, id, t, src, tp, d } = this.#body;
+    const { s, i, id, t, src, tp, by, b, d } = this.#body;
     const shape = i ? (i[index] as number) : 0;
     const [type, fields, version] = s[shape] as Shape;
     const columns = d[shape] as readonly (readonly unknown[])[];
@@ -128,6 +133,7 @@ class FrameEnvelopes implements Envelopes {
       source,
       traceparent: textOf(tp?.[index]),
       version,
+      by: by && (by[b ? (b[index] as number) : 0] ?? undefined),
       data: fields ? objectOf(fields, columns, place) : columns[0]?.[place],
     };
     const fault = faultOf(envelope, given, this.#measure);
@@ -170,6 +176,16 @@ const areFields = (value: unknown): boolean =>
   new Set(value).size === value.length;
 
 const isColumn = (value: unknown, length: number): value is readonly unknown[] => Array.isArray(value) && value.length === length;
+
+function areMakers(by: unknown, b: unknown, events: number): boolean {
+  if (by === undefined) return true;
+  if (!Array.isArray(by) || !by.every((name) => name === null || typeof name === "string")) return false;
+  if (b === undefined) return by.length === 1;
+  return (
+    isColumn(b, events) &&
+    b.every((place) => typeof place === "number" && Number.isInteger(place) && place >= 0 && place < by.length)
+  );
+}
 
 const areColumns = (columns: unknown, [, fields]: Shape, events: number): boolean =>
   isColumn(columns, fields?.length ?? 1) && columns.every((column) => isColumn(column, events));

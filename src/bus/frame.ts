@@ -9,6 +9,8 @@
  *     "i": [shape of event 0, …]            left out when there is one shape
  *     "id": […], "t": [ms, …],              ids and times
  *     "src": […], "tp": […],                source and traceparent, left out when no event has one; null where one has none
+ *     "by": [producer | null, …]            derived events: the producers of what they were made of, null of no single event; else left out
+ *     "b": [place of event 0 in "by", …]    left out when there is one
  *     "d": [[column, …], …] }               data by shape: one column a field, or one column of whole values where the shape has none
  */
 import { deflateRawSync, inflateRawSync } from "node:zlib";
@@ -63,11 +65,19 @@ export function encodeFrame(envelopes: readonly Envelope[], codec: "j" | "jz" = 
     ...(envelopes.some((envelope) => envelope.traceparent !== undefined) && {
       tp: envelopes.map((envelope) => envelope.traceparent ?? null),
     }),
+    ...(envelopes.some((envelope) => envelope.by !== undefined) && makersOf(envelopes)),
     d: columns,
   };
   const json = Buffer.from(JSON.stringify(body));
   const bytes = codec === "jz" ? deflateRawSync(json, { level: 1 }) : json;
   return { count: envelopes.length, codec, minTime, maxTime, checksum: checksum(bytes), body: bytes };
+}
+
+function makersOf(envelopes: readonly Envelope[]): Pick<Body, "by" | "b"> {
+  const by = [...new Set(envelopes.map((envelope) => envelope.by ?? null))];
+  if (by.length === 1) return { by };
+  const places = new Map(by.map((name, place) => [name, place]));
+  return { by, b: envelopes.map((envelope) => places.get(envelope.by ?? null) as number) };
 }
 
 /**

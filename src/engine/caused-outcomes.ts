@@ -10,6 +10,8 @@ interface Cause {
   readonly cause: string;
   readonly time: number;
   readonly watermark: number;
+  /** The number of the event that has completed it, where it is one that events complete. */
+  readonly by?: number | undefined;
 }
 
 /**
@@ -54,7 +56,8 @@ export class CausedOutcomes implements Outcomes {
     this.#chunk.count("emitted", 1);
     if (!this.#chunk.derives.has(destination)) return this.#chunk.rows.add(destination, row, this.#number);
     const { pipeline } = this.#chunk;
-    const event = derive(row as EventDraft, { cause: this.moment, pipeline, destination, place: this.#derived++ });
+    const by = this.#cause.by === undefined ? undefined : this.#chunk.producerOf(this.#cause.by);
+    const event = derive(row as EventDraft, { cause: this.moment, by, pipeline, destination, place: this.#derived++ });
     this.#chunk.derived.add(destination, event, this.#number);
   }
 
@@ -75,5 +78,9 @@ export class CausedOutcomes implements Outcomes {
 
   caused(cause: string, time: number): Outcomes {
     return new CausedOutcomes(this.#chunk, { cause, time, watermark: this.watermark });
+  }
+
+  completed(cause: string, time: number): Outcomes {
+    return new CausedOutcomes(this.#chunk, { cause, time, watermark: this.watermark, by: this.#cause.by });
   }
 }

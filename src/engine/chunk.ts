@@ -7,6 +7,7 @@ import type { Rejected } from "../sinks/port.ts";
 import type { Outcomes } from "../stages/run.ts";
 import type { NameDraft } from "../state/known-names.ts";
 import type { StateDraft } from "../state/state-draft.ts";
+import type { ProducerOf } from "./open-entry.ts";
 
 /** Rows for one destination, and the event behind each. */
 export interface Rows {
@@ -23,6 +24,7 @@ export interface OpenedFrame {
   readonly events: number;
   /** Decodes it once more. Events that waited for their commit would burden the garbage collector; hardly any is asked for again. */
   readonly decode: () => Envelopes;
+  readonly producerOf: ProducerOf;
 }
 
 /** Where events of the chunk came from, from number `first` on: a frame, or an entry that is one event and its own original. */
@@ -95,10 +97,10 @@ export class Chunk {
   }
 
   /** Opens a frame; `begin` is then called for each of its events in turn. */
-  open({ id, events, decode }: OpenedFrame): void {
-    this.entries.push(id);
-    this.#spans.push({ kind: "frame", first: this.#opened, id, events, decode });
-    this.#opened += events;
+  open(frame: OpenedFrame): void {
+    this.entries.push(frame.id);
+    this.#spans.push({ kind: "frame", first: this.#opened, ...frame });
+    this.#opened += frame.events;
   }
 
   /** Opens an entry that is one event. */
@@ -110,6 +112,12 @@ export class Chunk {
   /** The number of the next event. */
   begin(): number {
     return this.#begun++;
+  }
+
+  /** Whose an event is; of an entry that is one event, nobody is known. */
+  producerOf(event: number): string {
+    const span = this.#spanOf(event);
+    return span.kind === "frame" ? span.producerOf(event - span.first) : "";
   }
 
   /** The number of a result that no single event has caused: below 0, since no outcome of the ledger is counted for it. */
@@ -127,6 +135,15 @@ export class Chunk {
     const passed = this.#passed;
     this.#passed = [];
     return passed;
+  }
+
+  /**
+   * What was derived, by destination: in the order of what it was made of, since producers send in the order of their time. Events that
+   * have waited for a stage without state have left theirs behind those of later ones.
+   */
+  takeDerived(): ReadonlyMap<string, Rows> {
+    const derived = this.derived.take();
+    return this.states ? derived : new Map([...derived].map(([name, rows]) => [name, inOrder(rows)]));
   }
 
   count(counter: string, by: number): void {
@@ -263,6 +280,13 @@ class RowsByDestination {
       this.#last = undefined;
     }
   }
+}
+
+/** Rows in the order of the events behind them: there is one behind each. */
+function inOrder({ rows, events, results }: Rows): Rows {
+  if (events.every((event, i) => i === 0 || (events[i - 1] as number) <= event)) return { rows, events, results };
+  const places = [...events.keys()].sort((a, b) => (events[a] as number) - (events[b] as number));
+  return { rows: places.map((place) => rows[place]), events: places.map((place) => events[place] as number), results };
 }
 
 /** The event as JSON; `undefined`, for the bytes of its whole entry, where it nests deeper than JSON can be written. */

@@ -11,17 +11,20 @@ export interface EventDraft {
 /** What an event is made of, and its place among all that is made of it. */
 export interface Origin {
   readonly cause: Pick<Envelope, "id" | "time"> & { readonly traceparent?: string | undefined };
+  /** The producer of the event that it is made of; `undefined` for what no single event has caused. */
+  readonly by: string | undefined;
   readonly pipeline: string;
   readonly destination: string;
   readonly place: number;
 }
 
 /** Gives a derived event its identity: the same cause makes the same id, however often it is read. */
-export const derive = ({ type, data, time }: EventDraft, { cause, pipeline, destination, place }: Origin): Envelope => ({
+export const derive = ({ type, data, time }: EventDraft, { cause, by, pipeline, destination, place }: Origin): Envelope => ({
   id: uuidOf(`${cause.id}\n${pipeline}\n${destination}\n${place}`),
   type,
   time: time?.getTime() ?? cause.time,
   source: pipeline,
   traceparent: cause.traceparent,
   data,
+  by,
 });

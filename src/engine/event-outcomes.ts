@@ -92,7 +92,8 @@ export class EventOutcomes implements Outcomes, Tried {
     if (this.#chunk.derives.has(destination)) {
       const { pipeline } = this.#chunk;
       const cause = this.#envelope as Envelope;
-      const event = derive(row as EventDraft, { cause, pipeline, destination, place: this.#derived++ });
+      const by = this.#chunk.producerOf(this.#event);
+      const event = derive(row as EventDraft, { cause, by, pipeline, destination, place: this.#derived++ });
       this.#chunk.derived.add(destination, event, this.#event);
     } else {
       this.#chunk.rows.add(destination, row, this.#event);
@@ -129,6 +130,10 @@ export class EventOutcomes implements Outcomes, Tried {
 
   caused(cause: string, time: number): Outcomes {
     return new CausedOutcomes(this.#chunk, { cause, time, watermark: this.#watermark });
+  }
+
+  completed(cause: string, time: number): Outcomes {
+    return new CausedOutcomes(this.#chunk, { cause, time, watermark: this.#watermark, by: this.#event });
   }
 
   #counter(): string {

@@ -130,14 +130,14 @@ export function compileKeyedFill(options: KeyedFillOptions): KeyedFill {
   function open(entries: readonly Entry[], { chunk, state: { watermark }, now }: Opening) {
     const events: EventOutcomes[] = [];
     const items: (Item & Origin)[] = [];
-    for (const { entry, envelopes, producer, storedAt } of openEntries(partition, entries, { chunk, now })) {
+    for (const { entry, envelopes, producerOf, storedAt } of openEntries(partition, entries, { chunk, now })) {
       for (let k = 0; k < envelopes.length; k++) {
         const envelope = envelopes.at(k) as Envelope;
         const event = admit(envelope, now, chunk.names);
         const outcomes = new EventOutcomes(chunk);
         events.push(outcomes);
         if (!isRefusal(event)) {
-          watermark.advance({ producer, time: envelope.time, storedAt });
+          watermark.advance({ producer: producerOf(k), time: envelope.time, storedAt });
           items.push({ value: event, outcomes, key: event.key, entry, index: k });
         }
         outcomes.begin(envelope, watermark.mark);

@@ -9,14 +9,13 @@ import { type AdmittedEvent, compileAdmission, isRefusal, type Refusal } from ".
 import { concernsEveryone, describeFailure } from "../stages/pursue.ts";
 import type { NameDraft, Naming } from "../state/known-names.ts";
 import type { Chunk } from "./chunk.ts";
-import { openEntry } from "./open-entry.ts";
+import { openEntry, type ProducerOf } from "./open-entry.ts";
 
 /** The events of an entry that was opened. */
 export interface OpenedEntry {
   readonly entry: Entry;
   readonly envelopes: Envelopes;
-  /** Who stored the frame; empty for an entry that another program wrote. */
-  readonly producer: string;
+  readonly producerOf: ProducerOf;
   /** When it was stored, milliseconds since the epoch; now, where its id is no time, or one that has not come yet. */
   readonly storedAt: number;
 }
@@ -52,14 +51,14 @@ export function* openEntries(
       chunk.refuseEntry(entry.id, entry.events, opened.letter);
       continue;
     }
-    const { envelopes } = opened;
+    const { envelopes, producerOf } = opened;
     // An entry of an adopted stream was counted as one when it was read, and may be a frame.
     if (envelopes.length !== entry.events) chunk.count("read", envelopes.length - entry.events);
-    if (opened.decode) chunk.open({ id: entry.id, events: envelopes.length, decode: opened.decode });
+    if (opened.decode) chunk.open({ id: entry.id, events: envelopes.length, decode: opened.decode, producerOf });
     else chunk.openLone(entry.id, envelopes.at(0) as Envelope);
     if (envelopes.bytes !== undefined) chunk.bytes += Math.max(0, envelopes.bytes - bytes);
     const storedAt = timeOfEntry(entry.id) ?? now;
-    yield { entry, envelopes, producer: opened.producer, storedAt: storedAt > now + maxAheadMs ? now : storedAt };
+    yield { entry, envelopes, producerOf, storedAt: storedAt > now + maxAheadMs ? now : storedAt };
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Envelopes } from "../bus/envelope.ts";
+import type { Envelopes, Makers } from "../bus/envelope.ts";
 import { EntryFields } from "../bus/fields.ts";
 import { decodeFrame, isFrame } from "../bus/frame.ts";
 import { idOfEntry, originOf } from "../bus/origin.ts";
@@ -6,7 +6,14 @@ import type { Partition } from "../bus/partition.ts";
 import { decodePlainEntry } from "../bus/plain-entry.ts";
 import type { DeadLetterDraft, Entry } from "../bus/port.ts";
 import { messageOf } from "../core/errors.ts";
+import { checksum } from "../core/hash.ts";
 import { describeFailure } from "../stages/pursue.ts";
+
+/**
+ * Whose an event is, by its index: events of one come in the order of its time. That is who stored the frame, and for an event that a
+ * pipeline has derived, its outbox and the producer of what it was made of, together. Empty for an entry that is one event.
+ */
+export type ProducerOf = (index: number) => string;
 
 export type Opened =
   | {
@@ -14,8 +21,7 @@ export type Opened =
       readonly envelopes: Envelopes;
       /** Decodes a frame once more. `undefined` for an entry that is one event. */
       readonly decode: (() => Envelopes) | undefined;
-      /** Who stored the frame; empty for an entry that is one event. */
-      readonly producer: string;
+      readonly producerOf: ProducerOf;
     }
   | { readonly kind: "refused"; readonly letter: Omit<DeadLetterDraft, "entry" | "index" | "original"> };
 
@@ -42,13 +48,22 @@ function decode(partition: Pick<Partition, "log" | "reads">, { id, fields }: Ent
   if (!isFrame(fields)) {
     const plain = decodePlainEntry(partition, id, named);
     if (plain.kind === "refused") return refuse(plain);
-    return { kind: "opened", envelopes: [plain.envelope], decode: undefined, producer: "" };
+    return { kind: "opened", envelopes: [plain.envelope], decode: undefined, producerOf: () => "" };
   }
   try {
-    // It is written down with each commit of keyed state: a long name is not.
-    const producer = String(named.get("pid")?.subarray(0, 128) ?? "");
-    return { kind: "opened", envelopes: decodeFrame(named), decode: () => decodeFrame(named), producer };
+    const envelopes = decodeFrame(named);
+    const producerOf = producersOf(String(named.get("pid") ?? ""), envelopes.makers);
+    return { kind: "opened", envelopes, decode: () => decodeFrame(named), producerOf };
   } catch (error) {
     return refuse({ reason: "undecodable", error: messageOf(error) });
   }
+}
+
+/** Names are written down with each commit of keyed state: a long one is not. */
+function producersOf(pid: string, makers: Makers | undefined): ProducerOf {
+  const producer = pid.slice(0, 128);
+  if (!makers) return () => producer;
+  const { names, of } = makers;
+  const producers = names.map((name) => (name === null ? producer : checksum(Buffer.from(`${pid}\n${name}`))));
+  return (index) => producers[of ? (of[index] as number) : 0] as string;
 }

@@ -170,7 +170,7 @@ export function createSettlement(deps: SettlementDeps, { state, relay, chain, lo
 
   async function packAll(chunk: Chunk): Promise<readonly DerivedFrame[]> {
     const all: DerivedFrame[] = [];
-    for (const [name, taken] of chunk.derived.take()) {
+    for (const [name, taken] of chunk.takeDerived()) {
       const { frames, rejected } = await pack(name, taken.rows as never, clock.now());
       chunk.reject(`sink:${name}`, taken, rejected);
       all.push(...frames);

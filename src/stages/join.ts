@@ -66,7 +66,7 @@ export function join(plan: JoinPlan, { next, behindMs }: { readonly next: Run; r
     return inTurn(pairs as [Waiting, Waiting][], ([left, right]) => {
       const apartMs = right[0] - left[0];
       if (apartMs < -beforeMs || apartMs > afterMs) return;
-      const caused = outcomes.caused(`${name}\n${left[1]}\n${right[1]}`, Math.max(left[0], right[0]));
+      const caused = outcomes.completed(`${name}\n${left[1]}\n${right[1]}`, Math.max(left[0], right[0]));
       return pursue(next, { key, left: dated(left), right: dated(right) }, caused);
     });
   }

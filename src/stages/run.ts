@@ -35,6 +35,8 @@ export interface Outcomes extends Effects {
    * same identity however often and after whatever events it is made.
    */
   caused(cause: string, time: number): Outcomes;
+  /** The same for what the value under way has completed, such as a pair: it is made in the order of that value's producer. */
+  completed(cause: string, time: number): Outcomes;
 }
 
 /** Keyed state as a stage sees it. A promise only where it has to be fetched first. */

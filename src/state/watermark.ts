@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { Crowd, type CrowdProgress, crowdProgress } from "./crowd.ts";
 
 /** What is stored of a watermark: how far each producer is (its newest event time, and when its newest entry was stored). */
 export interface Progress {
@@ -8,6 +9,8 @@ export interface Progress {
   readonly newest: number;
   readonly mark: number;
   readonly producers: Readonly<Record<string, readonly [time: number, heard: number]>>;
+  /** Those that have no place of their own. */
+  readonly crowd?: CrowdProgress | undefined;
 }
 
 const progress = z.object({
@@ -15,6 +18,7 @@ const progress = z.object({
   newest: z.number(),
   mark: z.number(),
   producers: z.record(z.string(), z.tuple([z.number(), z.number()])),
+  crowd: crowdProgress.optional(),
 });
 
 /** What is stored of a watermark; `undefined` where it is none, however it came there. */
@@ -34,9 +38,13 @@ export interface Arrival {
   readonly storedAt: number;
 }
 
-/** Further producers share one place: what is written with each commit stays small. */
+/** Further producers share one place: what is written with each commit stays small, some 50 bytes for each of these. */
 const maxProducers = 64;
-const everyOther = "*";
+
+interface Place {
+  time: number;
+  heard: number;
+}
 
 /**
  * Up to where the event time of a partition is complete. Producers send in the order of their own time, and side by side: so it is the
@@ -50,7 +58,10 @@ const everyOther = "*";
  */
 export class Watermark {
   readonly #idleMs: number;
-  readonly #producers = new Map<string, { time: number; heard: number }>();
+  readonly #producers = new Map<string, Place>();
+  #crowd: Crowd | undefined;
+  /** `#newest`, when silent producers were last forgotten. */
+  #swept = 0;
   #began: number | undefined;
   #newest = 0;
   #mark = 0;
@@ -62,6 +73,7 @@ export class Watermark {
     this.#newest = progress.newest;
     this.#mark = progress.mark;
     for (const [producer, [time, heard]] of Object.entries(progress.producers)) this.#producers.set(producer, { time, heard });
+    this.#crowd = progress.crowd && new Crowd(idleMs, progress.crowd);
   }
 
   /** Milliseconds since the epoch; 0 as long as nothing is complete. */
@@ -71,13 +83,19 @@ export class Watermark {
 
   advance({ producer, time, storedAt }: Arrival): void {
     this.#began ??= storedAt;
-    const known = this.#place(producer);
-    const held = known.time <= this.#mark || this.#producers.size === 1;
+    const place = this.#place(producer);
     const counts = Math.min(time, storedAt);
-    if (counts > known.time) known.time = counts;
     const isNewer = storedAt > this.#newest;
     if (isNewer) this.#newest = storedAt;
-    if (storedAt > known.heard) known.heard = storedAt;
+    let held = false;
+    if (place) {
+      held = place.time <= this.#mark || this.#producers.size === 1;
+      if (counts > place.time) place.time = counts;
+      if (storedAt > place.heard) place.heard = storedAt;
+    } else {
+      this.#crowd ??= new Crowd(this.#idleMs);
+      this.#crowd.add(counts, storedAt);
+    }
     // The least can only have moved where this one was among the last, or others have been silent for too long by now.
     if (held || isNewer) this.#raise();
   }
@@ -86,7 +104,7 @@ export class Watermark {
   at(now: number): number {
     const idleFor = now - this.#newest - this.#idleMs;
     if (this.#began === undefined || idleFor < 0) return this.#mark;
-    const newest = Math.max(...[...this.#producers.values()].map(({ time }) => time));
+    const newest = Math.max(this.#crowd?.newest ?? 0, ...[...this.#producers.values()].map(({ time }) => time));
     return Math.max(this.#mark, newest + idleFor);
   }
 
@@ -98,21 +116,24 @@ export class Watermark {
   toProgress(): Progress | undefined {
     if (this.#began === undefined) return undefined;
     const producers = Object.fromEntries([...this.#producers].map(([name, { time, heard }]) => [name, [time, heard] as const]));
-    return { began: this.#began, newest: this.#newest, mark: this.#mark, producers };
+    const crowd = this.#crowd?.toProgress();
+    return { began: this.#began, newest: this.#newest, mark: this.#mark, producers, ...(crowd && { crowd }) };
   }
 
-  #place(producer: string): { time: number; heard: number } {
+  /** None for one that has to share. */
+  #place(producer: string): Place | undefined {
     const known = this.#producers.get(producer);
     if (known) return known;
-    this.#forgetSilent();
-    const name = this.#producers.size < maxProducers ? producer : everyOther;
-    const place = this.#producers.get(name) ?? { time: 0, heard: 0 };
-    this.#producers.set(name, place);
+    if (this.#producers.size >= maxProducers) this.#forgetSilent();
+    if (this.#producers.size >= maxProducers) return undefined;
+    const place = { time: 0, heard: 0 };
+    this.#producers.set(producer, place);
     return place;
   }
 
   #forgetSilent(): void {
-    if (this.#producers.size < maxProducers) return;
+    if (this.#swept === this.#newest) return;
+    this.#swept = this.#newest;
     for (const [name, { heard }] of this.#producers) if (this.#isSilent(heard)) this.#producers.delete(name);
   }
 
@@ -122,7 +143,7 @@ export class Watermark {
 
   #raise(): void {
     if (this.#newest - (this.#began as number) < this.#idleMs) return;
-    let least = Number.POSITIVE_INFINITY;
+    let least = this.#crowd?.least(this.#newest) ?? Number.POSITIVE_INFINITY;
     for (const { time, heard } of this.#producers.values()) if (!this.#isSilent(heard) && time < least) least = time;
     if (least > this.#mark && least !== Number.POSITIVE_INFINITY) this.#mark = least;
   }

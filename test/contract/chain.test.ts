@@ -2,8 +2,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { encodeFrame } from "../../src/bus/frame.ts";
 import { packStates } from "../../src/bus/packed-states.ts";
-import type { Partition } from "../../src/bus/partition.ts";
+import { outboxProducer, type Partition } from "../../src/bus/partition.ts";
 import type { Bus, Commit, Fence, OutboxEntry } from "../../src/bus/port.ts";
+import { openEntry } from "../../src/engine/open-entry.ts";
 import { envelope, frame, freshPartition, nothing, outboxOn, ownOn, readNewOn, type Twin, twins } from "../support/bus-twins.ts";
 import { collect } from "../support/collect.ts";
 
@@ -290,6 +291,32 @@ describe.each(Object.entries(twins))("going back, on the bus %s", (_, open) => {
       expect(await bus.newest(to, { before: undefined, count: 9 })).toEqual([]);
       expect(await relay(fence, b)).toEqual({ kind: "stored" });
       expect(await bus.newest(to, { before: undefined, count: 9 })).toHaveLength(1);
+    });
+
+    it("brings whose the events of a frame are to its log, also where it is linked anew", async () => {
+      const { partition, to, fence } = await derived(0);
+      const makers = ["a", "b", undefined, "a"];
+      const frame = encodeFrame(makers.map((by, n) => ({ ...envelope(n), by })));
+      const empty = await twin.snapshot(to);
+      const derives = (number: number) => bus.commit(fence, commitOf(number, [], { derived: [{ to, frame }] }));
+      await derives(1);
+      await relayed(fence, await outbox(partition));
+      await empty();
+      await derives(2);
+      const [entry] = await outbox(partition);
+      expect(await relay(fence, entry)).toEqual({ kind: "unlinked", last: undefined });
+      expect(await relay(fence, entry, { instead: { last: undefined, vanished: 4 } })).toEqual({ kind: "stored" });
+      const entries = await readNewOn(bus, await own(to));
+      const opened = entries.map((one) => openEntry(to, one));
+      expect(opened.map(({ kind }) => kind)).toEqual(["opened"]);
+      for (const one of opened) {
+        if (one.kind !== "opened") continue;
+        expect(makers.map((_, n) => one.envelopes.at(n)?.by)).toEqual(makers);
+        const producers = makers.map((_, n) => one.producerOf(n));
+        expect(producers[2]).toBe(outboxProducer(partition, "pipe"));
+        expect(producers[3]).toBe(producers[0]);
+        expect(new Set(producers).size).toBe(3);
+      }
     });
 
     it("remembers the ids of strays beside the outbox", async () => {

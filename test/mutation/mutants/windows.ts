@@ -7,6 +7,7 @@ const windows: Check = {
 const joins: Check = { kind: "tests", files: ["test/unit/windows/join.test.ts"] };
 const edges: Check = { kind: "tests", files: ["test/unit/windows/edges.test.ts"] };
 const watermarks: Check = { kind: "tests", files: ["test/unit/windows/watermark.test.ts"] };
+const derived: Check = { kind: "tests", files: ["test/unit/engine/derived-events.test.ts"] };
 
 /** What a window holds, when it closes, and whom a join pairs. */
 export const windowsAndJoin: readonly Mutant[] = [
@@ -153,5 +154,37 @@ export const windowsAndJoin: readonly Mutant[] = [
     find: "return heard <= this.#newest - this.#idleMs;",
     replace: "return false;",
     by: watermarks,
+  },
+  {
+    name: "crowd-forgets-the-span-before",
+    breaks: "of more than 64 producers, one that is behind is late as soon as a span ends",
+    file: "src/state/crowd.ts",
+    find: "lasted < 2 * this.#idleMs ? this.#least",
+    replace: "lasted < 0 ? this.#least",
+    by: watermarks,
+  },
+  {
+    name: "crowd-of-the-fastest",
+    breaks: "of more than 64 producers, those that are behind are late",
+    file: "src/state/crowd.ts",
+    find: "if (time < this.#least) this.#least = time;",
+    replace: "if (!(time < this.#least && this.#least < Number.POSITIVE_INFINITY)) this.#least = time;",
+    by: watermarks,
+  },
+  {
+    name: "hop-forgets-the-outbox",
+    breaks: "behind a second hop, events of a partition that lags are late",
+    file: "src/engine/open-entry.ts",
+    find: "name === null ? producer : checksum(",
+    replace: "name === null ? producer : name || String(",
+    by: derived,
+  },
+  {
+    name: "derived-as-answered",
+    breaks: "behind a stage that answers in any order, events of one producer overtake each other, and the overtaken are late",
+    file: "src/engine/chunk.ts",
+    find: "return this.states ? derived :",
+    replace: "return this.states || derived ? derived :",
+    by: derived,
   },
 ];

@@ -67,6 +67,7 @@ const envelopes: fc.Arbitrary<readonly Envelope[]> = fc.array(
     time: fc.integer({ min: -8.64e15, max: 8.64e15 }),
     source: fc.option(text, { nil: undefined }),
     traceparent: fc.option(text, { nil: undefined }),
+    by: fc.option(fc.oneof(fc.constantFrom("", "a", "b"), fc.string()), { nil: undefined }),
     version: fc.option(fc.integer({ min: 2, max: 9 }), { nil: undefined }),
     data,
   }),

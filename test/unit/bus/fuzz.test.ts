@@ -29,6 +29,7 @@ const frames = [
   [1, 2, 3, 4].map((n) => envelopeOf(n, "thing.happened", n % 2 ? { key: "k", n } : { key: "k", n, orders: ["x"] })),
   [1, 2, 3].map((n) => ({ ...envelopeOf(n, n === 2 ? "other" : "thing.happened", [n, { a: [n] }]), source: "s", version: n })),
   [1, 2].map((n) => ({ ...envelopeOf(n, "thing.happened", null), traceparent: n === 1 ? "00-a-b-01" : undefined })),
+  [1, 2, 3].map((n) => ({ ...envelopeOf(n, "thing.happened", { key: "k", n }), by: n === 2 ? undefined : `p${n}` })),
 ].map((envelopes) => ({ count: envelopes.length, body: JSON.parse(String(encodeFrame(envelopes).body)) as unknown }));
 
 /** The fields of a frame, damaged somewhere: in what its body says, in its text, in its bytes, or in the fields themselves. */
@@ -82,12 +83,12 @@ const flat = (fields: ReadonlyMap<string, Buffer | string>): Buffer[] =>
 
 /** An event of sane values, which the gate takes or refuses and a dead letter can hold. */
 function checkEvent(envelope: Envelope): void {
-  const { id, type, time, source, traceparent, version = 1, fault } = envelope;
+  const { id, type, time, source, traceparent, by, version = 1, fault } = envelope;
   const isSane =
     /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id) &&
     typeof type === "string" &&
     typeof time === "number" &&
-    [source, traceparent].every((text) => text === undefined || typeof text === "string") &&
+    [source, traceparent, by].every((text) => text === undefined || typeof text === "string") &&
     Number.isSafeInteger(version) &&
     version > 0;
   if (!isSane) throw new Error(`no event: ${JSON.stringify(envelope)}`);

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
+import type { Envelope } from "../../../src/bus/envelope.ts";
 import { EntryFields } from "../../../src/bus/fields.ts";
 import { encodeFrame } from "../../../src/bus/frame.ts";
 import { MemoryBus } from "../../../src/bus/memory.ts";
@@ -152,6 +153,29 @@ describe("the relay of an outbox", () => {
     third.relay.ring();
     await clock.until(async () => (await waiting()).length === 0);
     expect(numbersIn(one)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+  });
+
+  it("keeps whose the events are of a frame that it stores without some of them", async () => {
+    const of = (n: number, by?: string) => ({ ...envelopeOf(n, "thing.happened", { key: "k", n }), by });
+    const derive = async (...envelopes: readonly Envelope[]) => {
+      const commit = { number: ++number, reads: 0, entries: [], counts: {}, deadLetters: [], keyed: undefined, floor: undefined };
+      expect(await bus.commit(fence, { ...commit, derived: [{ to: one, frame: encodeFrame(envelopes) }] })).toBe("committed");
+    };
+    const putBack = bus.snapshot(source.prefix);
+    await derive(of(1, "a"));
+    const first = start();
+    first.relay.ring();
+    await clock.until(async () => (await waiting()).length === 0);
+    first.gone.abort();
+    putBack();
+    fence = await own();
+    await derive(of(1, "a"), of(2, "b"), of(3), of(4, "b"), of(5, "a"));
+    const second = start();
+    second.relay.ring();
+    await clock.until(async () => (await waiting()).length === 0);
+    expect(numbersIn(one)).toEqual([1, 2, 3, 4, 5]);
+    const makers = bus.entriesOf(one).flatMap(({ fields }) => decodeAll(new EntryFields(fields)).map(({ by }) => by));
+    expect(makers).toEqual(["a", "b", undefined, "b", "a"]);
   });
 
   it("goes on behind what is left of a log that has gone back, and counts what is gone, there and for its pipeline", async () => {

@@ -68,6 +68,9 @@ class Notes implements Outcomes {
   caused(): Outcomes {
     return this;
   }
+  completed(): Outcomes {
+    return this;
+  }
 }
 
 describe("the stages of a pipeline", () => {

@@ -240,7 +240,7 @@ describe("at the very edge", () => {
             late: () => {
               fate = "late";
             },
-            caused: () => outcomes,
+            completed: () => outcomes,
           } as unknown as Outcomes;
           const timer = held?.timers["part"];
           if (rings && timer && timer.at <= watermark) void stage.fire({ key: "k", timer: "part", at: timer.at }, outcomes);

@@ -1,5 +1,6 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Arrival, Watermark } from "../../../src/state/watermark.ts";
+import { type Arrival, parseProgress, Watermark } from "../../../src/state/watermark.ts";
 
 const idleMs = 1_000;
 const minute = 60_000;
@@ -123,6 +124,79 @@ describe("the watermark", () => {
   it("keeps its account small however many producers there are", () => {
     const mark = new Watermark(idleMs);
     for (let i = 0; i < 1_000; i++) through([[`p${i}`, i, i % 900]], mark);
-    expect(Object.keys(mark.toProgress()?.producers ?? {}).length).toBeLessThanOrEqual(65);
+    expect(JSON.stringify(mark.toProgress()).length).toBeLessThan(64 * 50 + 300);
+  });
+
+  describe("of more producers than there are places", () => {
+    /** The marks that a place for each producer gives, by a plain recount. */
+    function exact(log: readonly Arrival[]): readonly number[] {
+      const newest = new Map<string, { time: number; heard: number }>();
+      let mark = 0;
+      let now = 0;
+      return log.map(({ producer, time, storedAt }) => {
+        now = Math.max(now, storedAt);
+        newest.set(producer, { time: Math.max(newest.get(producer)?.time ?? 0, Math.min(time, storedAt)), heard: storedAt });
+        const times = [...newest.values()].filter(({ heard }) => heard > now - idleMs).map((one) => one.time);
+        if (now - (log[0]?.storedAt ?? 0) >= idleMs) mark = Math.max(mark, ...[Math.min(...times)].filter(Number.isFinite));
+        return mark;
+      });
+    }
+
+    /** Producers that are each so far behind the others, and send in the order of their time; some fall silent, and come back. */
+    const logs = fc
+      .record({
+        behind: fc.array(fc.nat(100_000), { minLength: 70, maxLength: 140 }),
+        steps: fc.array(fc.record({ of: fc.nat(139), afterMs: fc.nat(8) }), { minLength: 400, maxLength: 1_500 }),
+      })
+      .map(({ behind, steps }) => {
+        let storedAt = t + minute;
+        return steps.map(({ of, afterMs }): Arrival => {
+          storedAt += afterMs;
+          const place = of % behind.length;
+          return { producer: `p${place}`, time: storedAt - (behind[place] as number), storedAt };
+        });
+      });
+
+    it("is never further than with a place for each, in whatever portions the log is read", () => {
+      fc.assert(
+        fc.property(logs, (log) => {
+          const marks = exact(log);
+          const whole = new Watermark(idleMs);
+          let mark = new Watermark(idleMs);
+          for (const [i, arrival] of log.entries()) {
+            if (i % 7 === 0) mark = new Watermark(idleMs, parseProgress(JSON.stringify(mark.toProgress()) ?? ""));
+            for (const one of [whole, mark]) one.advance(arrival);
+            expect(mark.mark).toBe(whole.mark);
+            expect(mark.mark).toBeLessThanOrEqual(marks[i] as number);
+          }
+        }),
+        { numRuns: 30, endOnFailure: true },
+      );
+    });
+
+    it("is no more than twice the idle time behind it while all are heard", () => {
+      const log = Array.from({ length: 10_000 }, (_, i): Arrival => {
+        const storedAt = t + minute + i;
+        return { producer: `p${i % 140}`, time: storedAt - (i % 140) * 100, storedAt };
+      });
+      const marks = exact(log);
+      const mark = new Watermark(idleMs);
+      for (const [i, arrival] of log.entries()) {
+        mark.advance(arrival);
+        if (i > 3 * idleMs) expect(mark.mark).toBeGreaterThanOrEqual((marks[i] as number) - 2 * idleMs);
+      }
+    });
+
+    it("waits for the one that is days behind, and goes on when it has ended", () => {
+      const mark = new Watermark(idleMs);
+      const day = 24 * 60 * minute;
+      for (let i = 0; i < 40; i++) {
+        const lives = Array.from({ length: 100 }, (_, n) => [`live-${n}`, minute + i * 100 + n, i * 100 + n] as const);
+        through([...lives, ["slow", i * 100 - 3 * day, i * 100 + 99]], mark);
+        expect(mark.mark === 0 || mark.mark <= t + i * 100 - 3 * day).toBe(true);
+      }
+      for (let i = 40; i < 80; i++) through([[`live-${i % 100}`, minute + i * 100, i * 100]], mark);
+      expect(mark.mark).toBeGreaterThan(t + minute);
+    });
   });
 });
