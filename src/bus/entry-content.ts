@@ -1,18 +1,9 @@
+import { isHalved, mayBeHalved } from "../core/half-character.ts";
 import { crcOf } from "../core/hash.ts";
 import type { EntryReading } from "../plan/plan.ts";
 import type { Attributes } from "./attributes.ts";
 import type { Fault } from "./envelope.ts";
-import {
-  halved,
-  isDeeper,
-  isHalved,
-  isTooDeep,
-  maxDepth,
-  maxEventBytes,
-  mayBeHalved,
-  tooDeep,
-  tooLarge,
-} from "./event-limits.ts";
+import { halved, isDeeper, isTooDeep, maxDepth, maxEventBytes, tooDeep, tooLarge } from "./event-limits.ts";
 import type { Fields } from "./fields.ts";
 import { originField } from "./origin.ts";
 

@@ -1,3 +1,5 @@
+import { halvedIn } from "../core/half-character.ts";
+
 /** What an event may measure as JSON, bytes. */
 export const maxEventBytes = 256 * 1024;
 /** How deep brackets may nest in an event as JSON. Deeper text is an attack on parsers, not a fact. */
@@ -45,17 +47,4 @@ function occurrences(text: string, char: string, limit: number): number {
   return count;
 }
 
-export const halved =
-  "a text of the event holds half a character, a surrogate without its partner such as \\ud83d: other languages cannot read it";
-
-/** Whether JSON text may hold half a character: written in UTF-8, only an escape can. */
-export const mayBeHalved = (text: string): boolean => text.includes("\\u") && /\\u[dD][89a-fA-F]/.test(text);
-
-/** Whether a value that came out of JSON holds half a character, in a text or in the name of a field. */
-export function isHalved(value: unknown): boolean {
-  if (typeof value === "string") return /\p{Cs}/u.test(value);
-  if (typeof value !== "object" || value === null) return false;
-  return Array.isArray(value)
-    ? value.some(isHalved)
-    : Object.entries(value).some(([name, part]) => isHalved(name) || isHalved(part));
-}
+export const halved = halvedIn("event");

@@ -1,18 +1,8 @@
 import { TerminalError } from "../core/errors.ts";
+import { isHalved, mayBeHalved } from "../core/half-character.ts";
 import { eventId } from "../core/hash.ts";
 import { type Envelope, type Envelopes, envelopeJson, type Fault, type Makers } from "./envelope.ts";
-import {
-  halved,
-  isDeeper,
-  isHalved,
-  maxDepth,
-  maxEventBytes,
-  maxIdLength,
-  mayBeHalved,
-  mayBeTooDeep,
-  tooDeep,
-  tooLarge,
-} from "./event-limits.ts";
+import { halved, isDeeper, maxDepth, maxEventBytes, maxIdLength, mayBeTooDeep, tooDeep, tooLarge } from "./event-limits.ts";
 
 export type Shape = readonly [type: string, fields: readonly string[] | null, version?: number];
 

@@ -1,13 +1,14 @@
 import type { Clock } from "../core/clock.ts";
 import { isDate } from "../core/dates.ts";
 import { ConfigError, messageOf, RetryableError, TerminalError } from "../core/errors.ts";
+import { isHalved, mayBeHalved } from "../core/half-character.ts";
 import type { Logger } from "../core/log.ts";
 import { Outage } from "../core/outage.ts";
 import { describeIssues } from "../core/schema-issues.ts";
 import { partitionKey, type StreamPlan } from "../plan/plan.ts";
 import type { Durability } from "./durability.ts";
 import { type Envelope, envelopeJson } from "./envelope.ts";
-import { halved, isHalved, isTooDeep, maxEventBytes, mayBeHalved, tooDeep, tooLarge } from "./event-limits.ts";
+import { halved, isTooDeep, maxEventBytes, tooDeep, tooLarge } from "./event-limits.ts";
 import { type Accepted, Lane } from "./lane.ts";
 import { partitionIndex, partitionsOf } from "./partition.ts";
 import type { Bus } from "./port.ts";

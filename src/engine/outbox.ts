@@ -1,9 +1,10 @@
 import { type Envelope, envelopeJson } from "../bus/envelope.ts";
-import { halved, isHalved, isTooDeep, maxEventBytes, mayBeHalved, tooDeep, tooLarge } from "../bus/event-limits.ts";
+import { halved, isTooDeep, maxEventBytes, tooDeep, tooLarge } from "../bus/event-limits.ts";
 import { encodeFrame, frameLimits } from "../bus/frame.ts";
 import { type Partition, partitionIndex, partitionsOf } from "../bus/partition.ts";
 import type { DerivedFrame } from "../bus/port.ts";
 import { ConfigError, messageOf } from "../core/errors.ts";
+import { isHalved, mayBeHalved } from "../core/half-character.ts";
 import { type PipelinePlan, type StreamPlan, sinksOf } from "../plan/plan.ts";
 import type { Rejected } from "../sinks/port.ts";
 import { compileAdmission, isRefusal } from "../stages/admit.ts";

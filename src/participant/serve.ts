@@ -1,6 +1,7 @@
 import type { AddressInfo } from "node:net";
 import fastify, { type FastifyError, type FastifyReply } from "fastify";
 import { ConfigError, messageOf } from "../core/errors.ts";
+import { halvedIn, isHalved } from "../core/half-character.ts";
 import type { Logger } from "../core/log.ts";
 import { describeIssues } from "../core/schema-issues.ts";
 import { type Door, turnedAway } from "./door.ts";
@@ -53,6 +54,7 @@ export async function serveParticipants(
       const ours = faults.filter((fault) => fault.participant === name && (fault.verb ?? verb) === verb);
       const onRequest = async (_: unknown, reply: FastifyReply) => void reply.header(participantHeader, name);
       server.post(`/${name}/${verb}`, { onRequest }, async ({ body }, reply) => {
+        if (isHalved(body)) return problem(reply, 400, "InvalidRequest", `half-character: ${halvedIn("request")}`);
         const parsed = await request["~standard"].validate(body);
         if (parsed.issues) return problem(reply, 400, "InvalidRequest", describeIssues(parsed.issues));
         try {

@@ -3,6 +3,7 @@ import { defineSearchAttributeKey, type SearchAttributePair } from "@temporalio/
 import { backoffMs } from "../../core/backoff.ts";
 import type { Clock } from "../../core/clock.ts";
 import { ConfigError, RetryableError } from "../../core/errors.ts";
+import { halvedIn, isHalved, mayBeHalved } from "../../core/half-character.ts";
 import type { Logger } from "../../core/log.ts";
 import { Outage } from "../../core/outage.ts";
 import type { RateLimit } from "../../core/rate-limit.ts";
@@ -83,6 +84,7 @@ export class TemporalSink implements Sink {
     if (call.kind === "start" && call.notAfter && clock.now() > (call.notAfter as (input: unknown) => Date)(input).getTime())
       return "stale";
     const workflowId = (this.#plan.workflowId as (input: unknown) => string)(input);
+    if (sendsHalf(call, { workflowId, input })) return { reason: `half-character: ${halvedIn("workflow's input")}` };
     const send = () => this.#call(workflowId, input);
     for (let attempt = 0; ; attempt++) {
       signal.throwIfAborted();
@@ -158,6 +160,25 @@ const attributePairs = (attributes: Readonly<Record<string, SearchAttributePlan>
     const key = defineSearchAttributeKey(name, type === "KeywordList" ? "KEYWORD_LIST" : (type.toUpperCase() as "KEYWORD"));
     return found === undefined ? [] : [{ key, value: found } as SearchAttributePair];
   });
+
+/** Whether what would be sent holds half a character: Temporal takes no such id, and other languages cannot read the rest. */
+function sendsHalf(call: WorkflowCallPlan, sent: { readonly workflowId: string; readonly input: unknown }): boolean {
+  try {
+    const { summary, searchAttributes = undefined } = call.kind === "start" ? call : { summary: undefined };
+    const attributes = Object.values(searchAttributes ?? {}).map(({ value }) =>
+      (value as (input: unknown) => unknown)(sent.input),
+    );
+    const json = JSON.stringify({
+      ...sent,
+      attributes,
+      summary: (summary as ((input: unknown) => string) | undefined)?.(sent.input),
+    });
+    return mayBeHalved(json) && isHalved(JSON.parse(json));
+  } catch {
+    // The client says what is wrong with it.
+    return false;
+  }
+}
 
 const isFailure = (error: unknown): boolean => sortCallError(error).kind === "retry";
 

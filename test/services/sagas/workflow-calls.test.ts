@@ -76,6 +76,23 @@ describe("a row that goes to a running workflow", () => {
     });
   });
 
+  it("becomes a dead letter where it holds half a character, in its workflow's id or its input", async () => {
+    await counting(100, async (row, handle) => {
+      const reason = expect.stringMatching(/^half-character: a text of the workflow's input holds half a character/);
+      const sent = [
+        { ...row(1), counter: "half \ud83d" },
+        row(2),
+        { ...row(3), text: { "\udc00": 1 } },
+        { ...row(4), text: "\\ud83d 😀" },
+      ];
+      expect((await signals().write(sent)).rejected).toEqual([
+        { row: 0, reason },
+        { row: 2, reason },
+      ]);
+      await handle.terminate();
+    });
+  });
+
   it("that is larger than Temporal takes becomes a dead letter", async () => {
     await counting(100, async (row, handle) => {
       const { rejected } = await signals().write([{ ...row(1), text: "x".repeat(3_000_000) }, row(2)]);

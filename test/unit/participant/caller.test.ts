@@ -48,6 +48,12 @@ async function start(instance: string, faults: readonly Fault[] = []) {
   return { asked, served };
 }
 
+async function refusal(call: Promise<unknown>): Promise<ApplicationFailure> {
+  const error = await call.catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(ApplicationFailure);
+  return error as ApplicationFailure;
+}
+
 const enter = (instance: string, port: number, state: "running" | "draining" = "running") =>
   registry.announce(
     {
@@ -80,11 +86,6 @@ describe("a participant", () => {
 
   it("refuses for good, with its reason; and what does not fit its schema, before it looks at it", async () => {
     const { asked } = await start("one");
-    const refusal = async (call: Promise<unknown>) => {
-      const error = await call.catch((thrown: unknown) => thrown);
-      expect(error).toBeInstanceOf(ApplicationFailure);
-      return error as ApplicationFailure;
-    };
     expect(await refusal(adder().add({ key: "k", n: -1 }))).toMatchObject({
       type: "Negative",
       nonRetryable: true,
@@ -92,6 +93,22 @@ describe("a participant", () => {
     });
     expect(await refusal(adder().add({ key: "k", n: 0.5 }))).toMatchObject({ type: "InvalidRequest", nonRetryable: true });
     expect(asked).toEqual(["k"]);
+  });
+
+  it("is the same for a request that holds half a character, in a text or the name of a field, and nothing is done", async () => {
+    const { asked } = await start("one");
+    for (const half of [
+      { key: "half \ud83d", n: 1 },
+      { key: "k", n: 1, note: [{ "\udc00": "" }] },
+    ]) {
+      expect(await refusal(adder().add(half))).toMatchObject({
+        type: "InvalidRequest",
+        nonRetryable: true,
+        message: expect.stringMatching(/^half-character: a text of the request holds half a character/),
+      });
+    }
+    expect(asked).toEqual([]);
+    expect(await adder().add({ key: "whole 😀", n: 1 })).toEqual({ sum: 2 });
   });
 
   it("is asked at its addresses in turn", async () => {
