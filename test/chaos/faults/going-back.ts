@@ -5,13 +5,14 @@ import { startOwnRedis } from "../../support/own-redis.ts";
 import { type ClusterNode, startCluster } from "../../support/redis-cluster.ts";
 import { snapshotOf } from "../../support/redis-snapshot.ts";
 import { type Fault, sized } from "../fault.ts";
-import { copies, numbers, spans } from "../going-back/app.ts";
+import { copies, notes, numbers, spans } from "../going-back/pipelines/index.ts";
+import { openSagas } from "../going-back/sagas.ts";
 import { openWorld, type World } from "../going-back/world.ts";
 import { placingApp, type Rig } from "../rig.ts";
 
 const rate = 800;
 const expects =
-  "folds, dedupe, windows and derived streams are those of a recount of the log as it is now, each event once; the audit does not balance over what is gone; a naive consumer beside it is wrong";
+  "folds, dedupe, windows and derived streams are those of a recount of the log as it is now, each event once, and each has one saga; the audit does not balance over what is gone; a naive consumer beside it is wrong";
 /** What is looked at is looked at here. */
 const app = { ...placingApp, lanes: [] };
 
@@ -28,7 +29,7 @@ export const goingBackFaults: readonly Fault[] = [
         const ways = [
           rig.random.pick([cutLog, putBack, putOneBack([numbers])]),
           ...Array.from({ length: sized(rig, { short: 1, whole: 5 }) }, () =>
-            rig.random.pick([cutLog, putBack, putOneBack([numbers, copies, spans])]),
+            rig.random.pick([cutLog, putBack, putOneBack([numbers, copies, spans, notes])]),
           ),
         ];
         return await under(rig, redis.url, async (world) => {
@@ -123,22 +124,26 @@ async function failOver(rig: Rig, { master, replica, isAhead }: Pair & { readonl
 }
 
 async function under(rig: Rig, url: string, work: (world: World) => Promise<unknown>) {
-  const world = await openWorld(url, rig.random);
+  const sagas = await openSagas(rig, url);
+  const world = await openWorld({ url, random: rig.random, sagas });
   try {
     await world.during(rate, async () => {
       await sleep(1_500);
       await work(world);
       await sleep(1_500);
     });
-    const { faults, stored, gone, uncopied, audits } = await world.settled();
+    const { faults, stored, gone, uncopied, unnoted, audits } = await world.settled();
     const naive = await world.naive();
     const back = world.said.filter((text) => text.startsWith("Redis has gone back")).length;
     rig.note(
-      `${stored} numbers in the log, ${gone} gone, ${uncopied} copies gone; told ${back} times; vanished ${Object.values(audits ?? {}).map(({ vanished }) => vanished)}; the naive consumer lacks ${naive.missing} and has ${naive.extra} too many`,
+      `${stored} numbers in the log, ${gone} gone, ${uncopied} copies gone, ${unnoted} notes gone; told ${back} times; vanished ${Object.values(audits ?? {}).map(({ vanished }) => vanished)}; the naive consumer lacks ${naive.missing} and has ${naive.extra} too many; of its sagas it lacks ${naive.sagas.missing} and has ${naive.sagas.extra} too many`,
     );
-    const isSeen = naive.missing + naive.extra > 0 ? [] : ["the naive consumer is right: nothing went back that mattered"];
-    return { faults: [...faults, ...isSeen, ...(faults.length > 0 ? world.said.slice(-20) : [])] };
+    const isWrong = [naive, naive.sagas].every(({ missing, extra }) => missing + extra > 0);
+    const isSeen = isWrong ? [] : ["the naive consumer is right: nothing went back that mattered"];
+    const said = faults.length > 0 ? [...world.said.slice(-20), ...sagas.said().split("\n").slice(-10)] : [];
+    return { faults: [...faults, ...isSeen, ...said] };
   } finally {
     await world.close();
+    await sagas.close();
   }
 }

@@ -5,7 +5,8 @@ import type { Bus } from "../../../src/bus/port.ts";
 import { type Audit, audit } from "../../../src/engine/audit.ts";
 import type { StreamPlan } from "../../../src/plan/plan.ts";
 import { decodeAll } from "../../support/decode-all.ts";
-import { copies, numbers, pipelines, spanMs, spans } from "./app.ts";
+import { copies, notes, numbers, pipelines, sagaId, spanMs, spans } from "./pipelines/index.ts";
+import { faultsOfRuns, type Runs } from "./sagas.ts";
 
 interface Number {
   readonly key: string;
@@ -54,16 +55,28 @@ export interface Recount {
   readonly gone: number;
   /** Numbers in the log whose copies are not in theirs. */
   readonly uncopied: number;
+  /** Sagas that have ended, and whose notes are not in their log. */
+  readonly unnoted: number;
 }
 
-/** Counts the logs as they are now, by loops that share nothing with the engine, and compares. `acknowledged`: how often each was. */
-export async function recount(bus: Bus, acknowledged: ReadonlyMap<number, number>): Promise<Recount> {
+/** Without Temporal there are no sagas. */
+const noRuns: Runs = { statuses: new Map(), confirmed: new Set() };
+
+/**
+ * Counts the logs as they are now, by loops that share nothing with the engine, and compares. `acknowledged`: how often each number was.
+ */
+export async function recount(
+  bus: Bus,
+  acknowledged: ReadonlyMap<number, number>,
+  runs: Runs | undefined = undefined,
+): Promise<Recount> {
   const faults: string[] = [];
   const log = await eventsIn(bus, numbers.plan);
   const copied = await eventsIn(bus, copies.plan);
   const told = await eventsIn(bus, spans.plan);
-  const keys = new Set([...log, ...copied].map(({ data }) => (data as Number).key));
-  const distinct = [...new Map(log.map((event) => [event.id, event])).values()];
+  const noted = distinctOf(await eventsIn(bus, notes.plan));
+  const keys = new Set([...log, ...copied, ...noted].map(({ data }) => (data as Number).key));
+  const distinct = distinctOf(log);
 
   const same = (what: string, actual: readonly number[], expected: readonly number[]) => {
     const { missing, extra } = difference(actual, expected);
@@ -73,6 +86,7 @@ export async function recount(bus: Bus, acknowledged: ReadonlyMap<number, number
   same("the fold", await seenBy(bus, "folded", numbers.plan, keys), log.map(numberOf));
   same("the fold behind a dedupe", await seenBy(bus, "once", numbers.plan, keys), distinct.map(numberOf));
   same("the fold of the derived stream", await seenBy(bus, "folded-copies", copies.plan, keys), copied.map(numberOf));
+  same("the fold of the notes", await seenBy(bus, "folded-notes", notes.plan, keys), noted.map(numberOf));
 
   const audits = Object.fromEntries(
     await Promise.all(pipelines.map(async ({ plan }) => [plan.name, await audit(plan, bus)] as const)),
@@ -88,18 +102,37 @@ export async function recount(bus: Bus, acknowledged: ReadonlyMap<number, number
   if (uncopied > (audits["copying"]?.vanished ?? 0))
     faults.push(`the derived stream: ${uncopied} are missing, and ${audits["copying"]?.vanished} are told as vanished`);
 
+  const { statuses } = runs ?? noRuns;
+  if (runs) faults.push(...faultsOfRuns(runs, inLog, gone));
+  const inNotes = new Set(noted.map((event) => sagaId(numberOf(event))));
+  const unnoted = [...statuses.keys()].filter((name) => !inNotes.has(name)).length;
+  if (unnoted > (audits["folded-notes"]?.vanished ?? 0))
+    faults.push(`the notes: ${unnoted} are missing, and ${audits["folded-notes"]?.vanished} are told as vanished`);
+  const untrue = [...inNotes].filter((name) => !statuses.has(name)).length;
+  if (untrue > 0) faults.push(`the notes: ${untrue} are of no saga`);
+  const doubled = noted.filter(({ data }) => (data as { readonly repeated: number }).repeated > 0).length;
+  if (doubled > 0) faults.push(`the notes: ${doubled} sagas have seen a number twice in the fold behind a dedupe`);
+
   faults.push(...faultsOfSpans(distinct, told, { mayLack: audits["spanning"]?.vanished ?? 0, gone }));
-  for (const { pipeline, read, inFlight, vanished, balanced, late, duplicate, delivered, lost } of Object.values(audits)) {
-    const sum = delivered + duplicate + late + inFlight;
+  const holes: Readonly<Record<string, boolean>> = {
+    "folded-copies": uncopied > 0,
+    "folded-notes": unnoted > 0,
+    copying: gone > 0 || uncopied > 0,
+  };
+  for (const { pipeline, read, inFlight, vanished, balanced, late, duplicate, delivered, dropped, lost } of Object.values(
+    audits,
+  )) {
+    const sum = delivered + (dropped["has a saga"] ?? 0) + duplicate + late + inFlight;
     if (read !== sum) faults.push(`${pipeline}: ${read} read, and ${sum} have an outcome or are in flight`);
     if (inFlight !== 0) faults.push(`${pipeline}: ${inFlight} are in flight for ever`);
     if (lost !== 0) faults.push(`${pipeline}: ${lost} are told as lost`);
     if (balanced !== (vanished === 0)) faults.push(`${pipeline}: balanced is ${balanced}, with ${vanished} vanished`);
-    const isHole = pipeline === "folded-copies" ? uncopied > 0 : gone > 0 || (pipeline === "copying" && uncopied > 0);
-    if (isHole && balanced) faults.push(`${pipeline}: balanced over a hole`);
+    if ((holes[pipeline] ?? gone > 0) && balanced) faults.push(`${pipeline}: balanced over a hole`);
   }
-  return { faults, audits, stored: log.length, gone, uncopied };
+  return { faults, audits, stored: log.length, gone, uncopied, unnoted };
 }
+
+const distinctOf = (events: readonly Envelope[]) => [...new Map(events.map((event) => [event.id, event])).values()];
 
 /** Spans are told once for each result; the last that was told of a span is its count. One that holds what is gone may stand as it was. */
 function faultsOfSpans(

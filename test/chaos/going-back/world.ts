@@ -11,8 +11,9 @@ import { runWorker } from "../../../src/engine/worker.ts";
 import { createMemorySink, type MemorySink } from "../../../src/sinks/memory.ts";
 import type { Random } from "../../demo/random.ts";
 import { decodeAll } from "../../support/decode-all.ts";
-import { counted, numbers, pipelines } from "./app.ts";
+import { counted, numbers, pipelines, startsSaga } from "./pipelines/index.ts";
 import { difference, eventsIn, numberOf, type Recount, recount } from "./recount.ts";
+import type { Sagas } from "./sagas.ts";
 
 const keys = 24;
 const agreeWithinMs = 60_000;
@@ -25,19 +26,32 @@ export interface World {
   /** Waits until everything is settled and a recount agrees; what does not hold is in the recount. */
   settled(): Promise<Recount>;
   /**
-   * Resolves when the naive consumer has read of each of these logs, or of all, what is sent after this call: a copy or a replica of
-   * now does not hold it, so that the consumer is wrong where one of these logs goes back to it.
+   * Resolves when the naive consumer has read of each of these logs, or of all, a number with a saga that is sent after this call: a
+   * copy or a replica of now does not hold it, so that the consumer is wrong where one of these logs goes back to it.
    */
   ahead(logs?: readonly string[]): Promise<void>;
-  /** What a naive consumer has counted, against the log as it is. */
-  naive(): Promise<{ readonly missing: number; readonly extra: number }>;
+  /** What a naive consumer has counted, against the log as it is; `sagas`: of the numbers that have one, each of which it starts as it comes. */
+  naive(): Promise<Wrong & { readonly sagas: Wrong }>;
   /** What workers and producers have said of things that are gone. */
   readonly said: readonly string[];
   close(): Promise<void>;
 }
 
-/** Live workers, a producer, and a consumer that everyone has written once, on one Redis or a cluster. */
-export async function openWorld(url: string, random: Random, workers = 2): Promise<World> {
+interface Wrong {
+  readonly missing: number;
+  readonly extra: number;
+}
+
+export interface WorldOptions {
+  readonly url: string;
+  readonly random: Random;
+  readonly sagas: Sagas;
+}
+
+const workers = 2;
+
+/** Live workers, a producer, sagas, and a consumer that everyone has written once, on one Redis or a cluster. */
+export async function openWorld({ url, random, sagas }: WorldOptions): Promise<World> {
   const said: string[] = [];
   const say = (fields: object, text: string) => void said.push(`${text} ${JSON.stringify(fields)}`);
   const logger: Logger = { ...silentLogger, error: say };
@@ -64,7 +78,7 @@ export async function openWorld(url: string, random: Random, workers = 2): Promi
         bus: await open(),
         clock: systemClock,
         logger,
-        sinkFor: (plan) => sinkFor(plan.kind === "clickhouse" ? plan.table.name : ""),
+        sinkFor: (plan) => (plan.kind === "temporal" ? sagas.sinkFor(plan) : sinkFor(plan.table.name)),
       },
       stop.signal,
     ).catch((error) => void failures.push(error));
@@ -125,25 +139,26 @@ export async function openWorld(url: string, random: Random, workers = 2): Promi
       let last: Recount | undefined;
       for (const since = Date.now(); ; await sleep(250)) {
         const left = await unsettled(bus).catch((error) => String(error));
-        last = await recount(bus, acknowledged).catch(() => last);
+        last = await sagas
+          .runs()
+          .then((runs) => recount(bus, acknowledged, runs))
+          .catch(() => last);
         const faults = [...(last?.faults ?? ["nothing could be counted"]), ...(left ? [left] : []), ...failures.map(String)];
         if (faults.length === 0 || Date.now() - since > agreeWithinMs) return { ...(last as Recount), faults };
       }
     },
     async ahead(logs = [...consumer.seen.keys()]) {
       const from = next;
-      const isBehind = (log: string) => !consumer.seen.get(log)?.some((n) => n >= from);
+      const isBehind = (log: string) => !consumer.seen.get(log)?.some((n) => n >= from && startsSaga(n));
       for (const since = Date.now(); logs.some(isBehind); await sleep(20)) {
         if (Date.now() - since > aheadWithinMs)
           throw new Error(`the naive consumer reads nothing new of ${logs.filter(isBehind)}`);
       }
     },
     async naive() {
-      const { missing, extra } = difference(
-        [...consumer.seen.values()].flat(),
-        (await eventsIn(bus, numbers.plan)).map(numberOf),
-      );
-      return { missing: missing.length, extra: extra.length };
+      const seen = [...consumer.seen.values()].flat();
+      const log = (await eventsIn(bus, numbers.plan)).map(numberOf);
+      return { ...wrongOf(seen, log), sagas: wrongOf(seen.filter(startsSaga), log.filter(startsSaga)) };
     },
     async close() {
       stop.abort();
@@ -153,6 +168,11 @@ export async function openWorld(url: string, random: Random, workers = 2): Promi
       await Promise.all(buses.map((one) => one.close()));
     },
   };
+}
+
+function wrongOf(actual: readonly number[], expected: readonly number[]): Wrong {
+  const { missing, extra } = difference(actual, expected);
+  return { missing: missing.length, extra: extra.length };
 }
 
 /** What is not settled yet, in words; empty when all is. */

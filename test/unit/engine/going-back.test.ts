@@ -7,7 +7,7 @@ import { Sender } from "../../../src/bus/sender.ts";
 import { uuidOf } from "../../../src/core/hash.ts";
 import { silentLogger } from "../../../src/core/log.ts";
 import { Outage } from "../../../src/core/outage.ts";
-import { copies, copying, numbers, pipelines } from "../../chaos/going-back/app.ts";
+import { copies, copying, numbers, pipelines } from "../../chaos/going-back/pipelines/index.ts";
 import { eventsIn, numberOf, recount } from "../../chaos/going-back/recount.ts";
 import { createRandom } from "../../demo/random.ts";
 import { envelopeOf, Workbench } from "../../support/workbench.ts";

@@ -1,18 +1,22 @@
 /** Pipelines of every kind that keeps or makes something: what they keep says which events they counted, and how often. */
 import {
+  type App,
   c,
   clickhouse,
   count,
+  defineApp,
   defineEvent,
   defineStream,
   defineTable,
   pipeline,
   seconds,
+  startWorkflow,
   sum,
   toStream,
   tumbling,
 } from "headrace";
 import { z } from "zod";
+import { note } from "../workflows/index.ts";
 
 const data = z.object({ key: z.string(), n: z.int() });
 export const counted = defineEvent("number.counted", data, { key: ({ key }) => key });
@@ -20,9 +24,12 @@ const copied = defineEvent("number.copied", data, { key: ({ key }) => key });
 const spanned = defineEvent("span.counted", z.object({ key: z.string(), start: z.int(), numbers: z.int(), total: z.int() }), {
   key: ({ key }) => key,
 });
+const noted = defineEvent("number.noted", data.extend({ repeated: z.int() }), { key: ({ key }) => key });
 export const numbers = defineStream("numbers", { events: [counted], partitions: 2 });
 export const copies = defineStream("copies", { events: [copied], partitions: 2 });
 export const spans = defineStream("spans", { events: [spanned], partitions: 2 });
+/** What sagas announce. */
+export const notes = defineStream("notes", { events: [noted], partitions: 2 });
 
 /** One row a number: which of the sums came last does not matter here. */
 const sums = defineTable("sums", { columns: { event_id: c.uuid(), n: c.int32() }, orderBy: ["event_id"] });
@@ -70,4 +77,22 @@ const spanning = pipeline("spanning")
   .aggregate({ numbers: count(), total: sum((event: { readonly data: { readonly n: number } }) => event.data.n) })
   .to(toStream(spans), ({ key, start, values }) => spanned({ key, start: start.getTime(), ...values }));
 
-export const pipelines = [folded, once, copying, foldedCopies, spanning];
+/** One number of so many has a saga. */
+const perSaga = 40;
+export const startsSaga = (n: number): boolean => n % perSaga === 0;
+export const sagaId = (n: number): string => `note-${n}`;
+
+const starting = pipeline("starting")
+  .from(numbers)
+  .filter("has a saga", ({ data }) => startsSaga(data.n))
+  .to(startWorkflow(note, { taskQueue: "notes", workflowId: ({ n }) => sagaId(n) }), ({ data }) => data);
+
+const foldedNotes = pipeline("folded-notes")
+  .from(notes)
+  .dedupe("once")
+  .keyBy((event) => event.data.key)
+  .fold("seen", seen)
+  .to(clickhouse(sums), row);
+
+export const pipelines = [folded, once, copying, foldedCopies, spanning, starting, foldedNotes];
+export const app: App = defineApp({ pipelines });
