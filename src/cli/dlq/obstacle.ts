@@ -1,6 +1,6 @@
 import { isFrame } from "../../bus/frame.ts";
-import { firstKeyedStage, statefulReader } from "../../plan/keyed-state.ts";
-import type { AppPlan, PipelinePlan, StreamPlan } from "../../plan/plan.ts";
+import { isKeyed, statefulReader } from "../../plan/keyed-state.ts";
+import type { AppPlan, PipelinePlan, StagePlan, StreamPlan } from "../../plan/plan.ts";
 import type { Found } from "./letters.ts";
 
 export const nothingKept = "nothing was kept of it that could be read again";
@@ -24,16 +24,28 @@ export function obstacle(app: AppPlan, { partition, letter }: Found, stateAgain:
     return "its event nests too deeply to be kept alone: its frame would be read again as a whole";
   if (letter.reason === "late" && pipeline.stages.some(({ name }) => name === letter.stage))
     return `what '${letter.stage}' made of its time is final: it would be late again. Allow for more lateness there, for what is to come`;
-  const mover = stateAgain ? undefined : mayHaveMoved(app, pipeline, letter.stage);
+  const mover = stateAgain ? undefined : mayHaveMoved(app, pipeline, letter);
   if (mover !== undefined)
     return `it was set aside at '${letter.stage}', when the state of '${mover}' may have taken it already: add --state-again to let it take it twice`;
   return undefined;
 }
 
 /** The pipeline whose keyed state may have taken an event before it was set aside at `stage`. */
-function mayHaveMoved(app: AppPlan, pipeline: PipelinePlan, stage: string): string | undefined {
-  const keyed = firstKeyedStage(pipeline);
-  if (keyed) return [...wholeEntries, "admit", keyed.name].includes(stage) ? undefined : pipeline.name;
+function mayHaveMoved(app: AppPlan, pipeline: PipelinePlan, { stage, reason }: Found["letter"]): string | undefined {
+  const [first, second] = pipeline.stages.filter(movesState);
+  if (first) {
+    // What refused it could not be read, so it was not taken there; and there is no other place.
+    const isOnlyPlace = second === undefined && isAlone(pipeline, first);
+    if (reason === "state-unreadable" && isOnlyPlace) return undefined;
+    return [...wholeEntries, "admit", first.name].includes(stage) ? undefined : pipeline.name;
+  }
   // What one destination refused may be with another: events that were derived from it, and counted there.
   return stage === "route" || stage.startsWith("sink:") ? statefulReader(app, pipeline)?.name : undefined;
 }
+
+/** A dedupe forgets the events that were set aside behind it. */
+const movesState = (stage: StagePlan): boolean => isKeyed(stage) && stage.kind !== "dedupe";
+
+/** Whether an event comes to the stage as one value: others would have been taken. */
+const isAlone = ({ stages }: PipelinePlan, stage: StagePlan): boolean =>
+  !stages.slice(0, stages.indexOf(stage)).some(({ kind }) => kind === "flatMap");

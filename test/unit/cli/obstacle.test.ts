@@ -27,6 +27,21 @@ const counting = pipeline("counting")
   .filter("all", () => true)
   .fold("count", count)
   .to(clickhouse(thingTable("counted")), thingRow);
+const deduping = pipeline("deduping")
+  .from(source)
+  .dedupe("once")
+  .fold("count", count)
+  .to(clickhouse(thingTable("deduped")), thingRow);
+const twice = pipeline("twice")
+  .from(source)
+  .fold("count", count)
+  .fold("again", count)
+  .to(clickhouse(thingTable("twice_counted")), thingRow);
+const splitting = pipeline("splitting")
+  .from(source)
+  .flatMap("both", (event) => [event, event])
+  .fold("count", count)
+  .to(clickhouse(thingTable("split")), thingRow);
 const deriving = pipeline("deriving")
   .from(source)
   .emit(derived, (event) => ({ type: "thing.happened", data: event.data }));
@@ -34,7 +49,7 @@ const downstream = pipeline("downstream")
   .from(derived)
   .fold("count", count)
   .to(clickhouse(thingTable("downstream_rows")), thingRow);
-const app = defineApp({ pipelines: [plain, counting, deriving, downstream] }).plan;
+const app = defineApp({ pipelines: [plain, counting, deduping, twice, splitting, deriving, downstream] }).plan;
 
 const found = (letter: Partial<DeadLetter>) => deadLetter({ pipeline: "plain", ...letter });
 
@@ -53,6 +68,19 @@ describe("the dead letters that should not be replayed", () => {
       );
       expect(obstacle(app, found({ pipeline: "counting", stage }), true), stage).toBeUndefined();
     }
+  });
+
+  it("are not those that the only state on the way refused, since it could not be read", () => {
+    const unreadable = (pipeline: string) => found({ pipeline, stage: "stages", reason: "state-unreadable" });
+    for (const pipeline of ["counting", "deduping"]) expect(obstacle(app, unreadable(pipeline), false), pipeline).toBeUndefined();
+    for (const pipeline of ["twice", "splitting"])
+      expect(obstacle(app, unreadable(pipeline), false), pipeline).toMatch(/may have taken it already/);
+  });
+
+  it("are not those of the first fold, also behind a dedupe: that forgets them", () => {
+    expect(obstacle(app, found({ pipeline: "deduping", stage: "count" }), false)).toBeUndefined();
+    expect(obstacle(app, found({ pipeline: "deduping", stage: "route" }), false)).toMatch(/may have taken it already/);
+    expect(obstacle(app, found({ pipeline: "twice", stage: "again" }), false)).toMatch(/may have taken it already/);
   });
 
   it("are those of which another destination may have told a pipeline that keeps state", () => {
