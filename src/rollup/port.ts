@@ -4,7 +4,7 @@ import type { RollupPlan } from "../plan/table.ts";
 export interface DirtyBucket {
   /** Where it begins, milliseconds since the epoch. */
   readonly start: number;
-  /** Grows with every mark, over all buckets of the rollup: no bucket ever has one again. */
+  /** Grows with every mark, over all buckets of the rollup: no bucket ever has one again, also where the store goes back. */
   readonly generation: number;
   /** When it was first marked, milliseconds since the epoch. */
   readonly since: number;
@@ -17,6 +17,11 @@ export interface DirtyBucket {
 export interface Marks {
   /** Marks buckets as dirty, each with a new generation. */
   mark(rollup: string, starts: readonly number[]): Promise<void>;
+  /**
+   * Whether all that was marked through this object is known still. False, once, where the store has gone back to an earlier state
+   * since it was last asked: some of the marks that it has forgotten may have been of buckets that nobody has counted.
+   */
+  stands(rollup: string): Promise<boolean>;
   /** The buckets that are dirty, in no order. */
   dirty(rollup: string): Promise<readonly DirtyBucket[]>;
   /** Takes the marks off that still have the generation that is given: others have been made since. */

@@ -10,6 +10,8 @@ export interface RefreshDeps {
 export interface RefreshOptions {
   /** Every bucket for which there are rows, beside the dirty ones. @default false */
   readonly all?: boolean;
+  /** Buckets that were seen dirty and are not counted yet: kept here from one refresh to the next, whatever becomes of their marks. */
+  readonly owed?: Set<number>;
   readonly signal?: AbortSignal;
 }
 
@@ -23,11 +25,12 @@ export interface RefreshOptions {
 export async function refreshRollup(
   rollup: RollupPlan,
   { marks, store }: RefreshDeps,
-  { all = false, signal }: RefreshOptions = {},
+  { all = false, owed = new Set(), signal }: RefreshOptions = {},
 ): Promise<number> {
   const dirty = await marks.dirty(rollup.name);
   const marked = new Map(dirty.map((bucket) => [bucket.start, bucket]));
-  const starts = new Set([...marked.keys(), ...(all ? await store.buckets(rollup, signal) : [])]);
+  for (const start of marked.keys()) owed.add(start);
+  const starts = new Set([...owed, ...(all ? await store.buckets(rollup, signal) : [])]);
   const failures: unknown[] = [];
   let counted = 0;
   for (const day of byDay(starts)) {
@@ -37,6 +40,7 @@ export async function refreshRollup(
         rollup.name,
         day.flatMap((start) => marked.get(start) ?? []),
       );
+      for (const start of day) owed.delete(start);
     } catch (error) {
       signal?.throwIfAborted();
       failures.push(error);

@@ -7,11 +7,14 @@ import type { Logger } from "../core/log.ts";
 import type { RollupPlan } from "../plan/table.ts";
 import { type Presence, type View, withRole } from "../registry/port.ts";
 import { rendezvous } from "../registry/rendezvous.ts";
+import type { KeptMarks } from "./kept-marks.ts";
 import { type RefreshDeps, refreshRollup } from "./refresh.ts";
 
 export interface RefresherDeps extends RefreshDeps {
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Those that the sinks of this process make: where they are lost, they are made anew. */
+  readonly marks: KeptMarks;
   /** This process in the registry: the workers there share the rollups. Without one, a worker refreshes all of them. */
   readonly presence?: Presence;
   readonly random?: () => number;
@@ -47,10 +50,13 @@ export async function runRefresher(
   };
   const keep = async (rollup: RollupPlan): Promise<void> => {
     const trouble = new Trouble(rollup, deps);
+    const owed = new Set<number>();
     for (let failed = 0; !stop.aborted; ) {
       const began = clock.monotonic();
       try {
-        if (isOurs(rollup)) await refreshRollup(rollup, deps, { signal: stop });
+        await deps.marks.renew(rollup.name);
+        if (isOurs(rollup)) await refreshRollup(rollup, deps, { owed, signal: stop });
+        else owed.clear();
         failed = 0;
         trouble.over();
       } catch (error) {

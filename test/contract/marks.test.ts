@@ -6,31 +6,39 @@ import { createMemoryMarks } from "../../src/rollup/memory.ts";
 import type { Marks } from "../../src/rollup/port.ts";
 import { openRedisMarks } from "../../src/rollup/redis/marks.ts";
 import { startCluster } from "../support/redis-cluster.ts";
+import { snapshotOf } from "../support/redis-snapshot.ts";
 import { redisUrl, unique } from "../support/services.ts";
 
 interface Twin {
   /** Two clients of the same marks. */
   readonly clients: readonly [Marks, Marks];
+  /** Keeps the marks of a rollup as they are now; what it resolves with puts them back. */
+  snapshot(rollup: string): Promise<() => unknown>;
   close(): Promise<void>;
 }
 
-const twoOn = async (url: string): Promise<Twin> => {
+/** `urlOf`: the server of a rollup. */
+const twoOn = async (url: string, urlOf: (key: string) => Promise<string> = async () => url): Promise<Twin> => {
   const clients = [
     await openRedisMarks({ url, logger: silentLogger }),
     await openRedisMarks({ url, logger: silentLogger }),
   ] as const;
-  return { clients, close: async () => void (await Promise.all(clients.map((client) => client.close()))) };
+  const snapshot = async (rollup: string) => {
+    const prefix = `hr:{rollup:${rollup}}:`;
+    return snapshotOf(await urlOf(prefix), prefix);
+  };
+  return { clients, snapshot, close: async () => void (await Promise.all(clients.map((client) => client.close()))) };
 };
 
 const twins: Record<string, () => Promise<Twin>> = {
   "in memory": async () => {
     const marks = createMemoryMarks(systemClock);
-    return { clients: [marks, marks], close: () => marks.close() };
+    return { clients: [marks, marks], snapshot: async () => marks.snapshot(), close: () => marks.close() };
   },
   "on Redis": async () => twoOn(await redisUrl()),
   "on a Redis Cluster": async () => {
     const cluster = await startCluster();
-    const twin = await twoOn(cluster.masters[0].url);
+    const twin = await twoOn(cluster.masters[0].url, async (key) => (await cluster.ownerOf(key)).url);
     return {
       ...twin,
       close: async () => {
@@ -123,6 +131,39 @@ describe.each(Object.entries(twins))("marks %s", (_, open) => {
     await one.mark(rollup, [...marked]);
     expect(await starts(two, rollup)).toEqual([...marked].sort());
     expect(Math.min(...(await one.dirty(rollup)).map(({ generation }) => generation))).toBeGreaterThan(seen);
+  });
+
+  it("that are forgotten, since their store went back, are missed by whoever has made them, once", async () => {
+    const rollup = unique();
+    expect(await one.stands(rollup)).toBe(true);
+    await one.mark(rollup, [hour(1)]);
+    const putBack = await twin.snapshot(rollup);
+    expect(await one.stands(rollup)).toBe(true);
+    await one.mark(rollup, [hour(2)]);
+    await putBack();
+    expect(await starts(two, rollup)).toEqual([hour(1)]);
+    // What comes then, from whom ever, does not hide it.
+    for (let i = 0; i < 3; i++) await two.mark(rollup, [hour(3)]);
+    for (let i = 0; i < 3; i++) await one.mark(rollup, [hour(4)]);
+    expect(await one.stands(rollup)).toBe(false);
+    expect(await one.stands(rollup)).toBe(true);
+    await one.mark(rollup, [hour(2)]);
+    expect(await one.stands(rollup)).toBe(true);
+    expect(await one.stands(unique())).toBe(true);
+  });
+
+  it("that are made anew after their store went back are not taken for those that it has forgotten", async () => {
+    const rollup = unique();
+    await one.mark(rollup, [hour(1)]);
+    const putBack = await twin.snapshot(rollup);
+    await one.mark(rollup, [hour(1), hour(2)]);
+    const forgotten = await two.dirty(rollup);
+    await putBack();
+    for (let i = 0; i < 3; i++) {
+      await one.mark(rollup, [hour(1), hour(2)]);
+      await two.clean(rollup, forgotten);
+      expect(await starts(two, rollup)).toEqual([hour(1), hour(2)]);
+    }
   });
 
   it("take empty lists for nothing, and may be closed twice", async () => {

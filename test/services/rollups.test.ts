@@ -5,6 +5,7 @@ import { openRedisMarks } from "../../src/rollup/redis/marks.ts";
 import { FaultProxy } from "../chaos/proxy.ts";
 import { atPort, fetchAs } from "../support/addresses.ts";
 import { linesOf, type Operator, openOperator } from "../support/operator.ts";
+import { snapshotOf } from "../support/redis-snapshot.ts";
 
 const pipeline = "login-analytics";
 const rollup = "login_methods_by_hour";
@@ -173,6 +174,35 @@ describe("a worker that is killed", () => {
   }, 120_000);
 });
 
+describe("a Redis that goes back", () => {
+  it("with a mark before anybody has looked at it has the bucket counted all the same", async () => {
+    const putBack = await snapshotOf(operator.env["REDIS_URL"] as string, `hr:{rollup:${rollup}}:`);
+    const one = await operator.start(worker, { env: throughProxies });
+    const gone = lookAfterMark(putBack);
+    await send(eventsOf(1_000, "gone"));
+    await gone;
+    await operator.drained(pipeline);
+    await vi.waitFor(() => isExact(6_000), { timeout: 30_000, interval: 200 });
+    expect(one.said()).toContain("buckets that were written to lately are counted again");
+    await one.stop();
+  }, 120_000);
+
+  /** Resolves once something was marked, and the worker's next look at the marks was kept back until `act` was done. */
+  function lookAfterMark(act: () => Promise<void>): Promise<void> {
+    let isMarked = false;
+    return new Promise((resolve, reject) => {
+      const untap = redis.tap(async (piece, _, direction) => {
+        if (direction !== "upstream") return;
+        const text = piece.toString("latin1");
+        if (isMarked && text.includes("HGETALL")) {
+          untap();
+          await act().then(resolve, reject);
+        } else isMarked ||= isMark(text);
+      });
+    });
+  }
+});
+
 describe("a ClickHouse that goes away", () => {
   it("while a bucket is counted is waited for, and said; what was sent meanwhile is counted when it is back", async () => {
     const one = await operator.start(worker, { env: throughProxies });
@@ -185,7 +215,7 @@ describe("a ClickHouse that goes away", () => {
     clickhouse.heal();
     await operator.drained(pipeline);
     await clean();
-    await isExact(7_000);
+    await isExact(8_000);
     await vi.waitFor(() => expect(one.said()).toContain("the rollup is refreshed again"), 30_000);
     await one.stop();
   }, 120_000);

@@ -15,6 +15,7 @@ import type { TableObjectPlan, TablePlan } from "../../plan/table.ts";
 import { deploy } from "../../registry/deployments.ts";
 import type { Presence } from "../../registry/port.ts";
 import { redisDeployments } from "../../registry/redis/deployments.ts";
+import { keepMarks } from "../../rollup/kept-marks.ts";
 import { runRefresher } from "../../rollup/refresher.ts";
 import type { ClickHouse } from "../../sinks/clickhouse/client.ts";
 import { planMigration } from "../../sinks/clickhouse/migrate.ts";
@@ -50,7 +51,7 @@ export const workerRole: Role = async ({ app, others, instance, stateCacheBytes,
   }
   await deploy(app, redisDeployments(redis));
   await redis.close();
-  const marks = rollups.length > 0 ? await openMarks(where, logger) : undefined;
+  const marks = rollups.length > 0 ? keepMarks(await openMarks(where, logger), { clock: systemClock, logger }) : undefined;
   const temporal = needsTemporal ? await openTemporal(where) : undefined;
   const giveUp = new AbortController();
   // Every row that waits for its turn listens.

@@ -1,7 +1,9 @@
+import { randomUUID } from "node:crypto";
 import type { RedisAddress } from "../../bus/redis/connection.ts";
 import { openRedis } from "../../bus/redis/open-redis.ts";
 import { runScript } from "../../bus/redis/scripts.ts";
 import { messageOf, RetryableError } from "../../core/errors.ts";
+import { getOrMake } from "../../core/get-or-make.ts";
 import type { Logger } from "../../core/log.ts";
 import type { DirtyBucket, Marks } from "../port.ts";
 
@@ -13,9 +15,21 @@ export async function openRedisMarks(options: RedisAddress & { readonly logger: 
   const redis = await openRedis({ ...options, name: "headrace-rollups" });
   const told = new Set<string>();
   const keyOf = (rollup: string) => `hr:{rollup:${rollup}}:dirty`;
+  const us = randomUUID();
+  const tallyKeyOf = (rollup: string) => `hr:{rollup:${rollup}}:marks:${us}`;
+  const tallies = new Map<string, Tally>();
   return {
     async mark(rollup, starts) {
-      if (starts.length > 0) await answered(runScript(redis, "mark", { keys: [keyOf(rollup)], args: [counter, ...starts] }));
+      if (starts.length === 0) return;
+      const call = { keys: [keyOf(rollup), tallyKeyOf(rollup)], args: [counter, ...starts] };
+      const made = Number(await answered(runScript(redis, "mark", call)));
+      getOrMake(tallies, rollup, () => new Tally()).told(made);
+    },
+    async stands(rollup) {
+      const tally = tallies.get(rollup);
+      if (!tally) return true;
+      const { made } = tally;
+      return tally.stands(made, Number(await answered(redis.send(tallyKeyOf(rollup), ["GET", tallyKeyOf(rollup)]))));
     },
     async dirty(rollup) {
       const reply = (await answered(redis.send(keyOf(rollup), ["HGETALL", keyOf(rollup)]))) as readonly Buffer[];
@@ -44,6 +58,25 @@ export async function openRedisMarks(options: RedisAddress & { readonly logger: 
 function markOf(text: string): Pick<DirtyBucket, "generation" | "since"> {
   const [, generation, since] = /^(\d{1,16}) (\d{1,16})$/.exec(text) ?? [];
   return { generation: Number(generation ?? 0), since: Number(since ?? 0) };
+}
+
+/** How many marks Redis has counted of us, as it told. Where it tells of fewer, it has gone back. */
+class Tally {
+  made = 0;
+  #isBehind = false;
+
+  told(made: number): void {
+    if (made > this.made) this.made = made;
+    else this.#isBehind = true;
+  }
+
+  /** `before`: what was known when it was asked. */
+  stands(before: number, made: number): boolean {
+    if (made >= before && !this.#isBehind) return true;
+    this.made = made;
+    this.#isBehind = false;
+    return false;
+  }
 }
 
 async function answered<Answer>(call: Promise<Answer>): Promise<Answer> {

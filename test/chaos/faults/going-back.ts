@@ -6,13 +6,14 @@ import { type ClusterNode, startCluster } from "../../support/redis-cluster.ts";
 import { snapshotOf } from "../../support/redis-snapshot.ts";
 import { type Fault, sized } from "../fault.ts";
 import { copies, notes, numbers, spans } from "../going-back/pipelines/index.ts";
+import { openRolling } from "../going-back/rolling.ts";
 import { openSagas } from "../going-back/sagas.ts";
 import { openWorld, type World } from "../going-back/world.ts";
 import { placingApp, type Rig } from "../rig.ts";
 
 const rate = 800;
 const expects =
-  "folds, dedupe, windows and derived streams are those of a recount of the log as it is now, each event once, and each has one saga; the audit does not balance over what is gone; a naive consumer beside it is wrong";
+  "folds, dedupe, windows and derived streams are those of a recount of the log as it is now, each event once, and each has one saga; the rollup is that of its table; the audit does not balance over what is gone; a naive consumer beside it is wrong";
 /** What is looked at is looked at here. */
 const app = { ...placingApp, lanes: [] };
 
@@ -124,8 +125,8 @@ async function failOver(rig: Rig, { master, replica, isAhead }: Pair & { readonl
 }
 
 async function under(rig: Rig, url: string, work: (world: World) => Promise<unknown>) {
-  const sagas = await openSagas(rig, url);
-  const world = await openWorld({ url, random: rig.random, sagas });
+  const [sagas, rolling] = await Promise.all([openSagas(rig, url), openRolling(rig.env)]);
+  const world = await openWorld({ url, random: rig.random, sagas, rolling });
   try {
     await world.during(rate, async () => {
       await sleep(1_500);
@@ -135,8 +136,9 @@ async function under(rig: Rig, url: string, work: (world: World) => Promise<unkn
     const { faults, stored, gone, uncopied, unnoted, audits } = await world.settled();
     const naive = await world.naive();
     const back = world.said.filter((text) => text.startsWith("Redis has gone back")).length;
+    const renewed = world.said.filter((text) => text.startsWith("marks of a rollup are gone")).length;
     rig.note(
-      `${stored} numbers in the log, ${gone} gone, ${uncopied} copies gone, ${unnoted} notes gone; told ${back} times; vanished ${Object.values(audits ?? {}).map(({ vanished }) => vanished)}; the naive consumer lacks ${naive.missing} and has ${naive.extra} too many; of its sagas it lacks ${naive.sagas.missing} and has ${naive.sagas.extra} too many`,
+      `${stored} numbers in the log, ${gone} gone, ${uncopied} copies gone, ${unnoted} notes gone; told ${back} times, marks made anew ${renewed} times; vanished ${Object.values(audits ?? {}).map(({ vanished }) => vanished)}; the naive consumer lacks ${naive.missing} and has ${naive.extra} too many; of its sagas it lacks ${naive.sagas.missing} and has ${naive.sagas.extra} too many`,
     );
     const isWrong = [naive, naive.sagas].every(({ missing, extra }) => missing + extra > 0);
     const isSeen = isWrong ? [] : ["the naive consumer is right: nothing went back that mattered"];
@@ -145,5 +147,6 @@ async function under(rig: Rig, url: string, work: (world: World) => Promise<unkn
   } finally {
     await world.close();
     await sagas.close();
+    await rolling.close();
   }
 }

@@ -6,6 +6,7 @@ import { type Audit, audit } from "../../../src/engine/audit.ts";
 import type { StreamPlan } from "../../../src/plan/plan.ts";
 import { decodeAll } from "../../support/decode-all.ts";
 import { copies, notes, numbers, pipelines, sagaId, spanMs, spans } from "./pipelines/index.ts";
+import { faultsOfRolling, type RolledUp } from "./rolling.ts";
 import { faultsOfRuns, type Runs } from "./sagas.ts";
 
 interface Number {
@@ -59,8 +60,11 @@ export interface Recount {
   readonly unnoted: number;
 }
 
-/** Without Temporal there are no sagas. */
-const noRuns: Runs = { statuses: new Map(), confirmed: new Set() };
+/** What lies beside the bus; where it has gone back, they have not. */
+export interface Beside {
+  readonly runs: Runs;
+  readonly rolledUp: RolledUp;
+}
 
 /**
  * Counts the logs as they are now, by loops that share nothing with the engine, and compares. `acknowledged`: how often each number was.
@@ -68,7 +72,7 @@ const noRuns: Runs = { statuses: new Map(), confirmed: new Set() };
 export async function recount(
   bus: Bus,
   acknowledged: ReadonlyMap<number, number>,
-  runs: Runs | undefined = undefined,
+  beside: Beside | undefined = undefined,
 ): Promise<Recount> {
   const faults: string[] = [];
   const log = await eventsIn(bus, numbers.plan);
@@ -102,8 +106,8 @@ export async function recount(
   if (uncopied > (audits["copying"]?.vanished ?? 0))
     faults.push(`the derived stream: ${uncopied} are missing, and ${audits["copying"]?.vanished} are told as vanished`);
 
-  const { statuses } = runs ?? noRuns;
-  if (runs) faults.push(...faultsOfRuns(runs, inLog, gone));
+  const statuses = beside?.runs.statuses ?? new Map();
+  if (beside) faults.push(...faultsOfRuns(beside.runs, inLog, gone), ...faultsOfRolling(beside.rolledUp, inLog, gone));
   const inNotes = new Set(noted.map((event) => sagaId(numberOf(event))));
   const unnoted = [...statuses.keys()].filter((name) => !inNotes.has(name)).length;
   if (unnoted > (audits["folded-notes"]?.vanished ?? 0))

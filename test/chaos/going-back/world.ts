@@ -8,11 +8,13 @@ import { systemClock } from "../../../src/core/clock.ts";
 import { uuidOf } from "../../../src/core/hash.ts";
 import { type Logger, silentLogger } from "../../../src/core/log.ts";
 import { runWorker } from "../../../src/engine/worker.ts";
+import type { OwnSinkPlan } from "../../../src/plan/plan.ts";
 import { createMemorySink, type MemorySink } from "../../../src/sinks/memory.ts";
 import type { Random } from "../../demo/random.ts";
 import { decodeAll } from "../../support/decode-all.ts";
-import { counted, numbers, pipelines, startsSaga } from "./pipelines/index.ts";
+import { counted, numbers, pipelines, seenNumbers, startsSaga } from "./pipelines/index.ts";
 import { difference, eventsIn, numberOf, type Recount, recount } from "./recount.ts";
+import type { Rolling } from "./rolling.ts";
 import type { Sagas } from "./sagas.ts";
 
 const keys = 24;
@@ -46,12 +48,13 @@ export interface WorldOptions {
   readonly url: string;
   readonly random: Random;
   readonly sagas: Sagas;
+  readonly rolling: Rolling;
 }
 
 const workers = 2;
 
 /** Live workers, a producer, sagas, and a consumer that everyone has written once, on one Redis or a cluster. */
-export async function openWorld({ url, random, sagas }: WorldOptions): Promise<World> {
+export async function openWorld({ url, random, sagas, rolling }: WorldOptions): Promise<World> {
   const said: string[] = [];
   const say = (fields: object, text: string) => void said.push(`${text} ${JSON.stringify(fields)}`);
   const logger: Logger = { ...silentLogger, error: say };
@@ -72,16 +75,23 @@ export async function openWorld({ url, random, sagas }: WorldOptions): Promise<W
   const failures: unknown[] = [];
   const running: Promise<void>[] = [];
   for (let i = 0; i < workers; i++) {
+    const member = await rolling.join(url, { ...logger, warn: say });
+    const sinkOf = (plan: OwnSinkPlan) => {
+      if (plan.kind === "temporal") return sagas.sinkFor(plan);
+      return plan.table.name === seenNumbers.plan.name ? member.sinkFor(plan) : sinkFor(plan.table.name);
+    };
     const done = runWorker(
       { instance: `worker-${i}`, pipelines: pipelines.map(({ plan }) => plan), leaseTtlMs: 4_000 },
       {
         bus: await open(),
         clock: systemClock,
         logger,
-        sinkFor: (plan) => (plan.kind === "temporal" ? sagas.sinkFor(plan) : sinkFor(plan.table.name)),
+        sinkFor: sinkOf,
       },
       stop.signal,
-    ).catch((error) => void failures.push(error));
+    )
+      .catch((error) => void failures.push(error))
+      .finally(() => member.close());
     running.push(done);
   }
   const producer = new Producer(
@@ -139,9 +149,8 @@ export async function openWorld({ url, random, sagas }: WorldOptions): Promise<W
       let last: Recount | undefined;
       for (const since = Date.now(); ; await sleep(250)) {
         const left = await unsettled(bus).catch((error) => String(error));
-        last = await sagas
-          .runs()
-          .then((runs) => recount(bus, acknowledged, runs))
+        last = await Promise.all([sagas.runs(), rolling.look()])
+          .then(([runs, rolledUp]) => recount(bus, acknowledged, { runs, rolledUp }))
           .catch(() => last);
         const faults = [...(last?.faults ?? ["nothing could be counted"]), ...(left ? [left] : []), ...failures.map(String)];
         if (faults.length === 0 || Date.now() - since > agreeWithinMs) return { ...(last as Recount), faults };

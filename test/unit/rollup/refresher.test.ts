@@ -3,6 +3,7 @@ import { ConfigError, RetryableError } from "../../../src/core/errors.ts";
 import { silentLogger } from "../../../src/core/log.ts";
 import { MemoryRegistry } from "../../../src/registry/memory.ts";
 import { appear } from "../../../src/registry/presence.ts";
+import { keepMarks } from "../../../src/rollup/kept-marks.ts";
 import { createMemoryMarks } from "../../../src/rollup/memory.ts";
 import { refreshRollup } from "../../../src/rollup/refresh.ts";
 import { runRefresher } from "../../../src/rollup/refresher.ts";
@@ -15,7 +16,9 @@ const rollup = rollupOf("by_hour");
 
 function bench() {
   const clock = new VirtualClock();
-  const [marks, store] = [createMemoryMarks(clock), new SlowStore(clock)];
+  const kept = createMemoryMarks(clock);
+  const marks = keepMarks(kept, { clock, logger: silentLogger });
+  const store = new SlowStore(clock);
   /** Rows that were confirmed, then marked, as a sink does it. */
   const land = (...starts: readonly number[]) => {
     store.rows.push(...starts);
@@ -34,7 +37,7 @@ function bench() {
       return clock.settle(done);
     };
   };
-  return { clock, marks, store, land, dirty, start };
+  return { clock, kept, marks, store, land, dirty, start };
 }
 
 describe("a refresh", () => {
@@ -137,6 +140,37 @@ describe("a refresher", () => {
     }
     expect(store.asked.length).toBeGreaterThan(3);
     expect(store.asked.length).toBeLessThan(7);
+    await stop();
+  });
+
+  it("counts what was marked and never looked at where the marks have gone back", async () => {
+    const { clock, kept, store, land, dirty, start } = bench();
+    const stop = start();
+    await land(hour(1));
+    await clock.advance(1_500);
+    const putBack = kept.snapshot();
+    await land(hour(1), hour(2));
+    putBack();
+    await clock.advance(2_500);
+    expect(store.counted).toEqual({ [hour(1)]: 2, [hour(2)]: 1 });
+    expect(await dirty()).toEqual([]);
+    await stop();
+  });
+
+  it("counts what another one has marked, and it has seen, where the marks have gone back before it was counted", async () => {
+    const { clock, kept, store, dirty, start } = bench();
+    const putBack = kept.snapshot();
+    store.rows.push(hour(1), hour(30));
+    await kept.mark(rollup.name, [hour(1), hour(30)]);
+    store.takes = ([first]) => (first === hour(30) ? new RetryableError("clickhouse.retry", "memory limit") : 0);
+    const stop = start();
+    await clock.advance(500);
+    putBack();
+    store.takes = () => 0;
+    await clock.advance(3_000);
+    expect(await dirty()).toEqual([]);
+    expect(store.counted).toEqual({ [hour(1)]: 1, [hour(30)]: 1 });
+    expect(store.asked.filter(({ starts }) => starts.includes(hour(1)))).toHaveLength(1);
     await stop();
   });
 

@@ -6,9 +6,12 @@ import {
   count,
   defineApp,
   defineEvent,
+  defineRollup,
   defineStream,
   defineTable,
+  hours,
   pipeline,
+  rollups,
   seconds,
   startWorkflow,
   sum,
@@ -94,5 +97,29 @@ const foldedNotes = pipeline("folded-notes")
   .fold("seen", seen)
   .to(clickhouse(sums), row);
 
-export const pipelines = [folded, once, copying, foldedCopies, spanning, starting, foldedNotes];
+/** A bucket has a few numbers that are sent together, and is not touched again: nothing but its mark has it counted. */
+const perBucket = 32;
+const beginning = Date.UTC(2026, 0, 1);
+
+export const seenNumbers = defineTable("seen_numbers", {
+  columns: { event_id: c.uuid(), n: c.int32(), at: c.dateTime64(3) },
+  orderBy: ["at", "event_id"],
+  partitionBy: { unit: "day", column: "at" },
+});
+export const numbersByHour = defineRollup("numbers_by_hour", {
+  from: seenNumbers,
+  time: "at",
+  every: "hour",
+  columns: { numbers: rollups.count() },
+});
+
+const rolling = pipeline("rolling")
+  .from(numbers)
+  .to(clickhouse(seenNumbers), ({ id, data: { n } }) => ({
+    event_id: id,
+    n,
+    at: new Date(beginning + Math.floor(n / perBucket) * hours(1)),
+  }));
+
+export const pipelines = [folded, once, copying, foldedCopies, spanning, starting, foldedNotes, rolling];
 export const app: App = defineApp({ pipelines });
