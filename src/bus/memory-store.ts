@@ -150,8 +150,10 @@ export class MemoryStore {
   }
 }
 
-export function increase(counts: Map<string, number>, counter: string, by: number): void {
-  counts.set(counter, (counts.get(counter) ?? 0) + by);
+export function increase(counts: Map<string, number>, counter: string, by: number): number {
+  const count = (counts.get(counter) ?? 0) + by;
+  counts.set(counter, count);
+  return count;
 }
 
 const copied = (kept: ReadonlyMap<string, unknown>): ReadonlyMap<string, unknown> =>

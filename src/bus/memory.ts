@@ -108,9 +108,9 @@ export class MemoryBus implements Bus {
     return commitTo(this.#store, { fence, deadLetterBytes: this.#deadLetterBytes }, commit);
   }
 
-  async tellVanished(partition: Partition, events: number, by?: VanishedOf): Promise<void> {
-    if (by) increase(this.#store.books(partition, by.pipeline).counts, `vanished:${by.kind}`, events);
-    else increase(this.#store.vanished, keys.meta(partition), events);
+  async tellVanished(partition: Partition, events: number, by?: VanishedOf): Promise<number> {
+    if (by) return increase(this.#store.books(partition, by.pipeline).counts, `vanished:${by.kind}`, events);
+    return increase(this.#store.vanished, keys.meta(partition), events);
   }
 
   async count(partition: Partition, from: string, to: string): Promise<number> {

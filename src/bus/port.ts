@@ -310,8 +310,8 @@ export interface Bus extends Replays, KeyedStore, NameStore {
    * Outboxes are not forgotten: their numbers go on for ever.
    */
   forgetProducers(partition: Partition, silentMs: number): Promise<number>;
-  /** Keeps the count of events that were stored and are gone from Redis, for the audit. */
-  tellVanished(partition: Partition, events: number, by?: VanishedOf): Promise<void>;
+  /** Adds to the count of events that were stored and are gone from Redis, for the audit. Resolves with the count. */
+  tellVanished(partition: Partition, events: number, by?: VanishedOf): Promise<number>;
   /** How many entries the log holds from one to another. */
   count(partition: Partition, from: string, to: string): Promise<number>;
   /** The newest entries of the log before one of them, newest first; without one, of all. */

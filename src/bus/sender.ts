@@ -37,10 +37,12 @@ export class Sender {
   readonly #options: SenderOptions;
   readonly #deps: SenderDeps;
   #incarnation: number;
-  /** The number of the next frame: so many were acknowledged under this incarnation. */
+  /** The number of the next frame: so many were acknowledged under this incarnation, or given up. */
   #sequence = 0;
-  /** Events in the newest of those, the last one last. */
+  /** Events in the newest of those, the last one last; 0 for one that was given up. */
   #acknowledged: number[] = [];
+  /** What was told as gone when this incarnation began, and how many had been told by then: fewer where Redis has forgotten that too. */
+  #told = { events: 0, total: 0 };
   #storedAt: number;
 
   constructor(partition: Partition, options: SenderOptions, deps: SenderDeps) {
@@ -66,9 +68,7 @@ export class Sender {
       } catch (error) {
         const waited = clock.monotonic() - since;
         if (!(error instanceof RetryableError) || waited > this.#options.giveUpAfterMs || signal?.aborted) {
-          // It may have been stored all the same: the next frame must not be taken for it.
-          if (!(error instanceof ConfigError && error.code === "producer.superseded"))
-            this.#number(Math.max(clock.now(), this.#incarnation + 1));
+          if (!(error instanceof ConfigError && error.code === "producer.superseded")) this.#giveUp();
           throw error;
         }
         outage.failed(error, { partition: this.#partition.name });
@@ -104,11 +104,18 @@ export class Sender {
    */
   async #beginAnew(last: number): Promise<void> {
     const { bus, clock, logger } = this.#deps;
-    const frames = this.#sequence - 1 - last;
-    const events = this.#acknowledged.slice(-frames).reduce((sum, count) => sum + count, 0);
+    const behind = this.#sequence - 1 - last;
+    const gone = this.#acknowledged.slice(-behind);
+    const frames = behind - gone.filter((count) => count === 0).length;
+    const events = gone.reduce((sum, count) => sum + count, 0);
+    const { total: toldInAll } = this.#told;
+    const isForgotten = toldInAll > 0 && (await bus.tellVanished(this.#partition, 0)) < toldInAll;
+    const untold = isForgotten ? events + this.#told.events : events;
     // Told before the new numbers begin: if it cannot be told, the gap is met again.
-    await bus.tellVanished(this.#partition, events);
+    const total = await bus.tellVanished(this.#partition, untold);
     this.#number(Math.max(clock.now(), this.#incarnation + 1));
+    this.#told = { events: untold, total };
+    if (frames === 0) return;
     logger.error(
       { partition: this.#partition.name, lost: { frames, events }, incarnation: this.#incarnation },
       "events that were acknowledged are gone: Redis was flushed, restored, or replaced by a replica that lacked them; what was not acknowledged yet is stored now",
@@ -121,7 +128,7 @@ export class Sender {
    */
   #takeOver(known: number): void {
     const { producer } = this.#options;
-    if (this.#sequence > 0) {
+    if (this.#acknowledged.some((count) => count > 0)) {
       throw new ConfigError(
         "producer.superseded",
         `${this.#partition.name}: another program sends under the name '${producer}'`,
@@ -131,9 +138,19 @@ export class Sender {
     this.#number(Math.max(this.#deps.clock.now(), known + 1));
   }
 
+  /**
+   * It may have been stored all the same: the next frame must not be taken for it, and has the number behind it. Where Redis lacks it, that
+   * is a gap of no events; and what was acknowledged before, and is gone when Redis is back, is found to be missing.
+   */
+  #giveUp(): void {
+    this.#sequence++;
+    this.#acknowledged.push(0);
+  }
+
   #number(incarnation: number): void {
     this.#incarnation = incarnation;
     this.#sequence = 0;
     this.#acknowledged = [];
+    this.#told = { events: 0, total: 0 };
   }
 }

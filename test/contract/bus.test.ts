@@ -200,8 +200,9 @@ describe.each(Object.entries(twins))("the bus %s", (_, open) => {
 
   it("keeps what producers have missed, for every pipeline", async () => {
     const partition = freshPartition();
-    await bus.tellVanished(partition, 20);
-    await bus.tellVanished(partition, 22);
+    expect(await bus.tellVanished(partition, 20)).toBe(20);
+    expect(await bus.tellVanished(partition, 22)).toBe(42);
+    expect(await bus.tellVanished(partition, 0)).toBe(42);
     expect(await bus.state(partition, "pipe")).toMatchObject({ vanished: 42, lost: { entries: 0, events: 0 } });
   });
 

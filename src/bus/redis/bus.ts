@@ -211,10 +211,10 @@ class RedisBus implements Bus {
     return forgotten;
   }
 
-  async tellVanished(partition: Partition, events: number, by?: VanishedOf): Promise<void> {
+  async tellVanished(partition: Partition, events: number, by?: VanishedOf): Promise<number> {
     const key = by ? keys.ledger(partition, by.pipeline) : keys.meta(partition);
     const counter = by ? `vanished:${by.kind}` : "vanished";
-    await retryable(this.#redis.send(key, ["HINCRBY", key, counter, String(events)]));
+    return Number(await retryable(this.#redis.send(key, ["HINCRBY", key, counter, String(events)])));
   }
 
   async count(partition: Partition, from: string, to: string): Promise<number> {

@@ -31,12 +31,13 @@ function replaceable() {
   };
 }
 
-function start(bus: Bus, options: { readonly clock?: VirtualClock } = {}) {
+function start(bus: Bus, options: { readonly clock?: VirtualClock; readonly giveUpAfterMs?: number } = {}) {
   const told: [level: string, fields: object, message: string][] = [];
   const tell = (level: string) => (fields: object, message: string) => void told.push([level, fields, message]);
   const logger = { debug: tell("debug"), info: tell("info"), warn: tell("warn"), error: tell("error") };
-  const { clock = new VirtualClock() } = options;
-  const producer = new Producer({ stream, producer: "p", lingerMs: 0 }, { bus, clock, logger });
+  const { clock = new VirtualClock(), giveUpAfterMs } = options;
+  const limits = giveUpAfterMs === undefined ? {} : { giveUpAfterMs };
+  const producer = new Producer({ stream, producer: "p", lingerMs: 0, ...limits }, { bus, clock, logger });
   const store = async (n: number) => {
     const { stored } = await producer.send(thing(n));
     void producer.flush().catch(() => {});
@@ -86,6 +87,62 @@ describe("a producer whose Redis has forgotten frames", () => {
     expect(await idsIn(copy)).toEqual(ids(0, 3));
     expect(told.map(([, fields]) => fields)).toEqual([expect.objectContaining({ lost: { frames: 2, events: 2 } })]);
     expect((await copy.state(partition, "pipe")).vanished).toBe(2);
+  });
+
+  it("says so again where Redis goes back to before it was said", async () => {
+    const bus = new MemoryBus(systemClock);
+    const { store } = start(bus);
+    await store(0);
+    const before = bus.snapshot();
+    await store(1);
+    before();
+    const unsaid = bus.snapshot();
+    await store(2);
+    expect((await bus.state(partition, "pipe")).vanished).toBe(1);
+    unsaid();
+    await store(3);
+    expect(await idsIn(bus)).toEqual(ids(0, 3));
+    expect((await bus.state(partition, "pipe")).vanished).toBe(2);
+  });
+
+  describe("while it gave one up", () => {
+    const outage = async (isStored: boolean, goesBack: boolean) => {
+      const bus = new MemoryBus(systemClock);
+      let isAway = false;
+      const { store, told, clock } = start(
+        interpose(bus, async (call) => {
+          if (!isAway) return call();
+          if (isStored) await call();
+          throw new RetryableError("service.unreachable", "away");
+        }),
+        { giveUpAfterMs: 1_000 },
+      );
+      await store(0);
+      const before = bus.snapshot();
+      await store(1);
+      isAway = true;
+      const givenUp = store(2).catch((error: Error) => error.message);
+      await clock.advance(60_000);
+      expect(await givenUp).toBe("away");
+      isAway = false;
+      if (goesBack) before();
+      const next = store(3);
+      await clock.advance(60_000);
+      await next;
+      await store(4);
+      const errors = told.filter(([level, , text]) => level === "error" && text.startsWith("events that were acknowledged"));
+      return { ids: await idsIn(bus), vanished: (await bus.state(partition, "pipe")).vanished, errors: errors.length };
+    };
+
+    it("says what is gone of the ones before", async () => {
+      expect(await outage(false, true)).toEqual({ ids: ids(0, 3, 4), vanished: 1, errors: 1 });
+      expect(await outage(true, true)).toEqual({ ids: ids(0, 3, 4), vanished: 1, errors: 1 });
+    });
+
+    it("says nothing where nothing is gone, whether that one was stored or not", async () => {
+      expect(await outage(false, false)).toEqual({ ids: ids(0, 1, 3, 4), vanished: 0, errors: 0 });
+      expect(await outage(true, false)).toEqual({ ids: ids(0, 1, 2, 3, 4), vanished: 0, errors: 0 });
+    });
   });
 
   it("stores a frame once, whose answer was lost right before", async () => {
