@@ -74,10 +74,14 @@ export function encodeFrame(envelopes: readonly Envelope[], codec: "j" | "jz" = 
 }
 
 function makersOf(envelopes: readonly Envelope[]): Pick<Body, "by" | "b"> {
-  const by = [...new Set(envelopes.map((envelope) => envelope.by ?? null))];
-  if (by.length === 1) return { by };
-  const places = new Map(by.map((name, place) => [name, place]));
-  return { by, b: envelopes.map((envelope) => places.get(envelope.by ?? null) as number) };
+  const places = new Map<string | null, number>();
+  const b = envelopes.map(({ by = null }) => {
+    const known = places.get(by);
+    if (known === undefined) places.set(by, places.size);
+    return known ?? places.size - 1;
+  });
+  const by = [...places.keys()];
+  return by.length === 1 ? { by } : { by, b };
 }
 
 /**
