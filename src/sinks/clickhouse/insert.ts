@@ -1,9 +1,10 @@
 import { TerminalError } from "../../core/errors.ts";
+import { getOrMake } from "../../core/get-or-make.ts";
 import type { TablePlan } from "../../plan/table.ts";
 import type { Rejected } from "../port.ts";
 import { joinBlocks, type NativeBlock, sliceBlock } from "./native/block.ts";
 import type { Encoder, RowFault } from "./native/encoder.ts";
-import { maxPartitionsPerInsert, splitByPartition } from "./partitions.ts";
+import { maxPartitionsPerInsert, type PartitionGroup, splitByPartition } from "./partitions.ts";
 
 /** Rows encoded as soon as they were written. Only their bytes are kept: row objects that waited would burden the garbage collector. */
 export interface Piece {
@@ -15,10 +16,9 @@ export interface Piece {
 }
 
 /** A Native block whose rows may go in together. */
-interface Block extends NativeBlock {
+interface Block extends NativeBlock, Pick<PartitionGroup, "range" | "partitions"> {
   /** For each row of the block, its index in the piece; `undefined` where they are the same. */
   readonly indexes: readonly number[] | undefined;
-  readonly partitions: ReadonlySet<number>;
 }
 
 const indexIn = (indexes: readonly number[] | undefined, row: number): number =>
@@ -27,11 +27,12 @@ const indexIn = (indexes: readonly number[] | undefined, row: number): number =>
 /** Encodes rows, in one block, or in several where they span too many partitions. */
 export function prepareInsert(table: TablePlan, encode: Encoder, rows: readonly object[]): Piece {
   const faults: RowFault[] = [];
-  const blocks = splitByPartition(table, rows).map(({ indexes, partitions }): Block => {
+  const blocks = splitByPartition(table, rows).map(({ range, indexes, partitions }): Block => {
     const given = indexes === undefined ? rows : indexes.map((index) => rows[index] as object);
     const { kept, rejected, ...block } = encode(given);
     for (const fault of rejected) faults.push({ ...fault, rowIndex: indexIn(indexes, fault.rowIndex) });
-    return { ...block, indexes: kept && indexes ? kept.map((row) => indexes[row] as number) : (kept ?? indexes), partitions };
+    const rowsOf = kept && indexes ? kept.map((row) => indexes[row] as number) : (kept ?? indexes);
+    return { ...block, range, indexes: rowsOf, partitions };
   });
   return { count: rows.length, blocks: blocks.filter((block) => block.rows > 0), faults };
 }
@@ -103,19 +104,26 @@ export async function insertPieces(pieces: readonly Piece[], deps: InsertDeps): 
   }
 }
 
-/** Blocks that one insert can take, in their order: together they touch no more partitions than one may. */
+/**
+ * Blocks that one insert can take: together they touch no more partitions than one may. All blocks of a range stay together, or those of
+ * many writers, each of them over many days, would be many inserts that write parts of the same partitions. Rows of one partition stay in
+ * their order.
+ */
 function joined(blocks: readonly Placed[]): readonly (readonly Placed[])[] {
+  const ranges = new Map<number, Placed[]>();
+  for (const block of blocks) getOrMake(ranges, block.range, () => []).push(block);
   const inserts: Placed[][] = [];
   let partitions = new Set<number>();
-  for (const block of blocks) {
-    const union = new Set([...partitions, ...block.partitions]);
+  for (const range of ranges.values()) {
+    const touched = range.flatMap((block) => [...block.partitions]);
+    const union = new Set([...partitions, ...touched]);
     const last = inserts.at(-1);
     if (last && union.size <= maxPartitionsPerInsert) {
-      last.push(block);
+      for (const block of range) last.push(block);
       partitions = union;
     } else {
-      inserts.push([block]);
-      partitions = new Set(block.partitions);
+      inserts.push(range);
+      partitions = new Set(touched);
     }
   }
   return inserts;

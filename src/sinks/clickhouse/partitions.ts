@@ -1,3 +1,4 @@
+import { getOrMake } from "../../core/get-or-make.ts";
 import type { TablePlan } from "../../plan/table.ts";
 
 /**
@@ -9,6 +10,8 @@ const dayMs = 86_400_000;
 
 /** Rows that may go in together. */
 export interface PartitionGroup {
+  /** Partitions lie in ranges of `maxPartitionsPerInsert`, the same for all rows of a table: what is in one of them may be joined. */
+  readonly range: number;
   /** Which rows, in order; `undefined` for all of them, which is nearly always. */
   readonly indexes: readonly number[] | undefined;
   /** The partitions that they touch, as numbers that tell them apart. */
@@ -16,12 +19,12 @@ export interface PartitionGroup {
 }
 
 /**
- * Splits rows so that no group spans more than `maxPartitionsPerInsert` partitions of the table. Rows without a valid time stay
- * with the first group.
+ * Splits rows by the ranges that their partitions are in. Rows that come for many days at once, from many writers, can so be sorted into
+ * few inserts, each of which writes few parts. Rows without a valid time are in range 0.
  */
 export function splitByPartition(table: TablePlan, rows: readonly object[]): readonly PartitionGroup[] {
   const { partitionBy } = table;
-  if (partitionBy === undefined) return [{ indexes: undefined, partitions: new Set() }];
+  if (partitionBy === undefined) return [{ range: 0, indexes: undefined, partitions: new Set() }];
   const fallback = table.columns.find((column) => column.name === partitionBy.column)?.fallback;
   const bucketOf = (row: object): number => {
     const value = (row as Record<string, unknown> | null | undefined)?.[partitionBy.column] ?? fallback;
@@ -38,14 +41,18 @@ export function splitByPartition(table: TablePlan, rows: readonly object[]): rea
     if (bucket !== last) buckets.add(bucket);
     last = bucket;
   }
-  if (buckets.size <= maxPartitionsPerInsert) return [{ indexes: undefined, partitions: buckets }];
+  const ranges = new Set([...buckets].map(rangeOf));
+  if (ranges.size <= 1) return [...ranges].map((range) => ({ range, indexes: undefined, partitions: buckets }));
 
-  const sorted = [...buckets].sort((a, b) => a - b);
-  const groups = Array.from({ length: Math.ceil(sorted.length / maxPartitionsPerInsert) }, (_, i) => ({
-    indexes: [] as number[],
-    partitions: new Set(sorted.slice(i * maxPartitionsPerInsert, (i + 1) * maxPartitionsPerInsert)),
-  }));
-  const groupOf = new Map(groups.flatMap((group) => [...group.partitions].map((bucket) => [bucket, group] as const)));
-  rows.forEach((row, index) => groupOf.get(bucketOf(row))?.indexes.push(index));
-  return groups;
+  const groups = new Map<number, { readonly range: number; readonly indexes: number[]; readonly partitions: Set<number> }>();
+  rows.forEach((row, index) => {
+    const bucket = bucketOf(row);
+    const range = rangeOf(bucket);
+    const { indexes, partitions } = getOrMake(groups, range, () => ({ range, indexes: [], partitions: new Set<number>() }));
+    indexes.push(index);
+    partitions.add(bucket);
+  });
+  return [...groups.values()];
 }
+
+const rangeOf = (bucket: number): number => Math.floor(bucket / maxPartitionsPerInsert);

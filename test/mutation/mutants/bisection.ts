@@ -56,6 +56,14 @@ export const bisection: readonly Mutant[] = [
     by: inPieces,
   },
   {
+    name: "insert-by-writer-and-not-by-range",
+    breaks: "logins of a year that come shuffled are written in thousands of tiny parts, and land at 60 a second",
+    file: insert,
+    find: "getOrMake(ranges, block.range,",
+    replace: "getOrMake(ranges, ranges.size,",
+    by: inPieces,
+  },
+  {
     name: "batch-settled-early",
     breaks: "a write counts as confirmed while a part of it is still to be inserted",
     file: "src/sinks/batcher.ts",
@@ -83,8 +91,8 @@ export const bisection: readonly Mutant[] = [
     name: "partitions-split-too-late",
     breaks: "one write of many days is refused by ClickHouse (code 252)",
     file: "src/sinks/clickhouse/partitions.ts",
-    find: "if (buckets.size <= maxPartitionsPerInsert) return",
-    replace: "if (buckets.size > 0) return",
+    find: "if (ranges.size <= 1) return",
+    replace: "if (ranges.size > 0) return",
     by: { kind: "tests", files: ["test/unit/sinks/clickhouse/ddl.test.ts"] },
   },
   {

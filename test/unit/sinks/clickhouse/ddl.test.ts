@@ -98,10 +98,11 @@ COMMENT 'headrace table'`);
 
 test("rows of few days go together; rows of many are split, and no row is left out", () => {
   const days = (count: number) =>
-    Array.from({ length: count * 3 }, (_, i) => ({ at: new Date(Date.UTC(2026, 0, 1 + (i % count))) }));
+    Array.from({ length: count * 3 }, (_, i) => ({ at: new Date(Date.UTC(2026, 0, 7 + (i % count))) }));
   const together = splitByPartition(logins.plan, days(maxPartitionsPerInsert));
   expect(together).toMatchObject([{ indexes: undefined }]);
   expect(together[0]?.partitions.size).toBe(maxPartitionsPerInsert);
+  expect(splitByPartition(logins.plan, [])).toEqual([]);
   const rows = [...days(25), { at: "no date" }, { at: new Date(Number.NaN) }, {}];
   const groups = splitByPartition(logins.plan, rows).map(({ indexes = [] }) => indexes);
   expect(groups.flat().sort((a, b) => a - b)).toEqual(rows.map((_, index) => index));

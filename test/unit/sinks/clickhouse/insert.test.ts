@@ -76,3 +76,19 @@ test("no insert touches more partitions than one may, however the pieces lie", a
   expect(Math.max(...daysOfInserts)).toBe(maxPartitionsPerInsert);
   expect(daysOfInserts).toHaveLength(4);
 });
+
+test("many writes over many days are no more inserts than one of all their rows, and each day keeps its order", async () => {
+  const { landed, daysOfInserts, deps } = server();
+  const days = 12 * maxPartitionsPerInsert;
+  // Each write has other days than the one before it.
+  const pieces = Array.from({ length: 60 }, (_, n) =>
+    pieceOf(Array.from({ length: 40 }, (_, i) => row((i * 7 + n * 11) % days, n))),
+  );
+  expect(await insertPieces(pieces, deps)).toEqual([]);
+  expect(new Set(landed).size).toBe(60 * 40);
+  expect(daysOfInserts.length).toBeLessThanOrEqual(13);
+  for (let day = 0; day < days; day++) {
+    const writes = landed.filter((user) => user.startsWith(`user-${day}-`)).map((user) => Number(user.split("-")[2]));
+    expect(writes).toEqual(writes.toSorted((a, b) => a - b));
+  }
+});
