@@ -1,16 +1,28 @@
-// npm run test:long [-- file…]: the long forms of the tests that draw their cases. Each prints its seed; HEADRACE_SEED repeats one.
-import { spawnSync } from "node:child_process";
+// `npm run test:long`: the tests that draw their cases, in their long form: all that import test/support/long-form.ts, or those of
+// them whose paths hold an argument. Each prints its seed; HEADRACE_SEED repeats one. The last line is `N passed, N failed`.
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { repository } from "./lib/build.mjs";
+import { runParts } from "./lib/type-tests.mjs";
+import { runVitest } from "./lib/vitest.mjs";
 
-const files = process.argv.slice(2);
-const { status } = spawnSync(
-  process.execPath,
-  [
-    "node_modules/vitest/vitest.mjs",
-    "run",
-    "--project=unit",
-    "--testTimeout=3600000",
-    ...(files.length > 0 ? files : ["test/unit/bus/fuzz.test.ts", "test/unit/windows"]),
-  ],
-  { stdio: "inherit", env: { HEADRACE_FUZZ_CASES: "1000000", HEADRACE_RUNS: "2000", ...process.env } },
-);
-process.exitCode = status ?? 1;
+const hourMs = 3_600_000;
+const chosen = process.argv.slice(2);
+const all = readdirSync(join(repository, "test"), { recursive: true })
+  .map((path) => `test/${path.replaceAll("\\", "/")}`)
+  .filter(
+    (path) =>
+      path.endsWith(".test.ts") && /from "[./]+\/support\/long-form\.ts"/.test(readFileSync(join(repository, path), "utf8")),
+  )
+  .sort();
+const files = chosen.length === 0 ? all : all.filter((path) => chosen.some((part) => path.includes(part)));
+
+runParts([{ name: "long forms", run: () => (files.length === 0 ? nothing() : runLong()) }]);
+
+function runLong() {
+  return runVitest([...files, `--testTimeout=${hourMs}`], { files, env: { HEADRACE_LONG: "1" } });
+}
+
+function nothing() {
+  return { passed: 0, failed: [`no test with a long form is called so; there are ${all.join(", ") || "none"}`] };
+}

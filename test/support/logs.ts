@@ -50,5 +50,3 @@ export const logs = (maxLength = 30): fc.Arbitrary<readonly LogEvent[]> =>
 export const shuffledMs = seconds(40);
 /** Event time moves on a little while nothing comes: that much more is allowed for. */
 export const latenessMs = shuffledMs + seconds(5);
-/** Lives of each property: many where somebody asks for them. */
-export const runs = Number(process.env["HEADRACE_RUNS"] ?? 150);

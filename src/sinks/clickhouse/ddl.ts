@@ -109,8 +109,10 @@ function literal(type: ColumnType, value: unknown): string {
       return `toUUID(${quoteText(String(value))})`;
     case "bool":
     case "int":
-    case "float":
       return String(value);
+    case "float":
+      // Whole, it would be an integer, and those have one zero.
+      return Object.is(value, -0) ? "-0.0" : String(value);
     case "date":
       return `toDate(${quoteText((value as Date).toISOString().slice(0, 10))})`;
     case "dateTime":

@@ -1,4 +1,3 @@
-import { randomInt } from "node:crypto";
 import { deflateRawSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { type Envelope, envelopeJson } from "../../../src/bus/envelope.ts";
@@ -11,13 +10,11 @@ import { checksum } from "../../../src/core/hash.ts";
 import { compileGate } from "../../../src/engine/open-entries.ts";
 import { createRandom, type Random } from "../../demo/random.ts";
 import { damagedBytes, damagedJson } from "../../support/damage.ts";
+import { casesOf, seed } from "../../support/long-form.ts";
 import { adoptedThings, things } from "../../support/things.ts";
 import { envelopeOf } from "../../support/workbench.ts";
 
-/** 20,000 in `npm test`; `npm run test:long` has a million. */
-const cases = Number(process.env["HEADRACE_FUZZ_CASES"] ?? 20_000);
-/** Drawn anew in each run; HEADRACE_SEED repeats one. */
-const seed = process.env["HEADRACE_SEED"] ?? String(randomInt(2 ** 32));
+const cases = casesOf({ few: 20_000, many: 1_000_000 });
 
 const now = Date.UTC(2026, 0, 1);
 const gate = compileGate(things().plan);

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { casesOf } from "../../support/long-form.ts";
 import { eventsOf, outcomesOf } from "./sshd-log.ts";
 
-/** More of each in the long form: FUZZ_RUNS=1000000. */
-const runs = Number(process.env["FUZZ_RUNS"] ?? 2_000);
+const runs = casesOf({ few: 2_000, many: 200_000 });
 const address = "198.51.100.66";
 
 /** What an attacker would put into a name, in any order. */

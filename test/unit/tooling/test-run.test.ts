@@ -98,6 +98,43 @@ describe("npm test", { timeout: 120_000 }, () => {
   });
 });
 
+describe("npm run test:long", { timeout: 120_000 }, () => {
+  const drawn = (test: string) =>
+    `import { expect, test } from "vitest";\nimport { casesOf } from "../support/long-form.ts";\n\n${test}\nvoid [casesOf, expect];\n`;
+  const long = drawn('test("draws many", () => expect(casesOf({ few: 1, many: 9 })).toBe(9));');
+  let repository: MiniRepository;
+
+  beforeEach(async () => {
+    repository = await miniRepository(passing);
+    await cp(join(root, "test/support/long-form.ts"), join(repository.path, "test/support/long-form.ts"));
+    return () => repository.remove();
+  });
+
+  test("runs every test that draws its cases, in its long form, and no other", async () => {
+    await repository.write({ "test/unit/a.test.ts": long, "test/guide/b.test.ts": long });
+    const { code, stdout, stderr } = await repository.node("scripts/test-long.mjs");
+    expect(stdout.split("\n").at(-2), stdout + stderr).toBe("2 passed, 0 failed");
+    expect(code).toBe(0);
+  });
+
+  test("fails where there is none, where none is called so, and where a file of them runs no test", async () => {
+    expect((await repository.node("scripts/test-long.mjs")).stdout).toContain(
+      "no test with a long form is called so; there are none",
+    );
+    await repository.write({ "test/unit/a.test.ts": long, "test/unit/idle.test.ts": drawn('test.skip("later", () => {});') });
+    const misspelt = await repository.node("scripts/test-long.mjs", "nowhere");
+    expect([misspelt.code, misspelt.stdout]).toEqual([1, expect.stringContaining("0 passed, 1 failed")]);
+    expect((await repository.node("scripts/test-long.mjs", "unit/a")).stdout).toContain("1 passed, 0 failed");
+    await repository.write({
+      "vitest.config.ts": 'export default { test: { include: ["test/unit/idle.test.ts"], allowOnly: false } };\n',
+    });
+    const { code, stdout } = await repository.node("scripts/test-long.mjs");
+    expect(stdout).toContain("test/unit/a.test.ts: no test of it ran");
+    expect(stdout).toContain("test/unit/idle.test.ts: later (skipped)");
+    expect(code).toBe(1);
+  });
+});
+
 describe(".ci/run", () => {
   let folder: string;
 

@@ -20,7 +20,11 @@ import {
 } from "headrace";
 import { everyLife, type Life } from "headrace/testing";
 import { describe, expect, it } from "vitest";
-import { type Happening, happening, happenings, latenessMs, logs, made, makings, runs, shuffledMs } from "../../support/logs.ts";
+import { type Happening, happening, happenings, latenessMs, logs, made, makings, shuffledMs } from "../../support/logs.ts";
+import { casesOf } from "../../support/long-form.ts";
+
+/** Lives of each property. */
+const runs = casesOf({ few: 150, many: 2_000 });
 
 const number = (event: { readonly data: { readonly n: number } }) => event.data.n;
 const all = {

@@ -1,7 +1,11 @@
 import { count, drop, pipeline, RetryableError, seconds, sum, tumbling } from "headrace";
 import { everyLife } from "headrace/testing";
 import { describe, expect, it } from "vitest";
-import { type Happening, happening, happenings, latenessMs, logs, made, makings, runs, shuffledMs } from "../../support/logs.ts";
+import { type Happening, happening, happenings, latenessMs, logs, made, makings, shuffledMs } from "../../support/logs.ts";
+import { casesOf } from "../../support/long-form.ts";
+
+/** Lives of each property. */
+const runs = casesOf({ few: 150, many: 2_000 });
 
 const sorted = (values: readonly unknown[]) => values.map((value) => JSON.stringify(value)).sort();
 
