@@ -1,9 +1,11 @@
 import { systemClock } from "../core/clock.ts";
+import { startedOnce } from "../sinks/temporal/memory.ts";
 import { act } from "./dlq/act.ts";
-import { atDesk, type DlqOptions } from "./dlq/letters.ts";
-import { nothingKept, obstacle } from "./dlq/obstacle.ts";
+import { atDesk, type Desk, type DlqOptions, isCalled, storedAt } from "./dlq/letters.ts";
+import { mayBeElsewhere, nothingKept, obstacle } from "./dlq/obstacle.ts";
 import { onInterrupt } from "./interrupt.ts";
 import { Feeder } from "./replay/feeder.ts";
+import { tellForgotten } from "./replay/forgotten.ts";
 import { type FeedOptions, parseFeedOptions, waitingSentence } from "./replay/options.ts";
 
 /** Dead letters a second where `--rate` says nothing: each is moved on its own, and nobody is in a hurry. */
@@ -15,7 +17,8 @@ const maxWaiting = 2_000;
 export async function dlqReplay(options: DlqOptions & FeedOptions, id: string | undefined): Promise<number> {
   const { apply, json, stateAgain } = options;
   const limits = parseFeedOptions(options, defaultRate);
-  return atDesk(options, (desk) => {
+  return atDesk(options, async (desk) => {
+    await tellForgottenLetters(options, desk, id);
     const signal = onInterrupt("Stopping: what was moved so far is read again, the rest stays where it is.");
     const feeder = new Feeder({ bus: desk.bus, clock: systemClock }, { ...limits, signal });
     return act(
@@ -40,4 +43,16 @@ export async function dlqReplay(options: DlqOptions & FeedOptions, id: string | 
       { id, apply, json, signal },
     );
   });
+}
+
+/** Says which workflows may be started again: another destination than the one that refused an event may have started one for it. */
+async function tellForgottenLetters(options: DlqOptions, { app, found }: Desk, id: string | undefined): Promise<void> {
+  if (startedOnce(app.pipelines).length === 0) return;
+  const oldest = new Map<string, number>();
+  for await (const one of found) {
+    const { pipeline, stage, entry } = one.letter;
+    if (entry === "" || !mayBeElsewhere(stage) || (id !== undefined && !isCalled(id, one))) continue;
+    oldest.set(pipeline, Math.min(storedAt(one.letter), oldest.get(pipeline) ?? Number.POSITIVE_INFINITY));
+  }
+  for (const pipeline of app.pipelines) await tellForgotten(options, { app, pipeline, oldestMs: oldest.get(pipeline.name) });
 }

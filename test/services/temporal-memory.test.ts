@@ -1,7 +1,7 @@
 import { Connection } from "@temporalio/client";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { carts } from "../../pipelines/streams.ts";
-import { partitionsOf } from "../../src/bus/partition.ts";
+import { keys, type Partition, partitionsOf } from "../../src/bus/partition.ts";
 import { linesOf, type Operator, openOperator } from "../support/operator.ts";
 import { redisClient } from "../support/redis.ts";
 import { unique } from "../support/services.ts";
@@ -22,10 +22,27 @@ beforeAll(async () => {
   await connection.workflowService.registerNamespace({ namespace, workflowExecutionRetentionPeriod });
   await vi.waitFor(() => connection.workflowService.describeNamespace({ namespace }), { timeout: 30_000, interval: 200 });
   const redis = await redisClient(operator.env["REDIS_URL"] as string);
-  const log = partitionsOf(carts.plan)[0]?.log as string;
+  const partition = partitionsOf(carts.plan)[0] as Partition;
+  const { log } = partition;
   const data = JSON.stringify({ type: "cart.checkout_requested", data: { cartId: "c", checkoutId: "k", paymentToken: "tok" } });
   for (const age of [5, 2]) await redis.xAdd(log, `${began - age * dayMs}-0`, { data });
   await redis.xGroupCreate(log, "carts", "$");
+  const letter = {
+    pipeline: "carts",
+    partition: "carts/00",
+    at: new Date().toISOString(),
+    entry: `${began - 5 * dayMs}-0`,
+    index: "0",
+  };
+  const why = {
+    stage: "sink:history",
+    reason: "row-refused",
+    error: "no",
+    type: "cart.checkout_requested",
+    event: "e",
+    original: data,
+  };
+  await redis.xAdd(keys.deadLetters(partition), "*", { ...letter, ...why });
   redis.destroy();
 }, 60_000);
 afterAll(async () => {
@@ -46,10 +63,19 @@ describe("a workflow whose id Temporal may have forgotten", () => {
     expect({ code, entries: summary?.entries }).toEqual({ code: 0, entries: 2 });
     expect(stderr).toContain(`keeps a run that has ended for 3 days (namespace '${namespace}')`);
     expect(stderr).toContain("and then starts checkout again");
-    expect(stderr).toContain(`--from ${summary?.knownFrom}`);
+    expect(stderr).toContain(`stored before ${summary?.knownFrom}`);
     const agoMs = Date.now() - Date.parse(summary?.knownFrom ?? "");
     expect(agoMs).toBeGreaterThanOrEqual(3 * dayMs);
     expect(agoMs).toBeLessThan(3 * dayMs + 60_000);
+  });
+
+  it("is named before dead letters are replayed that another destination refused, since it may have been started then", async () => {
+    const args = ["dlq", "replay", "--pipeline", "carts", "--state-again", "--json"];
+    const { code, stdout, stderr } = await operator.tryRun(args, { env });
+    expect({ code, lines: linesOf(stdout).length }).toEqual({ code: 0, lines: 2 });
+    expect(stderr).toMatch(/keeps a run that has ended for 3 days.*starts checkout again/);
+    const other = await operator.tryRun([...args, "--reason", "schema"], { env });
+    expect(other).toMatchObject({ code: 0, stderr: "" });
   });
 
   it("is not where only younger ones are read again, or a pipeline that starts none", async () => {

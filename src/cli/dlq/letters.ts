@@ -28,7 +28,7 @@ export interface Found {
 export interface Desk {
   readonly app: AppPlan;
   readonly bus: Bus;
-  /** What the filter finds, oldest first within a partition. */
+  /** What the filter finds, oldest first within a partition; read anew each time. */
   readonly found: AsyncIterable<Found>;
 }
 
@@ -43,7 +43,7 @@ export async function atDesk(options: DlqOptions, work: (desk: Desk) => Promise<
   const since = options.since === undefined ? undefined : new Date(parseWhen("--since", options.since)).toISOString();
   const bus = await openBus(options, createLogger());
   try {
-    return await work({ app, bus, found: find(app, bus, { ...options, since }) });
+    return await work({ app, bus, found: { [Symbol.asyncIterator]: () => find(app, bus, { ...options, since }) } });
   } finally {
     await bus.close();
   }
@@ -78,7 +78,10 @@ export const summary = (letter: DeadLetter) => {
   return { id, pipeline, stage, reason, error, partition, position: `${first}/${place}`, type, event: eventId, at };
 };
 
-async function* find(app: AppPlan, bus: Bus, filter: DlqFilter): AsyncIterable<Found> {
+/** When the entry of a dead letter was stored, milliseconds since the epoch. */
+export const storedAt = (letter: DeadLetter): number => Number(summary(letter).position.split("-")[0]);
+
+async function* find(app: AppPlan, bus: Bus, filter: DlqFilter): AsyncGenerator<Found> {
   const fits = (wanted: string | undefined, value: string) => wanted === undefined || wanted === value;
   for (const partition of app.streams.flatMap(partitionsOf)) {
     for await (const letter of bus.deadLetters(partition)) {

@@ -39,9 +39,12 @@ function mayHaveMoved(app: AppPlan, pipeline: PipelinePlan, { stage, reason }: F
     if (reason === "state-unreadable" && isOnlyPlace) return undefined;
     return [...wholeEntries, "admit", first.name].includes(stage) ? undefined : pipeline.name;
   }
-  // What one destination refused may be with another: events that were derived from it, and counted there.
-  return stage === "route" || stage.startsWith("sink:") ? statefulReader(app, pipeline)?.name : undefined;
+  // Events that were derived from it, and counted there.
+  return mayBeElsewhere(stage) ? statefulReader(app, pipeline)?.name : undefined;
 }
+
+/** Whether what one destination refused may be with another. */
+export const mayBeElsewhere = (stage: string): boolean => stage === "route" || stage.startsWith("sink:");
 
 /** A dedupe forgets the events that were set aside behind it. */
 const movesState = (stage: StagePlan): boolean => isKeyed(stage) && stage.kind !== "dedupe";

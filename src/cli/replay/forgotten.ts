@@ -29,7 +29,7 @@ export async function tellForgotten(where: Whereabouts, { app, pipeline, oldestM
       say(
         `Warning: Temporal keeps a run that has ended for ${roughly(ms)} (namespace '${client.options.namespace}'). Of what was stored before ${known}, it may have forgotten the ids, and then starts ${started} again.`,
       );
-      say(`         Begin later (--from ${known}), or give the start a 'notAfter'.`);
+      say("         Leave out what is older, or give the start a 'notAfter'.");
       return known;
     } finally {
       await connection.close();
