@@ -3,10 +3,11 @@ import { listArchives } from "../archive/list.ts";
 import type { ArchiveDeps } from "../archive/port.ts";
 import { restoreDay } from "../archive/restore.ts";
 import { ConfigError, messageOf, RetryableError } from "../core/errors.ts";
+import { openArchive } from "../host/open-archive.ts";
 import type { ArchiveLine, TableDay } from "../plan/archive.ts";
+import { archiveAt } from "./archive-settings.ts";
 import { loadApp } from "./load-app.ts";
 import { createLogger } from "./logger.ts";
-import { openArchive } from "./open-archive.ts";
 import { exitCodes, printJson, printLine, printTable, say } from "./output.ts";
 import { openClickHouse, openMarks, openTemporal, type Whereabouts } from "./services.ts";
 
@@ -86,7 +87,7 @@ async function atArchive(where: Whereabouts, work: (archive: ArchiveDeps) => Pro
   try {
     const marks = await openMarks(where, createLogger());
     try {
-      return await work(openArchive(app, { clickhouse, marks, where }));
+      return await work(openArchive(app, { clickhouse, marks, at: archiveAt(where) }));
     } finally {
       await marks.close();
     }

@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { resolve } from "node:path";
 import { createJiti } from "jiti";
 import { ConfigError, HeadraceError, messageOf } from "../core/errors.ts";
+import { findTsconfig } from "../host/tsconfig.ts";
 import type { AppPlan } from "../plan/plan.ts";
 import type { SagaPlan } from "../plan/saga.ts";
 
@@ -43,14 +44,6 @@ export async function loadApp(directory: string): Promise<AppPlan> {
     });
   }
   return plan;
-}
-
-/** The `tsconfig.json` that holds for a file: its `paths` and `baseUrl` say where modules lie. */
-export function findTsconfig(file: string): string | undefined {
-  const folder = dirname(file);
-  const path = resolve(folder, "tsconfig.json");
-  if (existsSync(path)) return path;
-  return folder === file ? undefined : findTsconfig(folder);
 }
 
 /** The file of a module by its path without an ending. */

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { ConfigError } from "../core/errors.ts";
+import { activityStore } from "../host/activity-store.ts";
+import { statesOf } from "../host/states-of.ts";
 import { findModule, loadApp, loadModule, loadSagas } from "./load-app.ts";
 import { createLogger } from "./logger.ts";
 import { exitCodes, printJson, printTable, say } from "./output.ts";
 import { openRedis, openTemporal, type Whereabouts } from "./services.ts";
-import { activityStore } from "./start/activity-store.ts";
-import { statesOf } from "./start/states-of.ts";
 
 type Books = Readonly<Record<string, number>>;
 

@@ -1,14 +1,14 @@
-import { ConfigError } from "../core/errors.ts";
+import { setFlagsFromString } from "node:v8";
+import { openHost } from "../host/host.ts";
+import { split } from "../host/options.ts";
 import { parseFaults } from "../participant/faults.ts";
 import { onStop } from "./interrupt.ts";
 import { loadApp } from "./load-app.ts";
 import { createLogger } from "./logger.ts";
 import { wholeNumber } from "./numbers.ts";
 import { printJson, say } from "./output.ts";
-import type { Whereabouts } from "./services.ts";
-import { announce, newInstance } from "./start/announce.ts";
-import type { ReadyRole } from "./start/role.ts";
-import { parseRoles, rolesOfProject } from "./start/roles.ts";
+import { addressesAt, type Whereabouts } from "./services.ts";
+import { openRoles, parseRoles, type RoleSettings, rolesOfProject } from "./start/roles.ts";
 import { parseSagaFlags, type SagaFlags } from "./start/saga-options.ts";
 
 export interface StartOptions extends Whereabouts, SagaFlags {
@@ -23,29 +23,21 @@ export interface StartOptions extends Whereabouts, SagaFlags {
 /** `headrace start`: the processes of the application, until SIGTERM or SIGINT; a second signal ends at once. */
 export async function startVerb(options: StartOptions): Promise<number> {
   const named = parseRoles(options.role === undefined ? undefined : [...new Set(splitList(options.role))]);
-  const stateCacheBytes = wholeNumber("--state-cache-mb", options.stateCacheMb) * 1024 * 1024;
-  const sagas = parseSagaFlags(options, process.env);
-  const faults = parseFaults(options.fault ?? "");
+  const settings: RoleSettings = {
+    where: options,
+    stateCacheBytes: wholeNumber("--state-cache-mb", options.stateCacheMb) * 1024 * 1024,
+    sagas: parseSagaFlags(options, process.env),
+    faults: parseFaults(options.fault ?? ""),
+  };
   const logger = createLogger();
-  const { signal, abort, exitCode } = onStop();
-  const whole = await loadApp(options.cwd);
-  const app = { ...whole, pipelines: pick(whole.pipelines, options.pipelines) };
-  const others = whole.pipelines.filter((one) => !app.pipelines.includes(one));
-  const roles = named ?? (await rolesOfProject(app, options.cwd));
-  const names = roles.map(([name]) => name);
-  const instance = newInstance();
-  const ready: ReadyRole[] = [];
-  const context = { app, others, instance, stateCacheBytes, faults, sagas, logger, where: options };
-  for (const [, role] of roles) ready.push(await role(context));
-
-  const addresses: Readonly<Record<string, string>> = Object.assign({}, ...ready.map((role) => role.addresses));
-  const announced = await announce({ instance, roles: names, addresses, logger, where: options }, signal);
-  const running = ready.map((role) =>
-    role.run(signal, announced.presence).catch((error) => {
-      abort();
-      throw error;
-    }),
-  );
+  const { signal, exitCode } = onStop();
+  const wanted = options.pipelines === undefined ? undefined : splitList(options.pipelines);
+  const { app, others } = split(await loadApp(options.cwd), wanted);
+  const names = named ?? (await rolesOfProject(app, options.cwd));
+  allocateYoung();
+  const host = await openHost({ app, others, roles: await openRoles(names, settings), at: addressesAt(options), logger });
+  const { instance, addresses } = host;
+  const running = host.run(signal);
   if (signal.aborted) say("Stopping.");
   else if (options.json)
     printJson({
@@ -56,28 +48,12 @@ export async function startVerb(options: StartOptions): Promise<number> {
       ...(addresses["metrics"] && { metrics: addresses["metrics"] }),
     });
   else say(`Running ${names.join(", ")} as ${instance}. Ctrl-C stops.`);
-  const ended = await Promise.allSettled(running);
-  await announced.close();
-  const failed = ended.find((result) => result.status === "rejected");
-  if (failed) throw failed.reason;
+  try {
+    await running;
+  } finally {
+    await host.close();
+  }
   return exitCode();
-}
-
-function pick<Named extends { readonly name: string }>(all: readonly Named[], wanted: string | undefined): readonly Named[] {
-  if (wanted === undefined) return all;
-  const names = [...new Set(splitList(wanted))];
-  if (names.length === 0)
-    throw new ConfigError("usage", "--pipelines names no pipeline", {
-      hint: `There are ${all.map((one) => one.name).join(", ")}.`,
-    });
-  return names.map((name) => {
-    const found = all.find((one) => one.name === name);
-    if (!found)
-      throw new ConfigError("usage", `there is no pipeline '${name}'`, {
-        hint: `There are ${all.map((one) => one.name).join(", ")}.`,
-      });
-    return found;
-  });
 }
 
 const splitList = (text: string): readonly string[] =>
@@ -85,3 +61,12 @@ const splitList = (text: string): readonly string[] =>
     .split(",")
     .map((part) => part.trim())
     .filter((part) => part !== "");
+
+/**
+ * Keeps V8 from allocating straight into its old space what has survived by chance, at places in the code where a hundred such objects
+ * have. No event outlives its turn, but a dead array there keeps all of its events until the next full collection: scavenges took
+ * 6 ms instead of 2.5, a seventh more of the processor for each event.
+ */
+function allocateYoung(): void {
+  setFlagsFromString("--no-allocation-site-pretenuring");
+}

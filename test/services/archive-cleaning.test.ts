@@ -3,9 +3,10 @@ import { app } from "../../pipelines/index.ts";
 import { restoreDay } from "../../src/archive/restore.ts";
 import { MemoryBus } from "../../src/bus/memory.ts";
 import { partitionsOf } from "../../src/bus/partition.ts";
-import { cleanLogs } from "../../src/cli/clean-logs.ts";
+import { keepLogs } from "../../src/cli/archive-settings.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { days } from "../../src/core/duration.ts";
+import { cleanLogs } from "../../src/host/clean-logs.ts";
 import { openArchiveBench, type Shelf, table } from "../support/archive-shelf.ts";
 import { collect } from "../support/collect.ts";
 
@@ -54,7 +55,7 @@ async function busWith(ages: readonly number[]) {
 
 it("dead letters are kept for 30 days, or as long as is said, and counted", async () => {
   const { bus, left } = await busWith([100, 31, 29, 1]);
-  const clean = () => cleanLogs({ app: plan, bus, archive: undefined, beat: () => {} });
+  const clean = async () => cleanLogs({ app: plan, bus, archive: undefined, keep: keepLogs(), beat: () => {} });
   expect((await clean()).deadLetters).toEqual({ looked: 4, removed: 2 });
   expect(await left()).toEqual(["29", "1"]);
   vi.stubEnv("HEADRACE_DEAD_LETTER_DAYS", "20");
@@ -71,7 +72,7 @@ it("archives are kept for ever, or as long as is said; what is restored or under
   await restoreDay({ table, day: restored }, shelf.deps);
   await shelf.deps.tables().setState({ table, day: open, generation: 1 }, "dropping");
   const { bus } = await busWith([]);
-  const clean = async () => (await cleanLogs({ app: plan, bus, archive: shelf.deps, beat: () => {} })).archives;
+  const clean = async () => (await cleanLogs({ app: plan, bus, archive: shelf.deps, keep: keepLogs(), beat: () => {} })).archives;
   expect(await clean()).toEqual({ looked: 3, removed: 0 });
   vi.stubEnv("HEADRACE_ARCHIVE_DAYS", "3000");
   expect(await clean()).toEqual({ looked: 3, removed: 0 });
@@ -86,7 +87,7 @@ it("nothing is removed by a clock that is not that of the server, which dates wh
   vi.stubEnv("HEADRACE_DEAD_LETTER_DAYS", "30");
   const { bus, left } = await busWith([29, 1]);
   const serverTime = bus.time.bind(bus);
-  const clean = () => cleanLogs({ app: plan, bus, archive: shelf.deps, beat: () => {} });
+  const clean = async () => cleanLogs({ app: plan, bus, archive: shelf.deps, keep: keepLogs(), beat: () => {} });
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + days(30) });
   bus.time = async () => Date.now() - days(30);
   await expect(clean()).rejects.toMatchObject({

@@ -3,8 +3,9 @@ import { isBuiltin } from "node:module";
 import { relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { createJiti } from "jiti";
+import { findTsconfig } from "../../host/tsconfig.ts";
 import type { Finding } from "../../plan/check.ts";
-import { findModule, findTsconfig } from "../load-app.ts";
+import { findModule } from "../load-app.ts";
 
 const roots = ["pipelines/index", "workflows/index", "activities/index"];
 /** Ours, whose names are known: where each lies under `dist/`. */
@@ -12,6 +13,7 @@ const doors: Readonly<Record<string, string>> = {
   "headrace": "index",
   "headrace/saga": "saga/index",
   "headrace/participant": "participant/index",
+  "headrace/host": "host/index",
   "headrace/testing": "testing/index",
 };
 

@@ -1,18 +1,67 @@
 import { ConfigError } from "../../core/errors.ts";
+import { isLoopback } from "../../core/loopback.ts";
+import { participantsRole } from "../../host/participants-role.ts";
+import type { Role } from "../../host/role.ts";
+import type { SagaLimits } from "../../host/saga-limits.ts";
+import { type CreateActivities, sagaRole } from "../../host/saga-role.ts";
+import { workerRole } from "../../host/worker-role.ts";
+import type { Fault } from "../../participant/faults.ts";
+import type { Participant } from "../../participant/participant.ts";
 import type { AppPlan } from "../../plan/plan.ts";
-import { findModule, loadModule } from "../load-app.ts";
-import { participantsModule, participantsRole } from "./participants-role.ts";
-import type { Role } from "./role.ts";
-import { sagaRole } from "./saga-role.ts";
-import { workerRole } from "./worker-role.ts";
+import { archiveAt, keepLogs } from "../archive-settings.ts";
+import { findModule, loadExport, loadModule } from "../load-app.ts";
+import { deadLetterBytes, type Whereabouts } from "../services.ts";
+import { metricsAddress } from "./metrics-address.ts";
+import { givenToken, participantsToken } from "./participants-token.ts";
+import { findBundle } from "./workflow-bundle.ts";
 
-const roles = { worker: workerRole, saga: sagaRole, participants: participantsRole } as const satisfies Record<string, Role>;
+/** What the command line says of roles. */
+export interface RoleSettings {
+  readonly where: Whereabouts;
+  /** Memory for keyed states, over all partitions, bytes. */
+  readonly stateCacheBytes: number;
+  readonly sagas: SagaLimits;
+  /** What participants do wrong on purpose. */
+  readonly faults: readonly Fault[];
+}
 
-/** Roles by name, in the order in which they start. */
-export type Roles = readonly (readonly [name: string, role: Role])[];
+const activitiesModule = "activities/index";
+
+/** Each role as the environment and the project set it up. */
+const roles = {
+  worker: async ({ stateCacheBytes }) => workerRole({ stateCacheBytes, deadLetterBytes: deadLetterBytes() }),
+  saga: async ({ where, sagas: limits }) =>
+    sagaRole({
+      limits,
+      bundle: () => findBundle(where.cwd, process.env["HEADRACE_WORKFLOW_BUNDLE"]),
+      createActivities: await findActivities(where.cwd),
+      metrics: await metricsAddress(process.env),
+      participantsToken: participantsToken(where),
+      archive: archiveAt(where),
+      keep: keepLogs(),
+      deadLetterBytes: deadLetterBytes(),
+    }),
+  participants: async ({ where, faults }) => {
+    const host = process.env["HOST"] || "127.0.0.1";
+    const hosts = (process.env["HEADRACE_PARTICIPANTS_HOSTS"] ?? "").split(",").filter((name) => name.trim() !== "");
+    return participantsRole({
+      createParticipants: await loadExport<(deps: object) => readonly Participant[]>(where.cwd, {
+        module: activitiesModule,
+        name: "createParticipants",
+        hint: "Export createParticipants(deps): what the role participants serves.",
+      }),
+      ...{ host, port: Number(process.env["PORT"] ?? 0), token: tokenFor(host, where), hosts, faults },
+    });
+  },
+} as const satisfies Record<Role["name"], (settings: RoleSettings) => Promise<Role>>;
+
+export type RoleName = keyof typeof roles;
+
+export const openRoles = (names: readonly RoleName[], settings: RoleSettings): Promise<readonly Role[]> =>
+  Promise.all(names.map((name) => roles[name](settings)));
 
 /** The roles that a command line names, or `undefined` for all that the project has: no flag, or `all`. */
-export function parseRoles(names: readonly string[] | undefined): Roles | undefined {
+export function parseRoles(names: readonly string[] | undefined): readonly RoleName[] | undefined {
   if (names === undefined || names.includes("all")) return undefined;
   const unknown = names.find((name) => !(name in roles));
   if (unknown !== undefined || names.length === 0) {
@@ -20,18 +69,18 @@ export function parseRoles(names: readonly string[] | undefined): Roles | undefi
       hint: `There are ${Object.keys(roles).join(", ")} and all.`,
     });
   }
-  return names.map((name) => [name, roles[name as keyof typeof roles]]);
+  return names as readonly RoleName[];
 }
 
 /** The roles that a project has something for. */
-export async function rolesOfProject(app: AppPlan, cwd: string): Promise<Roles> {
-  const has: Readonly<Record<keyof typeof roles, boolean>> = {
+export async function rolesOfProject(app: AppPlan, cwd: string): Promise<readonly RoleName[]> {
+  const has: Readonly<Record<RoleName, boolean>> = {
     worker: app.pipelines.length > 0,
     // A bundle that was made ahead stands for its sources.
     saga: Boolean(process.env["HEADRACE_WORKFLOW_BUNDLE"]) || findModule(cwd, "workflows/index") !== undefined,
     participants: await hasParticipants(cwd),
   };
-  const found = Object.entries(roles).filter(([name]) => has[name as keyof typeof roles]);
+  const found = (Object.keys(has) as RoleName[]).filter((name) => has[name]);
   if (found.length > 0) return found;
   throw new ConfigError("app.load", `there is nothing to run in ${cwd}: no pipelines, no workflows and no participants`, {
     hint: "Put a pipeline into pipelines/index.ts, a workflow into workflows/index.ts, or export createParticipants of activities/index.ts.",
@@ -39,6 +88,25 @@ export async function rolesOfProject(app: AppPlan, cwd: string): Promise<Roles> 
 }
 
 async function hasParticipants(cwd: string): Promise<boolean> {
-  const path = findModule(cwd, participantsModule.module);
-  return path !== undefined && (await loadModule(path))[participantsModule.name] !== undefined;
+  const path = findModule(cwd, activitiesModule);
+  return path !== undefined && (await loadModule(path))["createParticipants"] !== undefined;
+}
+
+/** What `activities/index.ts` makes; workflows that call none do without the module. */
+async function findActivities(cwd: string): Promise<CreateActivities | undefined> {
+  if (!findModule(cwd, activitiesModule)) return undefined;
+  return loadExport<CreateActivities>(cwd, {
+    module: activitiesModule,
+    name: "createActivities",
+    hint: "Export createActivities(deps): what the saga role runs beside workflows/.",
+  });
+}
+
+/** A file of this machine is none of another's: who listens beyond it shares a token by the environment. */
+function tokenFor(host: string, where: Whereabouts): string {
+  const token = isLoopback(host) ? participantsToken(where) : givenToken();
+  if (token !== undefined) return token;
+  throw new ConfigError("config.environment", `participants would take calls from everyone who reaches ${host}`, {
+    hint: "Set HEADRACE_PARTICIPANTS_TOKEN (or HEADRACE_PARTICIPANTS_TOKEN_FILE) to the same secret for them and for the saga workers.",
+  });
 }

@@ -1,15 +1,6 @@
 import { ConfigError } from "../../core/errors.ts";
+import type { SagaLimits } from "../../host/saga-limits.ts";
 import { wholeNumber } from "../numbers.ts";
-
-/** How a saga worker runs: how much at once, and as which version. */
-export interface SagaOptions {
-  /** Workflows that are kept in memory between two of their tasks; others are replayed from their history. */
-  readonly cachedWorkflows: number;
-  readonly workflowSlots: number;
-  readonly activitySlots: number;
-  /** Workflows that start on this build finish on it. Without one every worker takes every workflow. */
-  readonly version?: { readonly deploymentName: string; readonly buildId: string } | undefined;
-}
 
 /** As the command line has them. */
 export interface SagaFlags {
@@ -20,7 +11,7 @@ export interface SagaFlags {
   readonly deployment: string;
 }
 
-export function parseSagaFlags(flags: SagaFlags, env: NodeJS.ProcessEnv): SagaOptions {
+export function parseSagaFlags(flags: SagaFlags, env: NodeJS.ProcessEnv): SagaLimits {
   const buildId = flags.buildId ?? (env["HEADRACE_BUILD_ID"] || undefined);
   const workflowSlots = wholeNumber("--workflow-slots", flags.workflowSlots);
   if (workflowSlots < 2) {

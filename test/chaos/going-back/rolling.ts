@@ -1,6 +1,6 @@
-import { createSinks } from "../../../src/cli/start/sinks.ts";
 import { systemClock } from "../../../src/core/clock.ts";
 import { type Logger, silentLogger } from "../../../src/core/log.ts";
+import { createSinks } from "../../../src/host/sinks.ts";
 import { createLimits } from "../../../src/limit/limits.ts";
 import type { ClickHouseSinkPlan } from "../../../src/plan/plan.ts";
 import { keepMarks } from "../../../src/rollup/kept-marks.ts";
@@ -45,7 +45,7 @@ export async function openRolling(env: Readonly<Record<string, string>>): Promis
       const clock = systemClock;
       const marks = keepMarks(await openRedisMarks({ url, logger: silentLogger }), { clock, logger });
       const [stop, giveUp] = [new AbortController(), new AbortController()];
-      const sinks = createSinks({
+      const sinks = await createSinks({
         ...{ clickhouse, temporal: undefined, clock, logger: silentLogger, signal: giveUp.signal },
         ...{ limitFor: createLimits({ clock, logger: silentLogger }), rollups, marks },
       });

@@ -2,9 +2,9 @@ import { fileURLToPath } from "node:url";
 import { Client, type WorkflowHandle } from "@temporalio/client";
 import { type SinkRef, signalWorkflow, startWorkflow, updateWorkflow } from "headrace";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { createSinks } from "../../../src/cli/start/sinks.ts";
 import { systemClock } from "../../../src/core/clock.ts";
 import { silentLogger } from "../../../src/core/log.ts";
+import { createSinks } from "../../../src/host/sinks.ts";
 import { createLimits } from "../../../src/limit/limits.ts";
 import type { OwnSinkPlan, WorkflowSinkPlan } from "../../../src/plan/plan.ts";
 import { addAttributes } from "../../../src/sinks/temporal/search-attributes.ts";
@@ -172,7 +172,7 @@ describe("a start", () => {
     const [one, other] = (["one", "other"] as const).map((prefix) =>
       startWorkflow(send, { taskQueue, workflowId: ({ id }) => `${prefix}-${id}` }),
     ) as [SinkRef<Parcel>, SinkRef<Parcel>];
-    const { sinkFor, close } = createSinks({
+    const { sinkFor, close } = await createSinks({
       temporal: bench.client,
       clickhouse: undefined as never,
       clock: systemClock,

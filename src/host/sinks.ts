@@ -1,18 +1,17 @@
 import type { Client } from "@temporalio/client";
-import type { Clock } from "../../core/clock.ts";
-import { getOrMake } from "../../core/get-or-make.ts";
-import type { Logger } from "../../core/log.ts";
-import type { RateLimit } from "../../core/rate-limit.ts";
-import type { LimitFor } from "../../limit/limits.ts";
-import { type ClickHouseSinkPlan, type OwnSinkPlan, targetOf, type WorkflowSinkPlan } from "../../plan/plan.ts";
-import type { RollupPlan } from "../../plan/table.ts";
-import { markingSink } from "../../rollup/marking-sink.ts";
-import type { Marks } from "../../rollup/port.ts";
-import type { ClickHouse } from "../../sinks/clickhouse/client.ts";
-import { createClickHouseSink } from "../../sinks/clickhouse/sink.ts";
-import type { SinkGuards } from "../../sinks/guarded-call.ts";
-import type { Sink } from "../../sinks/port.ts";
-import { createCallGuards, TemporalSink } from "../../sinks/temporal/sink.ts";
+import type { Clock } from "../core/clock.ts";
+import { getOrMake } from "../core/get-or-make.ts";
+import type { Logger } from "../core/log.ts";
+import type { RateLimit } from "../core/rate-limit.ts";
+import type { LimitFor } from "../limit/limits.ts";
+import { type ClickHouseSinkPlan, type OwnSinkPlan, targetOf, type WorkflowSinkPlan } from "../plan/plan.ts";
+import type { RollupPlan } from "../plan/table.ts";
+import { markingSink } from "../rollup/marking-sink.ts";
+import type { Marks } from "../rollup/port.ts";
+import type { ClickHouse } from "../sinks/clickhouse/client.ts";
+import { createClickHouseSink } from "../sinks/clickhouse/sink.ts";
+import type { SinkGuards } from "../sinks/guarded-call.ts";
+import type { Sink } from "../sinks/port.ts";
 
 export interface SinkDeps {
   /** There where a pipeline writes a table. */
@@ -33,17 +32,19 @@ export interface SinkDeps {
  * Joins descriptors with drivers. All that write to one table share a sink, so that inserts are few and large; all that call one workflow
  * share its guards, and each calls it in its own way.
  */
-export function createSinks(deps: SinkDeps): {
+export async function createSinks(deps: SinkDeps): Promise<{
   readonly sinkFor: (plan: OwnSinkPlan) => Sink;
   readonly close: () => Promise<void>;
-} {
+}> {
   const { clock, logger, signal, limitFor } = deps;
+  // Temporal's client takes a third of a second to load, for those who call workflows.
+  const calls = deps.temporal && (await import("../sinks/temporal/sink.ts"));
   const inserting = new Map<string, Sink>();
   const calling = new Map<WorkflowSinkPlan, Sink>();
   const guards = new Map<string, SinkGuards>();
 
   const limitOf = (plan: OwnSinkPlan) => plan.guards?.rateLimit && limitFor(plan.guards.rateLimit, `sink:${targetOf(plan)}`);
-  const guardsFor = (plan: WorkflowSinkPlan) => createCallGuards(plan, { clock, logger, limit: limitOf(plan) });
+  const guardsFor = (plan: WorkflowSinkPlan) => opened(calls).createCallGuards(plan, { clock, logger, limit: limitOf(plan) });
   const sinkFor = (plan: OwnSinkPlan): Sink => {
     const target = targetOf(plan);
     switch (plan.kind) {
@@ -54,7 +55,7 @@ export function createSinks(deps: SinkDeps): {
         return getOrMake(
           calling,
           plan,
-          () => new TemporalSink(plan, { client: opened(deps.temporal), clock, logger, signal, guards: shared }),
+          () => new (opened(calls).TemporalSink)(plan, { client: opened(deps.temporal), clock, logger, signal, guards: shared }),
         );
       }
       default:

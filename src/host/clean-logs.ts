@@ -5,27 +5,40 @@ import { partitionsOf } from "../bus/partition.ts";
 import type { Bus } from "../bus/port.ts";
 import { agreedTime } from "../core/agreed-time.ts";
 import { days } from "../core/duration.ts";
-import { ConfigError } from "../core/errors.ts";
 import type { AppPlan } from "../plan/plan.ts";
+
+/** For how long logs are kept. */
+export interface KeepLogs {
+  /** Whole days. @default 30 */
+  readonly deadLetterDays?: number | undefined;
+  /** Whole days; archives of older days are removed for good. @default for ever */
+  readonly archiveDays?: number | undefined;
+}
 
 export interface Cleaning {
   readonly app: AppPlan;
   readonly bus: Bus;
   /** Where the application archives something. */
   readonly archive: ArchiveDeps | undefined;
+  readonly keep: KeepLogs;
   /** Says that it goes on. */
   readonly beat: () => void;
 }
 
-const deadLetterDays = 30;
+const defaultDays = 30;
 
 /** Removes dead letters and archives that are older than they are kept, and says how many it has looked at and removed. */
-export async function cleanLogs({ app, bus, archive, beat }: Cleaning): Promise<Record<"deadLetters" | "archives", Expired>> {
-  const keepLetters = daysOf("HEADRACE_DEAD_LETTER_DAYS") ?? deadLetterDays;
-  const keepArchives = daysOf("HEADRACE_ARCHIVE_DAYS");
+export async function cleanLogs({
+  app,
+  bus,
+  archive,
+  keep,
+  beat,
+}: Cleaning): Promise<Record<"deadLetters" | "archives", Expired>> {
+  const { deadLetterDays = defaultDays, archiveDays } = keep;
   const deadLetters = { looked: 0, removed: 0 };
   for (const partition of app.streams.flatMap(partitionsOf)) {
-    const before = agreedTime("Redis", await bus.time(partition)) - days(keepLetters);
+    const before = agreedTime("Redis", await bus.time(partition)) - days(deadLetterDays);
     for await (const letter of bus.deadLetters(partition)) {
       beat();
       deadLetters.looked++;
@@ -34,14 +47,6 @@ export async function cleanLogs({ app, bus, archive, beat }: Cleaning): Promise<
       if ((await bus.discardDeadLetter(partition, letter)) !== "gone") deadLetters.removed++;
     }
   }
-  const archives = archive ? await expireArchives(archive, { keepDays: keepArchives, beat }) : { looked: 0, removed: 0 };
+  const archives = archive ? await expireArchives(archive, { keepDays: archiveDays, beat }) : { looked: 0, removed: 0 };
   return { deadLetters, archives };
-}
-
-/** Whole days; nothing where the variable is not set. */
-function daysOf(variable: string): number | undefined {
-  const text = process.env[variable];
-  if (text === undefined || text === "") return undefined;
-  if (/^[1-9]\d{0,4}$/.test(text)) return Number(text);
-  throw new ConfigError("config.environment", `${variable} is '${text}'`, { hint: "Give whole days, from 1." });
 }

@@ -1,9 +1,9 @@
-import { keys, partitionsOf } from "../../bus/partition.ts";
-import type { Redis } from "../../bus/redis/redis.ts";
-import { isKeyed } from "../../plan/keyed-state.ts";
-import type { PipelinePlan } from "../../plan/plan.ts";
-import { splitName } from "../../state/names.ts";
-import { parseState } from "../../state/record.ts";
+import { keys, partitionsOf } from "../bus/partition.ts";
+import type { Redis } from "../bus/redis/redis.ts";
+import { isKeyed } from "../plan/keyed-state.ts";
+import type { PipelinePlan } from "../plan/plan.ts";
+import { splitName } from "../state/names.ts";
+import { parseState } from "../state/record.ts";
 
 /**
  * What the first stage of a pipeline that keeps something by key keeps, with its keys and when it was written, some at a time. A state that moves meanwhile may be seen twice.

@@ -1,7 +1,6 @@
 import { createServer } from "node:net";
 import { hostname } from "node:os";
 import { ConfigError, messageOf } from "../../core/errors.ts";
-import type { Logger } from "../../core/log.ts";
 
 /** Where the numbers of Temporal's SDK can be scraped; undefined where nobody asked for them. */
 export interface MetricsAddress {
@@ -44,20 +43,3 @@ const portOn = (host: string, wanted: number): Promise<number> =>
       server.close(() => resolve(port));
     });
   });
-
-/** Temporal's native core: one a process. Signals are ours. */
-export async function installRuntime(logger: Logger, metrics: MetricsAddress | undefined): Promise<void> {
-  const { DefaultLogger, Runtime } = await import("@temporalio/worker");
-  const log = (level: string, message: string, meta: Readonly<Record<string, unknown>> = {}) => {
-    // As JSON an error would be without its message, which is all that tells what to do.
-    const { error } = meta;
-    const told = error instanceof Error ? { ...meta, error: messageOf(error), hint: (error as { hint?: string }).hint } : meta;
-    if (level === "ERROR") logger.error(told, message);
-    else logger.warn(told, message);
-  };
-  Runtime.install({
-    logger: new DefaultLogger("WARN", ({ level, message, meta }) => log(level, message, meta)),
-    shutdownSignals: [],
-    ...(metrics && { telemetryOptions: { metrics: { prometheus: { bindAddress: metrics.bind } } } }),
-  });
-}

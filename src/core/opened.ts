@@ -1,0 +1,21 @@
+/** What was opened, to be closed in the reverse order. */
+export class Opened {
+  readonly #closers: (() => unknown)[] = [];
+
+  /** Takes what was opened, with what closes it. */
+  add<Thing>(thing: Thing, close: (thing: Thing) => unknown): Thing {
+    this.#closers.push(() => close(thing));
+    return thing;
+  }
+
+  /** Closes everything, whatever fails meanwhile. May be called again. */
+  async close(): Promise<void> {
+    for (let close = this.#closers.pop(); close; close = this.#closers.pop()) {
+      try {
+        await close();
+      } catch {
+        // Nobody can do more about it, and the others are to be closed too.
+      }
+    }
+  }
+}

@@ -1,0 +1,41 @@
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { systemClock } from "../core/clock.ts";
+import type { Logger } from "../core/log.ts";
+import { loadMeter } from "../registry/load.ts";
+import type { Presence, Registry } from "../registry/port.ts";
+import { appear } from "../registry/presence.ts";
+
+/** A name that no other process has, now or later. */
+export const newInstance = (): string => `${hostname()}-${process.pid}-${randomBytes(3).toString("hex")}`;
+
+export interface Announcement {
+  readonly instance: string;
+  readonly roles: readonly string[];
+  /** Where it can be called: name to URL. */
+  readonly addresses: Readonly<Record<string, string>>;
+  readonly registry: Registry;
+  readonly logger: Logger;
+}
+
+/** Enters this process into the registry. */
+export const announce = ({ instance, roles, addresses, registry, logger }: Announcement): Promise<Presence> =>
+  appear(
+    {
+      instance,
+      roles,
+      host: hostname(),
+      pid: process.pid,
+      version: readVersion(),
+      since: new Date(Date.now() - performance.now()).toISOString(),
+      addresses,
+      pipelines: {},
+      state: "running",
+    },
+    { registry, clock: systemClock, logger, load: loadMeter() },
+  );
+
+/** The version of this package: its package.json lies at the same distance from src/ and from dist/. */
+const readVersion = (): string =>
+  (JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string }).version;

@@ -1,0 +1,72 @@
+import type { Logger } from "../core/log.ts";
+import { Opened } from "../core/opened.ts";
+import type { AppPlan, PipelinePlan } from "../plan/plan.ts";
+import { announce, newInstance } from "./announce.ts";
+import type { ReadyRole, Role } from "./role.ts";
+import { type Addresses, openRegistry } from "./services.ts";
+
+export interface HostOptions {
+  /** With only the pipelines that this process runs. */
+  readonly app: AppPlan;
+  /** The other pipelines of the application: they run elsewhere. */
+  readonly others: readonly PipelinePlan[];
+  /** What this process does, in the order in which it starts. */
+  readonly roles: readonly Role[];
+  readonly at: Addresses;
+  readonly logger: Logger;
+}
+
+/** A process of an application, connected. */
+export interface Host {
+  /** Its name in the registry, and the one under which leases are held. */
+  readonly instance: string;
+  /** Where it can be called: name to URL. */
+  readonly addresses: Readonly<Record<string, string>>;
+  /**
+   * Runs its roles until `stop` aborts, and resolves when what was begun is settled.
+   * @throws whatever has ended a role, once the others were stopped in order
+   */
+  run(stop: AbortSignal): Promise<void>;
+  /** Leaves the registry, and closes all connections. May be called twice. */
+  close(): Promise<void>;
+}
+
+/** Opens the roles of a process, and enters it into the registry. What was opened is closed again where one cannot be. */
+export async function openHost({ roles, ...context }: HostOptions): Promise<Host> {
+  const instance = newInstance();
+  const { at, logger } = context;
+  const opened = new Opened();
+  try {
+    const ready: ReadyRole[] = [];
+    for (const role of roles) ready.push(opened.add(await role.open({ ...context, instance }), (one) => one.close()));
+    const addresses: Readonly<Record<string, string>> = Object.assign({}, ...ready.map((role) => role.addresses));
+    const registry = opened.add(await openRegistry(at.redis(), logger), (one) => one.close());
+    const names = roles.map(({ name }) => name);
+    const presence = await announce({ instance, roles: names, addresses, registry, logger });
+    opened.add(presence, (one) => one.close());
+    return {
+      instance,
+      addresses,
+      async run(stop) {
+        const failed = new AbortController();
+        const either = AbortSignal.any([stop, failed.signal]);
+        const sayWeEnd = () => presence.tell({ state: "draining" });
+        if (either.aborted) sayWeEnd();
+        else either.addEventListener("abort", sayWeEnd, { once: true });
+        const running = ready.map((role) =>
+          role.run(either, presence).catch((error) => {
+            failed.abort();
+            throw error;
+          }),
+        );
+        const ended = await Promise.allSettled(running);
+        const failure = ended.find((one) => one.status === "rejected");
+        if (failure) throw failure.reason;
+      },
+      close: () => opened.close(),
+    };
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
+}

@@ -1,0 +1,11 @@
+/** The public door `headrace/host`: workers inside a process of yours. */
+export type { ActivityDeps, AnnouncedEvent } from "./activity-deps.ts";
+export type { KeepLogs } from "./clean-logs.ts";
+export { type CreateSagaWorkerOptions, createSagaWorker } from "./create-saga-worker.ts";
+export { type CreateWorkerOptions, createWorker } from "./create-worker.ts";
+export type { Running } from "./lifecycle.ts";
+export type { ArchiveAddress } from "./open-archive.ts";
+export type { HostedOptions } from "./options.ts";
+export type { SagaLimits } from "./saga-limits.ts";
+export type { Activities, CreateActivities } from "./saga-role.ts";
+export type { TemporalAddress } from "./services.ts";

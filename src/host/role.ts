@@ -1,0 +1,31 @@
+import type { Logger } from "../core/log.ts";
+import type { AppPlan, PipelinePlan } from "../plan/plan.ts";
+import type { Presence } from "../registry/port.ts";
+import type { Addresses } from "./services.ts";
+
+export interface RoleContext {
+  /** With only the pipelines that this process runs. */
+  readonly app: AppPlan;
+  /** The other pipelines of the application: they run elsewhere. */
+  readonly others: readonly PipelinePlan[];
+  /** Names this process, uniquely. */
+  readonly instance: string;
+  readonly at: Addresses;
+  readonly logger: Logger;
+}
+
+/** A role that is connected and ready. */
+export interface ReadyRole {
+  /** Where it can be called: name to URL. */
+  readonly addresses?: Readonly<Record<string, string>>;
+  /** Resolves after `stop` has aborted and its work is settled. */
+  run(stop: AbortSignal, presence: Presence): Promise<void>;
+  /** Closes its connections, also where it never ran. */
+  close(): Promise<void>;
+}
+
+/** What a process is made of. */
+export interface Role {
+  readonly name: "worker" | "saga" | "participants";
+  open(context: RoleContext): Promise<ReadyRole>;
+}
