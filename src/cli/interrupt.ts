@@ -20,7 +20,10 @@ export interface Stopping {
   readonly exitCode: () => number;
 }
 
-/** SIGTERM and SIGINT abort the signal, and so does the end of the npx that started us; another signal ends the process at once. */
+/**
+ * SIGTERM, SIGINT and SIGHUP abort the signal, and so does the end of the npx that started us. Another SIGTERM or SIGINT ends the process
+ * at once; not another SIGHUP: where a terminal closes, its shell and the system both send one.
+ */
 export function onStop(onFirst: () => void = () => {}): Stopping {
   const stop = new AbortController();
   let first: string | undefined;
@@ -35,9 +38,11 @@ export function onStop(onFirst: () => void = () => {}): Stopping {
       begin(name);
     });
   }
-  whenLauncherEnds(() => {
-    if (first === undefined) begin("SIGTERM");
-  });
+  const beginOnce = (name: string) => {
+    if (first === undefined) begin(name);
+  };
+  process.on("SIGHUP", () => beginOnce("SIGHUP"));
+  whenLauncherEnds(() => beginOnce("SIGTERM"));
   return {
     signal: stop.signal,
     abort: () => stop.abort(),

@@ -20,7 +20,7 @@ export interface StartOptions extends Whereabouts, SagaFlags {
   readonly json: boolean;
 }
 
-/** `headrace start`: the processes of the application, until SIGTERM or SIGINT; a second signal ends at once. */
+/** `headrace start`: the processes of the application, until SIGTERM, SIGHUP or SIGINT; a second signal ends at once. */
 export async function startVerb(options: StartOptions): Promise<number> {
   const named = parseRoles(options.role === undefined ? undefined : [...new Set(splitList(options.role))]);
   const settings: RoleSettings = {

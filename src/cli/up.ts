@@ -14,7 +14,7 @@ export interface UpOptions extends Whereabouts {
   readonly appendFsync?: string | undefined;
 }
 
-/** `headrace up`: Redis, ClickHouse and Temporal, until SIGTERM (exit code 0) or SIGINT (130); a second signal ends at once. */
+/** `headrace up`: Redis, ClickHouse and Temporal, until SIGTERM or SIGHUP (exit code 0) or SIGINT (130); a second signal ends at once. */
 export async function upVerb(options: UpOptions): Promise<number> {
   const ports = oneOf("--ports", options.ports, ["free", "standard"]);
   const appendFsync = oneOf("--append-fsync", options.appendFsync ?? "everysec", ["everysec", "always"]);

@@ -30,3 +30,11 @@ it("a verb that stays ends with the npx that started it, which passes no SIGTERM
   launcher.kill("SIGTERM");
   await vi.waitFor(() => expect(isAlive(pid)).toBe(false), { timeout: 20_000, interval: 50 });
 }, 120_000);
+
+it("a verb that stays ends in order where its terminal closes: the shell sends a SIGHUP, and the system another one", async () => {
+  const { launcher } = await launch(process.execPath, ["bin/headrace.js", ...verb]);
+  const ended = once(launcher, "exit");
+  launcher.kill("SIGHUP");
+  launcher.kill("SIGHUP");
+  expect(await ended).toEqual([0, null]);
+}, 60_000);
