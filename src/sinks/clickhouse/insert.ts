@@ -24,7 +24,7 @@ interface Block extends NativeBlock, Pick<PartitionGroup, "range" | "partitions"
 const indexIn = (indexes: readonly number[] | undefined, row: number): number =>
   indexes === undefined ? row : (indexes[row] as number);
 
-/** Encodes rows, in one block, or in several where they span too many partitions. */
+/** Encodes rows, in one block, or in several where they lie in several ranges of partitions. */
 export function prepareInsert(table: TablePlan, encode: Encoder, rows: readonly object[]): Piece {
   const faults: RowFault[] = [];
   const blocks = splitByPartition(table, rows).map(({ range, indexes, partitions }): Block => {

@@ -1,3 +1,4 @@
+import { count, defineApp, hopping, pipeline, session, tumbling } from "headrace";
 import { describe, expect, it } from "vitest";
 import { app } from "../../../../pipelines/index.ts";
 import { logins } from "../../../../pipelines/streams.ts";
@@ -7,8 +8,9 @@ import { inOrder } from "../../../../src/cli/send/inputs.ts";
 import { eventTimeOf, patienceOf } from "../../../../src/cli/send/lateness.ts";
 import type { LineSource } from "../../../../src/cli/send/lines.ts";
 import { systemClock } from "../../../../src/core/clock.ts";
-import { days, minutes } from "../../../../src/core/duration.ts";
+import { days, hours, minutes } from "../../../../src/core/duration.ts";
 import { silentLogger } from "../../../../src/core/log.ts";
+import { happenings, made, makings } from "../../../support/logs.ts";
 
 describe("several files", () => {
   const file = (name: string, written: number): LineSource => ({
@@ -44,6 +46,21 @@ describe("several files", () => {
 describe("what would come late", () => {
   it("is known by the window stages that the events come to, also by way of derived streams", () => {
     expect(patienceOf(app.plan, logins.plan)).toEqual([{ pipeline: "login-attacks", stage: "bursts", ms: days(1) + minutes(5) }]);
+  });
+
+  it.each([
+    [tumbling({ sizeMs: hours(1), offsetMs: minutes(5) }), hours(1)],
+    [hopping({ sizeMs: hours(2), hopMs: hours(1), allowedLatenessMs: 1 }), hours(2) + 1],
+    [tumbling({ sizeMs: days(1), timeZone: "Europe/Berlin" }), hours(25)],
+    [session({ gapMs: minutes(5) }), minutes(5)],
+  ])("is what is older than a window can be open, of whatever kind", (spec, ms) => {
+    const counting = pipeline("counting")
+      .from(happenings)
+      .keyBy(({ data }) => data.key)
+      .window(spec)
+      .aggregate({ n: count() })
+      .emit(makings, ({ values }) => made(values));
+    expect(patienceOf(defineApp({ pipelines: [counting] }).plan, happenings.plan)).toMatchObject([{ stage: "window", ms }]);
   });
 
   it("is measured by the newest time in the stream, which goes on by the clock", async () => {
