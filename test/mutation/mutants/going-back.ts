@@ -2,7 +2,8 @@ import type { Check, Mutant } from "../mutant.ts";
 
 const scripts = "src/bus/redis/scripts";
 const chain: Check = { kind: "tests", files: ["test/contract/chain.test.ts"], names: "on Redis Streams" };
-const unit = (suite: string): Check => ({ kind: "tests", files: [`test/unit/engine/${suite}.test.ts`] });
+const marks: Check = { kind: "tests", files: ["test/contract/marks.test.ts"], names: "marks on Redis " };
+const unit = (suite: string, room = "engine"): Check => ({ kind: "tests", files: [`test/unit/${room}/${suite}.test.ts`] });
 
 /** What keeps books exact and derived events single when Redis goes back to an earlier state; and what tells of it. */
 export const goingBack: readonly Mutant[] = [
@@ -125,5 +126,69 @@ export const goingBack: readonly Mutant[] = [
     find: "if (one.entries.length > 0 && one !== read) break;",
     replace: "",
     by: unit("settlement"),
+  },
+  {
+    name: "forgotten-marks-stay-forgotten",
+    breaks: "a rollup keeps a wrong count for ever where Redis has lost the mark of a bucket",
+    file: "src/rollup/refresher.ts",
+    find: "await deps.marks.renew(rollup.name);",
+    replace: "",
+    by: unit("refresher", "rollup"),
+  },
+  {
+    name: "marks-that-were-seen-are-owed-by-nobody",
+    breaks: "a bucket is never counted whose mark was seen, and lost before its count succeeded",
+    file: "src/rollup/refresher.ts",
+    find: "{ owed, signal: stop }",
+    replace: "{ signal: stop }",
+    by: unit("refresher", "rollup"),
+  },
+  {
+    name: "marks-always-stand",
+    breaks: "nobody notices that Redis has lost marks",
+    file: "src/rollup/redis/marks.ts",
+    find: "if (made >= before && !this.#isBehind) return true;",
+    replace: "if (made >= 0) return true;",
+    by: marks,
+  },
+  {
+    name: "later-marks-hide-lost-ones",
+    breaks: "nobody notices that Redis has lost marks where others were made since",
+    file: "src/rollup/redis/marks.ts",
+    find: "else this.#isBehind = true;",
+    replace: "else this.made = made;",
+    by: marks,
+  },
+  {
+    name: "generation-given-out-twice",
+    breaks: "after Redis has gone back, a count takes off a mark that it has not seen",
+    file: `${scripts}/mark.lua`,
+    find: "math.max(last + 1, time[1] * 1000000 + time[2])",
+    replace: "last + 1",
+    by: marks,
+  },
+  {
+    name: "told-and-forgotten",
+    breaks: "the audit knows of fewer events than are gone where Redis goes back twice",
+    file: "src/bus/sender.ts",
+    find: "isForgotten ? events + this.#told.events : events",
+    replace: "events",
+    by: unit("producer-names", "bus"),
+  },
+  {
+    name: "given-up-and-forgotten",
+    breaks: "the audit balances over a hole where a producer gave a frame up while Redis was away, and Redis came back with less",
+    file: "src/bus/sender.ts",
+    find: "this.#acknowledged.push(0);",
+    replace: "this.#number(this.#deps.clock.now());",
+    by: unit("producer-names", "bus"),
+  },
+  {
+    name: "unreadable-state-blocks-its-replay",
+    breaks: "what a state refused that could not be read is not replayed once it can be",
+    file: "src/cli/dlq/obstacle.ts",
+    find: 'if (reason === "state-unreadable" && isOnlyPlace) return undefined;',
+    replace: "",
+    by: unit("obstacle", "cli"),
   },
 ];
