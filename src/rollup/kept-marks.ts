@@ -7,6 +7,8 @@ import type { Marks } from "./port.ts";
 const rememberedMs = minutes(10);
 /** So many buckets of a rollup are remembered, the newest ones: a backfill may touch millions. */
 const maxRemembered = 100_000;
+/** Buckets of one call: a store may do nothing else meanwhile. */
+const maxAtOnce = 5_000;
 
 /** Marks that their store may lose. */
 export interface KeptMarks extends Marks {
@@ -51,7 +53,7 @@ export function keepMarks(marks: Marks, { clock, logger }: { readonly clock: Clo
       if (starts.length === 0) return 0;
       if (!(await marks.stands(rollup))) owed.add(rollup);
       if (!owed.has(rollup)) return 0;
-      await marks.mark(rollup, starts);
+      for (let i = 0; i < starts.length; i += maxAtOnce) await marks.mark(rollup, starts.slice(i, i + maxAtOnce));
       owed.delete(rollup);
       logger.warn(
         { rollup, buckets: starts.length },
