@@ -4,6 +4,7 @@ import { packStates } from "../../src/bus/packed-states.ts";
 import { type Partition, partitionsOf } from "../../src/bus/partition.ts";
 import type { Fence } from "../../src/bus/port.ts";
 import { openRedisBus } from "../../src/bus/redis/bus.ts";
+import { openRedis } from "../../src/bus/redis/open-redis.ts";
 import { silentLogger } from "../../src/core/log.ts";
 import { nothing } from "../support/bus-twins.ts";
 import { headrace, startHeadrace, tryHeadrace } from "../support/headrace.ts";
@@ -168,6 +169,23 @@ describe("on a Redis Cluster", () => {
       await traffic.close();
     }
   }, 120_000);
+
+  it("who has slept while all that it knew of died is found by their replicas", async () => {
+    const own = await startCluster(1);
+    const [master] = own.masters;
+    const replica = await own.addReplica(master);
+    const named = async () => JSON.stringify(await master.client.sendCommand(["CLUSTER", "SLOTS"]));
+    await vi.waitFor(async () => expect(await named()).toContain(`${replica.port}`), patience);
+    const redis = await openRedis({ url: master.url, logger: silentLogger, name: "sleeper" });
+    try {
+      await master.kill();
+      await replica.client.sendCommand(["CLUSTER", "FAILOVER", "TAKEOVER"]);
+      await vi.waitFor(async () => expect(String(await redis.send("k", ["SET", "k", "v"]))).toBe("OK"), patience);
+    } finally {
+      await redis.close();
+      await own.close();
+    }
+  }, 60_000);
 });
 
 const takenOver = ({ partitions }: Traffic, replica: ClusterNode): Promise<void> =>

@@ -3,7 +3,7 @@ import { RetryableError } from "../../core/errors.ts";
 import type { ConnectOptions } from "./connection.ts";
 import { Node } from "./node.ts";
 import type { Args, Redis } from "./redis.ts";
-import { type Owners, ownersIn, redirectIn, slotOf } from "./slots.ts";
+import { membersIn, type Owners, ownersIn, redirectIn, slotOf } from "./slots.ts";
 
 /** A command is redirected at most so often: two servers may disagree for a moment about who owns a slot. */
 const maxRedirects = 5;
@@ -14,8 +14,13 @@ export interface ClusterOptions {
   /** What `node` answered to CLUSTER SLOTS. */
   readonly slots: unknown;
   readonly node: Node;
-  /** Addresses of some of the servers, for when none of those that own slots answers. */
+  /** Addresses of some of the servers, for when none of those answers that were named since. */
   readonly seeds: readonly ConnectOptions[];
+}
+
+interface Found {
+  readonly owners: Owners;
+  readonly members: readonly string[];
 }
 
 /**
@@ -31,6 +36,8 @@ export class Cluster implements Redis {
   readonly #seeds: readonly ConnectOptions[];
   readonly #nodes = new Map<string, Node>();
   #owners: Owners;
+  /** All servers that were named with the owners: where those have died meanwhile, a replica of theirs knows who owns their slots. */
+  #members: readonly string[];
   #asking: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
 
@@ -38,6 +45,7 @@ export class Cluster implements Redis {
     this.#template = node;
     this.#seeds = seeds;
     this.#owners = ownersIn(slots, node.address);
+    this.#members = membersIn(slots, node.address);
   }
 
   slotOf(key: string): number {
@@ -104,24 +112,29 @@ export class Cluster implements Redis {
   }
 
   async #refresh(): Promise<void> {
-    const owners = await this.#ask();
+    const found = await this.#ask();
     this.#asking = undefined;
-    if (owners && !this.#closed) this.#learn(owners);
+    if (found && !this.#closed) this.#learn(found);
   }
 
-  /** The first answer of those that own slots, else of the addresses that we began with; none while nobody answers. */
-  async #ask(): Promise<Owners | undefined> {
-    const ask = (node: Node) => node.send(["CLUSTER", "SLOTS"]).then((reply) => ownersIn(reply, node.address));
+  /** The first answer of those that we use, else of all that we have heard of, and of those that we began with; none while nobody answers. */
+  async #ask(): Promise<Found | undefined> {
+    const ask = async (node: Node): Promise<Found> => {
+      const reply = await node.send(["CLUSTER", "SLOTS"]);
+      return { owners: ownersIn(reply, node.address), members: membersIn(reply, node.address) };
+    };
     const known = await Promise.any([...this.#nodes.values()].map(ask)).catch(() => undefined);
     if (known || this.#closed) return known;
-    const seeds = this.#seeds.map((options) => new Node(options));
-    const owners = await Promise.any(seeds.map(ask)).catch(() => undefined);
-    await Promise.all(seeds.map((node) => node.close()));
-    return owners;
+    const others = this.#members.filter((address) => !this.#nodes.has(address)).map((address) => this.#template.at(address));
+    const nodes = [...others, ...this.#seeds.map((options) => new Node(options))];
+    const found = await Promise.any(nodes.map(ask)).catch(() => undefined);
+    await Promise.all(nodes.map((node) => node.close()));
+    return found;
   }
 
-  #learn(owners: Owners): void {
+  #learn({ owners, members }: Found): void {
     this.#owners = owners;
+    this.#members = members;
     const addresses = new Set(owners);
     for (const [address, node] of this.#nodes) {
       if (addresses.has(address)) continue;

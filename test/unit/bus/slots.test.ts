@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { keys, type Partition, partitionsOf, replayOf } from "../../../src/bus/partition.ts";
-import { ownersIn, redirectIn, slotOf } from "../../../src/bus/redis/slots.ts";
+import { membersIn, ownersIn, redirectIn, slotOf } from "../../../src/bus/redis/slots.ts";
 
 describe("the slot of a key", () => {
   it("is the one that the servers compute", () => {
@@ -40,14 +40,12 @@ describe("the slot of a key", () => {
 
 describe("the owners of slots", () => {
   it("are read from CLUSTER SLOTS, where a server may leave out the name that we know it by", () => {
-    const owners = ownersIn(
-      [
-        [0, 1, [Buffer.from("10.0.0.1"), 7000, Buffer.from("id"), []], [Buffer.from("10.0.0.9"), 7009]],
-        [3, 3, [null, 7001]],
-        [4, 4, [Buffer.from(""), 7002]],
-      ],
-      "redis.example:6379",
-    );
+    const reply = [
+      [0, 1, [Buffer.from("10.0.0.1"), 7000, Buffer.from("id"), []], [Buffer.from("10.0.0.9"), 7009]],
+      [3, 3, [null, 7001]],
+      [4, 4, [Buffer.from(""), 7002]],
+    ];
+    const owners = ownersIn(reply, "redis.example:6379");
     expect(owners.slice(0, 6)).toEqual([
       "10.0.0.1:7000",
       "10.0.0.1:7000",
@@ -57,6 +55,12 @@ describe("the owners of slots", () => {
       undefined,
     ]);
     expect(owners).toHaveLength(16_384);
+    expect(membersIn(reply, "redis.example:6379")).toEqual([
+      "10.0.0.1:7000",
+      "10.0.0.9:7009",
+      "redis.example:7001",
+      "redis.example:7002",
+    ]);
   });
 
   it("are told by redirections", () => {
