@@ -148,13 +148,17 @@ export function createRelay(
     return page;
   }
 
-  /** The oldest record before one of the outbox that nobody can read. */
-  async function unreadableBefore(id: string): Promise<string | undefined> {
+  /**
+   * What has to go first where a log lacks a frame: the oldest record before `entry` that nobody can read, or that could not be read a
+   * moment ago. None where somebody has given it up.
+   */
+  async function obstacleTo(entry: OutboxEntry, inHand: readonly OutboxEntry[]): Promise<string | undefined> {
     if (unreadable === undefined) return undefined;
     for (let page = await look(undefined); page.length > 0 && !gone.aborted; page = await look(page.at(-1)?.id)) {
       for (const record of page) {
-        if (!isBefore(record.id, id)) return undefined;
+        if (!isBefore(record.id, entry.id)) return undefined;
         if (!isReadable(record)) return record.id;
+        if (record.to.log === entry.to.log && !inHand.some(({ id }) => id === record.id)) return record.id;
       }
     }
     return undefined;
@@ -202,9 +206,9 @@ export function createRelay(
           i = later;
           continue;
         }
-        const obstacle = lacksFrames(entry.after, last) ? await unreadableBefore(entry.id) : undefined;
+        const obstacle = lacksFrames(entry.after, last) ? await obstacleTo(entry, frames) : undefined;
         if (obstacle !== undefined)
-          throw new RetryableError("state.unreadable", `the record ${obstacle} of the outbox may be next, and cannot be read`);
+          throw new RetryableError("state.unreadable", `the record ${obstacle} of the outbox may be next, and could not be read`);
         const instead = await strays.relink(entry, last);
         answer = await bus.relay({ ...strays.without(entry), instead });
         if (answer.kind === "stored" && instead.vanished > 0)

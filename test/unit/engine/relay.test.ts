@@ -23,6 +23,7 @@ describe("the relay of an outbox", () => {
   let number: number;
   /** Records of the outbox that nobody can read. */
   let garbled: Set<string>;
+  let onUnlinked: () => void;
   /** Logs that take nothing, and why. */
   let closed: Map<string, Error>;
   let relayed: string[];
@@ -31,6 +32,7 @@ describe("the relay of an outbox", () => {
     clock = new VirtualClock();
     bus = new MemoryBus(clock);
     [said, number, closed, relayed, garbled] = [[], 0, new Map(), [], new Set()];
+    onUnlinked = () => {};
     fence = await own();
   });
 
@@ -65,7 +67,9 @@ describe("the relay of an outbox", () => {
           const error = closed.get(frame.to.log);
           if (error) throw error;
           relayed.push(frame.to.name);
-          return target.relay(frame);
+          const answer = await target.relay(frame);
+          if (answer.kind === "unlinked") onUnlinked();
+          return answer;
         };
       },
     });
@@ -245,6 +249,18 @@ describe("the relay of an outbox", () => {
     await clock.until(async () => (await waiting()).length === 0);
     expect(numbersIn(one)).toEqual(Array.from({ length: 70 }, (_, n) => n));
     expect(numbersIn(two)).toEqual([1_000, 1_001, 1_002]);
+    expect((await bus.state(source, "pipe")).vanished).toBe(0);
+  });
+
+  it("stores what can be read again before what was behind it, also where that comes in between", async () => {
+    await derive(one, [1], [2], [3]);
+    await derive(two, [5]);
+    garbled.add(await recordOf(one, 1));
+    onUnlinked = () => garbled.clear();
+    const { relay } = start();
+    relay.ring();
+    await clock.until(async () => (await waiting()).length === 0);
+    expect([numbersIn(one), numbersIn(two)]).toEqual([[1, 2, 3], [5]]);
     expect((await bus.state(source, "pipe")).vanished).toBe(0);
   });
 
