@@ -23,7 +23,7 @@ export function runInBackground(
   const stop = signal ? AbortSignal.any([signal, asked.signal]) : asked.signal;
   const opening = open();
   const settled = opening.then((host) => host.run(stop));
-  const ended = settled.finally(async () => (await opening.catch(() => undefined))?.close());
+  const ended = closeBehind(settled, opening);
   // Whoever does not ask hears it of the logger: a rejection that nobody awaits would end the process.
   ended.catch((error) => logger.error({ error: messageOf(error) }, `the ${name} has ended`));
   const ready = opening.then(() => {});
@@ -37,4 +37,14 @@ export function runInBackground(
     await ended.catch(() => {});
   };
   return { ready, ended, drain, close, [Symbol.asyncDispose]: close };
+}
+
+/** Settles as `settled` does, once everything is closed. */
+async function closeBehind(settled: Promise<void>, opening: Promise<Host>): Promise<void> {
+  try {
+    await settled;
+  } finally {
+    const host = await opening.catch(() => undefined);
+    await host?.close();
+  }
 }

@@ -80,19 +80,10 @@ export async function openWorld({ url, random, sagas, rolling }: WorldOptions): 
       if (plan.kind === "temporal") return sagas.sinkFor(plan);
       return plan.table.name === seenNumbers.plan.name ? member.sinkFor(plan) : sinkFor(plan.table.name);
     };
-    const done = runWorker(
-      { instance: `worker-${i}`, pipelines: pipelines.map(({ plan }) => plan), leaseTtlMs: 4_000 },
-      {
-        bus: await open(),
-        clock: systemClock,
-        logger,
-        sinkFor: sinkOf,
-      },
-      stop.signal,
-    )
-      .catch((error) => void failures.push(error))
-      .finally(() => member.close());
-    running.push(done);
+    const options = { instance: `worker-${i}`, pipelines: pipelines.map(({ plan }) => plan), leaseTtlMs: 4_000 };
+    const deps = { bus: await open(), clock: systemClock, logger, sinkFor: sinkOf };
+    const done = runWorker(options, deps, stop.signal).catch((error) => void failures.push(error));
+    running.push(done.then(() => member.close()));
   }
   const producer = new Producer(
     { stream: numbers.plan, producer: "numbers", lingerMs: 5 },
