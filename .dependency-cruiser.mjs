@@ -20,6 +20,9 @@ const rooms = {
   "testing": ["dsl", "engine", "stages", "plan", "core", "bus", "state", "limit", "sinks"],
 };
 
+// The rooms of the engine, in the order in which a batch goes through them, and what each may import of the others.
+const engineRooms = { "assign": [], "read": [], "process": [], "commit": ["read", "process"] };
+
 // What a room may know of another as types alone: a type ties nothing together when the program runs.
 const types = {
   "stages": ["bus"],
@@ -63,6 +66,14 @@ export default {
         `src/${room} may import ${allowed.length === 0 ? "nothing of ours" : `only ${allowed.join(", ")}`}.`,
         { path: `^src/${room}/` },
         { path: ours, pathNot: paths([room, ...allowed, ...(types[room] ?? [])]) },
+      ),
+    ),
+    ...Object.entries(engineRooms).map(([room, allowed]) =>
+      forbid(
+        `engine-${room}-imports`,
+        `src/engine/${room} may import of the engine ${allowed.length === 0 ? "nothing else" : `only ${allowed.join(", ")}`}.`,
+        { path: `^src/engine/${room}/` },
+        { path: "^src/engine/", pathNot: [room, ...allowed].map((name) => `^src/engine/${name}/`) },
       ),
     ),
     ...Object.entries(types).map(([room, known]) =>

@@ -10,17 +10,17 @@ import type { IdentityPlan } from "../plan/plan.ts";
 import type { Sink } from "../sinks/port.ts";
 import { KeyedState, type KeyedStateOptions } from "../state/keyed-state.ts";
 import { KnownNames } from "../state/known-names.ts";
-import { Chain } from "./chain.ts";
-import type { Fill, Filled } from "./fill.ts";
-import type { InFlight } from "./in-flight.ts";
-import type { KeyedFill } from "./keyed-fill.ts";
-import { type Cursor, cursorOn, LogReader } from "./log-reader.ts";
-import type { PackDerived } from "./outbox.ts";
-import { Parking } from "./parking.ts";
-import type { Quarantine } from "./quarantine.ts";
-import { createRelay } from "./relay.ts";
-import { createSettlement, type Unsettled } from "./settlement.ts";
-import { tellWentBack } from "./went-back.ts";
+import type { InFlight } from "./commit/in-flight.ts";
+import type { PackDerived } from "./commit/outbox.ts";
+import { createRelay } from "./commit/relay.ts";
+import { createSettlement, type Unsettled } from "./commit/settlement.ts";
+import { tellWentBack } from "./commit/went-back.ts";
+import type { Fill, Filled } from "./process/fill.ts";
+import type { KeyedFill } from "./process/keyed-fill.ts";
+import { Parking } from "./process/parking.ts";
+import { Chain } from "./read/chain.ts";
+import { type Cursor, cursorOn, LogReader } from "./read/log-reader.ts";
+import type { Quarantine } from "./read/quarantine.ts";
 
 export interface ReaderDeps {
   readonly bus: Bus;

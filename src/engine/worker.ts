@@ -9,16 +9,16 @@ import type { Presence } from "../registry/port.ts";
 import type { Sink } from "../sinks/port.ts";
 import { guardStages } from "../stages/guard.ts";
 import { formsOf } from "../state/forms.ts";
-import { pacedPacking } from "./derived-guard.ts";
-import { compileFill } from "./fill.ts";
-import { InFlight } from "./in-flight.ts";
-import { compileKeyedFill } from "./keyed-fill.ts";
-import { compilePacking } from "./outbox.ts";
-import { own } from "./ownership.ts";
+import { own } from "./assign/ownership.ts";
+import { Shares } from "./assign/shares.ts";
+import { pacedPacking } from "./commit/derived-guard.ts";
+import { InFlight } from "./commit/in-flight.ts";
+import { compilePacking } from "./commit/outbox.ts";
 import { type ReaderDeps, readPartition, type Stages } from "./partition-reader.ts";
-import { Quarantine } from "./quarantine.ts";
-import { Shares } from "./shares.ts";
-import { paced } from "./source-guard.ts";
+import { compileFill } from "./process/fill.ts";
+import { compileKeyedFill } from "./process/keyed-fill.ts";
+import { paced } from "./process/source-guard.ts";
+import { Quarantine } from "./read/quarantine.ts";
 import { Trimmer } from "./trimmer.ts";
 
 export interface WorkerDeps {

@@ -10,7 +10,7 @@ import type { EventDraft } from "../dsl/event.ts";
 import type { Pipeline } from "../dsl/pipeline.ts";
 import type { Stream } from "../dsl/stream.ts";
 import { type Audit, audit } from "../engine/audit.ts";
-import { openEntry } from "../engine/open-entry.ts";
+import { openEntry } from "../engine/process/open-entry.ts";
 import { runWorker } from "../engine/worker.ts";
 import { createLimits } from "../limit/limits.ts";
 import { createMemoryBuckets } from "../limit/memory.ts";

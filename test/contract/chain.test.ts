@@ -4,7 +4,7 @@ import { encodeFrame } from "../../src/bus/frame.ts";
 import { packStates } from "../../src/bus/packed-states.ts";
 import { outboxProducer, type Partition } from "../../src/bus/partition.ts";
 import type { Bus, Commit, Fence, OutboxEntry } from "../../src/bus/port.ts";
-import { openEntry } from "../../src/engine/open-entry.ts";
+import { openEntry } from "../../src/engine/process/open-entry.ts";
 import { envelope, frame, freshPartition, nothing, outboxOn, ownOn, readNewOn, type Twin, twins } from "../support/bus-twins.ts";
 import { collect } from "../support/collect.ts";
 

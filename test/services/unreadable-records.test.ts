@@ -5,7 +5,7 @@ import type { Bus, Fence } from "../../src/bus/port.ts";
 import { openRedisBus } from "../../src/bus/redis/bus.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { silentLogger } from "../../src/core/log.ts";
-import { createRelay } from "../../src/engine/relay.ts";
+import { createRelay } from "../../src/engine/commit/relay.ts";
 import { openRedisMarks } from "../../src/rollup/redis/marks.ts";
 import { frame, freshPartition, nothing, ownOn, readNewOn, readPendingOn } from "../support/bus-twins.ts";
 import { redisClient } from "../support/redis.ts";

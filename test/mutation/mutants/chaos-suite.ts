@@ -16,7 +16,7 @@ export const chaosSuite: readonly Mutant[] = [
   {
     name: "second-sink-gets-nothing",
     breaks: "every row of a pipeline's second table is lost, and the order that it would prove is proved by an empty table",
-    file: "src/engine/settlement.ts",
+    file: "src/engine/commit/settlement.ts",
     find: "[...chunk.rows.take()].map(",
     replace: "[...chunk.rows.take()].slice(0, 1).map(",
     by: fault("producer-sends-again"),

@@ -5,7 +5,7 @@ const unit = (files: readonly string[], names?: string): Check => ({
   files: files.map((file) => `test/unit/engine/${file}.test.ts`),
   ...(names !== undefined && { names }),
 });
-const settlement = "src/engine/settlement.ts";
+const settlement = "src/engine/commit/settlement.ts";
 
 /** From the sinks' answers to the commit, and from the outbox to the logs. */
 export const engine: readonly Mutant[] = [

@@ -66,7 +66,7 @@ export const goingBack: readonly Mutant[] = [
   {
     name: "page-marked-as-relayed",
     breaks: "derived events whose log was away are taken off the outbox, and are lost",
-    file: "src/engine/relay.ts",
+    file: "src/engine/commit/relay.ts",
     find: "if (stored.length > 0) await bus.relayed(partition, pipeline, stored);",
     replace: "if (page.length > 0) await bus.relayed(partition, pipeline, page.map(({ id }) => id));",
     by: unit("relay"),
@@ -74,7 +74,7 @@ export const goingBack: readonly Mutant[] = [
   {
     name: "held-log-is-looked-at-again",
     breaks: "a log that is away holds up all others",
-    file: "src/engine/relay.ts",
+    file: "src/engine/commit/relay.ts",
     find: "looked = page.at(-1)?.id;",
     replace: "break;",
     by: unit("relay"),
@@ -90,7 +90,7 @@ export const goingBack: readonly Mutant[] = [
   {
     name: "strays-come-in-again",
     breaks: "derived events of commits that are forgotten are stored twice",
-    file: "src/engine/strays.ts",
+    file: "src/engine/commit/strays.ts",
     find: "envelopes.filter(({ id }) => !this.#ids?.has(id))",
     replace: "envelopes.filter(({ id }) => id !== undefined)",
     by: unit("relay"),
@@ -114,7 +114,7 @@ export const goingBack: readonly Mutant[] = [
   {
     name: "states-pile-up",
     breaks: "a worker keeps every state that it has ever written in memory",
-    file: "src/engine/settlement.ts",
+    file: "src/engine/commit/settlement.ts",
     find: "if (states) state?.settled(states);",
     replace: "",
     by: unit("settlement"),
@@ -122,7 +122,7 @@ export const goingBack: readonly Mutant[] = [
   {
     name: "floor-passes-the-unsettled",
     breaks: "when a group is removed, what was not settled is never read again",
-    file: "src/engine/settlement.ts",
+    file: "src/engine/commit/settlement.ts",
     find: "if (one.entries.length > 0 && one !== read) break;",
     replace: "",
     by: unit("settlement"),

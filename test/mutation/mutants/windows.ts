@@ -174,7 +174,7 @@ export const windowsAndJoin: readonly Mutant[] = [
   {
     name: "hop-forgets-the-outbox",
     breaks: "behind a second hop, events of a partition that lags are late",
-    file: "src/engine/open-entry.ts",
+    file: "src/engine/process/open-entry.ts",
     find: "name === null ? producer : checksum(",
     replace: "name === null ? producer : name || String(",
     by: derived,
@@ -182,7 +182,7 @@ export const windowsAndJoin: readonly Mutant[] = [
   {
     name: "derived-as-answered",
     breaks: "behind a stage that answers in any order, events of one producer overtake each other, and the overtaken are late",
-    file: "src/engine/chunk.ts",
+    file: "src/engine/process/chunk.ts",
     find: "return this.states ? derived :",
     replace: "return this.states || derived ? derived :",
     by: derived,

@@ -7,7 +7,7 @@ import { type Partition, partitionsOf } from "../../../src/bus/partition.ts";
 import { decodePlainEntry } from "../../../src/bus/plain-entry.ts";
 import { TerminalError } from "../../../src/core/errors.ts";
 import { checksum } from "../../../src/core/hash.ts";
-import { compileGate } from "../../../src/engine/open-entries.ts";
+import { compileGate } from "../../../src/engine/process/open-entries.ts";
 import { createRandom, type Random } from "../../demo/random.ts";
 import { damagedBytes, damagedJson } from "../../support/damage.ts";
 import { casesOf, seed } from "../../support/long-form.ts";

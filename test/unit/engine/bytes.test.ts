@@ -5,7 +5,7 @@ import type { Entry } from "../../../src/bus/port.ts";
 import { pipeline } from "../../../src/dsl/pipeline.ts";
 import { clickhouse } from "../../../src/dsl/sinks.ts";
 import { defineStream } from "../../../src/dsl/stream.ts";
-import { InFlight } from "../../../src/engine/in-flight.ts";
+import { InFlight } from "../../../src/engine/commit/in-flight.ts";
 import { interpose } from "../../support/interpose.ts";
 import { thingHappened, thingRow, things, thingTable } from "../../support/things.ts";
 import { envelopeOf, Workbench } from "../../support/workbench.ts";

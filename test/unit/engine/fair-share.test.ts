@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { fairShare, type Runner } from "../../../src/engine/fair-share.ts";
+import { fairShare, type Runner } from "../../../src/engine/assign/fair-share.ts";
 
 const worker = (instance: string, partitions: Record<string, number>, since = instance): Runner => ({
   instance,

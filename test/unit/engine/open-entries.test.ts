@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { partitionsOf } from "../../../src/bus/partition.ts";
-import { Chunk } from "../../../src/engine/chunk.ts";
-import { openEntries } from "../../../src/engine/open-entries.ts";
+import { Chunk } from "../../../src/engine/process/chunk.ts";
+import { openEntries } from "../../../src/engine/process/open-entries.ts";
 import { adoptedThings } from "../../support/things.ts";
 
 const now = Date.UTC(2026, 0, 1);

@@ -7,7 +7,7 @@ import { type Partition, partitionsOf } from "../../../src/bus/partition.ts";
 import type { Bus, Fence, RelayedFrame } from "../../../src/bus/port.ts";
 import { ConfigError, RetryableError } from "../../../src/core/errors.ts";
 import { silentLogger } from "../../../src/core/log.ts";
-import { createRelay } from "../../../src/engine/relay.ts";
+import { createRelay } from "../../../src/engine/commit/relay.ts";
 import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
 import { decodeAll } from "../../support/decode-all.ts";
 import { things } from "../../support/things.ts";

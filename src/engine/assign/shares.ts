@@ -1,6 +1,6 @@
-import type { Partition } from "../bus/partition.ts";
-import type { Clock } from "../core/clock.ts";
-import { type Facts, type View, withRole } from "../registry/port.ts";
+import type { Partition } from "../../bus/partition.ts";
+import type { Clock } from "../../core/clock.ts";
+import { type Facts, type View, withRole } from "../../registry/port.ts";
 import { fairShare, type Runner } from "./fair-share.ts";
 
 /** What a lease is of. */

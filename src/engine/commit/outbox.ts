@@ -1,13 +1,13 @@
-import { type Envelope, envelopeJson } from "../bus/envelope.ts";
-import { halved, isTooDeep, maxEventBytes, tooDeep, tooLarge } from "../bus/event-limits.ts";
-import { encodeFrame, frameLimits } from "../bus/frame.ts";
-import { type Partition, partitionIndex, partitionsOf } from "../bus/partition.ts";
-import type { DerivedFrame } from "../bus/port.ts";
-import { ConfigError, messageOf } from "../core/errors.ts";
-import { isHalved, mayBeHalved } from "../core/half-character.ts";
-import { type PipelinePlan, type StreamPlan, sinksOf } from "../plan/plan.ts";
-import type { Rejected } from "../sinks/port.ts";
-import { compileAdmission, isRefusal } from "../stages/admit.ts";
+import { type Envelope, envelopeJson } from "../../bus/envelope.ts";
+import { halved, isTooDeep, maxEventBytes, tooDeep, tooLarge } from "../../bus/event-limits.ts";
+import { encodeFrame, frameLimits } from "../../bus/frame.ts";
+import { type Partition, partitionIndex, partitionsOf } from "../../bus/partition.ts";
+import type { DerivedFrame } from "../../bus/port.ts";
+import { ConfigError, messageOf } from "../../core/errors.ts";
+import { isHalved, mayBeHalved } from "../../core/half-character.ts";
+import { type PipelinePlan, type StreamPlan, sinksOf } from "../../plan/plan.ts";
+import type { Rejected } from "../../sinks/port.ts";
+import { compileAdmission, isRefusal } from "../../stages/admit.ts";
 
 export interface Packed {
   readonly frames: readonly DerivedFrame[];

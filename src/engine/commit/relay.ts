@@ -1,12 +1,12 @@
-import { isBefore } from "../bus/entry-id.ts";
-import { keys } from "../bus/partition.ts";
-import type { Bus, Fence, OutboxEntry, OutboxRecord, UnreadableRecord } from "../bus/port.ts";
-import { backoffMs } from "../core/backoff.ts";
-import type { Clock } from "../core/clock.ts";
-import { messageOf, RetryableError } from "../core/errors.ts";
-import { linkAbort } from "../core/linked-abort.ts";
-import type { Logger } from "../core/log.ts";
-import { Outage } from "../core/outage.ts";
+import { isBefore } from "../../bus/entry-id.ts";
+import { keys } from "../../bus/partition.ts";
+import type { Bus, Fence, OutboxEntry, OutboxRecord, UnreadableRecord } from "../../bus/port.ts";
+import { backoffMs } from "../../core/backoff.ts";
+import type { Clock } from "../../core/clock.ts";
+import { messageOf, RetryableError } from "../../core/errors.ts";
+import { linkAbort } from "../../core/linked-abort.ts";
+import type { Logger } from "../../core/log.ts";
+import { Outage } from "../../core/outage.ts";
 import { lacksFrames, Strays } from "./strays.ts";
 
 /** Frames of one look at the outbox. */

@@ -1,12 +1,12 @@
-import { bytesOf } from "../bus/entry-bytes.ts";
-import { isBefore } from "../bus/entry-id.ts";
-import type { Partition } from "../bus/partition.ts";
-import type { Bus, Entry, Fence, ReadResult, WentBack } from "../bus/port.ts";
-import { backoffMs } from "../core/backoff.ts";
-import type { Clock } from "../core/clock.ts";
-import { RetryableError } from "../core/errors.ts";
-import type { Logger } from "../core/log.ts";
-import { Outage } from "../core/outage.ts";
+import { bytesOf } from "../../bus/entry-bytes.ts";
+import { isBefore } from "../../bus/entry-id.ts";
+import type { Partition } from "../../bus/partition.ts";
+import type { Bus, Entry, Fence, ReadResult, WentBack } from "../../bus/port.ts";
+import { backoffMs } from "../../core/backoff.ts";
+import type { Clock } from "../../core/clock.ts";
+import { RetryableError } from "../../core/errors.ts";
+import type { Logger } from "../../core/log.ts";
+import { Outage } from "../../core/outage.ts";
 import type { Chain } from "./chain.ts";
 
 /** What the entries of one read are to measure together, bytes. One entry may measure more. */

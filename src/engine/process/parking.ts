@@ -1,4 +1,4 @@
-import { Gauge } from "../core/gauge.ts";
+import { Gauge } from "../../core/gauge.ts";
 
 /** Events that wait at once, above which the next ones wait too. */
 const maxParked = 1_000;

@@ -1,9 +1,9 @@
-import type { Bus, Fence, WentBack } from "../bus/port.ts";
-import { backoffMs } from "../core/backoff.ts";
-import type { Clock } from "../core/clock.ts";
-import { messageOf, RetryableError } from "../core/errors.ts";
-import type { Logger } from "../core/log.ts";
-import type { Chain } from "./chain.ts";
+import type { Bus, Fence, WentBack } from "../../bus/port.ts";
+import { backoffMs } from "../../core/backoff.ts";
+import type { Clock } from "../../core/clock.ts";
+import { messageOf, RetryableError } from "../../core/errors.ts";
+import type { Logger } from "../../core/log.ts";
+import type { Chain } from "../read/chain.ts";
 
 const retryLimits = { initialMs: 50, maxMs: 1_000, attempts: 10 } as const;
 

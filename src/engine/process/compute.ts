@@ -1,6 +1,6 @@
-import type { Entry } from "../bus/port.ts";
-import { RetryableError } from "../core/errors.ts";
-import type { Run } from "../stages/run.ts";
+import type { Entry } from "../../bus/port.ts";
+import { RetryableError } from "../../core/errors.ts";
+import type { Run } from "../../stages/run.ts";
 import type { Chunk, Item } from "./chunk.ts";
 import { Recording } from "./recording.ts";
 import { type TryingDeps, untilDecided } from "./until-decided.ts";

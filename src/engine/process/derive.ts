@@ -1,5 +1,5 @@
-import type { Envelope } from "../bus/envelope.ts";
-import { uuidOf } from "../core/hash.ts";
+import type { Envelope } from "../../bus/envelope.ts";
+import { uuidOf } from "../../core/hash.ts";
 
 /** An event that a pipeline makes, before it has an identity. */
 export interface EventDraft {

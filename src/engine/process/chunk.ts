@@ -1,12 +1,12 @@
-import { type Envelope, type Envelopes, envelopeJson } from "../bus/envelope.ts";
-import type { DeadLetterDraft } from "../bus/port.ts";
-import { readableJson } from "../core/readable-json.ts";
-import type { StageCall } from "../plan/plan.ts";
-import type { Moment } from "../plan/window.ts";
-import type { Rejected } from "../sinks/port.ts";
-import type { Outcomes } from "../stages/run.ts";
-import type { NameDraft } from "../state/known-names.ts";
-import type { StateDraft } from "../state/state-draft.ts";
+import { type Envelope, type Envelopes, envelopeJson } from "../../bus/envelope.ts";
+import type { DeadLetterDraft } from "../../bus/port.ts";
+import { readableJson } from "../../core/readable-json.ts";
+import type { StageCall } from "../../plan/plan.ts";
+import type { Moment } from "../../plan/window.ts";
+import type { Rejected } from "../../sinks/port.ts";
+import type { Outcomes } from "../../stages/run.ts";
+import type { NameDraft } from "../../state/known-names.ts";
+import type { StateDraft } from "../../state/state-draft.ts";
 import type { ProducerOf } from "./open-entry.ts";
 
 /** Rows for one destination, and the event behind each. */

@@ -1,6 +1,6 @@
-import type { Entry } from "../bus/port.ts";
-import { RetryableError } from "../core/errors.ts";
-import type { RateLimit } from "../core/rate-limit.ts";
+import type { Entry } from "../../bus/port.ts";
+import { RetryableError } from "../../core/errors.ts";
+import type { RateLimit } from "../../core/rate-limit.ts";
 import type { Fill } from "./fill.ts";
 
 /**

@@ -1,4 +1,4 @@
-import { Gauge } from "../core/gauge.ts";
+import { Gauge } from "../../core/gauge.ts";
 
 export interface InFlightLimits {
   readonly events: number;

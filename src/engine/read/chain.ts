@@ -1,4 +1,4 @@
-import type { Entry, Links } from "../bus/port.ts";
+import type { Entry, Links } from "../../bus/port.ts";
 
 /** One read that brought something new. */
 interface Given {

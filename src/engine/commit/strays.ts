@@ -1,9 +1,9 @@
-import type { Envelope } from "../bus/envelope.ts";
-import { EntryFields, type Fields } from "../bus/fields.ts";
-import { decodeFrame, encodeFrame } from "../bus/frame.ts";
-import { outboxProducer } from "../bus/partition.ts";
-import type { Bus, Fence, Frame, FrameLink, OutboxEntry, RelayedFrame } from "../bus/port.ts";
-import type { Logger } from "../core/log.ts";
+import type { Envelope } from "../../bus/envelope.ts";
+import { EntryFields, type Fields } from "../../bus/fields.ts";
+import { decodeFrame, encodeFrame } from "../../bus/frame.ts";
+import { outboxProducer } from "../../bus/partition.ts";
+import type { Bus, Fence, Frame, FrameLink, OutboxEntry, RelayedFrame } from "../../bus/port.ts";
+import type { Logger } from "../../core/log.ts";
 
 /** Entries of one look at a log, and of all looks together: some seconds at full speed. */
 const limits = { page: 32, entries: 20_000 } as const;

@@ -1,4 +1,4 @@
-import { byAge, type Facts } from "../registry/port.ts";
+import { byAge, type Facts } from "../../registry/port.ts";
 
 /** A worker that counts. */
 export interface Runner extends Pick<Facts, "instance" | "since"> {

@@ -1,8 +1,8 @@
-import type { Envelope } from "../bus/envelope.ts";
-import type { StageCall } from "../plan/plan.ts";
-import type { Moment } from "../plan/window.ts";
-import type { Refusal } from "../stages/admit.ts";
-import type { Outcomes, States } from "../stages/run.ts";
+import type { Envelope } from "../../bus/envelope.ts";
+import type { StageCall } from "../../plan/plan.ts";
+import type { Moment } from "../../plan/window.ts";
+import type { Refusal } from "../../stages/admit.ts";
+import type { Outcomes, States } from "../../stages/run.ts";
 import { CausedOutcomes } from "./caused-outcomes.ts";
 import type { Chunk } from "./chunk.ts";
 import { derive, type EventDraft } from "./derive.ts";

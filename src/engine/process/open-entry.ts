@@ -1,13 +1,13 @@
-import type { Envelopes, Makers } from "../bus/envelope.ts";
-import { EntryFields } from "../bus/fields.ts";
-import { decodeFrame, isFrame } from "../bus/frame.ts";
-import { idOfEntry, originOf } from "../bus/origin.ts";
-import type { Partition } from "../bus/partition.ts";
-import { decodePlainEntry } from "../bus/plain-entry.ts";
-import type { DeadLetterDraft, Entry } from "../bus/port.ts";
-import { messageOf } from "../core/errors.ts";
-import { checksum } from "../core/hash.ts";
-import { describeFailure } from "../stages/pursue.ts";
+import type { Envelopes, Makers } from "../../bus/envelope.ts";
+import { EntryFields } from "../../bus/fields.ts";
+import { decodeFrame, isFrame } from "../../bus/frame.ts";
+import { idOfEntry, originOf } from "../../bus/origin.ts";
+import type { Partition } from "../../bus/partition.ts";
+import { decodePlainEntry } from "../../bus/plain-entry.ts";
+import type { DeadLetterDraft, Entry } from "../../bus/port.ts";
+import { messageOf } from "../../core/errors.ts";
+import { checksum } from "../../core/hash.ts";
+import { describeFailure } from "../../stages/pursue.ts";
 
 /**
  * Whose an event is, by its index: events of one come in the order of its time. That is who stored the frame, and for an event that a

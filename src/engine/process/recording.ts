@@ -1,5 +1,5 @@
-import type { StageCall } from "../plan/plan.ts";
-import type { Effects } from "../stages/run.ts";
+import type { StageCall } from "../../plan/plan.ts";
+import type { Effects } from "../../stages/run.ts";
 import type { Tried } from "./until-decided.ts";
 
 /** What stages without state have made of a value: it is told when its turn has come, as often as that may be. */

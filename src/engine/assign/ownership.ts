@@ -1,8 +1,8 @@
-import type { Bus, Fence } from "../bus/port.ts";
-import type { Clock } from "../core/clock.ts";
-import { HeadraceError, messageOf } from "../core/errors.ts";
-import { linkAbort } from "../core/linked-abort.ts";
-import type { Logger } from "../core/log.ts";
+import type { Bus, Fence } from "../../bus/port.ts";
+import type { Clock } from "../../core/clock.ts";
+import { HeadraceError, messageOf } from "../../core/errors.ts";
+import { linkAbort } from "../../core/linked-abort.ts";
+import type { Logger } from "../../core/log.ts";
 import type { Seat, Shares, Slot } from "./shares.ts";
 
 export interface OwnershipOptions {

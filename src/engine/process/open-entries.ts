@@ -1,13 +1,13 @@
-import { bytesOf } from "../bus/entry-bytes.ts";
-import { timeOfEntry } from "../bus/entry-id.ts";
-import type { Envelope, Envelopes } from "../bus/envelope.ts";
-import { idOfEntry } from "../bus/origin.ts";
-import type { Partition } from "../bus/partition.ts";
-import { deliveryLimits, type Entry } from "../bus/port.ts";
-import { hours } from "../core/duration.ts";
-import { type AdmittedEvent, compileAdmission, isRefusal, type Refusal } from "../stages/admit.ts";
-import { concernsEveryone, describeFailure } from "../stages/pursue.ts";
-import type { NameDraft, Naming } from "../state/known-names.ts";
+import { bytesOf } from "../../bus/entry-bytes.ts";
+import { timeOfEntry } from "../../bus/entry-id.ts";
+import type { Envelope, Envelopes } from "../../bus/envelope.ts";
+import { idOfEntry } from "../../bus/origin.ts";
+import type { Partition } from "../../bus/partition.ts";
+import { deliveryLimits, type Entry } from "../../bus/port.ts";
+import { hours } from "../../core/duration.ts";
+import { type AdmittedEvent, compileAdmission, isRefusal, type Refusal } from "../../stages/admit.ts";
+import { concernsEveryone, describeFailure } from "../../stages/pursue.ts";
+import type { NameDraft, Naming } from "../../state/known-names.ts";
 import type { Chunk } from "./chunk.ts";
 import { openEntry, type ProducerOf } from "./open-entry.ts";
 

@@ -1,5 +1,5 @@
-import type { LimitFor } from "../limit/limits.ts";
-import { type PipelinePlan, sinksOf } from "../plan/plan.ts";
+import type { LimitFor } from "../../limit/limits.ts";
+import { type PipelinePlan, sinksOf } from "../../plan/plan.ts";
 import type { PackDerived } from "./outbox.ts";
 
 /**

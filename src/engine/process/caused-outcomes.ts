@@ -1,7 +1,7 @@
-import { uuidOf } from "../core/hash.ts";
-import type { StageCall } from "../plan/plan.ts";
-import type { Moment } from "../plan/window.ts";
-import type { Outcomes, States } from "../stages/run.ts";
+import { uuidOf } from "../../core/hash.ts";
+import type { StageCall } from "../../plan/plan.ts";
+import type { Moment } from "../../plan/window.ts";
+import type { Outcomes, States } from "../../stages/run.ts";
 import type { Chunk } from "./chunk.ts";
 import { derive, type EventDraft } from "./derive.ts";
 

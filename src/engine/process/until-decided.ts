@@ -1,9 +1,9 @@
-import { backoffMs } from "../core/backoff.ts";
-import type { Clock } from "../core/clock.ts";
-import { messageOf, RetryableError } from "../core/errors.ts";
-import type { Logger } from "../core/log.ts";
-import { setAside } from "../stages/pursue.ts";
-import type { Effects, Run } from "../stages/run.ts";
+import { backoffMs } from "../../core/backoff.ts";
+import type { Clock } from "../../core/clock.ts";
+import { messageOf, RetryableError } from "../../core/errors.ts";
+import type { Logger } from "../../core/log.ts";
+import { setAside } from "../../stages/pursue.ts";
+import type { Effects, Run } from "../../stages/run.ts";
 import type { Parking } from "./parking.ts";
 
 /** Takes what becomes of a value, and can forget it. */
