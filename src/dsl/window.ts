@@ -2,6 +2,7 @@ import { days } from "../core/duration.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { WindowPlan } from "../plan/stage.ts";
 import { checkOptions, duration, flag, interval, optional, type Shape, shift, text, zone } from "./check-options.ts";
+import type { TypeHint } from "./hints.ts";
 
 /** How the values of a key are cut into windows. */
 export interface WindowSpec {
@@ -45,6 +46,7 @@ export interface TumblingOptions extends AlignedOptions {
 export interface HoppingOptions extends AlignedOptions {
   /** One window begins each `hopMs`, milliseconds, no longer than `sizeMs`: a value is in `sizeMs / hopMs` of them. */
   readonly hopMs: number;
+  readonly timeZone?: TypeHint<"Windows that overlap have no timeZone: it is for tumbling windows of a day">;
 }
 
 export interface SessionOptions extends WindowOptions {
