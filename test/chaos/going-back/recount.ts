@@ -118,7 +118,7 @@ export async function recount(
   const holes: Readonly<Record<string, number>> = {
     "folded-copies": Math.min(uncopied, 1),
     "folded-notes": unnoted,
-    copying: gone + uncopied,
+    copying: Math.max(gone, uncopied),
   };
   for (const { pipeline, read, inFlight, vanished, balanced, late, duplicate, delivered, dropped, lost } of Object.values(
     audits,
