@@ -37,8 +37,8 @@ export const engine: readonly Mutant[] = [
     name: "commit-given-up",
     breaks: "what was inserted is never acked after Redis was away for a moment",
     file: settlement,
-    find: "if (!(error instanceof RetryableError)) throw error;\n        logger",
-    replace: "throw error;\n        logger",
+    find: "if (!(error instanceof RetryableError)) throw error;\n        committed.failed",
+    replace: "throw error;\n        committed.failed",
     by: unit(["crashes"]),
   },
 ];
