@@ -68,7 +68,7 @@ export function parseState({ stage, key }: { readonly stage: string; readonly ke
   } catch (error) {
     throw fault("it is not JSON", error);
   }
-  if (typeof record?.v !== "number" || typeof record.at !== "number" || record.s === undefined)
+  if (typeof record?.v !== "number" || !isTime(record.at) || record.s === undefined)
     throw fault("it lacks its version, its time or its content");
   if (record.t !== undefined && !areTimers(record.t)) throw fault("its timers are none");
   return record as StateRecord;
@@ -77,7 +77,10 @@ export function parseState({ stage, key }: { readonly stage: string; readonly ke
 const areTimers = (t: unknown): boolean =>
   typeof t === "object" &&
   t !== null &&
-  Object.values(t).every((timer) => Array.isArray(timer) && (timer[0] === "e" || timer[0] === "p") && Number.isFinite(timer[1]));
+  Object.values(t).every((timer) => Array.isArray(timer) && (timer[0] === "e" || timer[0] === "p") && isTime(timer[1]));
+
+/** Beyond, there is no Date. */
+const isTime = (ms: unknown): boolean => typeof ms === "number" && Math.abs(ms) <= 8.64e15;
 
 /**
  * @throws TerminalError `state.unreadable`; ConfigError where the state is of another form than the stage's, and nothing says what

@@ -53,6 +53,8 @@ describe("a stored state that cannot be read", () => {
     ["has no version", '{"at":1,"s":{"seen":7}}'],
     ["has no content", '{"v":1,"at":1}'],
     ["has timers that are none", '{"v":1,"at":1,"s":{"seen":7},"t":{"later":5}}'],
+    ["has a timer at no time", '{"v":1,"at":1,"s":{"seen":7},"t":{"later":["p",1e300]}}'],
+    ["was written at no time", '{"v":1,"at":-1e16,"s":{"seen":7}}'],
   ])("since it %s: events of its key become dead letters, other keys go on, and it stays as it is", async (_, json) => {
     const bench = new Workbench();
     await write(bench, [{ name: "count\nbad", json }], ["bad"]);
