@@ -57,7 +57,7 @@ export function compileFill(pipeline: PipelinePlan, stream: StreamPlan, partitio
     const now = clock.now();
     const late: Promise<void>[] = [];
     let outcomes = new EventOutcomes(chunk);
-    for (const { envelopes } of openEntries(partition, entries, { chunk, now })) {
+    for (const { envelopes } of openEntries(partition, entries, chunk)) {
       for (let k = 0; k < envelopes.length; k++) {
         const envelope = envelopes.at(k) as Envelope;
         const event = admit(envelope, now, chunk.names);

@@ -16,7 +16,7 @@ import { Chunk, type Item } from "./chunk.ts";
 import { BegunEvents, compute, type Origin } from "./compute.ts";
 import { EventOutcomes } from "./event-outcomes.ts";
 import { type Fill, type Filled, streamsOf } from "./fill.ts";
-import { compileGate, openEntries } from "./open-entries.ts";
+import { compileGate, openEntries, storedAt } from "./open-entries.ts";
 import { openEntry } from "./open-entry.ts";
 import { Parking } from "./parking.ts";
 import { Recording } from "./recording.ts";
@@ -130,14 +130,15 @@ export function compileKeyedFill(options: KeyedFillOptions): KeyedFill {
   function open(entries: readonly Entry[], { chunk, state: { watermark }, now }: Opening) {
     const events: EventOutcomes[] = [];
     const items: (Item & Origin)[] = [];
-    for (const { entry, envelopes, producerOf, storedAt } of openEntries(partition, entries, { chunk, now })) {
+    for (const { entry, envelopes, producerOf } of openEntries(partition, entries, chunk)) {
+      const at = storedAt(entry, now);
       for (let k = 0; k < envelopes.length; k++) {
         const envelope = envelopes.at(k) as Envelope;
         const event = admit(envelope, now, chunk.names);
         const outcomes = new EventOutcomes(chunk);
         events.push(outcomes);
         if (!isRefusal(event)) {
-          watermark.advance({ producer: producerOf(k), time: envelope.time, storedAt });
+          watermark.advance({ producer: producerOf(k), time: envelope.time, storedAt: at });
           items.push({ value: event, outcomes, key: event.key, entry, index: k });
         }
         outcomes.begin(envelope, watermark.mark);

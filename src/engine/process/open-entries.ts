@@ -16,8 +16,6 @@ export interface OpenedEntry {
   readonly entry: Entry;
   readonly envelopes: Envelopes;
   readonly producerOf: ProducerOf;
-  /** When it was stored, milliseconds since the epoch; now, where its id is no time, or one that has not come yet. */
-  readonly storedAt: number;
 }
 
 /** How far Redis' clock may be ahead of ours, milliseconds. */
@@ -27,11 +25,7 @@ const maxAheadMs = hours(1);
  * Opens entries into a chunk, each when it is its turn: decoded, one takes several times its bytes. What cannot be opened is a dead letter
  * there already.
  */
-export function* openEntries(
-  partition: Partition,
-  entries: readonly Entry[],
-  { chunk, now }: { readonly chunk: Chunk; readonly now: number },
-): Iterable<OpenedEntry> {
+export function* openEntries(partition: Partition, entries: readonly Entry[], chunk: Chunk): Iterable<OpenedEntry> {
   for (const entry of entries) {
     const bytes = bytesOf(entry);
     chunk.bytes += bytes;
@@ -57,9 +51,14 @@ export function* openEntries(
     if (opened.decode) chunk.open({ id: entry.id, events: envelopes.length, decode: opened.decode, producerOf });
     else chunk.openLone(entry.id, envelopes.at(0) as Envelope);
     if (envelopes.bytes !== undefined) chunk.bytes += Math.max(0, envelopes.bytes - bytes);
-    const storedAt = timeOfEntry(entry.id) ?? now;
-    yield { entry, envelopes, producerOf, storedAt: storedAt > now + maxAheadMs ? now : storedAt };
+    yield { entry, envelopes, producerOf };
   }
+}
+
+/** When an entry was stored, milliseconds since the epoch; now, where its id is no time, or one that has not come yet. */
+export function storedAt({ id }: Entry, now: number): number {
+  const at = timeOfEntry(id) ?? now;
+  return at > now + maxAheadMs ? now : at;
 }
 
 /** What becomes of an event whose name was taken before. */
