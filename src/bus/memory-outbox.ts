@@ -25,19 +25,27 @@ export const outboxPage = (
 ): readonly OutboxEntry[] => outbox.filter(({ id }) => isBefore(after, id)).slice(0, count);
 
 /** Stores a frame of an outbox in its log, by the rules of relay.lua. */
-export function relayFrame(store: MemoryStore, { to, frame, after, sum, without, tenure, instead }: RelayedFrame): Relayed {
+export function relayFrame(
+  store: MemoryStore,
+  { to, frame, after, sum, without, strays, tenure, instead }: RelayedFrame,
+): Relayed {
   const name = `${keys.producers(to)}\n${frame.producer}`;
   const last = store.relayed.get(name);
   if (isSame(last, linkOf(frame))) return { kind: "duplicate" };
+  const known = store.straysIn(to, frame.producer).size === strays;
   if (!isSame(last, after)) {
     if (Math.max(last?.by ?? 0, last?.incarnation ?? 0) > tenure) return { kind: "superseded" };
-    if (!instead || !isSame(last, instead.last)) return { kind: "unlinked", last: last && { ...linkOf(last), sum: last.sum } };
+    if (!known || !instead || !isSame(last, instead.last)) return unlinked();
     increase(store.vanished, keys.meta(to), instead.vanished);
-  }
+  } else if (!known) return unlinked();
   const by = isSame(last, after) ? (last?.by ?? 0) : tenure;
   if (frame.count > 0) appendFields(store, to, fieldsOf(frame));
   store.relayed.set(name, { ...linkOf(frame), sum: sum + frame.count + without, by });
   return { kind: "stored" };
+
+  function unlinked(): Relayed {
+    return { kind: "unlinked", last: last && { ...linkOf(last), sum: last.sum } };
+  }
 }
 
 /** Takes frames off an outbox that are in their logs. */

@@ -37,7 +37,6 @@ export interface Books {
   readonly outbox: OutboxEntry[];
   /** The last frame for each log. */
   readonly lastFrames: Map<string, LastFrame>;
-  readonly strays: Set<string>;
   /** Where the group of the main log begins again when somebody removes it; `undefined` before it first began. */
   floor: string | undefined;
 }
@@ -57,6 +56,7 @@ export class MemoryStore {
   readonly #books = new Map<string, Books>();
   readonly #deadLetters = new Map<string, DeadLetter[]>();
   readonly #leases = new Map<string, Lease>();
+  readonly #strays = new Map<string, Set<string>>();
   #lastMs = 0;
   #sequence = 0;
 
@@ -89,9 +89,12 @@ export class MemoryStore {
       names: new MemoryNames(),
       outbox: [],
       lastFrames: new Map(),
-      strays: new Set(),
       floor: undefined,
     }));
+  }
+
+  straysIn(to: Partition, producer: string): Set<string> {
+    return getOrMake(this.#strays, keys.strays(to, producer), () => new Set());
   }
 
   letters(partition: Partition): DeadLetter[] {
@@ -140,7 +143,7 @@ export class MemoryStore {
 
   #maps(): readonly Map<string, unknown>[] {
     return [
-      ...[this.#logs, this.#books, this.#deadLetters, this.#leases],
+      ...[this.#logs, this.#books, this.#deadLetters, this.#leases, this.#strays],
       ...[this.vanished, this.producers, this.relayed, this.unsettled],
     ];
   }

@@ -137,12 +137,12 @@ export class MemoryBus implements Bus {
     return relayFrame(this.#store, frame);
   }
 
-  async rememberStrays(partition: Partition, pipeline: string, ids: readonly string[]): Promise<void> {
-    for (const id of ids) this.#store.books(partition, pipeline).strays.add(id);
+  async rememberStrays(to: Partition, producer: string, ids: readonly string[]): Promise<void> {
+    for (const id of ids) this.#store.straysIn(to, producer).add(id);
   }
 
-  async strays(partition: Partition, pipeline: string): Promise<ReadonlySet<string>> {
-    return new Set(this.#store.books(partition, pipeline).strays);
+  async strays(to: Partition, producer: string): Promise<ReadonlySet<string>> {
+    return new Set(this.#store.straysIn(to, producer));
   }
 
   async relayed(partition: Partition, pipeline: string, ids: readonly string[]): Promise<void> {

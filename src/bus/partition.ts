@@ -72,8 +72,8 @@ export const keys = {
   open: (partition: Partition, pipeline: string) =>
     `${partition.prefix}:${partition.side === "replay" ? "replay-open" : "open"}:${pipeline}`,
   outbox: (partition: Partition, pipeline: string) => `${partition.prefix}:outbox:${pipeline}`,
-  /** Ids of derived events that are in their logs, though no commit made them. */
-  strays: (partition: Partition, pipeline: string) => `${partition.prefix}:strays:${pipeline}`,
+  /** Ids of derived events that are in this log, though no commit of their outbox made them. */
+  strays: (partition: Partition, producer: string) => `${partition.prefix}:strays:${producer}`,
   /** What the states of a pipeline follow from, where it was last deployed; beside the first partition of its stream alone. */
   stages: (partition: Partition, pipeline: string) => `${partition.prefix}:stages:${pipeline}`,
   /** The schemas of the stream's events, where they were last deployed; beside its first partition alone. */

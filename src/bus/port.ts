@@ -149,6 +149,8 @@ export type OutboxRecord = OutboxEntry | UnreadableRecord;
 export interface RelayedFrame extends Omit<OutboxEntry, "id"> {
   /** Events of the frame that are there already, and are left out of it: its number counts for them too. */
   readonly without: number;
+  /** How many strays of this outbox the owner knows of in the log: where there are more or fewer, the frame is refused as unlinked. */
+  readonly strays: number;
   /** The tenure of the owner that relays. */
   readonly tenure: number;
   /** Stores it behind this frame (`undefined`: behind none) instead of the one it names, and counts what is gone from the log. */
@@ -158,7 +160,10 @@ export interface RelayedFrame extends Omit<OutboxEntry, "id"> {
 export type Relayed =
   | { readonly kind: "stored" }
   | { readonly kind: "duplicate" }
-  /** The last frame of this outbox in the log is not the one before: one of the two has gone back to an earlier state. */
+  /**
+   * The last frame of this outbox in the log is not the one before: one of the two has gone back to an earlier state. Or it is, and the
+   * log has other strays than the relay knows of.
+   */
   | { readonly kind: "unlinked"; readonly last: (FrameLink & { readonly sum: number }) | undefined }
   /** A later owner has relayed to the log. */
   | { readonly kind: "superseded" };
@@ -330,9 +335,12 @@ export interface Bus extends Replays, KeyedStore, NameStore {
    * @throws RetryableError when it is not known to be stored, ConfigError when waiting will not help
    */
   relay(frame: RelayedFrame): Promise<Relayed>;
-  /** Remembers ids of derived events that are in their logs, though no commit made them: they are not to come in again. */
-  rememberStrays(partition: Partition, pipeline: string, ids: readonly string[]): Promise<void>;
-  strays(partition: Partition, pipeline: string): Promise<ReadonlySet<string>>;
+  /**
+   * Remembers ids of derived events that are in a log, though no commit of the outbox made them: they are not to come in again. They are
+   * kept beside the log that holds them, so that they go back with it alone.
+   */
+  rememberStrays(to: Partition, producer: string, ids: readonly string[]): Promise<void>;
+  strays(to: Partition, producer: string): Promise<ReadonlySet<string>>;
   /** Takes frames that were stored off the outbox. Several may do so, and may do it again. */
   relayed(partition: Partition, pipeline: string, ids: readonly string[]): Promise<void>;
   /** Resolves when one of the partitions may hold something new, or after `timeoutMs`, or when the signal aborts. Never rejects. */

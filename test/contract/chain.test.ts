@@ -199,7 +199,7 @@ describe.each(Object.entries(twins))("going back, on the bus %s", (_, open) => {
       );
     const outbox = (partition: Partition) => outboxOn(bus, partition);
     const relay = ({ tenure }: Fence, entry: OutboxEntry | undefined, rest = {}) =>
-      bus.relay({ ...(entry as OutboxEntry), without: 0, tenure, ...rest });
+      bus.relay({ ...(entry as OutboxEntry), without: 0, strays: 0, tenure, ...rest });
     const relayed = async (fence: Fence, entries: readonly OutboxEntry[]) => {
       for (const entry of entries) expect(await relay(fence, entry)).toEqual({ kind: "stored" });
       await bus.relayed(
@@ -319,13 +319,33 @@ describe.each(Object.entries(twins))("going back, on the bus %s", (_, open) => {
       }
     });
 
-    it("remembers the ids of strays beside the outbox", async () => {
-      const { partition } = await derived(0);
-      await bus.rememberStrays(partition, "pipe", []);
-      await bus.rememberStrays(partition, "pipe", ["a", "b"]);
-      await bus.rememberStrays(partition, "pipe", ["b", "c"]);
-      expect([...(await bus.strays(partition, "pipe"))].sort()).toEqual(["a", "b", "c"]);
-      expect((await bus.strays(partition, "other")).size).toBe(0);
+    it("remembers the ids of strays beside the log that holds them: they go back with it, and with nothing else", async () => {
+      const { partition, to } = await derived(0);
+      const before = await twin.snapshot(partition);
+      await bus.rememberStrays(to, "outbox/a", []);
+      await bus.rememberStrays(to, "outbox/a", ["a", "b"]);
+      const between = await twin.snapshot(to);
+      await bus.rememberStrays(to, "outbox/a", ["b", "c"]);
+      await before();
+      expect([...(await bus.strays(to, "outbox/a"))].sort()).toEqual(["a", "b", "c"]);
+      expect((await bus.strays(to, "outbox/b")).size).toBe(0);
+      await between();
+      expect([...(await bus.strays(to, "outbox/a"))].sort()).toEqual(["a", "b"]);
+    });
+
+    it("takes a frame from nobody who knows of other strays than the log: neither one that fits nor one that is linked anew", async () => {
+      const { partition, to, fence } = await derived(3);
+      const [a, b, c] = (await outbox(partition)) as [OutboxEntry, OutboxEntry, OutboxEntry];
+      const last = { ...linkOf(a), sum: 2 };
+      await relay(fence, a);
+      await bus.rememberStrays(to, a.frame.producer, ["x", "y"]);
+      expect(await relay(fence, b)).toEqual({ kind: "unlinked", last });
+      const instead = { last: linkOf(a), vanished: 2 };
+      expect(await relay(fence, c, { instead })).toEqual({ kind: "unlinked", last });
+      expect(await relay(fence, b, { strays: 2 })).toEqual({ kind: "stored" });
+      expect(await relay(fence, b)).toEqual({ kind: "duplicate" });
+      expect((await bus.state(to, "any")).vanished).toBe(0);
+      expect(await bus.newest(to, { before: undefined, count: 9 })).toHaveLength(2);
     });
   });
 });

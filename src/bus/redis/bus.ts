@@ -240,12 +240,12 @@ class RedisBus implements Bus {
     return relayFrame(this.#appenders, frame);
   }
 
-  rememberStrays(partition: Partition, pipeline: string, ids: readonly string[]): Promise<void> {
-    return retryable(rememberStrays(this.#redis, { partition, pipeline }, ids));
+  rememberStrays(to: Partition, producer: string, ids: readonly string[]): Promise<void> {
+    return retryable(rememberStrays(this.#redis, { to, producer }, ids));
   }
 
-  strays(partition: Partition, pipeline: string): Promise<ReadonlySet<string>> {
-    return retryable(readStrays(this.#redis, { partition, pipeline }));
+  strays(to: Partition, producer: string): Promise<ReadonlySet<string>> {
+    return retryable(readStrays(this.#redis, { to, producer }));
   }
 
   async relayed(partition: Partition, pipeline: string, ids: readonly string[]): Promise<void> {

@@ -35,18 +35,19 @@ export async function removeRelayed(redis: Commands, { partition, pipeline }: Of
 /** Stores a frame of an outbox in its log. */
 export async function relayFrame(
   appenders: Appenders,
-  { to, frame, after, sum, without, tenure, instead }: RelayedFrame,
+  { to, frame, after, sum, without, strays, tenure, instead }: RelayedFrame,
 ): Promise<Relayed> {
   const { producer, incarnation, sequence, count, codec, minTime, maxTime, checksum, body } = frame;
   const reply = await appenders.append(
     { kind: "memory" },
     {
       script: "relay",
-      keys: [to.log, keys.producers(to), keys.meta(to)],
+      keys: [to.log, keys.producers(to), keys.meta(to), keys.strays(to, producer)],
       args: [
         ...[producer, incarnation, sequence, count, codec, minTime, maxTime, checksum, body],
         ...[textOf(after), sum + count + without, tenure],
         ...(instead ? [textOf(instead.last), instead.vanished] : ["-", 0]),
+        strays,
       ],
     },
   );

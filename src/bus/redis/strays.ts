@@ -3,23 +3,23 @@ import { keys, type Partition } from "../partition.ts";
 import type { Commands } from "./redis.ts";
 
 interface Of {
-  readonly partition: Partition;
-  readonly pipeline: string;
+  readonly to: Partition;
+  readonly producer: string;
 }
 
 /** What is computed again comes soon: events that are gone with their log come again when their producer sends them again, or never. */
 const keptMs = days(7);
 
-/** Ids of derived events that are in their logs, though no commit made them: a set beside the outbox. */
-export async function rememberStrays(redis: Commands, { partition, pipeline }: Of, ids: readonly string[]): Promise<void> {
-  const key = keys.strays(partition, pipeline);
+/** Ids of derived events that are in a log, though no commit made them: a set beside the log, for each outbox. */
+export async function rememberStrays(redis: Commands, { to, producer }: Of, ids: readonly string[]): Promise<void> {
+  const key = keys.strays(to, producer);
   for (let first = 0; first < ids.length; first += 1_000) {
     await redis.send(key, ["SADD", key, ...ids.slice(first, first + 1_000)]);
   }
   if (ids.length > 0) await redis.send(key, ["PEXPIRE", key, String(keptMs)]);
 }
 
-export async function readStrays(redis: Commands, { partition, pipeline }: Of): Promise<ReadonlySet<string>> {
-  const key = keys.strays(partition, pipeline);
+export async function readStrays(redis: Commands, { to, producer }: Of): Promise<ReadonlySet<string>> {
+  const key = keys.strays(to, producer);
   return new Set(((await redis.send(key, ["SMEMBERS", key])) as Buffer[]).map(String));
 }

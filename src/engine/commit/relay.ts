@@ -1,17 +1,19 @@
 import { isBefore } from "../../bus/entry-id.ts";
 import { keys } from "../../bus/partition.ts";
-import type { Bus, Fence, OutboxEntry, OutboxRecord, UnreadableRecord } from "../../bus/port.ts";
+import type { Bus, Fence, FrameLink, OutboxEntry, OutboxRecord, Relayed, UnreadableRecord } from "../../bus/port.ts";
 import { backoffMs } from "../../core/backoff.ts";
 import type { Clock } from "../../core/clock.ts";
 import { messageOf, RetryableError } from "../../core/errors.ts";
 import { linkAbort } from "../../core/linked-abort.ts";
 import type { Logger } from "../../core/log.ts";
 import { Outage } from "../../core/outage.ts";
-import { lacksFrames, Strays } from "./strays.ts";
+import { isSameLink, lacksFrames, Strays } from "./strays.ts";
 
 /** Frames of one look at the outbox. */
 const pageSize = 64;
 const retryLimits = { initialMs: 50, maxMs: 5_000 } as const;
+/** Something in the outbox has to go first. */
+const unreadableCode = "state.unreadable";
 
 export interface Relay {
   /** There is something in the outbox, perhaps. */
@@ -74,7 +76,6 @@ export function createRelay(
     for (let failed = 0; (rung || failed > 0 || held.size > 0) && !gone.aborted; ) {
       rung = false;
       try {
-        await strays.open();
         await tryHeld();
         await lookOn();
         failed = 0;
@@ -149,16 +150,15 @@ export function createRelay(
   }
 
   /**
-   * What has to go first where a log lacks a frame: the oldest record before `entry` that nobody can read, or that could not be read a
-   * moment ago. None where somebody has given it up.
+   * What has to go first where a log lacks a frame: the oldest record before `entry` that nobody can read, or that the log lacks, since
+   * it could not be read a moment ago, or since both have gone back and it is in the outbox again. None where somebody has given it up.
    */
-  async function obstacleTo(entry: OutboxEntry, inHand: readonly OutboxEntry[]): Promise<string | undefined> {
-    if (unreadable === undefined) return undefined;
+  async function obstacleTo(entry: OutboxEntry, last: FrameLink | undefined): Promise<string | undefined> {
     for (let page = await look(undefined); page.length > 0 && !gone.aborted; page = await look(page.at(-1)?.id)) {
       for (const record of page) {
         if (!isBefore(record.id, entry.id)) return undefined;
         if (!isReadable(record)) return record.id;
-        if (record.to.log === entry.to.log && !inHand.some(({ id }) => id === record.id)) return record.id;
+        if (record.to.log === entry.to.log && isLacking(record, last)) return record.id;
       }
     }
     return undefined;
@@ -166,19 +166,19 @@ export function createRelay(
 
   /** The frames of one log in their order, those of several side by side. */
   async function store(page: readonly OutboxEntry[], before: Pick<Held, "after" | "failed" | "since">): Promise<void> {
-    const stored: string[] = [];
+    const stored = new Set<string>();
     const byLog = new Map<string, OutboxEntry[]>();
     for (const entry of page) byLog.set(entry.to.log, [...(byLog.get(entry.to.log) ?? []), entry]);
     const logs = [...byLog.values()];
     const results = await Promise.allSettled(logs.map((frames) => storeInTurn(frames, stored)));
-    if (stored.length > 0) await bus.relayed(partition, pipeline, stored);
+    if (stored.size > 0) await bus.relayed(partition, pipeline, [...stored]);
     for (const [i, result] of results.entries()) {
       if (result.status === "fulfilled") continue;
       const [{ to }] = logs[i] as [OutboxEntry];
       const failed = before.failed + 1;
       if (failed === 1) tell("warn", result.reason, `derived events for '${to.name}' wait in the outbox`);
-      // What could not be read, and can be by now, comes first.
-      const after = unreadable === undefined ? before.after : undefined;
+      // What has to go first may lie anywhere.
+      const after = isObstacle(result.reason) ? undefined : before.after;
       held.set(to.log, {
         name: to.name,
         after,
@@ -190,33 +190,44 @@ export function createRelay(
   }
 
   /** @throws whatever has kept a frame from being stored: those behind it are left */
-  async function storeInTurn(frames: readonly OutboxEntry[], stored: string[]): Promise<void> {
+  async function storeInTurn(frames: readonly OutboxEntry[], stored: Set<string>): Promise<void> {
     for (let i = 0; i < frames.length; i++) {
       if (gone.aborted) return;
       const entry = frames[i] as OutboxEntry;
       let answer = await bus.relay(strays.without(entry));
       if (answer.kind === "unlinked") {
         const { last } = answer;
-        const later = frames.findIndex(
-          ({ frame }) => last && frame.incarnation === last.incarnation && frame.sequence === last.sequence,
-        );
+        const later = frames.findIndex(({ frame }) => last && isSameLink(frame, last));
         if (later > i) {
           // Another relay has stored these, and not taken them off.
-          stored.push(...frames.slice(i, later + 1).map(({ id }) => id));
+          for (const { id } of frames.slice(i, later + 1)) stored.add(id);
           i = later;
           continue;
         }
-        const obstacle = lacksFrames(entry.after, last) ? await obstacleTo(entry, frames) : undefined;
-        if (obstacle !== undefined)
-          throw new RetryableError("state.unreadable", `the record ${obstacle} of the outbox may be next, and could not be read`);
-        const instead = await strays.relink(entry, last);
-        answer = await bus.relay({ ...strays.without(entry), instead });
-        if (answer.kind === "stored" && instead.vanished > 0)
-          await bus.tellVanished(partition, instead.vanished, { pipeline, kind: "derived" });
+        answer = isSameLink(last, entry.after) ? await retell(entry) : await linkAnew(entry, last);
       }
       if (answer.kind === "superseded" || answer.kind === "unlinked")
         throw new RetryableError("service.unreachable", `${entry.to.name}: another relay of this outbox has come in between`);
-      stored.push(entry.id);
+      stored.add(entry.id);
+    }
+
+    /** The log has strays that were not known here. */
+    async function retell(entry: OutboxEntry): Promise<Relayed> {
+      await strays.open(entry.to);
+      return bus.relay(strays.without(entry));
+    }
+
+    async function linkAnew(entry: OutboxEntry, last: Parameters<typeof strays.relink>[1]): Promise<Relayed> {
+      const obstacle = lacksFrames(entry.after, last) ? await obstacleTo(entry, last) : undefined;
+      if (obstacle !== undefined) {
+        for (const frame of frames) if (isLacking(frame, last)) stored.delete(frame.id);
+        throw new RetryableError(unreadableCode, `the record ${obstacle} of the outbox has to go first`);
+      }
+      const instead = await strays.relink(entry, last);
+      const answer = await bus.relay({ ...strays.without(entry), instead });
+      if (answer.kind === "stored" && instead.vanished > 0)
+        await bus.tellVanished(partition, instead.vanished, { pipeline, kind: "derived" });
+      return answer;
     }
   }
 
@@ -224,5 +235,11 @@ export function createRelay(
     logger[level]({ partition: partition.name, pipeline, error: messageOf(error) }, what);
   }
 }
+
+/** Whether a log, of which `last` is the last frame there, is without that of a record. */
+const isLacking = ({ frame }: OutboxEntry, last: FrameLink | undefined): boolean =>
+  !isSameLink(frame, last) && lacksFrames(frame, last);
+
+const isObstacle = (error: unknown): boolean => error instanceof RetryableError && error.code === unreadableCode;
 
 const isReadable = (record: OutboxRecord): record is OutboxEntry => record.to !== undefined;

@@ -1,12 +1,14 @@
 import type { Envelope } from "../../bus/envelope.ts";
 import { EntryFields, type Fields } from "../../bus/fields.ts";
 import { decodeFrame, encodeFrame } from "../../bus/frame.ts";
-import { outboxProducer } from "../../bus/partition.ts";
+import { outboxProducer, type Partition } from "../../bus/partition.ts";
 import type { Bus, Fence, Frame, FrameLink, OutboxEntry, RelayedFrame } from "../../bus/port.ts";
 import type { Logger } from "../../core/log.ts";
 
 /** Entries of one look at a log, and of all looks together: some seconds at full speed. */
 const limits = { page: 32, entries: 20_000 } as const;
+
+const none: ReadonlySet<string> = new Set();
 
 type Last = (FrameLink & { readonly sum: number }) | undefined;
 
@@ -15,33 +17,37 @@ type Last = (FrameLink & { readonly sum: number }) | undefined;
  * an earlier state. What is computed again has the same ids, under other numbers and in other frames: it is not stored twice. And where
  * it is the log that went back, this tells how many events are gone from it.
  *
- * Looked for only where an outbox and a log do not fit together. The ids are remembered beside the outbox, for the next owners too.
+ * Looked for only where an outbox and a log do not fit together. The ids are remembered beside the log, for the next owners too: what a
+ * log holds and what is known of it go back together. A frame says how many its sender knows of, and is refused by a log with others.
  */
 export class Strays {
   readonly #fence: Fence;
   readonly #bus: Bus;
   readonly #logger: Logger;
-  #ids: Set<string> | undefined;
+  readonly #producer: string;
+  /** By log. */
+  readonly #known = new Map<string, ReadonlySet<string>>();
 
   constructor(fence: Fence, { bus, logger }: { readonly bus: Bus; readonly logger: Logger }) {
     this.#fence = fence;
+    this.#producer = outboxProducer(fence.partition, fence.pipeline);
     this.#bus = bus;
     this.#logger = logger;
   }
 
-  /** Reads what is remembered. Called before anything else. */
-  async open(): Promise<void> {
-    const { partition, pipeline } = this.#fence;
-    this.#ids ??= new Set(await this.#bus.strays(partition, pipeline));
+  /** Reads what is remembered of a log. */
+  async open(to: Partition): Promise<void> {
+    this.#known.set(to.log, await this.#bus.strays(to, this.#producer));
   }
 
   /** A frame without the events that are in its log already. */
   without({ to, frame, after, sum }: OutboxEntry): RelayedFrame {
     const { tenure } = this.#fence;
-    const whole = { to, frame, after, sum, without: 0, tenure };
-    if (!this.#ids || this.#ids.size === 0) return whole;
+    const strays = this.#known.get(to.log) ?? none;
+    const whole = { to, frame, after, sum, without: 0, strays: strays.size, tenure };
+    if (strays.size === 0) return whole;
     const envelopes = decoded(fieldsOf(frame));
-    const kept = envelopes.filter(({ id }) => !this.#ids?.has(id));
+    const kept = envelopes.filter(({ id }) => !strays.has(id));
     if (kept.length === envelopes.length) return whole;
     const packed = kept.length > 0 ? encodeFrame(kept, frame.codec) : { count: 0 };
     return { ...whole, frame: { ...frame, ...packed }, without: envelopes.length - kept.length };
@@ -52,10 +58,17 @@ export class Strays {
     const { partition, pipeline } = this.#fence;
     const about = { partition: partition.name, pipeline, to: to.name };
     const isBehind = lacksFrames(after, last);
-    const strays = isBehind ? [] : await this.#find(to, after);
+    const mine = this.#known.get(to.log) ?? none;
+    await this.open(to);
+    const remembered = this.#known.get(to.log) ?? none;
+    // A log that has gone back may have forgotten that they are strays, and still have them, or some of them.
+    const found = isBehind
+      ? await this.#stillIn(to, new Set([...mine].filter((id) => !remembered.has(id))))
+      : await this.#find(to, after);
+    const strays = found.filter((id) => !remembered.has(id));
     if (strays.length > 0) {
-      await this.#bus.rememberStrays(partition, pipeline, strays);
-      for (const id of strays) this.#ids?.add(id);
+      await this.#bus.rememberStrays(to, this.#producer, strays);
+      this.#known.set(to.log, new Set([...remembered, ...strays]));
       this.#logger.error(
         { ...about, events: strays.length },
         "derived events are there of commits that Redis has forgotten: it has gone back to an earlier state; they will not be stored again",
@@ -72,30 +85,49 @@ export class Strays {
   }
 
   /** Ids of the events in frames of this outbox behind the one that it knows of, newest first. */
-  async #find(to: OutboxEntry["to"], known: FrameLink | undefined): Promise<readonly string[]> {
-    const producer = outboxProducer(this.#fence.partition, this.#fence.pipeline);
+  async #find(to: Partition, known: FrameLink | undefined): Promise<readonly string[]> {
     const ids: string[] = [];
+    for await (const fields of this.#newest(to)) {
+      const link = { incarnation: Number(fields.get("inc")), sequence: Number(fields.get("fs")) };
+      if (known && isUpTo(link, known)) break;
+      for (const { id } of decoded(fields)) ids.push(id);
+    }
+    return ids;
+  }
+
+  /** Which of these ids there are in the log. */
+  async #stillIn(to: Partition, ids: ReadonlySet<string>): Promise<readonly string[]> {
+    const there = new Set<string>();
+    if (ids.size === 0) return [];
+    for await (const fields of this.#newest(to)) {
+      for (const { id } of decoded(fields)) if (ids.has(id)) there.add(id);
+      if (there.size === ids.size) break;
+    }
+    return [...there];
+  }
+
+  /** The newest frames of this outbox in a log, newest first. */
+  async *#newest(to: Partition): AsyncGenerator<EntryFields> {
     let before: string | undefined;
     for (let looked = 0; looked < limits.entries; ) {
       const page = await this.#bus.newest(to, { before, count: limits.page });
       for (const entry of page) {
         const fields = new EntryFields(entry.fields);
-        if (String(fields.get("pid")) !== producer) continue;
-        const link = { incarnation: Number(fields.get("inc")), sequence: Number(fields.get("fs")) };
-        if (known && isUpTo(link, known)) return ids;
-        for (const { id } of decoded(fields)) ids.push(id);
+        if (String(fields.get("pid")) === this.#producer) yield fields;
       }
       looked += page.length;
       before = page.at(-1)?.id;
       if (page.length < limits.page) break;
     }
-    return ids;
   }
 }
 
 /** Whether a log, of which `last` is the last frame there, is without a frame that the next one names. */
 export const lacksFrames = (after: FrameLink | undefined, last: FrameLink | undefined): boolean =>
   !last || (after !== undefined && isUpTo(last, after));
+
+export const isSameLink = (one: FrameLink | undefined, other: FrameLink | undefined): boolean =>
+  one?.incarnation === other?.incarnation && one?.sequence === other?.sequence;
 
 /** Later incarnations come after earlier ones. */
 const isUpTo = (link: FrameLink, known: FrameLink): boolean =>

@@ -24,6 +24,8 @@ describe("the relay of an outbox", () => {
   /** Records of the outbox that nobody can read. */
   let garbled: Set<string>;
   let onUnlinked: () => void;
+  /** Called before a frame is sent. */
+  let onRelay: () => void;
   /** Logs that take nothing, and why. */
   let closed: Map<string, Error>;
   let relayed: string[];
@@ -33,6 +35,7 @@ describe("the relay of an outbox", () => {
     bus = new MemoryBus(clock);
     [said, number, closed, relayed, garbled] = [[], 0, new Map(), [], new Set()];
     onUnlinked = () => {};
+    onRelay = () => {};
     fence = await own();
   });
 
@@ -67,6 +70,7 @@ describe("the relay of an outbox", () => {
           const error = closed.get(frame.to.log);
           if (error) throw error;
           relayed.push(frame.to.name);
+          onRelay();
           const answer = await target.relay(frame);
           if (answer.kind === "unlinked") onUnlinked();
           return answer;
@@ -159,6 +163,105 @@ describe("the relay of an outbox", () => {
     expect(numbersIn(one)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
   });
 
+  describe("stores each event once where it goes back twice in close succession", () => {
+    /** The outbox has forgotten a commit of [3, 4] and of [5], which are in their log; its next owner has derived [3], [6] and [7]. */
+    async function goneBack() {
+      await derive(one, [1, 2]);
+      const first = start();
+      first.relay.ring();
+      await clock.until(async () => (await waiting()).length === 0);
+      const putBack = bus.snapshot(source.prefix);
+      await derive(one, [3, 4], [5]);
+      first.relay.ring();
+      await clock.until(async () => (await waiting()).length === 0);
+      first.gone.abort();
+      putBack();
+      fence = await own();
+      await derive(one, [3], [6], [7]);
+    }
+    /** What the owner after that derives. */
+    async function goOn() {
+      fence = await own();
+      await derive(one, [4, 5], [8]);
+      const { relay } = start();
+      relay.ring();
+      await clock.until(async () => (await waiting()).length === 0);
+      expect(numbersIn(one)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+      expect((await bus.state(one, "any")).vanished).toBe(0);
+    }
+    it("the outbox alone, after the strays were found", async () => {
+      await goneBack();
+      const again = bus.snapshot(source.prefix);
+      const { relay, gone } = start();
+      relay.ring();
+      await clock.until(async () => (await waiting()).length === 0);
+      gone.abort();
+      again();
+      await goOn();
+    });
+
+    it.each([1, 2, 3, 4])("everything, before frame %i is sent that the former owner has in hand", async (place) => {
+      await goneBack();
+      const again = bus.snapshot("");
+      let sent = 0;
+      onRelay = () => {
+        if (++sent === place) again();
+      };
+      const { relay, gone } = start();
+      relay.ring();
+      await clock.until(async () => sent >= place && (await waiting()).length === 0);
+      gone.abort();
+      await goOn();
+    });
+
+    it.each(["while they are looked for", "when they are remembered"])("everything, %s", async (when) => {
+      await goneBack();
+      const again = bus.snapshot("");
+      let isBack = false;
+      const method = when.startsWith("while") ? "newest" : "rememberStrays";
+      const whole = bus[method].bind(bus) as (...args: readonly unknown[]) => Promise<unknown>;
+      (bus as unknown as Record<string, unknown>)[method] = async (...args: readonly unknown[]) => {
+        const answer = await whole(...args);
+        if (!isBack) again();
+        isBack = true;
+        return answer;
+      };
+      const { relay, gone } = start();
+      relay.ring();
+      await clock.until(async () => isBack && (await waiting()).length === 0);
+      gone.abort();
+      await goOn();
+    });
+
+    it("the log alone: what it has lost of the strays is stored when it comes again", async () => {
+      await derive(one, [1, 2]);
+      const former = start();
+      former.relay.ring();
+      await clock.until(async () => (await waiting()).length === 0);
+      const putBack = bus.snapshot(source.prefix);
+      await derive(one, [3]);
+      former.relay.ring();
+      await clock.until(async () => (await waiting()).length === 0);
+      const again = bus.snapshot(one.prefix);
+      await derive(one, [4], [5]);
+      former.relay.ring();
+      await clock.until(async () => (await waiting()).length === 0);
+      former.gone.abort();
+      putBack();
+      fence = await own();
+      await derive(one, [6]);
+      const { relay } = start();
+      relay.ring();
+      await clock.until(async () => (await waiting()).length === 0);
+      again();
+      await derive(one, [3, 4], [5]);
+      relay.ring();
+      await clock.until(async () => (await waiting()).length === 0);
+      expect(numbersIn(one)).toEqual([1, 2, 3, 4, 5]);
+      expect((await bus.state(source, "pipe")).vanished).toBe(1);
+    });
+  });
+
   it("keeps whose the events are of a frame that it stores without some of them", async () => {
     const of = (n: number, by?: string) => ({ ...envelopeOf(n, "thing.happened", { key: "k", n }), by });
     const derive = async (...envelopes: readonly Envelope[]) => {
@@ -219,7 +322,7 @@ describe("the relay of an outbox", () => {
   it("knows frames that another relay has stored and not taken off", async () => {
     await derive(one, [1], [2], [3]);
     const entries = await bus.outbox(source, "pipe", { count: 10 });
-    for (const entry of entries.slice(0, 2)) await bus.relay({ ...entry, without: 0, tenure: fence.tenure });
+    for (const entry of entries.slice(0, 2)) await bus.relay({ ...entry, without: 0, strays: 0, tenure: fence.tenure });
     const { relay } = start();
     relay.ring();
     await clock.until(async () => (await waiting()).length === 0);
