@@ -1,6 +1,7 @@
 /** Outboxes of the twin in memory: commits fill them, and their frames go from there to their logs. */
 import { isBefore } from "./entry-id.ts";
 import { appendFields, fieldsOf } from "./memory-append.ts";
+import { holds } from "./memory-lease.ts";
 import { type Books, increase, type MemoryStore } from "./memory-store.ts";
 import { keys, outboxProducer } from "./partition.ts";
 import type { DerivedFrame, Fence, FrameLink, OutboxEntry, Relayed, RelayedFrame } from "./port.ts";
@@ -48,12 +49,20 @@ export function relayFrame(
   }
 }
 
-/** Takes frames off an outbox that are in their logs. */
-export function removeRelayed({ outbox }: Books, ids: readonly string[]): void {
+/** Takes frames off an outbox that are in their logs, by the rules of relayed.lua. */
+export function removeRelayed(
+  store: MemoryStore,
+  { fence, commits }: { readonly fence: Fence; readonly commits: number },
+  ids: readonly string[],
+): boolean {
+  const { partition, pipeline } = fence;
+  if (!holds(store, fence) || store.lease(partition, pipeline).commits < commits) return false;
+  const { outbox } = store.books(partition, pipeline);
   for (const id of ids) {
     const place = outbox.findIndex((entry) => entry.id === id);
     if (place >= 0) outbox.splice(place, 1);
   }
+  return true;
 }
 
 const linkOf = ({ incarnation, sequence }: FrameLink): FrameLink => ({ incarnation, sequence });

@@ -145,8 +145,8 @@ export class MemoryBus implements Bus {
     return new Set(this.#store.straysIn(to, producer));
   }
 
-  async relayed(partition: Partition, pipeline: string, ids: readonly string[]): Promise<void> {
-    removeRelayed(this.#store.books(partition, pipeline), ids);
+  async relayed(fence: Fence, ids: readonly string[], commits: number): Promise<boolean> {
+    return removeRelayed(this.#store, { fence, commits }, ids);
   }
 
   async append(partition: Partition, frame: Frame): Promise<Appended> {

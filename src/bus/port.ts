@@ -341,8 +341,11 @@ export interface Bus extends Replays, KeyedStore, NameStore {
    */
   rememberStrays(to: Partition, producer: string, ids: readonly string[]): Promise<void>;
   strays(to: Partition, producer: string): Promise<ReadonlySet<string>>;
-  /** Takes frames that were stored off the outbox. Several may do so, and may do it again. */
-  relayed(partition: Partition, pipeline: string, ids: readonly string[]): Promise<void>;
+  /**
+   * Takes frames that were stored off the outbox; they may be taken off again. `commits`: how many the owner was told that it has made.
+   * False, and nothing is taken off, where the lease is lost, or Redis has forgotten commits: the logs may lack what the outbox holds.
+   */
+  relayed(fence: Fence, ids: readonly string[], commits: number): Promise<boolean>;
   /** Resolves when one of the partitions may hold something new, or after `timeoutMs`, or when the signal aborts. Never rejects. */
   wait(watches: readonly Watch[], timeoutMs: number, signal: AbortSignal): Promise<void>;
   state(partition: Partition, pipeline: string): Promise<GroupState>;

@@ -101,7 +101,7 @@ export async function readPartition(
     wentBack ??= back;
     ended.abort();
   };
-  const relay = createRelay(fence, deps, { stop: either, gone });
+  const relay = createRelay(fence, deps, { stop: either, gone, chain });
   const settlement = createSettlement(deps, { state, relay, chain, lost: gone, onLost });
   const reader = new LogReader(deps, { eventsPerRead, chain, onLost });
   const kind = fence.partition.adopted ? "plain" : "frames";

@@ -362,12 +362,12 @@ describe.each(Object.entries(twins))("the bus %s", (_, open) => {
     const relay = (entry: OutboxEntry) => bus.relay({ ...entry, without: 0, strays: 0, tenure: fence.tenure });
     for (const entry of waiting) expect(await relay(entry)).toEqual({ kind: "stored" });
     for (const entry of waiting.slice(1)) expect(await relay(entry)).toEqual({ kind: "duplicate" });
-    await bus.relayed(partition, "pipe", [waiting[0]?.id ?? "", waiting[2]?.id ?? ""]);
+    await bus.relayed(fence, [waiting[0]?.id ?? "", waiting[2]?.id ?? ""], 0);
     expect((await bus.outbox(partition, "pipe", { count: 10 })).map(({ to }) => to)).toEqual([two]);
     await bus.relayed(
-      partition,
-      "pipe",
+      fence,
       waiting.map(({ id }) => id),
+      0,
     );
     expect(await bus.outbox(partition, "pipe", { count: 10 })).toEqual([]);
   });

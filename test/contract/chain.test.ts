@@ -202,11 +202,8 @@ describe.each(Object.entries(twins))("going back, on the bus %s", (_, open) => {
       bus.relay({ ...(entry as OutboxEntry), without: 0, strays: 0, tenure, ...rest });
     const relayed = async (fence: Fence, entries: readonly OutboxEntry[]) => {
       for (const entry of entries) expect(await relay(fence, entry)).toEqual({ kind: "stored" });
-      await bus.relayed(
-        fence.partition,
-        "pipe",
-        entries.map(({ id }) => id),
-      );
+      const ids = entries.map(({ id }) => id);
+      expect(await bus.relayed(fence, ids, 0)).toBe(true);
     };
     const linkOf = (entry: OutboxEntry | undefined) => ({
       incarnation: entry?.frame.incarnation,
@@ -317,6 +314,21 @@ describe.each(Object.entries(twins))("going back, on the bus %s", (_, open) => {
         expect(producers[3]).toBe(producers[0]);
         expect(new Set(producers).size).toBe(3);
       }
+    });
+
+    it("takes nothing off an outbox that has another owner, or has forgotten a commit", async () => {
+      const { partition, to, fence } = await derived(1);
+      const [entry] = (await outbox(partition)) as [OutboxEntry];
+      const putBack = await twin.snapshot(partition);
+      await derive(fence, to, 2);
+      await putBack();
+      expect(await bus.relayed(fence, [entry.id], 2)).toBe(false);
+      await bus.release(fence);
+      const later = await own(partition, "w2");
+      expect(await bus.relayed(fence, [entry.id], 1)).toBe(false);
+      expect(await outbox(partition)).toHaveLength(1);
+      expect(await bus.relayed(later, [entry.id], 0)).toBe(true);
+      expect(await outbox(partition)).toEqual([]);
     });
 
     it("remembers the ids of strays beside the log that holds them: they go back with it, and with nothing else", async () => {

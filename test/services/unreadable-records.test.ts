@@ -54,8 +54,8 @@ describe("a record of an outbox that nobody can read", () => {
     const said: string[] = [];
     const say = (fields: object, text: string) => void said.push(`${text} ${JSON.stringify(fields)}`);
     const gone = new AbortController();
-    const stops = { stop: gone.signal, gone: gone.signal };
-    const relay = createRelay(fence, { bus, clock: systemClock, logger: { ...silentLogger, warn: say, error: say } }, stops);
+    const tenure = { stop: gone.signal, gone: gone.signal, chain: { known: { commits: 0, reads: 0 } } };
+    const relay = createRelay(fence, { bus, clock: systemClock, logger: { ...silentLogger, warn: say, error: say } }, tenure);
     const end = async () => {
       gone.abort();
       await relay.done;

@@ -40,7 +40,7 @@ import { naming } from "./log-key.ts";
 import { readNames } from "./names.ts";
 import { readNewest } from "./newest.ts";
 import { openRedis } from "./open-redis.ts";
-import { readOutbox, relayFrame, removeRelayed } from "./outbox.ts";
+import { readOutbox, relayFrame } from "./outbox.ts";
 import { isAdopted, readEntries } from "./read.ts";
 import { readPlain } from "./read-plain.ts";
 import type { Redis } from "./redis.ts";
@@ -248,8 +248,9 @@ class RedisBus implements Bus {
     return retryable(readStrays(this.#redis, { to, producer }));
   }
 
-  async relayed(partition: Partition, pipeline: string, ids: readonly string[]): Promise<void> {
-    await retryable(removeRelayed(this.#redis, { partition, pipeline }, ids));
+  async relayed(fence: Fence, ids: readonly string[], commits: number): Promise<boolean> {
+    const outbox = keys.outbox(fence.partition, fence.pipeline);
+    return (await this.#run("relayed", [leaseOf(fence), outbox], [fence.owner, tokenOf(fence), commits, ...ids])) === 1;
   }
 
   wait(watches: readonly Watch[], timeoutMs: number, signal: AbortSignal): Promise<void> {

@@ -25,13 +25,6 @@ export async function readOutbox(
   return page.map(([id, flat]) => readRecord(String(id), flat, producer));
 }
 
-/** Takes frames off an outbox that are in their logs. */
-export async function removeRelayed(redis: Commands, { partition, pipeline }: Of, ids: readonly string[]): Promise<void> {
-  if (ids.length === 0) return;
-  const log = keys.outbox(partition, pipeline);
-  await redis.send(log, ["XDEL", log, ...ids]);
-}
-
 /** Stores a frame of an outbox in its log. */
 export async function relayFrame(
   appenders: Appenders,

@@ -16,6 +16,7 @@ const names = [
   "commit",
   "append",
   "relay",
+  "relayed",
   "count",
   "trim",
   "forget",

@@ -7,6 +7,7 @@ import { messageOf, RetryableError } from "../../core/errors.ts";
 import { linkAbort } from "../../core/linked-abort.ts";
 import type { Logger } from "../../core/log.ts";
 import { Outage } from "../../core/outage.ts";
+import type { Chain } from "../read/chain.ts";
 import { isSameLink, lacksFrames, Strays } from "./strays.ts";
 
 /** Frames of one look at the outbox. */
@@ -35,14 +36,14 @@ interface Held {
 }
 
 /**
- * Brings the frames of an outbox where they belong, those of each log in their order. It needs no lease: a frame names the one before
- * it, so one that two relays store is there once, and one whose predecessor is missing is told so. A log that takes nothing at present
+ * Brings the frames of an outbox where they belong, those of each log in their order. That needs no lease: a frame names the one before
+ * it, so one that two relays store is there once, and one whose predecessor is missing is told so. Taking them off the outbox does. A log that takes nothing at present
  * holds up no other; nor does a record that nobody can read, but for what comes next behind it in its own log.
  */
 export function createRelay(
   fence: Fence,
   { bus, clock, logger }: { readonly bus: Bus; readonly clock: Clock; readonly logger: Logger },
-  { stop, gone }: { readonly stop: AbortSignal; readonly gone: AbortSignal },
+  { stop, gone, chain }: { readonly stop: AbortSignal; readonly gone: AbortSignal; readonly chain: Pick<Chain, "known"> },
 ): Relay {
   const { partition, pipeline } = fence;
   const strays = new Strays(fence, { bus, logger });
@@ -171,7 +172,8 @@ export function createRelay(
     for (const entry of page) byLog.set(entry.to.log, [...(byLog.get(entry.to.log) ?? []), entry]);
     const logs = [...byLog.values()];
     const results = await Promise.allSettled(logs.map((frames) => storeInTurn(frames, stored)));
-    if (stored.size > 0) await bus.relayed(partition, pipeline, [...stored]);
+    if (stored.size > 0 && !(await bus.relayed(fence, [...stored], chain.known.commits)))
+      throw new RetryableError("service.unreachable", "the outbox has another owner, or has gone back to an earlier state");
     for (const [i, result] of results.entries()) {
       if (result.status === "fulfilled") continue;
       const [{ to }] = logs[i] as [OutboxEntry];

@@ -67,8 +67,8 @@ export const goingBack: readonly Mutant[] = [
     name: "page-marked-as-relayed",
     breaks: "derived events whose log was away are taken off the outbox, and are lost",
     file: "src/engine/commit/relay.ts",
-    find: "if (stored.size > 0) await bus.relayed(partition, pipeline, [...stored]);",
-    replace: "if (page.length > 0) await bus.relayed(partition, pipeline, page.map(({ id }) => id));",
+    find: "bus.relayed(fence, [...stored], chain.known.commits)",
+    replace: "bus.relayed(fence, page.map(({ id }) => id), chain.known.commits)",
     by: unit("relay"),
   },
   {

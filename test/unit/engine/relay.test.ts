@@ -26,6 +26,8 @@ describe("the relay of an outbox", () => {
   let onUnlinked: () => void;
   /** Called before a frame is sent. */
   let onRelay: () => void;
+  /** Called before frames are taken off. */
+  let onRelayed: () => void;
   /** Logs that take nothing, and why. */
   let closed: Map<string, Error>;
   let relayed: string[];
@@ -36,6 +38,7 @@ describe("the relay of an outbox", () => {
     [said, number, closed, relayed, garbled] = [[], 0, new Map(), [], new Set()];
     onUnlinked = () => {};
     onRelay = () => {};
+    onRelayed = () => {};
     fence = await own();
   });
 
@@ -65,6 +68,11 @@ describe("the relay of an outbox", () => {
             (await target.outbox(...of)).map((record) =>
               garbled.has(record.id) ? ({ id: record.id, to: undefined, fault: "garbled" } as const) : record,
             );
+        if (property === "relayed")
+          return (...of: Parameters<Bus["relayed"]>) => {
+            onRelayed();
+            return target.relayed(...of);
+          };
         if (property !== "relay") return (target[property] as () => unknown).bind(target);
         return async (frame: RelayedFrame) => {
           const error = closed.get(frame.to.log);
@@ -81,7 +89,7 @@ describe("the relay of an outbox", () => {
     const relay = createRelay(
       fence,
       { bus: through, clock, logger: { ...silentLogger, warn: say, error: say } },
-      { stop: stop.signal, gone: gone.signal },
+      { stop: stop.signal, gone: gone.signal, chain: { known: { commits: number, reads: 0 } } },
     );
     return { relay, stop, gone };
   }
@@ -210,6 +218,24 @@ describe("the relay of an outbox", () => {
       const { relay, gone } = start();
       relay.ring();
       await clock.until(async () => sent >= place && (await waiting()).length === 0);
+      gone.abort();
+      await goOn();
+    });
+
+    it("everything, before what was stored is taken off the outbox", async () => {
+      await goneBack();
+      const again = bus.snapshot("");
+      await derive(one, [9]);
+      let isBack = false;
+      onRelayed = () => {
+        if (!isBack) again();
+        isBack = true;
+      };
+      const { relay, gone } = start();
+      relay.ring();
+      await clock.until(() => isBack);
+      await clock.advance(1_000);
+      expect(await waiting()).toHaveLength(3);
       gone.abort();
       await goOn();
     });
@@ -377,7 +403,7 @@ describe("the relay of an outbox", () => {
     await clock.until(async () => (await waiting()).length === 2);
     await clock.advance(1_000);
     expect(numbersIn(one)).toEqual([1]);
-    await bus.relayed(source, "pipe", [lost]);
+    await bus.relayed(fence, [lost], number);
     await clock.until(async () => (await waiting()).length === 0);
     expect([numbersIn(one), numbersIn(two)]).toEqual([[1, 4], [5]]);
     expect((await bus.state(source, "pipe")).vanished).toBe(2);
