@@ -31,6 +31,11 @@ export function uuidOf(text: string): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }
 
+function lowerUuid(text: string): string | undefined {
+  const lower = text.toLowerCase();
+  return isUuid(lower) ? lower : undefined;
+}
+
 /** Whether a UUID was made from a hash, as `uuidOf` makes them: version 8. */
 const isHashed = (uuid: string): boolean => uuid.charCodeAt(14) === 56;
 
@@ -40,8 +45,7 @@ const isHashed = (uuid: string): boolean => uuid.charCodeAt(14) === 56;
  * an event that is sent on with its name keeps it.
  */
 export function eventId(id: string, source?: string): string {
-  const lower = isUuid(id) ? id : id.toLowerCase();
-  const given = isUuid(lower) ? lower : undefined;
+  const given = isUuid(id) ? id : lowerUuid(id);
   if (given !== undefined && (!source || isHashed(given))) return given;
   // With its length in front, no source and id run into those of another.
   return uuidOf(source ? `${Buffer.byteLength(source)}:${source}${given ?? id}` : id);

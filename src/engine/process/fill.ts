@@ -9,7 +9,7 @@ import { compileStages } from "../../stages/compile.ts";
 import type { NameDraft } from "../../state/known-names.ts";
 import { Chunk } from "./chunk.ts";
 import { EventOutcomes } from "./event-outcomes.ts";
-import { compileGate, openEntries } from "./open-entries.ts";
+import { compileGate, openInto } from "./open-entries.ts";
 import type { Parking } from "./parking.ts";
 import { untilDecided } from "./until-decided.ts";
 
@@ -57,7 +57,8 @@ export function compileFill(pipeline: PipelinePlan, stream: StreamPlan, partitio
     const now = clock.now();
     const late: Promise<void>[] = [];
     let outcomes = new EventOutcomes(chunk);
-    for (const { envelopes } of openEntries(partition, entries, chunk)) {
+    for (const entry of entries) {
+      const envelopes = openInto(chunk, partition, entry)?.envelopes ?? [];
       for (let k = 0; k < envelopes.length; k++) {
         const envelope = envelopes.at(k) as Envelope;
         const event = admit(envelope, now, chunk.names);

@@ -16,7 +16,7 @@ import { Chunk, type Item } from "./chunk.ts";
 import { BegunEvents, compute, type Origin } from "./compute.ts";
 import { EventOutcomes } from "./event-outcomes.ts";
 import { type Fill, type Filled, streamsOf } from "./fill.ts";
-import { compileGate, openEntries, storedAt } from "./open-entries.ts";
+import { compileGate, openInto, storedAt } from "./open-entries.ts";
 import { openEntry } from "./open-entry.ts";
 import { Parking } from "./parking.ts";
 import { Recording } from "./recording.ts";
@@ -130,7 +130,10 @@ export function compileKeyedFill(options: KeyedFillOptions): KeyedFill {
   function open(entries: readonly Entry[], { chunk, state: { watermark }, now }: Opening) {
     const events: EventOutcomes[] = [];
     const items: (Item & Origin)[] = [];
-    for (const { entry, envelopes, producerOf } of openEntries(partition, entries, chunk)) {
+    for (const entry of entries) {
+      const opened = openInto(chunk, partition, entry);
+      if (!opened) continue;
+      const { envelopes, producerOf } = opened;
       const at = storedAt(entry, now);
       for (let k = 0; k < envelopes.length; k++) {
         const envelope = envelopes.at(k) as Envelope;

@@ -1,6 +1,6 @@
 import { bytesOf } from "../../bus/entry-bytes.ts";
 import { timeOfEntry } from "../../bus/entry-id.ts";
-import type { Envelope, Envelopes } from "../../bus/envelope.ts";
+import type { Envelope } from "../../bus/envelope.ts";
 import { idOfEntry } from "../../bus/origin.ts";
 import type { Partition } from "../../bus/partition.ts";
 import { deliveryLimits, type Entry } from "../../bus/port.ts";
@@ -9,50 +9,41 @@ import { type AdmittedEvent, compileAdmission, isRefusal, type Refusal } from ".
 import { concernsEveryone, describeFailure } from "../../stages/pursue.ts";
 import type { NameDraft, Naming } from "../../state/known-names.ts";
 import type { Chunk } from "./chunk.ts";
-import { openEntry, type ProducerOf } from "./open-entry.ts";
-
-/** The events of an entry that was opened. */
-export interface OpenedEntry {
-  readonly entry: Entry;
-  readonly envelopes: Envelopes;
-  readonly producerOf: ProducerOf;
-}
+import { type OpenedEntry, openEntry } from "./open-entry.ts";
 
 /** How far Redis' clock may be ahead of ours, milliseconds. */
 const maxAheadMs = hours(1);
 
 /**
- * Opens entries into a chunk, each when it is its turn: decoded, one takes several times its bytes. What cannot be opened is a dead letter
- * there already.
+ * Opens an entry into a chunk, when it is its turn: decoded, it takes several times its bytes. What cannot be opened is a dead letter
+ * there, and `undefined`.
  */
-export function* openEntries(partition: Partition, entries: readonly Entry[], chunk: Chunk): Iterable<OpenedEntry> {
-  for (const entry of entries) {
-    const bytes = bytesOf(entry);
-    chunk.bytes += bytes;
-    if (entry.fields && entry.deliveries > deliveryLimits.last) {
-      // Its reading may be what ended its readers: nothing of it is looked at.
-      chunk.refuseEntry(entry.id, entry.events, {
-        stage: "delivery",
-        reason: "gave-up",
-        error: `it was given out ${deliveryLimits.last} times, and each time its reader ended before it was settled`,
-        type: "",
-        eventId: idOfEntry({ log: partition.log, entry: entry.id }),
-      });
-      continue;
-    }
-    const opened = openEntry(partition, entry);
-    if (opened.kind === "refused") {
-      chunk.refuseEntry(entry.id, entry.events, opened.letter);
-      continue;
-    }
-    const { envelopes, producerOf } = opened;
-    // An entry of an adopted stream was counted as one when it was read, and may be a frame.
-    if (envelopes.length !== entry.events) chunk.count("read", envelopes.length - entry.events);
-    if (opened.decode) chunk.open({ id: entry.id, events: envelopes.length, decode: opened.decode, producerOf });
-    else chunk.openLone(entry.id, envelopes.at(0) as Envelope);
-    if (envelopes.bytes !== undefined) chunk.bytes += Math.max(0, envelopes.bytes - bytes);
-    yield { entry, envelopes, producerOf };
+export function openInto(chunk: Chunk, partition: Partition, entry: Entry): OpenedEntry | undefined {
+  const bytes = bytesOf(entry);
+  chunk.bytes += bytes;
+  if (entry.fields && entry.deliveries > deliveryLimits.last) {
+    // Its reading may be what ended its readers: nothing of it is looked at.
+    chunk.refuseEntry(entry.id, entry.events, {
+      stage: "delivery",
+      reason: "gave-up",
+      error: `it was given out ${deliveryLimits.last} times, and each time its reader ended before it was settled`,
+      type: "",
+      eventId: idOfEntry({ log: partition.log, entry: entry.id }),
+    });
+    return undefined;
   }
+  const opened = openEntry(partition, entry);
+  if (opened.kind === "refused") {
+    chunk.refuseEntry(entry.id, entry.events, opened.letter);
+    return undefined;
+  }
+  const { envelopes, producerOf, decode } = opened;
+  // An entry of an adopted stream was counted as one when it was read, and may be a frame.
+  if (envelopes.length !== entry.events) chunk.count("read", envelopes.length - entry.events);
+  if (decode) chunk.open({ id: entry.id, events: envelopes.length, decode, producerOf });
+  else chunk.openLone(entry.id, envelopes.at(0) as Envelope);
+  if (envelopes.bytes !== undefined) chunk.bytes += Math.max(0, envelopes.bytes - bytes);
+  return opened;
 }
 
 /** When an entry was stored, milliseconds since the epoch; now, where its id is no time, or one that has not come yet. */

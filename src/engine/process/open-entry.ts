@@ -15,14 +15,17 @@ import { describeFailure } from "../../stages/pursue.ts";
  */
 export type ProducerOf = (index: number) => string;
 
+/** The events of an entry. */
+export interface OpenedEntry {
+  readonly kind: "opened";
+  readonly envelopes: Envelopes;
+  /** Decodes a frame once more. `undefined` for an entry that is one event. */
+  readonly decode: (() => Envelopes) | undefined;
+  readonly producerOf: ProducerOf;
+}
+
 export type Opened =
-  | {
-      readonly kind: "opened";
-      readonly envelopes: Envelopes;
-      /** Decodes a frame once more. `undefined` for an entry that is one event. */
-      readonly decode: (() => Envelopes) | undefined;
-      readonly producerOf: ProducerOf;
-    }
+  | OpenedEntry
   | { readonly kind: "refused"; readonly letter: Omit<DeadLetterDraft, "entry" | "index" | "original"> };
 
 /**
