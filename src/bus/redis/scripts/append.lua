@@ -1,6 +1,13 @@
 -- Idempotent append: a producer's frames are numbered, so sending one again adds nothing.
 -- KEYS stream, producers, meta   ARGV pid, inc, fs, n, c, t0, t1, h, d
+-- It stands by itself, without library.lua: producers in other languages run it too.
 -- → {'stored', id} | {'duplicate'} | {'gap', last} | {'superseded', inc}
+
+-- A counter that is no number begins anew: what is stored is stored.
+local function add(counter, count)
+  if type(redis.pcall('HINCRBY', KEYS[3], counter, count)) ~= 'number' then redis.call('HSET', KEYS[3], counter, count) end
+end
+
 local inc, fs = tonumber(ARGV[2]), tonumber(ARGV[3])
 local known = redis.call('HGET', KEYS[2], ARGV[1])
 local last = -1
@@ -21,6 +28,6 @@ local id = redis.call('XADD', KEYS[1], '*', 'v', '1', 'pid', ARGV[1], 'inc', ARG
 -- The time of the entry tells later who has fallen silent for long (forget.lua).
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[2] .. '|' .. ARGV[3] .. '|' .. string.match(id, '^%d+'))
 -- How many were ever stored: what a trimmed entry held cannot be asked any more.
-add(KEYS[3], 'frames', 1)
-add(KEYS[3], 'events', ARGV[4])
+add('frames', 1)
+add('events', ARGV[4])
 return { 'stored', id }
