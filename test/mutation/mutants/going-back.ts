@@ -93,7 +93,7 @@ export const goingBack: readonly Mutant[] = [
     file: "src/engine/commit/strays.ts",
     find: "envelopes.filter(({ id }) => !strays.has(id))",
     replace: "envelopes.filter(({ id }) => id !== undefined)",
-    by: unit("relay"),
+    by: unit("relay-going-back"),
   },
   {
     name: "strays-are-not-counted",
@@ -109,7 +109,7 @@ export const goingBack: readonly Mutant[] = [
     file: "src/engine/commit/relay.ts",
     find: "if (isLacking(frame, last)) stored.delete(frame.id);",
     replace: "if (isLacking(frame, undefined)) continue;",
-    by: unit("relay"),
+    by: unit("relay-going-back"),
   },
   {
     name: "books-always-balance",
