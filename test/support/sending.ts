@@ -34,7 +34,7 @@ export async function start({ url }: OwnRedis, options: Partial<OpenProducerOpti
     redisUrl: url,
     lingerMs: 1,
     signal: stop.signal,
-    logger: { debug: tell, info: tell, warn: tell, error: tell },
+    logger: { debug: () => {}, info: tell, warn: tell, error: tell },
     ...options,
   });
   open.push(() => {
