@@ -97,7 +97,8 @@ describe("npm run check", { timeout: 120_000 }, () => {
     const path = ".dependency-cruiser.mjs";
     await repository.write({ [path]: 'export default { forbidden: [], options: { exclude: { path: "[.]ts$" } } };\n' });
     const { code, output } = await check("imports");
-    expect(output).toContain("dependency-cruiser did not read 10 of 9 files");
+    const { length } = Object.keys(clean);
+    expect(output).toContain(`dependency-cruiser did not read ${length} of ${length} files`);
     expect(code).toBe(1);
   });
 
