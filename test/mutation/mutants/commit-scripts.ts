@@ -40,7 +40,7 @@ export const commitScripts: readonly Mutant[] = [
     file: `${scripts}/acquire.lua`,
     find: "if expires > latest then",
     replace: "if false then",
-    by: contract("chain"),
+    by: { kind: "tests", files: ["test/services/lease-clock.test.ts"] },
   },
   {
     name: "renewal-by-anyone",

@@ -8,14 +8,6 @@ const unit = (suite: string, room = "engine"): Check => ({ kind: "tests", files:
 /** What keeps books exact and derived events single when Redis goes back to an earlier state; and what tells of it. */
 export const goingBack: readonly Mutant[] = [
   {
-    name: "only-the-owner-is-compared",
-    breaks: "a worker that regains its lease makes commits true that it sent before it lost it",
-    file: `${scripts}/library.lua`,
-    find: "if known[1] ~= owner or known[2] .. ':' .. known[3] ~= token then",
-    replace: "if known[1] ~= owner then",
-    by: chain,
-  },
-  {
     name: "states-for-an-earlier-tenure",
     breaks: "a worker that regains its lease computes on from states of the time before",
     file: `${scripts}/library.lua`,
