@@ -99,6 +99,11 @@ describe("a day", () => {
   });
 
   it.each([
+    [
+      "lacks a column that held nothing but its default",
+      "SELECT * EXCEPT (reason) FROM written",
+      /has the columns event_id.*, and the table has event_id/,
+    ],
     ["lost a row", "SELECT * FROM written LIMIT 999", /999 rows are there, and 1000 were counted/],
     [
       "got another value in one row",
@@ -136,6 +141,32 @@ describe("a day", () => {
     },
     120_000,
   );
+
+  it("whose file was changed in the archive is not restored", async () => {
+    const day = shelf.freshDay();
+    await shelf.fill(day, 1_000);
+    await archive(day);
+    const [file] = await shelf.deps.store.files({ table, day, generation: 1 });
+    const path = join(shelf.root, String(file));
+    await shelf.client.run(
+      `INSERT INTO FUNCTION file('${path}.other', 'Parquet') SELECT * REPLACE ('somebody' AS user_id) FROM file('${path}', 'Parquet')`,
+    );
+    await rename(`${path}.other`, path);
+    // Told of the files, before anything is loaded: a table that has changed since could not tell.
+    await expect(restore(day)).rejects.toMatchObject({ message: expect.stringContaining("the files do not hold") });
+    expect((await shelf.inTable(day)).rows).toBe(0);
+  });
+
+  it("of which no manifest tells stays in its table", async () => {
+    const day = shelf.freshDay();
+    await shelf.fill(day, 1_000);
+    const before = await shelf.inTable(day);
+    const activities = shelf.activities();
+    await expect(archive(day, { ...activities, publishManifest: async () => {} })).rejects.toMatchObject({
+      cause: { details: [{ type: "archive.mismatch" }] },
+    });
+    expect(await shelf.inTable(day)).toEqual(before);
+  });
 
   it("keeps rows that come at any step, and what is archived is what was counted", async () => {
     const steps = ["exportDay", "verifyFiles", "publishManifest", "recountDay", "dropDay", "recordArchive"] as const;
