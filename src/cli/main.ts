@@ -2,6 +2,7 @@ import { Command, CommanderError, Option } from "@commander-js/extra-typings";
 import { durabilityKinds } from "../bus/durability.ts";
 import { messageOf } from "../core/errors.ts";
 import { writeStandardError } from "../core/standard-error.ts";
+import { defaultSagaLimits } from "../host/saga-limits.ts";
 import { harmlessLines } from "./harmless.ts";
 import { exitCodes, reportError, say } from "./output.ts";
 
@@ -50,9 +51,17 @@ program
   .option("--role <roles>", "worker, saga, participants, joined by commas (default: all that the project has)")
   .option("--pipelines <names>", "only these, joined by commas")
   .option("--state-cache-mb <number>", "memory of a worker for keyed states, which Redis holds all", "64")
-  .option("--cached-workflows <number>", "workflows that a saga worker keeps in memory between their tasks", "500")
-  .option("--workflow-slots <number>", "tasks of workflows that a saga worker runs at once", "40")
-  .option("--activity-slots <number>", "activities that a saga worker runs at once", "100")
+  .option(
+    "--cached-workflows <number>",
+    "workflows that a saga worker keeps in memory between their tasks",
+    String(defaultSagaLimits.cachedWorkflows),
+  )
+  .option(
+    "--workflow-slots <number>",
+    "tasks of workflows that a saga worker runs at once",
+    String(defaultSagaLimits.workflowSlots),
+  )
+  .option("--activity-slots <number>", "activities that a saga worker runs at once", String(defaultSagaLimits.activitySlots))
   .option("--build-id <id>", "workflows that start on this build finish on it (also HEADRACE_BUILD_ID)")
   .option("--deployment <name>", "what the builds are builds of", "headrace")
   .option("--fault <faults>", "make participants fail, such as payments.authorise:decline=0.2,stock:die=0.01")

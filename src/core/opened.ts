@@ -19,3 +19,14 @@ export class Opened {
     }
   }
 }
+
+/** Opens several things, one after the other: where one cannot be opened, those before it are closed again. */
+export async function openAll<Ready>(open: (opened: Opened) => Promise<Ready>): Promise<Ready> {
+  const opened = new Opened();
+  try {
+    return await open(opened);
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
+}

@@ -3,6 +3,7 @@ import type { Bus } from "../bus/port.ts";
 import type { Clock } from "../core/clock.ts";
 import { seconds } from "../core/duration.ts";
 import type { Logger } from "../core/log.ts";
+import { settleAll } from "../core/settle-all.ts";
 import { createLimits, type LimitFor } from "../limit/limits.ts";
 import { type OwnSinkPlan, type PipelinePlan, sinksOf } from "../plan/plan.ts";
 import type { Presence } from "../registry/port.ts";
@@ -125,21 +126,22 @@ export async function runWorker(options: WorkerOptions, deps: WorkerDeps, stop: 
     onHeld: (pipelines) => deps.presence?.tell({ pipelines }),
   });
   const watching = watchOthers(shares, deps.presence, either);
-  const settled = await Promise.allSettled(
-    readers.map(({ slot, trimmed, reader }) =>
-      own(slot, ({ fence, ...signals }) => trimmer.during(trimmed, () => readPartition(fence, reader, signals)), {
-        deps: { ...deps, shares },
-        options: { owner: instance, ttlMs: leaseTtlMs },
-        stop: either,
-      }).catch((error) => {
-        failed.abort();
-        throw error;
-      }),
-    ),
-  );
-  await watching;
-  const failure = settled.find((result) => result.status === "rejected");
-  if (failure) throw failure.reason;
+  try {
+    await settleAll(
+      readers.map(({ slot, trimmed, reader }) =>
+        own(slot, ({ fence, ...signals }) => trimmer.during(trimmed, () => readPartition(fence, reader, signals)), {
+          deps: { ...deps, shares },
+          options: { owner: instance, ttlMs: leaseTtlMs },
+          stop: either,
+        }).catch((error) => {
+          failed.abort();
+          throw error;
+        }),
+      ),
+    );
+  } finally {
+    await watching;
+  }
 }
 
 async function watchOthers(shares: Shares, presence: Presence | undefined, stop: AbortSignal): Promise<void> {

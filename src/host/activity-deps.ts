@@ -8,7 +8,7 @@ import { systemClock } from "../core/clock.ts";
 import { TerminalError } from "../core/errors.ts";
 import { getOrMake } from "../core/get-or-make.ts";
 import { eventId } from "../core/hash.ts";
-import { Opened } from "../core/opened.ts";
+import { openAll } from "../core/opened.ts";
 import { Caller } from "../participant/caller.ts";
 import type { ClientOf, Participant } from "../participant/participant.ts";
 import type { ArchiveVerbs } from "../plan/archive.ts";
@@ -21,10 +21,10 @@ import { openBus, openMarks, openRedis, openRegistry } from "./services.ts";
 import { statesOf } from "./states-of.ts";
 
 export interface ActivityDepsOptions {
-  /** What participants ask of their callers; none where they ask nothing. */
-  readonly participantsToken: string | undefined;
-  /** Where archived days go. */
-  readonly archive: ArchiveAddress;
+  /** What participants ask of their callers; none where they ask nothing. Asked for where there are activities. */
+  readonly participantsToken: () => string | undefined;
+  /** Where archived days go. Asked for where the application archives something. */
+  readonly archive: () => ArchiveAddress;
   /** For how long logs are kept. */
   readonly keep: KeepLogs;
   /** What the dead letters of one partition may take of Redis' memory, bytes. */
@@ -63,21 +63,20 @@ export interface ActivityDeps {
 /** Opens what activities get. */
 export async function openActivityDeps(
   context: RoleContext,
-  { participantsToken: token, archive: archiveAt, keep, deadLetterBytes }: ActivityDepsOptions,
+  { participantsToken, archive: archiveAt, keep, deadLetterBytes }: ActivityDepsOptions,
 ): Promise<{ readonly deps: ActivityDeps; readonly close: () => Promise<void> }> {
   const { app, others, logger, at } = context;
-  const opened = new Opened();
-  try {
+  return openAll(async (opened) => {
     const bus = opened.add(await openBus(at.redis(), logger, deadLetterBytes), (one) => one.close());
     const redis = opened.add(await openRedis(at.redis(), logger, "headrace-activities"), (one) => one.close());
     const registry = opened.add(await openRegistry(at.redis(), logger), (one) => one.close());
     // Not asked whether it answers: sagas that do without it must start while it is away.
     const clickhouse = app.archives.length > 0 && opened.add(createClickHouse(at.clickhouse()), (one) => one.close());
     const marks = clickhouse && opened.add(await openMarks(at.redis(), logger), (one) => one.close());
-    const archive = marks ? openArchive(app, { clickhouse, marks, at: archiveAt }) : undefined;
+    const archive = marks ? openArchive(app, { clickhouse, marks, at: archiveAt() }) : undefined;
     // A call ends with its activity.
     const signalOfCall = () => Context.current().cancellationSignal;
-    const caller = new Caller({ registry, clock: systemClock, logger, signalOfCall, token });
+    const caller = new Caller({ registry, clock: systemClock, logger, signalOfCall, token: participantsToken() });
     opened.add(caller, (one) => one.close());
     const announcer = createAnnouncer(context, bus);
     opened.add(announcer, (one) => one.flush());
@@ -95,10 +94,7 @@ export async function openActivityDeps(
       announce: announcer.announce,
     };
     return { deps, close: () => opened.close() };
-  } catch (error) {
-    await opened.close();
-    throw error;
-  }
+  });
 }
 
 /** Stores events of activities; a producer for each stream. */

@@ -59,8 +59,8 @@ export function createSagaWorker(options: CreateSagaWorkerOptions): Running {
     bundle,
     createActivities,
     metrics: undefined,
-    participantsToken: options.participantsToken,
-    archive: options.archive ?? { kind: "directory", path: resolve(".headrace/archive") },
+    participantsToken: () => options.participantsToken,
+    archive: () => options.archive ?? { kind: "directory", path: resolve(".headrace/archive") },
     keep: options.keep ?? {},
     deadLetterBytes: options.deadLetterBytes ?? maxDeadLetterBytes,
   };

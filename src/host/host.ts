@@ -1,5 +1,6 @@
 import type { Logger } from "../core/log.ts";
-import { Opened } from "../core/opened.ts";
+import { openAll } from "../core/opened.ts";
+import { settleAll } from "../core/settle-all.ts";
 import type { AppPlan, PipelinePlan } from "../plan/plan.ts";
 import { announce, newInstance } from "./announce.ts";
 import type { ReadyRole, Role } from "./role.ts";
@@ -35,8 +36,7 @@ export interface Host {
 export async function openHost({ roles, ...context }: HostOptions): Promise<Host> {
   const instance = newInstance();
   const { at, logger } = context;
-  const opened = new Opened();
-  try {
+  return openAll(async (opened) => {
     const ready: ReadyRole[] = [];
     for (const role of roles) ready.push(opened.add(await role.open({ ...context, instance }), (one) => one.close()));
     const addresses: Readonly<Record<string, string>> = Object.assign({}, ...ready.map((role) => role.addresses));
@@ -59,14 +59,9 @@ export async function openHost({ roles, ...context }: HostOptions): Promise<Host
             throw error;
           }),
         );
-        const ended = await Promise.allSettled(running);
-        const failure = ended.find((one) => one.status === "rejected");
-        if (failure) throw failure.reason;
+        await settleAll(running);
       },
       close: () => opened.close(),
     };
-  } catch (error) {
-    await opened.close();
-    throw error;
-  }
+  });
 }

@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 import { aborted } from "../core/aborted.ts";
-import { Opened } from "../core/opened.ts";
+import { openAll } from "../core/opened.ts";
 import type { Fault } from "../participant/faults.ts";
 import type { Participant } from "../participant/participant.ts";
 import { serveParticipants } from "../participant/serve.ts";
@@ -32,23 +32,21 @@ async function openParticipants(
   { logger, at }: RoleContext,
   { createParticipants, host, port, token, hosts, faults }: ParticipantsRoleOptions,
 ): Promise<ReadyRole> {
-  const opened = new Opened();
-  const redis = opened.add(await openRedis(at.redis(), logger, "headrace-participants"), (one) => one.close());
-  const participants = createParticipants({ redis: activityStore(redis) });
-  const door = { host, port, token, hosts: [hostname(), ...hosts] };
-  const served = await serveParticipants({ participants, faults, ...door }, { logger }).catch(async (error) => {
-    await opened.close();
-    throw error;
+  return openAll(async (opened) => {
+    const redis = opened.add(await openRedis(at.redis(), logger, "headrace-participants"), (one) => one.close());
+    const participants = createParticipants({ redis: activityStore(redis) });
+    const door = { host, port, token, hosts: [hostname(), ...hosts] };
+    const served = await serveParticipants({ participants, faults, ...door }, { logger });
+    opened.add(served, (one) => one.close());
+    // Whoever listens everywhere is found under the name of the machine.
+    const url = `http://${host === "0.0.0.0" || host === "::" ? hostname() : host}:${served.port}`;
+    return {
+      addresses: Object.fromEntries(participants.map(({ name }) => [name, url])),
+      async run(stop) {
+        await aborted(stop);
+        await served.close();
+      },
+      close: () => opened.close(),
+    };
   });
-  opened.add(served, (one) => one.close());
-  // Whoever listens everywhere is found under the name of the machine.
-  const url = `http://${host === "0.0.0.0" || host === "::" ? hostname() : host}:${served.port}`;
-  return {
-    addresses: Object.fromEntries(participants.map(({ name }) => [name, url])),
-    async run(stop) {
-      await aborted(stop);
-      await served.close();
-    },
-    close: () => opened.close(),
-  };
 }

@@ -1,8 +1,9 @@
 import type { Worker } from "@temporalio/worker";
 import { aborted } from "../core/aborted.ts";
 import { ConfigError, RetryableError } from "../core/errors.ts";
-import { Opened } from "../core/opened.ts";
+import { type Opened, openAll } from "../core/opened.ts";
 import { sagaSearchAttributes } from "../core/search-attributes.ts";
+import { settleAll } from "../core/settle-all.ts";
 import { workflowSinksOf } from "../plan/plan.ts";
 import { missingAttributes } from "../sinks/temporal/search-attributes.ts";
 import { type ActivityDepsOptions, openActivityDeps } from "./activity-deps.ts";
@@ -44,14 +45,10 @@ async function openSagas(context: RoleContext, options: SagaRoleOptions): Promis
     logger.warn({}, "no pipeline and no schedule starts a workflow: the saga role has nothing to do");
     return { addresses, run: aborted, close: async () => {} };
   }
-  const opened = new Opened();
-  try {
+  return openAll(async (opened) => {
     const workers = await openWorkers(taskQueues, { context, options, opened });
     return { addresses, run: (stop) => runAll(workers, stop), close: () => opened.close() };
-  } catch (error) {
-    await opened.close();
-    throw error;
-  }
+  });
 }
 
 /** A worker of Temporal for each task queue; they share a connection and their activities. */
@@ -119,10 +116,7 @@ async function runAll(workers: readonly Worker[], stop: AbortSignal): Promise<vo
   });
   // A stop that came while we started has rung already.
   if (stop.aborted) shutDown();
-  const ended = await Promise.allSettled(running);
-  stop.removeEventListener("abort", shutDown);
-  const failure = ended.find((one) => one.status === "rejected");
-  if (failure) throw failure.reason;
+  await settleAll(running).finally(() => stop.removeEventListener("abort", shutDown));
 }
 
 /** A worker that never ran would not let go of its connection. */

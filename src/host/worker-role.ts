@@ -5,7 +5,7 @@ import type { Redis } from "../bus/redis/redis.ts";
 import { readServer, refusalOf } from "../bus/redis/server.ts";
 import { systemClock } from "../core/clock.ts";
 import { ConfigError, messageOf, RetryableError } from "../core/errors.ts";
-import { Opened } from "../core/opened.ts";
+import { openAll } from "../core/opened.ts";
 import { runWorker } from "../engine/worker.ts";
 import { createLimits } from "../limit/limits.ts";
 import { openRedisBuckets } from "../limit/redis/buckets.ts";
@@ -44,8 +44,7 @@ async function openWorker(
   { app, others, instance, logger, at }: RoleContext,
   { stateCacheBytes, deadLetterBytes }: WorkerRoleOptions,
 ): Promise<ReadyRole> {
-  const opened = new Opened();
-  try {
+  return openAll(async (opened) => {
     const redis = opened.add(await openRedis(at.redis(), logger, "headrace-check"), (one) => one.close());
     await checkRedis(redis, logger);
     await checkLogs(
@@ -114,10 +113,7 @@ async function openWorker(
       },
       close: () => opened.close(),
     };
-  } catch (error) {
-    await opened.close();
-    throw error;
-  }
+  });
 }
 
 /** Once `stop` has aborted, gives up what has not settled in time. */
