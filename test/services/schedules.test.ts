@@ -86,10 +86,10 @@ describe("a schedule", () => {
         expect(run?.workflow.firstExecutionRunId).not.toBe(first?.workflow.firstExecutionRunId);
         return run;
       },
-      { timeout: 20_000, interval: 100 },
+      { timeout: 60_000, interval: 100 },
     );
     await client.workflow.getHandle(next?.workflow.workflowId as string).terminate();
-  }, 90_000);
+  }, 150_000);
 
   it("that an earlier version has made is known by its own memo, and is changed in place", async () => {
     const plan = named({ pauseOnFailure: false });

@@ -5,13 +5,15 @@ import type { Bus, Commit, Fence } from "../../src/bus/port.ts";
  * tests that have other things in mind than the chain.
  */
 export function numbered<Driver extends Bus>(bus: Driver): Driver {
-  const last = new Map<number, { number: number; commit: Commit | undefined }>();
+  const last = new Map<string, { number: number; commit: Commit | undefined }>();
   const commit = async (fence: Fence, commit: Commit) => {
     if (commit.number > 0) return bus.commit(fence, commit);
-    const before = last.get(fence.tenure) ?? { number: 0, commit: undefined };
+    // The tenures of two leases may be alike: each lease draws its own.
+    const lease = `${fence.partition.log} ${fence.pipeline} ${fence.tenure}`;
+    const before = last.get(lease) ?? { number: 0, commit: undefined };
     const number = before.commit === commit ? before.number : before.number + 1;
     const made = await bus.commit(fence, { ...commit, number });
-    if (made === "committed") last.set(fence.tenure, { number, commit });
+    if (made === "committed") last.set(lease, { number, commit });
     return made;
   };
   return new Proxy(bus, {
