@@ -95,6 +95,7 @@ class FrameEnvelopes implements Envelopes {
   readonly #body: Body;
   readonly #places: Uint16Array;
   readonly #measure: Measure;
+  readonly #mayBeAtFault: boolean;
 
   constructor({ body, places }: Checked, measure: Measure) {
     this.length = places.length;
@@ -102,6 +103,7 @@ class FrameEnvelopes implements Envelopes {
     this.#body = body;
     this.#places = places;
     this.#measure = measure;
+    this.#mayBeAtFault = measure.mayBeTooLarge || measure.mayBeTooDeep || measure.mayBeHalved;
   }
 
   get bytes(): number {
@@ -126,19 +128,22 @@ class FrameEnvelopes implements Envelopes {
       by: by && (by[b ? (b[index] as number) : 0] ?? undefined),
       data: fields ? objectOf(fields, columns, place) : columns[0]?.[place],
     };
-    const fault = faultOf(envelope, given, this.#measure);
+    const fault = idFault(given) ?? (this.#mayBeAtFault ? faultOf(envelope, given, this.#measure) : undefined);
     return fault ? { ...envelope, fault } : envelope;
   }
 }
 
+function idFault(id: string): Fault | undefined {
+  if (id !== "" && id.length <= maxIdLength) return undefined;
+  return { reason: "bad-id", error: `the event's id is not a string of 1 to ${maxIdLength} characters` };
+}
+
 /** What holds for every event, in a frame or not. */
-function faultOf(envelope: Envelope, id: string, { mayBeTooLarge, ...may }: Measure): Fault | undefined {
-  if (id === "" || id.length > maxIdLength)
-    return { reason: "bad-id", error: `the event's id is not a string of 1 to ${maxIdLength} characters` };
-  // The event itself is the first level.
-  if (may.mayBeHalved && isHalved([id, envelope.type, envelope.source, envelope.data]))
+function faultOf(envelope: Envelope, id: string, { mayBeTooLarge, mayBeTooDeep, mayBeHalved }: Measure): Fault | undefined {
+  if (mayBeHalved && isHalved([id, envelope.type, envelope.source, envelope.data]))
     return { reason: "half-character", error: halved };
-  if (may.mayBeTooDeep && isDeeper(envelope.data, maxDepth - 1)) return { reason: "too-deep", error: tooDeep };
+  // The event itself is the first level.
+  if (mayBeTooDeep && isDeeper(envelope.data, maxDepth - 1)) return { reason: "too-deep", error: tooDeep };
   if (!mayBeTooLarge) return undefined;
   const bytes = Buffer.byteLength(envelopeJson(envelope));
   return bytes > maxEventBytes ? { reason: "too-large", error: tooLarge(bytes) } : undefined;

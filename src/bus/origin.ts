@@ -17,7 +17,8 @@ export interface Origin {
 /** The origin of entry `entry` of the Redis stream `log`: itself, unless it is a copy. */
 export function originOf(log: string, entry: string, fields: Fields): Origin {
   const value = fields.get(originField);
-  const [firstLog, firstEntry] = value ? String(value).split("\n") : [];
+  if (!value) return { log, entry };
+  const [firstLog, firstEntry] = String(value).split("\n");
   return firstLog === undefined || firstEntry === undefined ? { log, entry } : { log: firstLog, entry: firstEntry };
 }
 

@@ -30,9 +30,23 @@ function parseUsual(text: string): number {
   const ms = 10 * two(text, 20) + (two(text, 21) % 10);
   if (!(within(year, 1970, 9999) && within(month, 1, 12) && within(day, 1, 31))) return -1;
   if (!(within(hour, 0, 23) && within(minute, 0, 59) && within(second, 0, 59) && within(ms, 0, 999))) return -1;
-  const at = Date.UTC(year, month - 1, day, hour, minute, second, ms);
-  // It takes 30 February for 1 March.
-  return day > 28 && new Date(at).getUTCDate() !== day ? -1 : at;
+  const dayStart = startOfDay(year, month, day);
+  return dayStart < 0 ? -1 : dayStart + ((hour * 60 + minute) * 60 + second) * 1_000 + ms;
+}
+
+/** The day that was asked for last: events that lie side by side mostly are of one day. */
+const lastDay = { date: 0, start: 0 };
+
+/** Milliseconds since the epoch at the start of a day; -1 where the month does not have it. */
+function startOfDay(year: number, month: number, day: number): number {
+  const date = (year * 100 + month) * 100 + day;
+  if (date !== lastDay.date) {
+    const start = Date.UTC(year, month - 1, day);
+    lastDay.date = date;
+    // Date.UTC takes 30 February for 1 March.
+    lastDay.start = day > 28 && new Date(start).getUTCDate() !== day ? -1 : start;
+  }
+  return lastDay.start;
 }
 
 const hasMarks = (text: string): boolean =>

@@ -43,24 +43,31 @@ export function openEntry(partition: Pick<Partition, "log" | "reads">, entry: En
 
 function decode(partition: Pick<Partition, "log" | "reads">, { id, fields }: Entry): Opened {
   const named = new EntryFields(fields ?? []);
-  const refuse = (letter: { reason: string; error: string; type?: string; id?: string }): Opened => {
-    const { reason, error, type = "", id: eventId = idOfEntry(originOf(partition.log, id, named)) } = letter;
-    return { kind: "refused", letter: { stage: "decode", reason, error, type, eventId } };
-  };
-  if (!fields) return refuse({ reason: "trimmed", error: "the entry was removed from the stream before it was acked" });
-  if (!isFrame(fields)) {
+  if (fields && !isFrame(fields)) {
     const plain = decodePlainEntry(partition, id, named);
-    if (plain.kind === "refused") return refuse(plain);
-    return { kind: "opened", envelopes: [plain.envelope], decode: undefined, producerOf: () => "" };
+    if (plain.kind === "refused") return refused(plain);
+    return { kind: "opened", envelopes: [plain.envelope], decode: undefined, producerOf: ofNobody };
+  }
+  const idOf = () => idOfEntry(originOf(partition.log, id, named));
+  if (!fields) {
+    const error = "the entry was removed from the stream before it was acked";
+    return refused({ reason: "trimmed", error, type: "", id: idOf() });
   }
   try {
     const envelopes = decodeFrame(named);
     const producerOf = producersOf(String(named.get("pid") ?? ""), envelopes.makers);
     return { kind: "opened", envelopes, decode: () => decodeFrame(named), producerOf };
   } catch (error) {
-    return refuse({ reason: "undecodable", error: messageOf(error) });
+    return refused({ reason: "undecodable", error: messageOf(error), type: "", id: idOf() });
   }
 }
+
+const refused = ({ reason, error, type, id }: { reason: string; error: string; type: string; id: string }): Opened => ({
+  kind: "refused",
+  letter: { stage: "decode", reason, error, type, eventId: id },
+});
+
+const ofNobody: ProducerOf = () => "";
 
 /** Names are written down with each commit of keyed state: a long one is not. */
 function producersOf(pid: string, makers: Makers | undefined): ProducerOf {
