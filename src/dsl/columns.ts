@@ -1,6 +1,6 @@
 import { ConfigError } from "../core/errors.ts";
-import { valueFault } from "../plan/column-fault.ts";
-import type { ColumnPlan, ColumnType } from "../plan/table.ts";
+import { type ColumnKind, type ColumnType, natureOf, type TypeOfKind, valueFault } from "../plan/column-type.ts";
+import type { ColumnPlan } from "../plan/table.ts";
 
 /** Whether a row may leave a column out. */
 export type Presence = "required" | "optional";
@@ -68,10 +68,10 @@ function column(draft: ColumnDraft): AnyColumn {
 }
 
 function checked(draft: ColumnDraft): ColumnDraft {
-  if (draft.lowCardinality && draft.type.kind !== "string") {
+  if (draft.lowCardinality && natureOf(draft.type) !== "text") {
     throw invalid(`a column of type '${draft.type.kind}' cannot be lowCardinality()`, "Use lowCardinality() on c.string() only.");
   }
-  if (draft.nullable && draft.type.kind === "array") {
+  if (draft.nullable && natureOf(draft.type) === "list") {
     throw invalid("an array column cannot be nullable()", "Use .default([]) instead.");
   }
   if (draft.codec !== undefined) checkCodec(draft.codec);
@@ -99,6 +99,13 @@ const of = <Built>(type: ColumnType): Built =>
   column({ type, nullable: false, lowCardinality: false, fallback: undefined, codec: undefined }) as unknown as Built;
 
 type Scalar<Value> = ScalarColumn<Value, "required">;
+
+/** Each kind has a builder of its name; whole and other numbers have one a width. So the compiler asks for that of a new kind. */
+type BuilderName =
+  | Exclude<ColumnKind, "int" | "float">
+  | `${"uint" | "int"}${TypeOfKind<"int">["bits"]}`
+  | `float${TypeOfKind<"float">["bits"]}`;
+type Builders = Readonly<Record<BuilderName, (...given: never) => Column<unknown, Presence>>>;
 
 const int = <Value>(bits: 8 | 16 | 32 | 64, signed: boolean): Scalar<Value> => of({ kind: "int", bits, signed });
 
@@ -154,4 +161,4 @@ export const c = {
     }
     return of({ kind: "array", of: type });
   },
-} as const;
+} as const satisfies Builders;

@@ -1,4 +1,5 @@
 import { ConfigError } from "../core/errors.ts";
+import { natureOf } from "../plan/column-type.ts";
 import type { AggregateColumnPlan, ColumnPlan, IdempotentAggregate, TablePlan } from "../plan/table.ts";
 import { checkName } from "./table.ts";
 
@@ -50,7 +51,7 @@ export function checkGrouping<Kind extends string>(grouping: Grouping<Kind>): Ch
 
   for (const key of groupBy) {
     const { nullable, type } = find(key);
-    if (nullable || type.kind === "array") {
+    if (nullable || natureOf(type) === "list") {
       refuse(`groups by '${key}', which may be null or an array`, "Give the column a default instead of making it nullable.");
     }
   }
@@ -58,7 +59,7 @@ export function checkGrouping<Kind extends string>(grouping: Grouping<Kind>): Ch
     checkName(`column of ${what} '${name}'`, column);
     if (groupBy.includes(column)) refuse(`has '${column}' both as a key and as a column`, "Rename the column.");
     for (const arg of args) {
-      if (find(arg).type.kind === "array")
+      if (natureOf(find(arg).type) === "list")
         refuse(`aggregates '${arg}', which is an array`, "Aggregate columns of single values.");
     }
     return { name: column, aggregate, args, where };

@@ -1,4 +1,5 @@
 import { ConfigError } from "../core/errors.ts";
+import { isTime, natureOf } from "../plan/column-type.ts";
 import type { RollupAggregate, RollupPlan } from "../plan/table.ts";
 import { aggregates } from "./aggregate.ts";
 import { type AggregateColumn, type AggregateFilter, checkGrouping, aggregateColumn as make } from "./grouping.ts";
@@ -71,7 +72,7 @@ export function defineRollup<Row>(name: string, options: RollupOptions<Row>): Ro
 
   if (!["minute", "hour", "day"].includes(every)) refuse(`has buckets of '${every}'`, "Use minute, hour or day.");
   const { type, nullable } = find(time);
-  if (nullable || !["dateTime", "dateTime64"].includes(type.kind))
+  if (nullable || natureOf(type) !== "moment")
     refuse(
       `takes its time from '${time}', which is not always one`,
       "Name a dateTime or dateTime64 column that is not nullable.",
@@ -95,12 +96,11 @@ export function defineRollup<Row>(name: string, options: RollupOptions<Row>): Ro
       refuse(`has a column '${own}', which every rollup has`, "Rename the column.");
   }
   for (const { aggregate, args } of columns) {
-    const kind = args[0] === undefined ? undefined : find(args[0]).type.kind;
-    const isNumber = kind === "int" || kind === "float";
-    const isTime = kind === "date" || kind === "dateTime" || kind === "dateTime64";
+    const of = args[0] === undefined ? undefined : find(args[0]).type;
+    const isNumber = of !== undefined && natureOf(of) === "number";
     if ((aggregate === "sum" || aggregate === "avg") && !isNumber)
       refuse(`has the ${aggregate} of '${args[0]}', which is no number`, "Name a column of numbers.");
-    if (aggregate.startsWith("quantile") && !isNumber && !isTime)
+    if (aggregate.startsWith("quantile") && !isNumber && !(of && isTime(of)))
       refuse(`has a quantile of '${args[0]}', which is no number`, "Name a column of numbers or times.");
   }
   return { kind: "rollup", plan: { kind: "rollup", name, from, time, every, where, groupBy: [...groupBy], columns } };

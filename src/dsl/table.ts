@@ -1,4 +1,5 @@
 import { ConfigError } from "../core/errors.ts";
+import { canBeVersion, isTime, natureOf } from "../plan/column-type.ts";
 import type { ColumnPlan, EnginePlan, TablePlan } from "../plan/table.ts";
 import { type Column, checkCodec, type Presence } from "./columns.ts";
 
@@ -114,7 +115,7 @@ function checkTable(table: TablePlan): void {
     refuse(`has no column '${name}', named in ${where}`, "Name a declared column.");
   const findDate = (name: string, where: string): void => {
     const { type, nullable } = find(name, where);
-    if (nullable || !["date", "dateTime", "dateTime64"].includes(type.kind)) {
+    if (nullable || !isTime(type)) {
       refuse(
         `names '${name}' in ${where}, which is not always a date`,
         "Name a date, dateTime or dateTime64 column that is not nullable.",
@@ -129,12 +130,11 @@ function checkTable(table: TablePlan): void {
     const { nullable, type } = find(name, "orderBy");
     if (nullable)
       refuse(`has the nullable column '${name}' in orderBy`, "Give the column a default instead of making it nullable.");
-    if (type.kind === "array") refuse(`has the array column '${name}' in orderBy`, "Sort by single values.");
+    if (natureOf(type) === "list") refuse(`has the array column '${name}' in orderBy`, "Sort by single values.");
   }
   if (table.engine.kind === "replacingMergeTree" && table.engine.version !== undefined) {
     const { type, nullable } = find(table.engine.version, "engine.version");
-    const fits = (type.kind === "int" && !type.signed) || ["date", "dateTime", "dateTime64"].includes(type.kind);
-    if (nullable || !fits)
+    if (nullable || !canBeVersion(type))
       refuse(`cannot use '${table.engine.version}' as its version`, "Use an unsigned integer or a date that is not nullable.");
   }
   if (table.partitionBy !== undefined) {

@@ -1,3 +1,4 @@
+import { type ColumnType, isTime, natureOf } from "./column-type.ts";
 import type { Finding } from "./finding.ts";
 import { type PipelinePlan, sinksOf } from "./plan.ts";
 import type { TablePlan } from "./table.ts";
@@ -31,9 +32,9 @@ function whyUnsure({ engine, orderBy, columns }: TablePlan, { name, stages }: Pi
   if (engine.kind === "mergeTree" || engine.version !== undefined || engine.unchanging) return undefined;
   if (stages.some((stage) => stage.kind === "window" && stage.early))
     return `since the windows of pipeline '${name}' tell results early`;
-  const kinds = orderBy.map((column) => columns.find((one) => one.name === column)?.type.kind ?? "");
-  return kinds.some((kind) => pinning.has(kind)) ? undefined : "since it holds neither a time nor an id";
+  const key = columns.filter(({ name }) => orderBy.includes(name));
+  return key.some(({ type }) => pins(type)) ? undefined : "since it holds neither a time nor an id";
 }
 
 /** What is in the sorting key of an event's own row: its id, or the time of what it tells. */
-const pinning: ReadonlySet<string> = new Set(["uuid", "date", "dateTime", "dateTime64"]);
+const pins = (type: ColumnType): boolean => isTime(type) || natureOf(type) === "id";

@@ -1,16 +1,4 @@
-/** A column's type, apart from nullability and dictionary encoding. */
-export type ColumnType =
-  | { readonly kind: "uuid" }
-  | { readonly kind: "string" }
-  | { readonly kind: "bool" }
-  | { readonly kind: "int"; readonly bits: 8 | 16 | 32 | 64; readonly signed: boolean }
-  | { readonly kind: "float"; readonly bits: 32 | 64 }
-  | { readonly kind: "date" }
-  | { readonly kind: "dateTime" }
-  /** `precision` is the number of decimals of a second, 0 to 9; always UTC. */
-  | { readonly kind: "dateTime64"; readonly precision: number }
-  | { readonly kind: "enum"; readonly values: readonly string[] }
-  | { readonly kind: "array"; readonly of: ColumnType };
+import type { ColumnType } from "./column-type.ts";
 
 export interface ColumnPlan {
   readonly name: string;

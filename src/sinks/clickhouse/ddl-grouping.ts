@@ -1,6 +1,6 @@
 import type { AggregatePlan, ColumnPlan, RollupPlan } from "../../plan/table.ts";
+import { heldAs, typeName } from "./column-kinds.ts";
 import { quoteName } from "./quote.ts";
-import { typeName } from "./types.ts";
 
 type Grouping = Pick<AggregatePlan | RollupPlan, "name" | "from">;
 
@@ -14,10 +14,10 @@ export const inner = (name: string): string => quoteName(`__headrace_${name}`);
 export const where = (column: { readonly where: string | undefined }, argument: string): string =>
   column.where === undefined ? argument : `if((${column.where}), ${argument}, NULL)`;
 
-/** An enum is aggregated as text, so that new names can be added to it: the type of a state cannot be altered. */
+/** The type of what is aggregated: nullable, so that rows can be passed over. */
 export function argumentType(grouping: Grouping, name: string): string {
   const { type } = sourceColumn(grouping, name);
-  return `Nullable(${type.kind === "enum" ? "String" : typeName(type)})`;
+  return `Nullable(${typeName(heldAs(type))})`;
 }
 
 export function sourceColumn({ name, from }: Grouping, column: string): ColumnPlan {

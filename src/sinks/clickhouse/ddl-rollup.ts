@@ -1,5 +1,7 @@
+import { type ColumnType, sumOf } from "../../plan/column-type.ts";
 import { bucketLimits, lengthOf } from "../../plan/rollup.ts";
-import type { AggregateColumnPlan, ColumnPlan, ColumnType, RollupAggregate, RollupPlan, TablePlan } from "../../plan/table.ts";
+import type { AggregateColumnPlan, ColumnPlan, RollupAggregate, RollupPlan, TablePlan } from "../../plan/table.ts";
+import { heldAs } from "./column-kinds.ts";
 import type { WantedView } from "./ddl.ts";
 import { argumentType, inner, source, sourceColumn, where } from "./ddl-grouping.ts";
 import { quoteName, quoteText } from "./quote.ts";
@@ -123,23 +125,24 @@ function result({ name, aggregate }: Column): string {
 }
 
 /** The type of what an aggregate gives. */
-function resultOf(rollup: RollupPlan, { aggregate, args }: Column): Pick<ColumnPlan, "type" | "nullable"> {
-  const argumentOf = (): ColumnType => {
-    const { type } = sourceColumn(rollup, args[0] as string);
-    return type.kind === "enum" ? { kind: "string" } : type;
-  };
+function resultOf(rollup: RollupPlan, { name, aggregate, args }: Column): Pick<ColumnPlan, "type" | "nullable"> {
+  const argumentOf = (): ColumnType => heldAs(sourceColumn(rollup, args[0] as string).type);
   switch (aggregate) {
     case "count":
     case "uniqExact":
       return { type: uint(64), nullable: false };
     case "sum": {
-      const type = argumentOf();
-      const sum: ColumnType = type.kind === "int" ? { kind: "int", bits: 64, signed: type.signed } : { kind: "float", bits: 64 };
-      return { type: sum, nullable: false };
+      const type = sumOf(argumentOf());
+      if (type === undefined) throw new Error(`'${rollup.name}' was made without checking its column '${name}'`);
+      return { type, nullable: false };
     }
     case "avg":
       return { type: { kind: "float", bits: 64 }, nullable: true };
+    case "min":
+    case "max":
+      return { type: argumentOf(), nullable: true };
     default:
+      aggregate satisfies `quantileExact(${number})`;
       return { type: argumentOf(), nullable: true };
   }
 }

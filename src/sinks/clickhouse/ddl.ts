@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { days as daysToMs } from "../../core/duration.ts";
-import { ConfigError } from "../../core/errors.ts";
-import type { ColumnPlan, ColumnType, EnginePlan, TablePlan, TtlPlan, ViewPlan } from "../../plan/table.ts";
+import type { ColumnPlan, EnginePlan, TablePlan, TtlPlan, ViewPlan } from "../../plan/table.ts";
+import { literal } from "./column-kinds.ts";
 import { quoteName, quoteText } from "./quote.ts";
 import { columnType } from "./types.ts";
 
@@ -98,34 +98,3 @@ function settingsOf(table: TablePlan): string {
   }
   return settings.join(", ");
 }
-
-/** A value of a column as SQL writes it. */
-function literal(type: ColumnType, value: unknown): string {
-  switch (type.kind) {
-    case "string":
-    case "enum":
-      return quoteText(String(value));
-    case "uuid":
-      return `toUUID(${quoteText(String(value))})`;
-    case "bool":
-    case "int":
-      return String(value);
-    case "float":
-      // Whole, it would be an integer, and those have one zero.
-      return Object.is(value, -0) ? "-0.0" : String(value);
-    case "date":
-      return `toDate(${quoteText((value as Date).toISOString().slice(0, 10))})`;
-    case "dateTime":
-      return `toDateTime(${quoteText(isoSeconds(value as Date))}, 'UTC')`;
-    case "dateTime64":
-      return `toDateTime64(${quoteText((value as Date).toISOString().replace("T", " ").replace("Z", ""))}, ${type.precision}, 'UTC')`;
-    case "array": {
-      if (!Array.isArray(value)) throw new ConfigError("config.invalid", "the default of an array column is not an array");
-      return `[${value.map((element) => literal(type.of, element)).join(", ")}]`;
-    }
-    default:
-      throw type satisfies never;
-  }
-}
-
-const isoSeconds = (date: Date): string => date.toISOString().slice(0, 19).replace("T", " ");

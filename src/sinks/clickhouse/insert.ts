@@ -92,7 +92,7 @@ export async function insertPieces(pieces: readonly Piece[], deps: InsertDeps): 
 
   async function insertRows(block: Placed, from: number, to: number): Promise<void> {
     const isWhole = from === 0 && to === block.rows;
-    const refusal = await refusalOf(isWhole ? block.bytes : sliceBlock(block.bytes, from, to));
+    const refusal = await refusalOf(isWhole ? block.bytes : sliceBlock(block, from, to));
     if (refusal === undefined) return;
     if (to - from === 1) {
       rejected.push({ row: block.base + indexIn(block.indexes, from), reason: refusal.message });

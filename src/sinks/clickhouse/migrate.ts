@@ -5,6 +5,7 @@ import { byDay } from "../../plan/rollup.ts";
 import type { AggregatePlan, TableObjectPlan } from "../../plan/table.ts";
 import { readCatalog } from "./catalog.ts";
 import type { ClickHouse } from "./client.ts";
+import { mayGrow } from "./column-kinds.ts";
 import { backfill, feedName, statesName } from "./ddl-aggregate.ts";
 import { rowsName } from "./ddl-rollup.ts";
 import { planAggregate } from "./migrate-aggregate.ts";
@@ -28,7 +29,7 @@ export async function planMigration(objects: readonly TableObjectPlan[], client:
   const wanted = withSources(objects);
   checkNames(wanted);
   const catalog = await readCatalog(client);
-  const basis = enumTypes(wanted);
+  const basis = growingTypes(wanted);
   const feeders = new Set<TableObjectPlan>(
     wanted.flatMap((object) => (object.kind === "aggregate" || object.kind === "rollup" ? [object.from] : [])),
   );
@@ -172,10 +173,10 @@ function withSources(objects: readonly TableObjectPlan[]): readonly TableObjectP
   return [...all];
 }
 
-/** A view says nothing of what it reads, so each is taken to show every enum: the one type that migrations change in place. */
-function enumTypes(objects: readonly TableObjectPlan[]): string {
+/** A view says nothing of what it reads, so each is taken to show every column whose type migrations may change in place. */
+function growingTypes(objects: readonly TableObjectPlan[]): string {
   const columns = objects.flatMap((object) => (object.kind === "table" ? object.columns : []));
-  return columns.flatMap((column) => (column.type.kind === "enum" ? [columnType(column)] : [])).join();
+  return columns.flatMap((column) => (mayGrow(column.type) ? [columnType(column)] : [])).join();
 }
 
 function checkNames(objects: readonly TableObjectPlan[]): void {

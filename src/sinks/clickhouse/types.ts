@@ -1,5 +1,5 @@
-import type { ColumnPlan, ColumnType } from "../../plan/table.ts";
-import { quoteText } from "./quote.ts";
+import type { ColumnPlan } from "../../plan/table.ts";
+import { typeName } from "./column-kinds.ts";
 
 /** The type of a column in ClickHouse's own spelling, as `system.columns` shows it. */
 export function columnType(column: ColumnPlan): string {
@@ -11,34 +11,6 @@ export function columnType(column: ColumnPlan): string {
 export function plainType(column: ColumnPlan): string {
   const base = typeName(column.type);
   return column.nullable ? `Nullable(${base})` : base;
-}
-
-/** The name of a bare type. */
-export function typeName(type: ColumnType): string {
-  switch (type.kind) {
-    case "uuid":
-      return "UUID";
-    case "string":
-      return "String";
-    case "bool":
-      return "Bool";
-    case "int":
-      return `${type.signed ? "Int" : "UInt"}${type.bits}`;
-    case "float":
-      return `Float${type.bits}`;
-    case "date":
-      return "Date";
-    case "dateTime":
-      return "DateTime('UTC')";
-    case "dateTime64":
-      return `DateTime64(${type.precision}, 'UTC')`;
-    case "enum":
-      return `Enum${type.values.length > 127 ? 16 : 8}(${type.values.map((value, index) => `${quoteText(value)} = ${index + 1}`).join(", ")})`;
-    case "array":
-      return `Array(${typeName(type.of)})`;
-    default:
-      throw type satisfies never;
-  }
 }
 
 /** Whether `wanted` is the enum `has` with more names at its end: the 128th makes an Enum16 of an Enum8. Also inside of Nullable. */

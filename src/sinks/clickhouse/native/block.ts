@@ -1,36 +1,19 @@
-import { createWriter, writeText, writeVarint } from "./writer.ts";
+import type { Layout } from "./layout.ts";
+import { createWriter, writeVarint } from "./writer.ts";
 
-/** Bytes of a value, for the types whose values all have as many. */
-const widths: Readonly<Record<string, number>> = {
-  ...{ Bool: 1, UInt8: 1, Int8: 1, Enum8: 1 },
-  ...{ UInt16: 2, Int16: 2, Date: 2, Enum16: 2 },
-  ...{ UInt32: 4, Int32: 4, Float32: 4, DateTime: 4 },
-  ...{ UInt64: 8, Int64: 8, Float64: 8, DateTime64: 8 },
-  UUID: 16,
-};
-
-/** A type whose columns begin with something of their own, before the cells of the type that it holds. */
-const wrapper = /^(Nullable|Array)\((.*)\)$/s;
-
-/** A block in ClickHouse's Native format, as our encoder makes it. It names its own types. */
+/** A block in ClickHouse's Native format, as our encoder makes it: a head, then each column's name and type, and its cells. */
 export interface NativeBlock {
   readonly bytes: Buffer;
   readonly rows: number;
-  /** Where the cells of each column are in `bytes`. */
-  readonly columns: readonly Extent[];
+  readonly columns: readonly CellExtent[];
 }
 
-interface Extent {
+/** Where the cells of a column are in the bytes of a block, and how they lie there. */
+export interface CellExtent {
   readonly from: number;
   /** Exclusive. */
   readonly to: number;
-}
-
-interface Range {
-  /** Rows of the column. */
-  readonly rows: number;
-  readonly from: number;
-  readonly to: number;
+  readonly layout: Layout;
 }
 
 /**
@@ -43,68 +26,65 @@ export function joinBlocks(blocks: readonly NativeBlock[]): Buffer {
   const [first] = blocks as readonly [NativeBlock];
   if (blocks.length === 1) return first.bytes;
   const rows = blocks.reduce((sum, block) => sum + block.rows, 0);
-  const reader = { bytes: first.bytes, position: 0 };
-  const columns = readVarint(reader);
-  readVarint(reader);
-  const parts: Buffer[] = [head((writer) => [columns, rows].forEach((count) => writeVarint(writer, count)))];
-  for (const [i, { to }] of first.columns.entries()) {
-    const start = reader.position;
-    readText(reader);
-    const type = readText(reader);
-    parts.push(first.bytes.subarray(start, reader.position));
-    const pieces = blocks.map((block) => ({ ...block, ...(block.columns[i] as Extent) }));
-    joinColumn(pieces, type, parts);
-    reader.position = to;
+  const parts: Buffer[] = [head(first, rows)];
+  for (const [i, { layout }] of first.columns.entries()) {
+    parts.push(nameOf(first, i));
+    const pieces = blocks.map(({ bytes, rows, columns }) => ({ bytes, rows, ...(columns[i] as CellExtent) }));
+    joinCells(pieces, layout, parts);
   }
   return Buffer.concat(parts);
-}
-
-interface ColumnPiece extends Extent {
-  readonly bytes: Buffer;
-  readonly rows: number;
-}
-
-function joinColumn(pieces: readonly ColumnPiece[], type: string, parts: Buffer[]): void {
-  const inner = wrapper.exec(type);
-  if (inner?.[1] === "Nullable") {
-    for (const { bytes, from, rows } of pieces) parts.push(bytes.subarray(from, from + rows));
-    const values = pieces.map((piece) => ({ ...piece, from: piece.from + piece.rows }));
-    return joinColumn(values, inner[2] as string, parts);
-  }
-  if (inner?.[1] === "Array") {
-    let before = 0n;
-    const elements = pieces.map((piece) => {
-      const offsets = Buffer.alloc(8 * piece.rows);
-      let end = 0n;
-      for (let row = 0; row < piece.rows; row++) {
-        end = piece.bytes.readBigUInt64LE(piece.from + 8 * row);
-        offsets.writeBigUInt64LE(before + end, 8 * row);
-      }
-      parts.push(offsets);
-      before += end;
-      return { ...piece, rows: Number(end), from: piece.from + 8 * piece.rows };
-    });
-    return joinColumn(elements, inner[2] as string, parts);
-  }
-  for (const { bytes, from, to } of pieces) parts.push(bytes.subarray(from, to));
 }
 
 /**
  * Cuts the rows `from` to `to` (exclusive) out of a block that our encoder made: the same bytes as if only they had been encoded.
  * So rows need not be kept for the rare block that ClickHouse refuses.
  */
-export function sliceBlock(block: Buffer, from: number, to: number): Buffer {
-  const reader = { bytes: block, position: 0 };
-  const columns = readVarint(reader);
-  const rows = readVarint(reader);
-  const parts: Buffer[] = [head((writer) => [columns, to - from].forEach((count) => writeVarint(writer, count)))];
-  for (let i = 0; i < columns; i++) {
-    const name = readText(reader);
-    const type = readText(reader);
-    parts.push(head((writer) => [name, type].forEach((text) => writeText(writer, text))));
-    sliceColumn(reader, type, { rows, from, to }, parts);
+export function sliceBlock(block: NativeBlock, from: number, to: number): Buffer {
+  const { bytes, rows, columns } = block;
+  const parts: Buffer[] = [head(block, to - from)];
+  for (const [i, { from: position, layout }] of columns.entries()) {
+    parts.push(nameOf(block, i));
+    sliceCells({ bytes, position }, layout, { rows, from, to }, parts);
   }
   return Buffer.concat(parts);
+}
+
+interface Piece {
+  readonly bytes: Buffer;
+  readonly rows: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+function joinCells(pieces: readonly Piece[], layout: Layout, parts: Buffer[]): void {
+  switch (layout.kind) {
+    case "fixed":
+    case "texts":
+      for (const { bytes, from, to } of pieces) parts.push(bytes.subarray(from, to));
+      return;
+    case "nullable": {
+      for (const { bytes, from, rows } of pieces) parts.push(bytes.subarray(from, from + rows));
+      const values = pieces.map((piece) => ({ ...piece, from: piece.from + piece.rows }));
+      return joinCells(values, layout.of, parts);
+    }
+    case "arrays": {
+      let before = 0n;
+      const elements = pieces.map((piece) => {
+        const offsets = Buffer.alloc(8 * piece.rows);
+        let end = 0n;
+        for (let row = 0; row < piece.rows; row++) {
+          end = piece.bytes.readBigUInt64LE(piece.from + 8 * row);
+          offsets.writeBigUInt64LE(before + end, 8 * row);
+        }
+        parts.push(offsets);
+        before += end;
+        return { ...piece, rows: Number(end), from: piece.from + 8 * piece.rows };
+      });
+      return joinCells(elements, layout.of, parts);
+    }
+    default:
+      throw layout satisfies never;
+  }
 }
 
 interface Reader {
@@ -112,45 +92,56 @@ interface Reader {
   position: number;
 }
 
-function sliceColumn(reader: Reader, type: string, { rows, from, to }: Range, parts: Buffer[]): void {
-  const { bytes, position } = reader;
-  const inner = wrapper.exec(type);
-  if (inner?.[1] === "Nullable") {
-    parts.push(bytes.subarray(position + from, position + to));
-    reader.position += rows;
-    return sliceColumn(reader, inner[2] as string, { rows, from, to }, parts);
-  }
-  if (inner?.[1] === "Array") {
-    const end = (row: number) => (row === 0 ? 0n : bytes.readBigUInt64LE(position + 8 * (row - 1)));
-    const offsets = Buffer.alloc(8 * (to - from));
-    for (let row = from; row < to; row++) offsets.writeBigUInt64LE(end(row + 1) - end(from), 8 * (row - from));
-    parts.push(offsets);
-    reader.position += 8 * rows;
-    return sliceColumn(
-      reader,
-      inner[2] as string,
-      { rows: Number(end(rows)), from: Number(end(from)), to: Number(end(to)) },
-      parts,
-    );
-  }
-  const width = widths[type.replace(/\(.*$/s, "")];
-  if (width !== undefined) {
-    parts.push(bytes.subarray(position + width * from, position + width * to));
-    reader.position += width * rows;
-    return;
-  }
-  if (type !== "String") throw new Error(`the encoder writes no columns of type ${type}`);
-  skipTexts(reader, from);
-  const start = reader.position;
-  skipTexts(reader, to - from);
-  parts.push(bytes.subarray(start, reader.position));
-  skipTexts(reader, rows - to);
+/** Which rows of a column's are wanted. */
+interface Range {
+  readonly rows: number;
+  readonly from: number;
+  readonly to: number;
 }
 
-function head(write: (writer: ReturnType<typeof createWriter>) => void): Buffer {
+function sliceCells(reader: Reader, layout: Layout, { rows, from, to }: Range, parts: Buffer[]): void {
+  const { bytes, position } = reader;
+  switch (layout.kind) {
+    case "fixed":
+      parts.push(bytes.subarray(position + layout.bytes * from, position + layout.bytes * to));
+      return;
+    case "texts": {
+      skipTexts(reader, from);
+      const start = reader.position;
+      skipTexts(reader, to - from);
+      parts.push(bytes.subarray(start, reader.position));
+      return;
+    }
+    case "nullable":
+      parts.push(bytes.subarray(position + from, position + to));
+      reader.position += rows;
+      return sliceCells(reader, layout.of, { rows, from, to }, parts);
+    case "arrays": {
+      const end = (row: number) => (row === 0 ? 0n : bytes.readBigUInt64LE(position + 8 * (row - 1)));
+      const offsets = Buffer.alloc(8 * (to - from));
+      for (let row = from; row < to; row++) offsets.writeBigUInt64LE(end(row + 1) - end(from), 8 * (row - from));
+      parts.push(offsets);
+      reader.position += 8 * rows;
+      const elements = { rows: Number(end(rows)), from: Number(end(from)), to: Number(end(to)) };
+      return sliceCells(reader, layout.of, elements, parts);
+    }
+    default:
+      throw layout satisfies never;
+  }
+}
+
+/** The head of a block with the columns of another. */
+function head({ columns }: NativeBlock, rows: number): Buffer {
   const writer = createWriter(64);
-  write(writer);
+  writeVarint(writer, columns.length);
+  writeVarint(writer, rows);
   return writer.bytes.subarray(0, writer.position);
+}
+
+/** The name and type of a column as they stand before its cells: behind the column before it, or behind the head. */
+function nameOf({ bytes, columns, rows }: NativeBlock, i: number): Buffer {
+  const start = columns[i - 1]?.to ?? head({ bytes, columns, rows }, rows).length;
+  return bytes.subarray(start, columns[i]?.from);
 }
 
 function skipTexts(reader: Reader, count: number): void {
@@ -158,12 +149,6 @@ function skipTexts(reader: Reader, count: number): void {
     const length = readVarint(reader);
     reader.position += length;
   }
-}
-
-function readText(reader: Reader): string {
-  const length = readVarint(reader);
-  reader.position += length;
-  return reader.bytes.toString("utf8", reader.position - length, reader.position);
 }
 
 function readVarint(reader: Reader): number {

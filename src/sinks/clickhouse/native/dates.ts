@@ -1,4 +1,4 @@
-import { dateLimits } from "../../../plan/column-fault.ts";
+import { dateLimits } from "../../../plan/value-faults.ts";
 import type { Cells, OnFault } from "./cells.ts";
 import { setInt64 } from "./numbers.ts";
 import { reserve, type Writer } from "./writer.ts";

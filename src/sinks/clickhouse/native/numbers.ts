@@ -88,18 +88,22 @@ export function writeBooleans(writer: Writer, cells: Cells, onFault: OnFault): v
   writer.position = at;
 }
 
-/** Names of an enum, as their numbers from 1 in declared order. */
-export function writeEnums(writer: Writer, cells: Cells, numbers: ReadonlyMap<unknown, number>, onFault: OnFault): void {
-  const wide = numbers.size > 127;
-  reserve(writer, cells.length * 2);
+/** Names of an enum, as their numbers. */
+export function writeEnums(
+  writer: Writer,
+  cells: Cells,
+  { numbers, bits }: { readonly numbers: ReadonlyMap<unknown, number>; readonly bits: 8 | 16 },
+  onFault: OnFault,
+): void {
+  reserve(writer, (cells.length * bits) / 8);
   const { view } = writer;
   let at = writer.position;
   for (let i = 0; i < cells.length; i++) {
     const number = numbers.get(cells[i]);
     if (number === undefined) onFault(i);
-    if (wide) view.setUint16(at, number ?? 0, true);
+    if (bits === 16) view.setUint16(at, number ?? 0, true);
     else view.setUint8(at, number ?? 0);
-    at += wide ? 2 : 1;
+    at += bits / 8;
   }
   writer.position = at;
 }
