@@ -1,6 +1,7 @@
 import { inspect, styleText } from "node:util";
 import { errorCodes } from "../core/error-codes.ts";
 import { HeadraceError, messageOf } from "../core/errors.ts";
+import { exactJson } from "../core/exact-json.ts";
 import { writeStandardError } from "../core/standard-error.ts";
 import { harmless, harmlessJson, harmlessLines } from "./harmless.ts";
 
@@ -12,18 +13,12 @@ export const printJson = (value: object): void => {
   process.stdout.write(`${jsonOf(value)}\n`);
 };
 
-/** JSON that another has written: read and written anew, its numbers would lose digits. */
-export const printRawJson = (line: string): void => {
-  process.stdout.write(`${harmlessJson(line)}\n`);
-};
-
 /** A JSON object for people, over several lines. */
 export const printJsonLines = (value: object): void => {
   process.stdout.write(`${jsonOf(value, 2)}\n`);
 };
 
-const jsonOf = (value: object, indent?: number): string =>
-  harmlessJson(JSON.stringify(value, (_, part) => (typeof part === "bigint" ? String(part) : part), indent));
+const jsonOf = (value: object, indent?: number): string => harmlessJson(exactJson(value, indent));
 
 /** Text for people. All that is printed goes through here or through its neighbours, so nothing steers the terminal. */
 export const printLine = (text: string): void => {
@@ -54,7 +49,7 @@ export function printTable(rows: readonly Readonly<Record<string, unknown>>[]): 
 }
 
 const cellText = (value: unknown): string =>
-  value === undefined || value === null ? "" : harmless(typeof value === "object" ? JSON.stringify(value) : String(value));
+  value === undefined || value === null ? "" : harmless(typeof value === "object" ? exactJson(value) : String(value));
 
 /** Says what failed and the way out; the stack only with --debug, or where the fault is ours. */
 export function reportError(error: unknown, debug: boolean): number {

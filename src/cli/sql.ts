@@ -1,5 +1,5 @@
 import { ConfigError, messageOf, RetryableError, TerminalError } from "../core/errors.ts";
-import { exitCodes, printRawJson, printTable } from "./output.ts";
+import { exitCodes, printJson, printTable } from "./output.ts";
 import { openClickHouse, type Whereabouts } from "./services.ts";
 
 /** `headrace sql`: rows of ClickHouse, one JSON object a line, or a table for people. */
@@ -9,8 +9,9 @@ export async function sqlVerb(statement: string, { json, ...where }: Whereabouts
     throw new ConfigError("usage", "the statement is empty", { hint: 'Give it in quotes: headrace sql "SELECT 1".' });
   const clickhouse = await openClickHouse(where);
   try {
-    if (json) (await clickhouse.queryJson(text, "numbers")).forEach(printRawJson);
-    else printTable((await clickhouse.queryJson(text, "texts")).map((line) => JSON.parse(line) as Record<string, unknown>));
+    const rows = await clickhouse.queryExact(text);
+    if (json) rows.forEach(printJson);
+    else printTable(rows);
     return exitCodes.fine;
   } catch (error) {
     throw error instanceof RetryableError ? error : refusal(error);

@@ -1,13 +1,15 @@
+import { ExactNumber, exactJson } from "./exact-json.ts";
+
 /** Deeper than this a value is cut: JSON that nests without end cannot be written. */
 const maxDepth = 100;
 
 /**
- * Any value as JSON for people, without ever failing. What JSON has is as JSON has it; what it has not is told in a text or an object of
- * its own, never left out: `"123n"`, `"[undefined]"`, `"[NaN]"`, `{"[Map]":[[key, value]]}`, `{"[Set]":[…]}`, `{"[Error]":"…"}`, bytes as
+ * Any value as JSON for people, without ever failing. Numbers have all their digits, bigints too. What JSON has is as JSON has it; what it has not is told in a text or an object of
+ * its own, never left out: `"[undefined]"`, `"[NaN]"`, `{"[Map]":[[key, value]]}`, `{"[Set]":[…]}`, `{"[Error]":"…"}`, bytes as
  * `{"[Uint8Array]":"base64"}`, and `"[circular]"` where a value holds itself.
  */
 export function readableJson(value: unknown): string {
-  return JSON.stringify(plain(value, []));
+  return exactJson(plain(value, []));
 }
 
 /** `within`: the objects that it lies in, the outermost first. */
@@ -15,11 +17,10 @@ function plain(value: unknown, within: readonly object[]): unknown {
   switch (typeof value) {
     case "string":
     case "boolean":
+    case "bigint":
       return value;
     case "number":
       return Number.isFinite(value) ? value : `[${value}]`;
-    case "bigint":
-      return `${value}n`;
     case "undefined":
       return "[undefined]";
     case "symbol":
@@ -49,6 +50,7 @@ function partsOf(value: object, within: readonly object[]): unknown {
   if (value instanceof Error) return { "[Error]": `${value.name}: ${value.message}` };
   if (ArrayBuffer.isView(value))
     return { [`[${value.constructor.name}]`]: Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("base64") };
+  if (value instanceof ExactNumber) return value;
   if (value instanceof RegExp) return String(value);
   // What says itself how it is written, such as a URL or a Temporal.Instant.
   if ("toJSON" in value && typeof value.toJSON === "function") return inner(value.toJSON());

@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from "../core/clock.ts";
 import { ConfigError, type HeadraceError } from "../core/errors.ts";
+import { exactJson } from "../core/exact-json.ts";
 import { columnFault } from "../plan/column-fault.ts";
 import type { TablePlan } from "../plan/table.ts";
 import type { Rejected, Sink } from "./port.ts";
@@ -102,10 +103,7 @@ export function createMemorySink(options: MemorySinkOptions = {}): MemorySink {
       kept.set(written++, row);
       return;
     }
-    const key = JSON.stringify(
-      table.orderBy.map((name) => row[name]),
-      (_, value) => (typeof value === "bigint" ? `${value}` : value),
-    );
+    const key = exactJson(table.orderBy.map((name) => row[name]));
     const { version } = table.engine;
     const before = kept.get(key);
     if (version !== undefined && before !== undefined && (before[version] as number) > (row[version] as number)) return;

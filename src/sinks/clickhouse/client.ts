@@ -4,6 +4,7 @@ import { rootCertificates } from "node:tls";
 import { type ClickHouseClientConfigOptions, ClickHouseLogLevel, createClient } from "@clickhouse/client";
 import { minutes } from "../../core/duration.ts";
 import { ConfigError } from "../../core/errors.ts";
+import { parseExactJson } from "../../core/exact-json.ts";
 import { linkAbort } from "../../core/linked-abort.ts";
 import { type AddressForm, decoded, placeOf, readAddress } from "../../core/service-address.ts";
 import type { Tls } from "../../core/tls.ts";
@@ -50,10 +51,10 @@ export interface ClickHouse {
   /** Runs a SELECT without a FORMAT clause. 64-bit integers come as numbers or as texts, as the server is set: read them with Number or BigInt. */
   query<Row>(sql: string, options?: CallOptions): Promise<readonly Row[]>;
   /**
-   * Runs a SELECT without a FORMAT clause, and gives each row as the server writes it in JSON. Numbers have all their digits, as numbers
-   * (which JavaScript would round) or as texts; what JSON has no number for is a text: `"inf"`, `"-inf"`, `"nan"`.
+   * The same, and all numbers have all their digits, as `parseExactJson` reads them; what JSON has no number for is a text: `"inf"`,
+   * `"-inf"`, `"nan"`.
    */
-  queryJson(sql: string, numbers: "numbers" | "texts"): Promise<readonly string[]>;
+  queryExact(sql: string): Promise<readonly Readonly<Record<string, unknown>>[]>;
   /** Inserts one block in the Native format. When it resolves, the rows are in the table and its views have seen them. */
   insertNative(target: InsertTarget, block: Buffer, options?: CallOptions): Promise<void>;
   /** The clock of the server, milliseconds since the epoch. */
@@ -66,6 +67,12 @@ export interface ClickHouse {
 /** Below the 3 s after which an older server closes an idle connection: a socket closed under an insert leaves its outcome unknown. */
 const idleSocketMs = 2_000;
 const defaultTimeoutMs = minutes(1);
+/** Numbers as JSON's own, where it has them. */
+const exactNumbers = [
+  "output_format_json_quote_denormals = 1",
+  "output_format_json_quote_64bit_integers = 0",
+  "output_format_json_quote_decimals = 0",
+].join(", ");
 
 const form: AddressForm = {
   service: "ClickHouse",
@@ -121,17 +128,15 @@ export function createClickHouse(options: ClickHouseOptions): ClickHouse {
         });
         return await result.json<Row>();
       }),
-    queryJson: (sql, numbers) =>
+    queryExact: (sql) =>
       limited({}, describeSql(sql), async (abort_signal) => {
-        const quote = numbers === "texts" ? 1 : 0;
-        const settings = ["64bit_integers", "decimals"].map((kind) => `output_format_json_quote_${kind} = ${quote}`).join(", ");
         // On a line of its own: the statement may end with a comment. Behind FORMAT it may have settings of its own.
-        const query = `${sql}\nFORMAT JSONEachRow SETTINGS output_format_json_quote_denormals = 1, ${settings}`;
+        const query = `${sql}\nFORMAT JSONEachRow SETTINGS ${exactNumbers}`;
         const { stream } = await client.exec({ query, abort_signal });
         const lines = (await text(stream)).split("\n").filter((line) => line !== "");
         // A failure behind the first rows comes in the midst of them, and is no row.
         for (const line of lines) if (!line.startsWith("{") || !line.endsWith("}")) throw new Error(lines.slice(-3).join(" "));
-        return lines;
+        return lines.map((line) => parseExactJson(line) as Readonly<Record<string, unknown>>);
       }),
     insertNative: async (target, block, call = {}) => {
       const clause = await insertSettings();
