@@ -1,5 +1,6 @@
-import type { RateLimitPlan, SinkGuardsPlan } from "../plan/guards.ts";
-import { count, duration, optional, positive, type Shape, sharing } from "./check-options.ts";
+import type { CallRatePlan, GuardsPlan, RateLimitPlan, SinkGuardsPlan } from "../plan/guards.ts";
+import type { GuardName } from "../plan/stage-guards.ts";
+import { callback, count, duration, optional, positive, type Shape, sharing } from "./check-options.ts";
 import type { TypeHint } from "./hints.ts";
 
 /** Options and guards of a source. Guards that have no meaning there say why. */
@@ -19,6 +20,15 @@ export interface SourceGuards {
   readonly timeoutMs?: TypeHint<"A source has no time-out: put timeoutMs on the stage that waits">;
   readonly concurrency?: TypeHint<"A source has no concurrency: its partitions are read side by side">;
   readonly breaker?: TypeHint<"A source has no breaker: while Redis is away nothing can be read anyway">;
+}
+
+/** Guards of a stage whose function takes values of type `T`. A call passes them in the order retry, concurrency, breaker, rate limit, time-out. */
+export interface StageGuards<in T> extends GuardsPlan {
+  /** Calls a second; each try counts. */
+  readonly rateLimit?: CallRatePlan & {
+    /** How many of `perSecond` the call with a value takes, from 0 on: a call with a list may cost as much as the list is long. @default 1 */
+    readonly cost?: (value: T) => number;
+  };
 }
 
 /** Guards of a ClickHouse sink. */
@@ -43,9 +53,10 @@ export const sinkRetry: Shape = { initialMs: duration, maxMs: duration };
 export const streamGuards: Shape = { rateLimit: { of: rateLimit } };
 export const sourceGuards: Shape = { ...streamGuards, idleMs: duration };
 export const sinkGuards: Shape = { ...streamGuards, breaker: { of: breaker } };
-export const stageGuards: Shape = {
+export const stageGuards: Readonly<Record<GuardName, Shape[string]>> = {
   retry: { of: { attempts: count, ...sinkRetry } },
-  timeoutMs: duration,
   concurrency: count,
-  ...sinkGuards,
+  breaker: { of: breaker },
+  rateLimit: { of: { ...rateLimit, cost: optional(callback) } },
+  timeoutMs: duration,
 };

@@ -1,11 +1,11 @@
 import { ConfigError } from "../core/errors.ts";
-import type { GuardsPlan, SourceGuardsPlan } from "../plan/guards.ts";
+import type { SourceGuardsPlan } from "../plan/guards.ts";
 import type { Decision, EndPlan, PipelinePlan, StageCall, StagePlan, StreamPlan } from "../plan/plan.ts";
 import type { WindowPlan } from "../plan/stage.ts";
 import type { Aggregator } from "./aggregators/aggregator.ts";
 import { checkOptions, names, optional } from "./check-options.ts";
 import type { EventDraft } from "./event.ts";
-import { type SourceGuards, sourceGuards, stageGuards } from "./guards.ts";
+import { type SourceGuards, type StageGuards, sourceGuards, stageGuards } from "./guards.ts";
 import type { RowFor, RowLike } from "./hints.ts";
 import {
   dedupePlan,
@@ -42,13 +42,13 @@ export interface PipelineBuilder<out T> {
   map<Next>(
     name: string,
     transform: (value: T, call: StageCall) => Next | Promise<Next>,
-    guards?: GuardsPlan,
+    guards?: StageGuards<T>,
   ): PipelineBuilder<Next>;
   /** Turns each value into any number of others; none counts as a drop under the stage's name. */
   flatMap<Next>(
     name: string,
     transform: (value: T, call: StageCall) => readonly Next[] | Promise<readonly Next[]>,
-    guards?: GuardsPlan,
+    guards?: StageGuards<T>,
   ): PipelineBuilder<Next>;
   /**
    * Keeps a state for each key. It moves in the same step as the ack, so each event changes it exactly once, whatever

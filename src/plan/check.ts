@@ -1,6 +1,6 @@
 import { sagaSearchAttributes } from "../core/search-attributes.ts";
 import { checkVersions } from "./check-versions.ts";
-import { describeGuards } from "./describe-guards.ts";
+
 import type { Finding } from "./finding.ts";
 import { rateOf } from "./guards.ts";
 import { firstKeyedStage } from "./keyed-state.ts";

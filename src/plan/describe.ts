@@ -1,5 +1,5 @@
-import { describeGuards } from "./describe-guards.ts";
 import { type PipelinePlan, type SinkPlan, type StagePlan, type StreamPlan, sinksOf } from "./plan.ts";
+import { describeGuards } from "./stage-guards.ts";
 import type { WindowShape } from "./window.ts";
 
 /**

@@ -22,6 +22,12 @@ export interface RateLimitPlan {
   readonly shared?: boolean | string;
 }
 
+/** A limit of calls. */
+export interface CallRatePlan extends RateLimitPlan {
+  /** How many of `perSecond` the call with a value takes, from 0 on. @default 1 */
+  readonly cost?: (value: never) => number;
+}
+
 /** What protects a stage's function from the world that it asks, and that world from us. */
 export interface GuardsPlan {
   /** Tries again what threw a RetryableError or took too long, at most `attempts` times, before the event is given up: then it is tried again later. */
@@ -34,7 +40,7 @@ export interface GuardsPlan {
    */
   readonly concurrency?: number;
   /** Calls a second; each try counts. */
-  readonly rateLimit?: RateLimitPlan;
+  readonly rateLimit?: CallRatePlan;
   readonly breaker?: BreakerPlan;
 }
 
