@@ -9,6 +9,7 @@ export { type QuantilesOptions, quantiles } from "./dsl/aggregators/quantiles.ts
 export { collect, distinct, first, last, type Ranked, topK } from "./dsl/aggregators/values.ts";
 export { type App, type AppOptions, defineApp } from "./dsl/app.ts";
 export { c } from "./dsl/columns.ts";
+export type { EnrichOptions } from "./dsl/enrich.ts";
 export { defineEvent, type Event, type EventDraft, type EventOf, type EventOptions, type EventType } from "./dsl/event.ts";
 export { defineFormat, type Format } from "./dsl/format.ts";
 export type { SourceGuards, StageGuards, StreamGuards } from "./dsl/guards.ts";

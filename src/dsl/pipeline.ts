@@ -4,6 +4,7 @@ import type { Decision, EndPlan, PipelinePlan, StageCall, StagePlan, StreamPlan 
 import type { WindowPlan } from "../plan/stage.ts";
 import type { Aggregator } from "./aggregators/aggregator.ts";
 import { checkOptions, names, optional } from "./check-options.ts";
+import { type EnrichOptions, enrichPlan } from "./enrich.ts";
 import type { EventDraft } from "./event.ts";
 import { type SourceGuards, type StageGuards, sourceGuards, stageGuards } from "./guards.ts";
 import type { RowFor, RowLike } from "./hints.ts";
@@ -49,6 +50,28 @@ export interface PipelineBuilder<out T> {
     name: string,
     transform: (value: T, call: StageCall) => readonly Next[] | Promise<readonly Next[]>,
     guards?: StageGuards<T>,
+  ): PipelineBuilder<Next>;
+  /**
+   * Puts each value together with what is found elsewhere under its key, such as the country of an address. Answers are kept for a while,
+   * by key: values of one key share an answer, and one call while it is under way; failures are not kept. Guards protect `look`: what is
+   * known already passes none of them.
+   *
+   * @example
+   * ```ts
+   * const countries = new Map([["203.0.113.7", "DE"]]);
+   * pipeline("travels")
+   *   .from(logins)
+   *   .enrich("country", {
+   *     key: (event) => event.data.ip ?? "",
+   *     look: (ip) => countries.get(ip),
+   *     combine: (event, country) => ({ user: event.data.userId, country }),
+   *   });
+   * ```
+   */
+  enrich<Found, Next>(
+    name: string,
+    options: EnrichOptions<T, Found, Next>,
+    guards?: StageGuards<string>,
   ): PipelineBuilder<Next>;
   /**
    * Keeps a state for each key. It moves in the same step as the ack, so each event changes it exactly once, whatever
@@ -201,6 +224,7 @@ function builder<T>(draft: Draft): PipelineBuilder<T> {
     filter: (name: string, keep: (value: T) => boolean) => add({ kind: "filter", name, keep }),
     map: (name, transform, guards) => add({ kind: "map", name, transform, guards }),
     flatMap: (name, transform, guards) => add({ kind: "flatMap", name, transform, guards }),
+    enrich: (name, options, guards) => add(enrichPlan(placeOf(name), name, { ...options, guards } as never)),
     fold: (name, options) => add(foldPlan(placeOf(name), name, options as never)),
     dedupe: (name, options = {}) => add(dedupePlan(placeOf(name), name, options)),
     keyBy: (key) => ({

@@ -1,10 +1,10 @@
 import { sagaSearchAttributes } from "../core/search-attributes.ts";
 import { checkVersions } from "./check-versions.ts";
-
 import type { Finding } from "./finding.ts";
 import { rateOf } from "./guards.ts";
 import { firstKeyedStage } from "./keyed-state.ts";
 import { type AppPlan, type PipelinePlan, rateLimitsOf, searchAttributesOf, sinksOf, targetOf } from "./plan.ts";
+import { describeGuards } from "./stage-guards.ts";
 
 export type { Finding } from "./finding.ts";
 

@@ -7,6 +7,7 @@ export function isKeyed(stage: StagePlan): stage is KeyedStagePlan {
     case "filter":
     case "map":
     case "flatMap":
+    case "enrich":
       return false;
     case "fold":
     case "window":

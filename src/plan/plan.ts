@@ -25,7 +25,7 @@ import type { TableObjectPlan, TablePlan } from "./table.ts";
 
 export type { FormatPlan, LineContext, LineEnd, LineEvent, LineReader, LineResult } from "./line-format.ts";
 export type { DeadLettered, Decision, Dropped, Outcome, Sent } from "./outcome.ts";
-export type { DedupePlan, FoldPlan, JoinPlan, StageCall, StagePlan } from "./stage.ts";
+export type { CachePlan, DedupePlan, EnrichPlan, FoldPlan, JoinPlan, StageCall, StagePlan } from "./stage.ts";
 export type { EntryReading, EventPlan, IdentityPlan, RetentionPlan, StreamPlan } from "./stream.ts";
 
 /** How a ClickHouse sink cuts its batches: whichever limit is met first. */

@@ -28,10 +28,30 @@ export type StagePlan =
       readonly transform: (value: never, call: StageCall) => unknown;
       readonly guards: GuardsPlan | undefined;
     }
+  | EnrichPlan
   | FoldPlan
   | WindowPlan
   | JoinPlan
   | DedupePlan;
+
+/** Puts together a value and what is found under its key. What was found is kept for a while, for all values of the key. */
+export interface EnrichPlan {
+  readonly kind: "enrich";
+  readonly name: string;
+  readonly key: (value: never) => string;
+  readonly look: (key: string, call: StageCall) => unknown;
+  readonly combine: (value: never, found: never) => unknown;
+  readonly cache: CachePlan;
+  /** They protect `look`. */
+  readonly guards: GuardsPlan | undefined;
+}
+
+export interface CachePlan {
+  /** Answers that a process keeps, at most: the one that was not asked for longest goes. */
+  readonly maxEntries: number;
+  /** How long an answer is used, milliseconds. */
+  readonly ttlMs: number;
+}
 
 /** When a timer rings: at a time, or so long after the state was moved on, by the clock. */
 export type TimerSetting = Omit<Timer, "rung"> | { readonly clock: "processing"; readonly afterMs: number };

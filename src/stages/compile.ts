@@ -1,5 +1,6 @@
 import type { PipelinePlan, StagePlan } from "../plan/plan.ts";
 import { end } from "./end.ts";
+import { enrich } from "./enrich.ts";
 import { filter } from "./filter.ts";
 import { flatMap } from "./flat-map.ts";
 import { map } from "./map.ts";
@@ -22,6 +23,8 @@ export function compileStage(stage: StagePlan, next: Run): Run {
       return map(stage, next);
     case "flatMap":
       return flatMap(stage, next);
+    case "enrich":
+      return enrich(stage, next);
     case "fold":
     case "window":
     case "join":

@@ -2,6 +2,7 @@ import type { GuardsPlan } from "../plan/guards.ts";
 import type { PipelinePlan, StageCall, StagePlan } from "../plan/plan.ts";
 import { type GuardName, guardNames } from "../plan/stage-guards.ts";
 import { begun, type GuardContext, type GuardDeps, guardWraps, type Passage } from "./guard-wraps.ts";
+import { keepAnswers } from "./kept-answers.ts";
 
 export type { GuardDeps } from "./guard-wraps.ts";
 
@@ -11,18 +12,17 @@ type Call = (value: unknown, call: StageCall) => unknown;
 const maxOpenCalls = 1_000;
 
 /**
- * The pipeline with each guarded function behind its guards, and nothing else changed. Done once for a process, so that all
- * partitions of a stage share its breaker, its limit and its slots.
+ * The pipeline with each guarded function behind its guards, and each function whose answers are kept keeping them; nothing else is
+ * changed. Done once for a process, so that all partitions of a stage share its breaker, its limit, its slots and its answers.
  */
 export function guardStages(pipeline: PipelinePlan, deps: GuardDeps): PipelinePlan {
   const behindGuards = (stage: StagePlan): StagePlan => {
-    if (!("guards" in stage) || stage.guards === undefined) return stage;
-    const place = `${pipeline.name}/${stage.name}`;
-    return {
-      ...stage,
-      transform: guarded(stage.name, stage.transform as Call, { guards: stage.guards, place, deps }),
-      guards: undefined,
-    };
+    if (!("guards" in stage)) return stage;
+    const { name, guards = {} } = stage;
+    const set = { guards, place: `${pipeline.name}/${name}`, deps };
+    if (stage.kind !== "enrich") return { ...stage, transform: guarded(name, stage.transform as Call, set), guards: undefined };
+    const look = guarded(name, stage.look as Call, set);
+    return { ...stage, look: keepAnswers(look, stage.cache, deps.clock), guards: undefined };
   };
   return { ...pipeline, stages: pipeline.stages.map(behindGuards) };
 }

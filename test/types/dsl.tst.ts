@@ -49,6 +49,31 @@ describe("each verb", () => {
     source.flatMap("set", (event) => new Set([event]));
   });
 
+  test("enrich gives what was combined of the value and what was found, awaited", () => {
+    const enriched = source.enrich("country", {
+      key: (event) => {
+        expect(event).type.toBe<Login>();
+        return event.data.userId;
+      },
+      look: async (key, { signal }) => {
+        expect(key).type.toBe<string>();
+        expect(signal).type.toBe<AbortSignal>();
+        return key === "" ? undefined : { country: key };
+      },
+      combine: (event, found) => {
+        expect(event).type.toBe<Login>();
+        expect(found).type.toBe<{ country: string } | undefined>();
+        return { id: event.id, country: found?.country };
+      },
+    });
+    expect(enriched).type.toBe<PipelineBuilder<{ id: string; country: string | undefined }>>();
+    source.enrich("cached", { key: (event) => event.key, look: () => 1, combine: (_, n) => n, maxEntries: 10, ttlMs: 1_000 });
+    // @ts-expect-error Type 'number' is not assignable to type 'string'
+    source.enrich("key", { key: () => 1, look: () => 1, combine: (event) => event });
+    // @ts-expect-error 'maxKeys' does not exist in type
+    source.enrich("bound", { key: (event) => event.key, look: () => 1, combine: (event) => event, maxKeys: 1 });
+  });
+
   test("fold gives what was decided, and knows its state", () => {
     const folded = source.fold("count", {
       key: (event) => {
@@ -110,8 +135,27 @@ describe("guards", () => {
   test("stand behind a stage's function, and change no type", () => {
     expect(source.map("user", async (event) => event.data.userId, all)).type.toBe<PipelineBuilder<string>>();
     expect(source.flatMap("users", (event) => [event.data.userId], all)).type.toBe<PipelineBuilder<string>>();
-    // @ts-expect-error 'timeout' does not exist in type 'GuardsPlan'
+    // @ts-expect-error 'timeout' does not exist in type 'StageGuards
     source.map("user", (event) => event, { timeout: 500 });
+  });
+
+  test("of a stage know its values", () => {
+    source.map("user", (event) => event, {
+      rateLimit: {
+        perSecond: 50,
+        cost: (event) => {
+          expect(event).type.toBe<Login>();
+          return event.data.userId.length;
+        },
+      },
+    });
+    source.enrich("user", { key: (event) => event.key, look: (key) => key, combine: (event) => event }, {
+      rateLimit: { perSecond: 50, cost: (key) => key.length },
+    });
+    // @ts-expect-error Type 'string' is not assignable to type 'number'
+    source.map("user", (event) => event, { rateLimit: { perSecond: 50, cost: (event) => event.key } });
+    // @ts-expect-error 'cost' does not exist in type
+    pipeline("p").from(logins, { rateLimit: { perSecond: 5, cost: () => 1 } });
   });
 
   test("stand behind the streams of a source, and change no type", () => {

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { ConfigError } from "../../../src/core/errors.ts";
+import type { StageGuards } from "../../../src/dsl/guards.ts";
 import { pipeline } from "../../../src/dsl/pipeline.ts";
 import { clickhouse, startWorkflow, toStream } from "../../../src/dsl/sinks.ts";
-import type { GuardsPlan } from "../../../src/plan/guards.ts";
-import { things, thingTable } from "../../support/things.ts";
+import { type Thing, things, thingTable } from "../../support/things.ts";
 
 /** What JavaScript, or data from elsewhere, may hand over: types would refuse most of it. */
 type Anything = object;
@@ -21,7 +21,7 @@ function refusal(define: () => unknown): ConfigError {
   }
   throw new Error("it was not refused");
 }
-const onStage = (guards: Anything) => refusal(() => source.map("ask", (event) => event, guards as GuardsPlan));
+const onStage = (guards: Anything) => refusal(() => source.map("ask", (event) => event, guards as StageGuards<unknown>));
 const onTable = (options: Anything) => refusal(() => clickhouse(table, options));
 
 describe("guards", () => {
@@ -72,19 +72,34 @@ describe("guards", () => {
       'rateLimit: shared is "Geo API"',
       "Give true, false, or a name of lower-case letters, digits and hyphens.",
     ],
-    [{ rateLimit: 100 }, "rateLimit is 100", "Give an object with perSecond, burst and shared."],
+    [{ rateLimit: { perSecond: 5, cost: 2 } }, "rateLimit: cost is 2", "Give a function."],
+    [{ rateLimit: 100 }, "rateLimit is 100", "Give an object with perSecond, burst, shared and cost."],
     [{ rateLimit: { burst: 5 } }, "rateLimit has no 'perSecond'", "Give a number above 0."],
     [{ breaker: { failures: 5 } }, "breaker has no 'openMs'", "Give milliseconds, from 1 to 24 days."],
     [{ breaker: { failures: 0, openMs: 1 } }, "breaker: failures is 0", "Give a whole number from 1 on."],
     [{ retry: { attempts: 1, initialMs: 0, maxMs: 1 } }, "retry: initialMs is 0", "Give milliseconds, from 1 to 24 days."],
     [{ retry: { tries: 1 } }, "retry: there is no 'tries'", "It takes attempts, initialMs and maxMs."],
-    [{ retries: 3 }, "there is no 'retries'", "It takes retry, timeoutMs, concurrency, rateLimit and breaker."],
-    [{ rateLimit: null }, "rateLimit is null", "Give an object with perSecond, burst and shared."],
+    [{ retries: 3 }, "there is no 'retries'", "It takes retry, concurrency, breaker, rateLimit and timeoutMs."],
+    [{ rateLimit: null }, "rateLimit is null", "Give an object with perSecond, burst, shared and cost."],
   ])("on a stage refuse %j", (guards, message, hint) => {
     const error = onStage(guards);
     expect(error.code).toBe("config.invalid");
     expect(error.message).toBe(`stage 'ask' of pipeline 'p': ${message}`);
     expect(error.hint).toBe(hint);
+  });
+
+  it.each<readonly [Anything, string, string]>([
+    [{ maxEntries: 0 }, "options: maxEntries is 0", "Give a whole number from 1 on."],
+    [{ ttlMs: Number.NaN }, "options: ttlMs is NaN", "Give milliseconds, from 1 to 24 days."],
+    [{ look: undefined }, "options has no 'look'", "Give a function."],
+    [{ cache: {} }, "options: there is no 'cache'", "It takes key, look, combine, maxEntries and ttlMs."],
+  ])("beside options of enrich, which refuse %j", (more, message, hint) => {
+    const options = { key: (event: Thing) => event.key, look: (key: string) => key, combine: (event: Thing) => event };
+    const error = refusal(() => source.enrich("ask", { ...options, ...more }, { concurrency: 2 }));
+    expect([error.message, error.hint]).toEqual([`stage 'ask' of pipeline 'p': ${message}`, hint]);
+    expect(refusal(() => source.enrich("ask", options, { concurrency: 0 })).message).toBe(
+      "stage 'ask' of pipeline 'p': concurrency is 0",
+    );
   });
 
   it("on a source and on a stream are rate limits alone", () => {

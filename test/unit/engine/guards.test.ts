@@ -192,7 +192,7 @@ describe("the guards of a stage", () => {
     await worker.stop();
   });
 
-  it.each(["map", "flatMap"] as const)(
+  it.each(["map", "flatMap", "enrich"] as const)(
     "break a call of a %s off when the worker stops, and leave its event to the next",
     async (kind) => {
       for (const isKeyed of [false, true]) {
@@ -204,12 +204,20 @@ describe("the guards of a stage", () => {
             await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
           return event;
         };
-        const asking =
-          kind === "map"
-            ? pipeline("asking").from(stream).map("ask", ask)
-            : pipeline("asking")
-                .from(stream)
-                .flatMap("ask", async (event, call) => [await ask(event, call)]);
+        const source = pipeline("asking").from(stream);
+        const asking = {
+          map: () => source.map("ask", ask),
+          flatMap: () => source.flatMap("ask", async (event, call) => [await ask(event, call)]),
+          enrich: () => {
+            const byId = new Map<string, Thing>();
+            const key = (event: Thing) => {
+              byId.set(event.id, event);
+              return event.id;
+            };
+            const look = (id: string, call: StageCall) => ask(byId.get(id) as Thing, call);
+            return source.enrich("ask", { key, look, combine: (event) => event });
+          },
+        }[kind]();
         const finished = (isKeyed ? asking.dedupe("once") : asking).to(clickhouse(table), thingRow);
         await bench.send(stream.plan, events(20), 5);
         const first = bench.start([finished]);
@@ -224,6 +232,39 @@ describe("the guards of a stage", () => {
       }
     },
   );
+
+  it("and the answers that enrich keeps, are one for all partitions of a worker, and hold up no key that waits for nothing", async () => {
+    const bench = new Workbench();
+    const stream = things(4);
+    const asked: string[] = [];
+    let isAway = true;
+    const finished = pipeline("asking")
+      .from(stream)
+      .enrich("parity", {
+        key: (event) => (event.data.n % 2 === 0 ? "even" : "odd"),
+        look: async (key) => {
+          asked.push(key);
+          if (key === "odd" && isAway) throw new RetryableError("service.unreachable", "away");
+          return key.length;
+        },
+        combine: (event, n) => ({ ...thingRow(event), n }),
+      })
+      .to(clickhouse(table), (row) => row);
+    // The keys k0 to k15 are numbered as their events are: each is of even numbers, or of odd ones.
+    await bench.send(stream.plan, events(160), 5);
+    const worker = bench.start([finished]);
+    await bench.clock.advance(10_000);
+    expect(bench.sink("rows").rows).toHaveLength(80);
+    expect(asked.filter((key) => key === "even")).toHaveLength(1);
+    isAway = false;
+    expect(await bench.drained(finished)).toMatchObject({ delivered: 160, deadLettered: {}, balanced: true });
+    const before = asked.length;
+    await bench.send(stream.plan, events(320).slice(160), 5);
+    expect(await bench.drained(finished)).toMatchObject({ delivered: 320 });
+    expect(asked).toHaveLength(before);
+    await worker.stop();
+    expect(new Set(bench.sink("rows").rows.map((row) => (row as { event_id: string }).event_id)).size).toBe(320);
+  });
 
   it("cannot be passed over by whoever compiles the stages without them", () => {
     const { plan } = pipeline("asking")

@@ -181,6 +181,15 @@ describe("a stage's guards", () => {
       expect(calls).toEqual([0, 0, 100, 200]);
     });
 
+    it("lets a call that costs more wait longer, and nothing of a cost that is none", async () => {
+      const guards = { rateLimit: { perSecond: 10, burst: 1, cost: (value: never) => value } };
+      const { run, ended, clock, calls } = open(guards, (value) => value);
+      expect(await clock.settle(Promise.all([run(1), run(5), run(0), run(0.5)]))).toEqual([1, 5, 0, 0.5]);
+      expect(calls).toEqual([0, 500, 500, 550]);
+      for (const cost of [Number.NaN, -1, "1", undefined]) expect(await ended(run(cost))).toContain("the cost of a call is");
+      expect(await ended(run(1))).toBe(1);
+    });
+
     it("gives the event up when the worker stops while it waits", async () => {
       const { run, ended, stop, calls } = open({ rateLimit: { perSecond: 0.001, burst: 1 } }, () => "there");
       await run();
