@@ -1,7 +1,7 @@
 // `npm run check`: everything that can be told without running the program. One line a check; names to run only those:
 // `npm run check -- lint imports`.
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { build, repository } from "./lib/build.mjs";
@@ -70,7 +70,10 @@ async function checkBuild() {
   }
 }
 
-/** The rules of .dependency-cruiser.mjs, and that it saw every file: with TypeScript 7 alone it sees none, and is content. */
+/**
+ * The rules of .dependency-cruiser.mjs, and that it saw every file: with TypeScript 7 alone it sees none, and is content. And that the
+ * map of the rooms in the README has every room of src/, and no other.
+ */
 function checkImports() {
   const present = rooms.filter((room) => existsSync(join(repository, room)));
   const files = present.flatMap((room) =>
@@ -95,7 +98,18 @@ function checkImports() {
   });
   if (unseen.length > 0)
     faults.push(`dependency-cruiser did not read ${unseen.length} of ${files.length} files: ${unseen.slice(0, 5).join(", ")}`);
+  faults.push(...mapFaults());
   return faults.length > 0 ? faults.join("\n") : undefined;
+}
+
+function mapFaults() {
+  const map = readFileSync(join(repository, "README.md"), "utf8").split("\n").filter((line) => line.startsWith("| `"));
+  const named = new Set(map.flatMap((line) => [...line.matchAll(/`src\/([a-z-]+)`/g)].map(([, room]) => room)));
+  const there = readdirSync(join(repository, "src"), { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []));
+  return [
+    ...there.filter((room) => !named.has(room)).map((room) => `README.md: its map does not say what is in src/${room}`),
+    ...[...named].filter((room) => !there.includes(room)).map((room) => `README.md: its map has src/${room}, which is not there`),
+  ];
 }
 
 /** The packed package, as a user gets it: its shape, its types, and nothing in it that is not meant for them. */

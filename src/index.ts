@@ -12,7 +12,7 @@ export { c } from "./dsl/columns.ts";
 export type { EnrichOptions } from "./dsl/enrich.ts";
 export { defineEvent, type Event, type EventDraft, type EventOf, type EventOptions, type EventType } from "./dsl/event.ts";
 export { defineFormat, type Format } from "./dsl/format.ts";
-export type { SourceGuards, StageGuards, StreamGuards } from "./dsl/guards.ts";
+export type { CallRate, SourceGuards, StageGuards, StreamGuards } from "./dsl/guards.ts";
 export type { FoldOptions, Joined, JoinOptions, KeyedFoldOptions, TimerOf, WindowOf } from "./dsl/keyed.ts";
 export { deadLetter, drop } from "./dsl/outcome.ts";
 export { type Keyed, type Pipeline, type PipelineBuilder, pipeline, type Windowed } from "./dsl/pipeline.ts";
@@ -63,7 +63,7 @@ export type {
   TableDay,
 } from "./plan/archive.ts";
 export { describe } from "./plan/describe.ts";
-export type { BreakerPlan, CallRatePlan, GuardsPlan, RateLimitPlan, RetryPlan } from "./plan/guards.ts";
+export type { BreakerPlan, GuardsPlan, RateLimitPlan, RetryPlan } from "./plan/guards.ts";
 export type {
   DeadLettered,
   Decision,

@@ -1,4 +1,4 @@
-import type { CallRatePlan, GuardsPlan, RateLimitPlan, SinkGuardsPlan } from "../plan/guards.ts";
+import type { GuardsPlan, RateLimitPlan, SinkGuardsPlan } from "../plan/guards.ts";
 import type { GuardName } from "../plan/stage-guards.ts";
 import { callback, count, duration, optional, positive, type Shape, sharing } from "./check-options.ts";
 import type { TypeHint } from "./hints.ts";
@@ -22,13 +22,16 @@ export interface SourceGuards {
   readonly breaker?: TypeHint<"A source has no breaker: while Redis is away nothing can be read anyway">;
 }
 
-/** Guards of a stage whose function takes values of type `T`. A call passes them in the order retry, concurrency, breaker, rate limit, time-out. */
+/** A limit of calls with values of type `T`. */
+export interface CallRate<in T> extends RateLimitPlan {
+  /** How many of `perSecond` the call with a value takes, from 0 on: a call with a list may cost as much as the list is long. @default 1 */
+  readonly cost?: (value: T) => number;
+}
+
+/** Guards of a stage whose function takes values of type `T`. A call passes them in this order: retry, concurrency, breaker, rate limit, time-out. */
 export interface StageGuards<in T> extends GuardsPlan {
   /** Calls a second; each try counts. */
-  readonly rateLimit?: CallRatePlan & {
-    /** How many of `perSecond` the call with a value takes, from 0 on: a call with a list may cost as much as the list is long. @default 1 */
-    readonly cost?: (value: T) => number;
-  };
+  readonly rateLimit?: CallRate<T>;
 }
 
 /** Guards of a ClickHouse sink. */

@@ -5,6 +5,7 @@ import { chaosSuite } from "./chaos-suite.ts";
 import { commitScripts } from "./commit-scripts.ts";
 import { engine } from "./engine.ts";
 import { goingBack } from "./going-back.ts";
+import { stageGuards } from "./guards.ts";
 import { insertSettings } from "./insert-settings.ts";
 import { windowsAndJoin } from "./windows.ts";
 
@@ -13,6 +14,7 @@ export const mutants: readonly Mutant[] = [
   ...goingBack,
   ...engine,
   ...windowsAndJoin,
+  ...stageGuards,
   ...bisection,
   ...archiveVerification,
   ...insertSettings,

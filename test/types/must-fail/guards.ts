@@ -7,14 +7,21 @@ async function checkout(input: { readonly id: string }) {
   return input.id;
 }
 
-// refused: 'timeout' does not exist in type 'GuardsPlan'
+// refused: 'timeout' does not exist in type 'StageGuards
 export const misnamed = logins.map("ask", same, { timeout: 500 });
-// refused: Type 'number' is not assignable to type 'RateLimitPlan'
+// refused: Type 'number' is not assignable to type 'CallRate
 export const bareRate = logins.map("ask", same, { rateLimit: 100 });
 // refused: Property 'openMs' is missing in type
 export const halfABreaker = logins.map("ask", same, { breaker: { failures: 5 } });
 // refused: Type 'string' is not assignable to type 'number'
 export const textForNumber = logins.map("ask", same, { concurrency: "4" });
+
+// refused: Type 'string' is not assignable to type 'number'
+export const textForCost = logins.map("ask", same, { rateLimit: { perSecond: 5, cost: (event) => event.key } });
+// refused: Type 'number' is not assignable to type 'string'
+export const numberForKey = logins.enrich("ask", { key: () => 1, look: () => 1, combine: same });
+// refused: Property 'combine' is missing in type
+export const halfAnEnrich = logins.enrich("ask", { key: ({ key }) => key, look: () => 1 });
 
 // refused: A source has no breaker: while Redis is away nothing can be read anyway
 export const sourceBreaker = pipeline("p").from(ended, { breaker: { failures: 5, openMs: 1_000 } });
