@@ -103,9 +103,13 @@ function checkImports() {
 }
 
 function mapFaults() {
-  const map = readFileSync(join(repository, "README.md"), "utf8").split("\n").filter((line) => line.startsWith("| `"));
+  const map = readFileSync(join(repository, "README.md"), "utf8")
+    .split("\n")
+    .filter((line) => line.startsWith("| `"));
   const named = new Set(map.flatMap((line) => [...line.matchAll(/`src\/([a-z-]+)`/g)].map(([, room]) => room)));
-  const there = readdirSync(join(repository, "src"), { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []));
+  const there = readdirSync(join(repository, "src"), { withFileTypes: true }).flatMap((entry) =>
+    entry.isDirectory() ? [entry.name] : [],
+  );
   return [
     ...there.filter((room) => !named.has(room)).map((room) => `README.md: its map does not say what is in src/${room}`),
     ...[...named].filter((room) => !there.includes(room)).map((room) => `README.md: its map has src/${room}, which is not there`),

@@ -37,10 +37,11 @@ export function exactJson(value: unknown, indent?: number): string {
  */
 export function parseExactJson(json: string): unknown {
   const marked = json.replace(textsAndNumbers, (token) => (isRounded(token) ? `"${mark}${token}"` : token));
-  return JSON.parse(marked, (_, part) => (typeof part === "string" && part.startsWith(mark) ? exact(part.slice(mark.length)) : part));
+  return JSON.parse(marked, (_, part) =>
+    typeof part === "string" && part.startsWith(mark) ? exact(part.slice(mark.length)) : part,
+  );
 }
 
 const isRounded = (token: string): boolean => number.test(token) && String(Number(token)) !== token;
 
-const exact = (digits: string): bigint | ExactNumber =>
-  /^-?[1-9]\d*$/.test(digits) ? BigInt(digits) : new ExactNumber(digits);
+const exact = (digits: string): bigint | ExactNumber => (/^-?[1-9]\d*$/.test(digits) ? BigInt(digits) : new ExactNumber(digits));

@@ -68,11 +68,7 @@ export interface PipelineBuilder<out T> {
    *   });
    * ```
    */
-  enrich<Found, Next>(
-    name: string,
-    options: EnrichOptions<T, Found, Next>,
-    guards?: StageGuards<string>,
-  ): PipelineBuilder<Next>;
+  enrich<Found, Next>(name: string, options: EnrichOptions<T, Found, Next>, guards?: StageGuards<string>): PipelineBuilder<Next>;
   /**
    * Keeps a state for each key. It moves in the same step as the ack, so each event changes it exactly once, whatever
    * crashes. The values that `decide` returns go on; the keys of one partition are folded in the order of their events.

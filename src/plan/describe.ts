@@ -40,7 +40,9 @@ function describeStage(stage: StagePlan): string {
     case "flatMap":
       return describeGuards(stage.guards);
     case "enrich":
-      return [`${stage.cache.maxEntries} keys for ${stage.cache.ttlMs} ms`, describeGuards(stage.guards)].filter(Boolean).join(", ");
+      return [`${stage.cache.maxEntries} keys for ${stage.cache.ttlMs} ms`, describeGuards(stage.guards)]
+        .filter(Boolean)
+        .join(", ");
     case "fold":
       return stage.version === 1 ? "" : `version ${stage.version}`;
     case "window":

@@ -149,9 +149,13 @@ describe("guards", () => {
         },
       },
     });
-    source.enrich("user", { key: (event) => event.key, look: (key) => key, combine: (event) => event }, {
-      rateLimit: { perSecond: 50, cost: (key) => key.length },
-    });
+    source.enrich(
+      "user",
+      { key: (event) => event.key, look: (key) => key, combine: (event) => event },
+      {
+        rateLimit: { perSecond: 50, cost: (key) => key.length },
+      },
+    );
     // @ts-expect-error Type 'string' is not assignable to type 'number'
     source.map("user", (event) => event, { rateLimit: { perSecond: 50, cost: (event) => event.key } });
     // @ts-expect-error 'cost' does not exist in type

@@ -16,7 +16,11 @@ describe("JSON with exact numbers", () => {
 
   it("gives back the digits that it was given, wherever the number stands", () => {
     const digits = fc
-      .tuple(fc.constantFrom("", "-"), fc.bigInt({ min: 0n, max: 10n ** 40n }), fc.constantFrom("", ".50", ".12345678901234567890", "e400"))
+      .tuple(
+        fc.constantFrom("", "-"),
+        fc.bigInt({ min: 0n, max: 10n ** 40n }),
+        fc.constantFrom("", ".50", ".12345678901234567890", "e400"),
+      )
       .map((parts) => parts.join(""));
     fc.assert(
       fc.property(fc.array(digits), fc.string(), (numbers, name) => {

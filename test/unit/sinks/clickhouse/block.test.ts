@@ -9,7 +9,9 @@ import { compileEncoder } from "../../../../src/sinks/clickhouse/native/encoder.
 const time = fc.date({ min: new Date("2000-01-01T00:00:00Z"), max: new Date("2100-01-01T00:00:00Z"), noInvalidDate: true });
 const names = Array.from({ length: 200 }, (_, n) => `name ${n}`);
 const whole = (bits: number, signed: boolean) =>
-  fc.bigInt(signed ? { min: -(2n ** BigInt(bits - 1)), max: 2n ** BigInt(bits - 1) - 1n } : { min: 0n, max: 2n ** BigInt(bits) - 1n });
+  fc.bigInt(
+    signed ? { min: -(2n ** BigInt(bits - 1)), max: 2n ** BigInt(bits - 1) - 1n } : { min: 0n, max: 2n ** BigInt(bits) - 1n },
+  );
 const narrow = (bits: number, signed: boolean) => whole(bits, signed).map(Number);
 
 type Sample = readonly [column: Column<unknown, "required">, values: fc.Arbitrary<unknown>];
