@@ -54,7 +54,7 @@ function compileKeyed(plan: KeyedStagePlan, context: { readonly next: Run; reado
 }
 
 /** How much later than its time a result of the stage may come out, beyond what came in. */
-function delayOf(stage: StagePlan): number {
+function delayOf(stage: KeyedStagePlan): number {
   switch (stage.kind) {
     case "window":
       return stage.allowedLatenessMs + 1 + (stage.shape.kind === "session" ? stage.shape.gapMs : 0);
@@ -62,7 +62,9 @@ function delayOf(stage: StagePlan): number {
       return stage.allowedLatenessMs;
     case "join":
       return stage.allowedLatenessMs + Math.max(stage.beforeMs, stage.afterMs);
-    default:
+    case "dedupe":
       return 0;
+    default:
+      return stage satisfies never;
   }
 }

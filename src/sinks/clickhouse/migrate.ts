@@ -200,7 +200,10 @@ function namesOf(object: TableObjectPlan): readonly string[] {
       return [object.name, statesName(object), feedName(object)];
     case "rollup":
       return [object.name, rowsName(object)];
-    default:
+    case "table":
+    case "view":
       return [object.name];
+    default:
+      return object satisfies never;
   }
 }
