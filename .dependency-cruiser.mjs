@@ -5,17 +5,32 @@ const rooms = {
   "plan": ["core"],
   "dsl": ["plan", "core"],
   "stages": ["plan", "core"],
-  "bus": ["plan", "core"],
+  "redis": ["core"],
+  "bus": ["plan", "core", "redis"],
   "state": ["plan", "core", "bus"],
-  "limit": ["plan", "core", "bus"],
+  "limit": ["plan", "core", "bus", "redis"],
   "sinks": ["plan", "core", "bus"],
   "engine": ["stages", "plan", "core", "bus", "state", "limit", "sinks", "registry/port.ts"],
-  "registry": ["plan", "core", "bus"],
+  "registry": ["plan", "core", "bus", "redis"],
   "participant": ["core", "registry/port.ts"],
   "codec": ["core"],
-  "rollup": ["plan", "core", "bus", "sinks", "registry"],
+  "rollup": ["plan", "core", "bus", "redis", "sinks", "registry"],
   "archive": ["plan", "core"],
-  "host": ["dsl", "engine", "plan", "core", "bus", "state", "limit", "sinks", "registry", "participant", "rollup", "archive"],
+  "host": [
+    "dsl",
+    "engine",
+    "plan",
+    "core",
+    "redis",
+    "bus",
+    "state",
+    "limit",
+    "sinks",
+    "registry",
+    "participant",
+    "rollup",
+    "archive",
+  ],
   "stack": ["core"],
   "testing": ["dsl", "engine", "stages", "plan", "core", "bus", "state", "limit", "sinks"],
 };
@@ -30,15 +45,7 @@ const types = {
 };
 
 /** Drivers open connections: they are joined in the composition roots (host/, cli/ for its verbs, and openProducer for other programs), and imported nowhere else. */
-const drivers = [
-  "bus/redis",
-  "state/redis",
-  "limit/redis",
-  "registry/redis",
-  "rollup/redis",
-  "sinks/clickhouse",
-  "sinks/temporal",
-];
+const drivers = ["redis", "bus/redis", "limit/redis", "registry/redis", "rollup/redis", "sinks/clickhouse", "sinks/temporal"];
 
 const ours = "^(src|pipelines|workflows|activities)/";
 const paths = (names) => names.map((name) => (name.endsWith(".ts") ? `^src/${name.replaceAll(".", "\\.")}$` : `^src/${name}/`));

@@ -1,14 +1,14 @@
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Bus, maxDeadLetterBytes } from "../bus/port.ts";
-import type { RedisAddress } from "../bus/redis/connection.ts";
-import type { Redis } from "../bus/redis/redis.ts";
 import { type Codec, encryptingCodec } from "../codec/payload-codec.ts";
 import { parsePayloadKeys } from "../codec/payload-keys.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import { isLoopback } from "../core/loopback.ts";
 import * as host from "../host/services.ts";
+import type { Redis } from "../redis/client.ts";
+import type { RedisAddress } from "../redis/connection.ts";
 import type { Registry } from "../registry/port.ts";
 import type { Marks } from "../rollup/port.ts";
 import type { ClickHouse, ClickHouseOptions } from "../sinks/clickhouse/client.ts";

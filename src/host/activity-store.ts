@@ -1,4 +1,4 @@
-import type { Redis } from "../bus/redis/redis.ts";
+import type { Redis } from "../redis/client.ts";
 
 /** What activities get of Redis: scripts, whose keys share a hash tag so that they run on a cluster too. */
 export interface ActivityStore {

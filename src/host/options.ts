@@ -1,8 +1,8 @@
-import type { RedisAddress } from "../bus/redis/connection.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import type { App } from "../dsl/app.ts";
 import type { AppPlan, PipelinePlan } from "../plan/plan.ts";
+import type { RedisAddress } from "../redis/connection.ts";
 import type { ClickHouseOptions } from "../sinks/clickhouse/client.ts";
 import type { Addresses, TemporalAddress } from "./services.ts";
 

@@ -1,7 +1,7 @@
 import { keys, partitionsOf } from "../bus/partition.ts";
-import type { Redis } from "../bus/redis/redis.ts";
 import { isKeyed } from "../plan/keyed-state.ts";
 import type { PipelinePlan } from "../plan/plan.ts";
+import type { Redis } from "../redis/client.ts";
 import { splitName } from "../state/names.ts";
 import { parseState } from "../state/record.ts";
 

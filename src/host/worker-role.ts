@@ -1,8 +1,6 @@
 import { setMaxListeners } from "node:events";
 import { partitionsOf } from "../bus/partition.ts";
 import { checkLogs } from "../bus/redis/log-key.ts";
-import type { Redis } from "../bus/redis/redis.ts";
-import { readServer, refusalOf } from "../bus/redis/server.ts";
 import { systemClock } from "../core/clock.ts";
 import { ConfigError, messageOf, RetryableError } from "../core/errors.ts";
 import { openAll } from "../core/opened.ts";
@@ -12,6 +10,8 @@ import { openRedisBuckets } from "../limit/redis/buckets.ts";
 import { type AppPlan, rateLimitsOf, sinksOf, workflowSinksOf } from "../plan/plan.ts";
 import { rollupsOf } from "../plan/rollup.ts";
 import type { TableObjectPlan, TablePlan } from "../plan/table.ts";
+import type { Redis } from "../redis/client.ts";
+import { readServer, refusalOf } from "../redis/server.ts";
 import { deploy } from "../registry/deployments.ts";
 import type { Presence } from "../registry/port.ts";
 import { redisDeployments } from "../registry/redis/deployments.ts";

@@ -1,5 +1,5 @@
 import type { Envelope } from "../bus/envelope.ts";
-import { MemoryBus } from "../bus/memory.ts";
+import { MemoryBus } from "../bus/memory/bus.ts";
 import { partitionsOf } from "../bus/partition.ts";
 import type { DeadLetter } from "../bus/port.ts";
 import { Producer } from "../bus/producer.ts";

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { encodeFrame } from "../../src/bus/frame.ts";
-import { MemoryBus } from "../../src/bus/memory.ts";
+import { MemoryBus } from "../../src/bus/memory/bus.ts";
 import { partitionsOf } from "../../src/bus/partition.ts";
 import type { Bus, Frame } from "../../src/bus/port.ts";
 import { openRedisBus } from "../../src/bus/redis/bus.ts";

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openRedis } from "../../src/bus/redis/open-redis.ts";
 import { silentLogger } from "../../src/core/log.ts";
+import { openRedis } from "../../src/redis/open-redis.ts";
 import type { Deployments } from "../../src/registry/deployments.ts";
 import { createMemoryDeployments } from "../../src/registry/memory-deployments.ts";
 import { redisDeployments } from "../../src/registry/redis/deployments.ts";

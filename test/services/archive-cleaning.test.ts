@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { app } from "../../pipelines/index.ts";
 import { restoreDay } from "../../src/archive/restore.ts";
-import { MemoryBus } from "../../src/bus/memory.ts";
+import { MemoryBus } from "../../src/bus/memory/bus.ts";
 import { partitionsOf } from "../../src/bus/partition.ts";
 import { keepLogs } from "../../src/cli/archive-settings.ts";
 import { systemClock } from "../../src/core/clock.ts";

@@ -2,7 +2,7 @@ import { expect } from "vitest";
 import type { Envelope } from "../../src/bus/envelope.ts";
 import { EntryFields } from "../../src/bus/fields.ts";
 import { encodeFrame } from "../../src/bus/frame.ts";
-import { MemoryBus } from "../../src/bus/memory.ts";
+import { MemoryBus } from "../../src/bus/memory/bus.ts";
 import { type Partition, partitionsOf } from "../../src/bus/partition.ts";
 import type { Bus, Fence, RelayedFrame } from "../../src/bus/port.ts";
 import { silentLogger } from "../../src/core/log.ts";

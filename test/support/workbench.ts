@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Envelope } from "../../src/bus/envelope.ts";
 import { encodeFrame } from "../../src/bus/frame.ts";
-import { MemoryBus } from "../../src/bus/memory.ts";
+import { MemoryBus } from "../../src/bus/memory/bus.ts";
 import { type Partition, partitionIndex, partitionsOf } from "../../src/bus/partition.ts";
 import type { Bus } from "../../src/bus/port.ts";
 import { uuidOf } from "../../src/core/hash.ts";

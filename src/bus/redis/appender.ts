@@ -1,9 +1,9 @@
 import { ConfigError, RetryableError } from "../../core/errors.ts";
+import type { Commands } from "../../redis/client.ts";
+import type { Connection } from "../../redis/connection.ts";
 import type { Durability } from "../durability.ts";
 import { appendFailure } from "./append-failure.ts";
 import { type Confirm, confirmation } from "./confirm.ts";
-import type { Connection } from "./connection.ts";
-import type { Commands } from "./redis.ts";
 import { type Reply, runScript, type ScriptCall } from "./scripts.ts";
 
 const defaultTimeoutMs = 5_000;

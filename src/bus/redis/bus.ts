@@ -1,6 +1,10 @@
 import { randomInt } from "node:crypto";
 import { messageOf, RetryableError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
+import type { Redis } from "../../redis/client.ts";
+import type { RedisAddress } from "../../redis/connection.ts";
+import { openRedis } from "../../redis/open-redis.ts";
+import { timeOf } from "../../redis/server.ts";
 import type { Durability } from "../durability.ts";
 import type { IdSet, KeyedStore, StoredTimer } from "../keyed-store.ts";
 import { keys, outboxPrefix, type Partition, replayOf } from "../partition.ts";
@@ -31,7 +35,6 @@ import type { LetterKey, LetterMoved, Reread, RereadRequest } from "../replays.t
 import { Appenders } from "./appenders.ts";
 import { isBehind, wentBack } from "./behind.ts";
 import { commitCall } from "./commit.ts";
-import type { RedisAddress } from "./connection.ts";
 import { readDeadLetters } from "./dead-letters.ts";
 import { Doorbells } from "./doorbells.ts";
 import { groupState } from "./group-state.ts";
@@ -39,13 +42,10 @@ import { readSeen, readState, readTimers } from "./keyed.ts";
 import { naming } from "./log-key.ts";
 import { readNames } from "./names.ts";
 import { readNewest } from "./newest.ts";
-import { openRedis } from "./open-redis.ts";
 import { readOutbox, relayFrame } from "./outbox.ts";
 import { isAdopted, readEntries } from "./read.ts";
 import { readPlain } from "./read-plain.ts";
-import type { Redis } from "./redis.ts";
 import { runScript, type ScriptName } from "./scripts.ts";
-import { timeOf } from "./server.ts";
 import { readStrays, rememberStrays } from "./strays.ts";
 import { tokenOf } from "./token.ts";
 

@@ -1,7 +1,7 @@
 import { ConfigError, RetryableError } from "../../core/errors.ts";
+import type { Connection } from "../../redis/connection.ts";
 import type { Durability } from "../durability.ts";
 import { writesNoLog } from "./append-failure.ts";
-import type { Connection } from "./connection.ts";
 
 /** Resolves when everything that the connection wrote before is kept at its level. Rejects when that is not known in time. */
 export type Confirm = () => Promise<void>;

@@ -1,6 +1,6 @@
+import type { Commands } from "../../redis/client.ts";
 import { keys, type Partition } from "../partition.ts";
 import type { DeadLetter } from "../port.ts";
-import type { Commands } from "./redis.ts";
 
 const pageSize = 200;
 

@@ -1,8 +1,8 @@
 import { onAbort } from "../../core/on-abort.ts";
+import type { Server } from "../../redis/client.ts";
+import type { Connection } from "../../redis/connection.ts";
 import { isBefore } from "../entry-id.ts";
 import type { Watch } from "../port.ts";
-import type { Connection } from "./connection.ts";
-import type { Server } from "./redis.ts";
 
 /** How long one blocking read lasts before it is made anew, milliseconds. */
 const blockMs = 1_000;

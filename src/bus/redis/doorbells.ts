@@ -1,7 +1,7 @@
 import { linkAbort } from "../../core/linked-abort.ts";
+import type { Redis } from "../../redis/client.ts";
 import type { Watch } from "../port.ts";
 import { Doorbell } from "./doorbell.ts";
-import type { Redis } from "./redis.ts";
 
 /**
  * One doorbell for each slot that somebody waits for: a command that waits keeps its connection, and may name keys of one slot

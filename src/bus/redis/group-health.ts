@@ -1,8 +1,8 @@
+import type { Commands } from "../../redis/client.ts";
 import { isBefore } from "../entry-id.ts";
 import { keys, type Partition } from "../partition.ts";
 import { firstAfter, toMap } from "./group-state.ts";
 import { readOutbox } from "./outbox.ts";
-import type { Commands } from "./redis.ts";
 
 /** How a group stands to a partition, whosever it is, as far as the server tells. */
 export interface GroupHealth {

@@ -1,7 +1,7 @@
+import type { Commands } from "../../redis/client.ts";
 import { keys, type Partition, replayOf } from "../partition.ts";
 import type { GroupState } from "../port.ts";
 import { vanishedOf } from "../vanished.ts";
-import type { Commands } from "./redis.ts";
 import { runScript } from "./scripts.ts";
 
 const pageSize = 1_000;

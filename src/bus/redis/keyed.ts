@@ -1,7 +1,7 @@
+import type { Commands } from "../../redis/client.ts";
 import type { IdSet, KeyedCommit, StoredTimer, TimerPlace } from "../keyed-store.ts";
 import { keys, type Partition } from "../partition.ts";
 import type { Fence } from "../port.ts";
-import type { Commands } from "./redis.ts";
 import { runScript } from "./scripts.ts";
 import { tokenOf } from "./token.ts";
 

@@ -1,6 +1,6 @@
 import { ConfigError, messageOf, RetryableError } from "../../core/errors.ts";
+import type { Redis } from "../../redis/client.ts";
 import type { Partition } from "../partition.ts";
-import type { Redis } from "./redis.ts";
 
 interface KeyFault {
   readonly what: string;

@@ -1,7 +1,7 @@
+import type { Commands } from "../../redis/client.ts";
 import type { NamesCommit } from "../known-names.ts";
 import { keys } from "../partition.ts";
 import type { Fence } from "../port.ts";
-import type { Commands } from "./redis.ts";
 import { runScript } from "./scripts.ts";
 import { tokenOf } from "./token.ts";
 

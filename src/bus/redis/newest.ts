@@ -1,6 +1,6 @@
+import type { Commands } from "../../redis/client.ts";
 import type { Partition } from "../partition.ts";
 import type { LogEntry } from "../port.ts";
-import type { Commands } from "./redis.ts";
 
 /** The newest entries of a log before one of them, newest first. */
 export async function readNewest(

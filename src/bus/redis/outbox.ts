@@ -1,8 +1,8 @@
+import type { Commands } from "../../redis/client.ts";
 import { keys, outboxProducer, type Partition } from "../partition.ts";
 import type { FrameLink, OutboxRecord, Relayed, RelayedFrame } from "../port.ts";
 import type { Appenders } from "./appenders.ts";
 import { linkOf, readRecord } from "./outbox-record.ts";
-import type { Commands } from "./redis.ts";
 
 interface Of {
   readonly partition: Partition;

@@ -1,6 +1,6 @@
+import type { Commands } from "../../redis/client.ts";
 import { keys } from "../partition.ts";
 import { consumerName, type Entry, type Fence, type Links, type ReadResult } from "../port.ts";
-import type { Commands } from "./redis.ts";
 import { scriptSource } from "./scripts.ts";
 import { tokenOf } from "./token.ts";
 

@@ -1,7 +1,7 @@
+import type { Commands } from "../../redis/client.ts";
 import { keys, type Partition } from "../partition.ts";
 import { consumerName, deliveryLimits, type Entry, type Fence, type ReadRequest, type ReadResult } from "../port.ts";
 import { isBehind, wentBack } from "./behind.ts";
-import type { Commands } from "./redis.ts";
 import { runScript } from "./scripts.ts";
 import { tokenOf } from "./token.ts";
 

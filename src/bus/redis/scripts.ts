@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import type { Commands } from "./redis.ts";
+import type { Commands } from "../../redis/client.ts";
 
 const names = [
   "acquire",

@@ -1,6 +1,6 @@
 import { days } from "../../core/duration.ts";
+import type { Commands } from "../../redis/client.ts";
 import { keys, type Partition } from "../partition.ts";
-import type { Commands } from "./redis.ts";
 
 interface Of {
   readonly to: Partition;

@@ -1,6 +1,6 @@
 import { keys, partitionsOf } from "../../bus/partition.ts";
-import type { Redis } from "../../bus/redis/redis.ts";
 import type { AppPlan } from "../../plan/plan.ts";
+import type { Redis } from "../../redis/client.ts";
 import { counted, type Finding } from "./finding.ts";
 
 /** Dead letters that had no room. */

@@ -1,12 +1,5 @@
-import type { Redis, Server } from "../../bus/redis/redis.ts";
-import {
-  clockAheadMs,
-  type RedisServer,
-  type RedisSettings,
-  readServer,
-  readSettings,
-  refusalOf,
-} from "../../bus/redis/server.ts";
+import type { Redis, Server } from "../../redis/client.ts";
+import { clockAheadMs, type RedisServer, type RedisSettings, readServer, readSettings, refusalOf } from "../../redis/server.ts";
 import type { Finding } from "./finding.ts";
 
 /** Above this part of maxmemory there is little time left to act. */

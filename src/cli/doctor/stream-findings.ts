@@ -1,9 +1,9 @@
 import { type Partition, partitionsOf } from "../../bus/partition.ts";
 import { type GroupHealth, groupHealth, type OutboxHealth } from "../../bus/redis/group-health.ts";
-import type { Redis } from "../../bus/redis/redis.ts";
 import { minutes, seconds } from "../../core/duration.ts";
 import { shellWord } from "../../core/shell-word.ts";
 import type { AppPlan, StreamPlan } from "../../plan/plan.ts";
+import type { Redis } from "../../redis/client.ts";
 import { counted, type Finding, failureOf, roughly } from "./finding.ts";
 
 /** A worker that starts, or takes over, needs the time of a lease and some more. */

@@ -1,8 +1,8 @@
-import type { RedisAddress } from "../../bus/redis/connection.ts";
-import { openRedis } from "../../bus/redis/open-redis.ts";
 import { runScript } from "../../bus/redis/scripts.ts";
 import { messageOf, RetryableError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
+import type { RedisAddress } from "../../redis/connection.ts";
+import { openRedis } from "../../redis/open-redis.ts";
 import type { Buckets } from "../port.ts";
 
 /** Opens buckets that all processes on one Redis share. The server's clock fills them. */

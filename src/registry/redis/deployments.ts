@@ -1,6 +1,6 @@
-import type { Redis } from "../../bus/redis/redis.ts";
 import { runScript } from "../../bus/redis/scripts.ts";
 import { messageOf, RetryableError } from "../../core/errors.ts";
+import type { Redis } from "../../redis/client.ts";
 import type { Deployments } from "../deployments.ts";
 
 /** What was deployed, beside the streams in Redis. Calls fail with a RetryableError while it is away. */

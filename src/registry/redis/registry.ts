@@ -1,10 +1,10 @@
-import type { Connection, RedisAddress } from "../../bus/redis/connection.ts";
-import { openRedis } from "../../bus/redis/open-redis.ts";
-import type { Redis } from "../../bus/redis/redis.ts";
 import { type Reply, runScript, type ScriptName } from "../../bus/redis/scripts.ts";
 import type { Clock } from "../../core/clock.ts";
 import { messageOf, RetryableError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
+import type { Redis } from "../../redis/client.ts";
+import type { Connection, RedisAddress } from "../../redis/connection.ts";
+import { openRedis } from "../../redis/open-redis.ts";
 import { byAge, type Facts, type Instance, type Load, type Registry, type View } from "../port.ts";
 import { readInstance } from "../record.ts";
 import { watchLive } from "../watch.ts";

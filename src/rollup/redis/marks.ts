@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
-import type { RedisAddress } from "../../bus/redis/connection.ts";
-import { openRedis } from "../../bus/redis/open-redis.ts";
 import { runScript } from "../../bus/redis/scripts.ts";
 import { messageOf, RetryableError } from "../../core/errors.ts";
 import { getOrMake } from "../../core/get-or-make.ts";
 import type { Logger } from "../../core/log.ts";
+import type { RedisAddress } from "../../redis/connection.ts";
+import { openRedis } from "../../redis/open-redis.ts";
 import type { DirtyBucket, Marks } from "../port.ts";
 
 /** The field of the last generation, beside those of the buckets. */

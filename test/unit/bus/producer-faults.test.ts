@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Envelope } from "../../../src/bus/envelope.ts";
-import { MemoryBus } from "../../../src/bus/memory.ts";
+import { MemoryBus } from "../../../src/bus/memory/bus.ts";
 import { partitionsOf } from "../../../src/bus/partition.ts";
 import type { Bus } from "../../../src/bus/port.ts";
 import { Producer } from "../../../src/bus/producer.ts";

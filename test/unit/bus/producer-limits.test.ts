@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { MemoryBus } from "../../../src/bus/memory.ts";
+import { MemoryBus } from "../../../src/bus/memory/bus.ts";
 import { type Partition, partitionIndex, partitionsOf } from "../../../src/bus/partition.ts";
 import { Producer, type ProducerOptions } from "../../../src/bus/producer.ts";
 import { systemClock } from "../../../src/core/clock.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { MemoryBus } from "../../../src/bus/memory.ts";
+import { MemoryBus } from "../../../src/bus/memory/bus.ts";
 import { type Partition, partitionsOf } from "../../../src/bus/partition.ts";
 import type { Bus } from "../../../src/bus/port.ts";
 import { Producer } from "../../../src/bus/producer.ts";

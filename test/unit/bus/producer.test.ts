@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import type { Envelope } from "../../../src/bus/envelope.ts";
 import { frameLimits } from "../../../src/bus/frame.ts";
-import { MemoryBus } from "../../../src/bus/memory.ts";
+import { MemoryBus } from "../../../src/bus/memory/bus.ts";
 import { type Partition, partitionIndex, partitionsOf } from "../../../src/bus/partition.ts";
 import type { Bus } from "../../../src/bus/port.ts";
 import { Producer, type ProducerOptions } from "../../../src/bus/producer.ts";

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { encodeFrame } from "../../../src/bus/frame.ts";
-import { MemoryBus } from "../../../src/bus/memory.ts";
+import { MemoryBus } from "../../../src/bus/memory/bus.ts";
 import { type Partition, partitionsOf, replayOf } from "../../../src/bus/partition.ts";
 import type { Fence } from "../../../src/bus/port.ts";
 import { Feeder } from "../../../src/cli/replay/feeder.ts";

@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
 import { describe, expect, it } from "vitest";
-import { openRedis } from "../../../src/bus/redis/open-redis.ts";
 import { silentLogger } from "../../../src/core/log.ts";
+import { openRedis } from "../../../src/redis/open-redis.ts";
 import { createClickHouse } from "../../../src/sinks/clickhouse/client.ts";
 
 /** Every way in which `tiger` and `moth` may get into an address of port 1, where nobody listens. */

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { MemoryBus } from "../../../src/bus/memory.ts";
+import { MemoryBus } from "../../../src/bus/memory/bus.ts";
 import { type Partition, partitionsOf } from "../../../src/bus/partition.ts";
 import type { Fence } from "../../../src/bus/port.ts";
 import { days, hours, minutes } from "../../../src/core/duration.ts";

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { z } from "zod";
-import { MemoryBus } from "../../../src/bus/memory.ts";
+import { MemoryBus } from "../../../src/bus/memory/bus.ts";
 import { unpackStates } from "../../../src/bus/packed-states.ts";
 import { type Partition, partitionsOf } from "../../../src/bus/partition.ts";
 import type { Fence } from "../../../src/bus/port.ts";

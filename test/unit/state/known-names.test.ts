@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { NameStore } from "../../../src/bus/known-names.ts";
-import { MemoryNames } from "../../../src/bus/memory-names.ts";
+import { MemoryNames } from "../../../src/bus/memory/names.ts";
 import type { Fence } from "../../../src/bus/port.ts";
 import { uuidOf } from "../../../src/core/hash.ts";
 import { KnownNames } from "../../../src/state/known-names.ts";

@@ -2,7 +2,7 @@ import { count, defineApp, hopping, pipeline, session, tumbling } from "headrace
 import { describe, expect, it } from "vitest";
 import { app } from "../../../../pipelines/index.ts";
 import { logins } from "../../../../pipelines/streams.ts";
-import { MemoryBus } from "../../../../src/bus/memory.ts";
+import { MemoryBus } from "../../../../src/bus/memory/bus.ts";
 import { Producer } from "../../../../src/bus/producer.ts";
 import { inOrder } from "../../../../src/cli/send/inputs.ts";
 import { eventTimeOf, patienceOf } from "../../../../src/cli/send/lateness.ts";

@@ -1,8 +1,8 @@
 import { ErrorReply } from "redis";
-import { RetryableError } from "../../core/errors.ts";
+import { RetryableError } from "../core/errors.ts";
+import type { Args, Redis } from "./client.ts";
 import type { ConnectOptions } from "./connection.ts";
 import { Node } from "./node.ts";
-import type { Args, Redis } from "./redis.ts";
 import { membersIn, type Owners, ownersIn, redirectIn, slotOf } from "./slots.ts";
 
 /** A command is redirected at most so often: two servers may disagree for a moment about who owns a slot. */

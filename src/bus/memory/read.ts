@@ -1,6 +1,6 @@
-import { dismiss, standingOf } from "./memory-lease.ts";
-import { increase, type MemoryStore } from "./memory-store.ts";
-import type { Fence, ReadRequest, ReadResult } from "./port.ts";
+import type { Fence, ReadRequest, ReadResult } from "../port.ts";
+import { dismiss, standingOf } from "./lease.ts";
+import { increase, type MemoryStore } from "./store.ts";
 
 /** Reads a log of the twin in memory, by the rules of read.lua. */
 export function readLog(store: MemoryStore, fence: Fence, request: ReadRequest): ReadResult {

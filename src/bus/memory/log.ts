@@ -1,6 +1,6 @@
-import { isBefore } from "./entry-id.ts";
-import { announcedEvents, isFrame } from "./frame.ts";
-import { deliveryLimits, type Entry, suspectsTogether } from "./port.ts";
+import { isBefore } from "../entry-id.ts";
+import { announcedEvents, isFrame } from "../frame.ts";
+import { deliveryLimits, type Entry, suspectsTogether } from "../port.ts";
 
 interface Stored {
   readonly id: string;

@@ -1,7 +1,7 @@
-import type { MemoryStore } from "./memory-store.ts";
-import { keys, type Partition, replayOf } from "./partition.ts";
-import type { GroupState } from "./port.ts";
-import { vanishedOf } from "./vanished.ts";
+import { keys, type Partition, replayOf } from "../partition.ts";
+import type { GroupState } from "../port.ts";
+import { vanishedOf } from "../vanished.ts";
+import type { MemoryStore } from "./store.ts";
 
 /** How far a pipeline is with a partition and with what it replays there, by the rules of inspect.lua. */
 export function stateOf(store: MemoryStore, partition: Partition, pipeline: string): GroupState {

@@ -1,10 +1,10 @@
 import { createClient, ErrorReply, RESP_TYPES, type RedisClientOptions } from "redis";
-import { systemClock } from "../../core/clock.ts";
-import { ConfigError, messageOf, RetryableError } from "../../core/errors.ts";
-import type { Logger } from "../../core/log.ts";
-import { Outage } from "../../core/outage.ts";
-import { type AddressForm, placeOf, readAddress } from "../../core/service-address.ts";
-import { type Tls, tlsHint } from "../../core/tls.ts";
+import { systemClock } from "../core/clock.ts";
+import { ConfigError, messageOf, RetryableError } from "../core/errors.ts";
+import type { Logger } from "../core/log.ts";
+import { Outage } from "../core/outage.ts";
+import { type AddressForm, placeOf, readAddress } from "../core/service-address.ts";
+import { type Tls, tlsHint } from "../core/tls.ts";
 
 /** A connection whose string replies are Buffers: what a stream holds need not be text. */
 export type Connection = Awaited<ReturnType<typeof connect>>;

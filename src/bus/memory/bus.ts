@@ -1,17 +1,8 @@
-import type { Clock } from "../core/clock.ts";
-import { linkAbort } from "../core/linked-abort.ts";
-import { isBefore } from "./entry-id.ts";
-import type { IdSet, KeyedStore, StoredTimer } from "./keyed-store.ts";
-import { appendFields, appendFrame, forgetSilent } from "./memory-append.ts";
-import { commitTo } from "./memory-commit.ts";
-import { acquireLease, holds } from "./memory-lease.ts";
-import { outboxPage, relayFrame, removeRelayed } from "./memory-outbox.ts";
-import { readLog } from "./memory-read.ts";
-import { discardLetter, replayLetter, reread } from "./memory-replays.ts";
-import { stateOf } from "./memory-state.ts";
-import { increase, MemoryStore } from "./memory-store.ts";
-import { trimLog } from "./memory-trim.ts";
-import { keys, type Partition, replayOf } from "./partition.ts";
+import type { Clock } from "../../core/clock.ts";
+import { linkAbort } from "../../core/linked-abort.ts";
+import { isBefore } from "../entry-id.ts";
+import type { IdSet, KeyedStore, StoredTimer } from "../keyed-store.ts";
+import { keys, type Partition, replayOf } from "../partition.ts";
 import {
   type Acquired,
   type Appended,
@@ -33,8 +24,17 @@ import {
   type VanishedOf,
   type Watch,
   type WentBack,
-} from "./port.ts";
-import type { LetterKey, LetterMoved, Reread, RereadRequest } from "./replays.ts";
+} from "../port.ts";
+import type { LetterKey, LetterMoved, Reread, RereadRequest } from "../replays.ts";
+import { appendFields, appendFrame, forgetSilent } from "./append.ts";
+import { commitTo } from "./commit.ts";
+import { acquireLease, holds } from "./lease.ts";
+import { outboxPage, relayFrame, removeRelayed } from "./outbox.ts";
+import { readLog } from "./read.ts";
+import { discardLetter, replayLetter, reread } from "./replays.ts";
+import { stateOf } from "./state.ts";
+import { increase, MemoryStore } from "./store.ts";
+import { trimLog } from "./trim.ts";
 
 /**
  * The bus in memory: the twin of the Redis driver, with the same answers, for tests on a virtual clock. It passes the same

@@ -1,6 +1,6 @@
-import { isBefore } from "./entry-id.ts";
-import type { MemoryLog } from "./memory-log.ts";
-import type { Trimmed, TrimRequest } from "./port.ts";
+import { isBefore } from "../entry-id.ts";
+import type { Trimmed, TrimRequest } from "../port.ts";
+import type { MemoryLog } from "./log.ts";
 
 /** Trims a log of the twin in memory, by the rule of trim.lua; all in one call. */
 export function trimLog(log: MemoryLog, { retention, groups }: TrimRequest, now: number): Trimmed {

@@ -1,5 +1,5 @@
-import type { IdSet, KeyedCommit, StoredTimer, TimerPlace } from "./keyed-store.ts";
-import { unpackStates } from "./packed-states.ts";
+import type { IdSet, KeyedCommit, StoredTimer, TimerPlace } from "../keyed-store.ts";
+import { unpackStates } from "../packed-states.ts";
 
 /** The keyed states of one pipeline on one partition, in memory. */
 export class MemoryKeyed {

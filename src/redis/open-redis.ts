@@ -1,9 +1,9 @@
 import { ErrorReply } from "redis";
-import { ConfigError, messageOf, RetryableError } from "../../core/errors.ts";
+import { ConfigError, messageOf, RetryableError } from "../core/errors.ts";
+import type { Redis } from "./client.ts";
 import { Cluster } from "./cluster.ts";
 import { type ConnectOptions, connect } from "./connection.ts";
 import { Node } from "./node.ts";
-import type { Redis } from "./redis.ts";
 
 /**
  * Opens the Redis at an address, or at the first of several that answers (`redis://one:6379,redis://two:6379`). Whether it is a

@@ -1,10 +1,10 @@
 /** Outboxes of the twin in memory: commits fill them, and their frames go from there to their logs. */
-import { isBefore } from "./entry-id.ts";
-import { appendFields, fieldsOf } from "./memory-append.ts";
-import { holds } from "./memory-lease.ts";
-import { type Books, increase, type MemoryStore } from "./memory-store.ts";
-import { keys, outboxProducer } from "./partition.ts";
-import type { DerivedFrame, Fence, FrameLink, OutboxEntry, Relayed, RelayedFrame } from "./port.ts";
+import { isBefore } from "../entry-id.ts";
+import { keys, outboxProducer } from "../partition.ts";
+import type { DerivedFrame, Fence, FrameLink, OutboxEntry, Relayed, RelayedFrame } from "../port.ts";
+import { appendFields, fieldsOf } from "./append.ts";
+import { holds } from "./lease.ts";
+import { type Books, increase, type MemoryStore } from "./store.ts";
 
 /** Puts what a commit derives in the outbox, numbered for each log. */
 export function addDerived(store: MemoryStore, fence: Fence, derived: readonly DerivedFrame[]): void {

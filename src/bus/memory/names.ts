@@ -1,4 +1,4 @@
-import type { NamesCommit } from "./known-names.ts";
+import type { NamesCommit } from "../known-names.ts";
 
 /** The names of the events that one pipeline has taken from one partition, in memory. */
 export class MemoryNames {

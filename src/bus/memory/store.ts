@@ -1,10 +1,10 @@
-import type { Clock } from "../core/clock.ts";
-import { getOrMake } from "../core/get-or-make.ts";
-import { MemoryKeyed } from "./memory-keyed.ts";
-import { type MemoryGroup, MemoryLog } from "./memory-log.ts";
-import { MemoryNames } from "./memory-names.ts";
-import { keys, type Partition } from "./partition.ts";
-import type { DeadLetter, FrameLink, Links, OutboxEntry } from "./port.ts";
+import type { Clock } from "../../core/clock.ts";
+import { getOrMake } from "../../core/get-or-make.ts";
+import { keys, type Partition } from "../partition.ts";
+import type { DeadLetter, FrameLink, Links, OutboxEntry } from "../port.ts";
+import { MemoryKeyed } from "./keyed.ts";
+import { type MemoryGroup, MemoryLog } from "./log.ts";
+import { MemoryNames } from "./names.ts";
 
 export interface Lease {
   owner: string | undefined;

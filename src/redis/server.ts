@@ -1,4 +1,4 @@
-import type { Server } from "./redis.ts";
+import type { Server } from "./client.ts";
 
 /** What a Redis server says of itself. */
 export interface RedisServer {

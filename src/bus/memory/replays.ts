@@ -1,11 +1,11 @@
 /** What the twin in memory puts in replay logs: the same fields as the scripts of the Redis driver. */
-import { isBefore } from "./entry-id.ts";
-import { eventsIn } from "./memory-log.ts";
-import { increase, type MemoryStore } from "./memory-store.ts";
-import { originField } from "./origin.ts";
-import { type Partition, replayOf } from "./partition.ts";
-import type { DeadLetter } from "./port.ts";
-import type { LetterKey, LetterMoved, Reread, RereadRequest } from "./replays.ts";
+import { isBefore } from "../entry-id.ts";
+import { originField } from "../origin.ts";
+import { type Partition, replayOf } from "../partition.ts";
+import type { DeadLetter } from "../port.ts";
+import type { LetterKey, LetterMoved, Reread, RereadRequest } from "../replays.ts";
+import { eventsIn } from "./log.ts";
+import { increase, type MemoryStore } from "./store.ts";
 
 type Field = readonly [name: string, value: Buffer];
 

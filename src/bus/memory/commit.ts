@@ -1,7 +1,7 @@
-import { dismiss, standingOf } from "./memory-lease.ts";
-import { addDerived } from "./memory-outbox.ts";
-import { increase, type MemoryStore } from "./memory-store.ts";
-import type { Commit, DeadLetter, Fence, WentBack } from "./port.ts";
+import type { Commit, DeadLetter, Fence, WentBack } from "../port.ts";
+import { dismiss, standingOf } from "./lease.ts";
+import { addDerived } from "./outbox.ts";
+import { increase, type MemoryStore } from "./store.ts";
 
 /** Commits to the twin in memory, by the rules of commit.lua. `deadLetterBytes`: what the dead letters of a partition may take. */
 export function commitTo(

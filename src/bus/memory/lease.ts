@@ -1,8 +1,8 @@
 /** Leases of the twin in memory, by the rules of acquire.lua and of the scripts that ask for a lease. */
 import { randomInt } from "node:crypto";
-import type { Lease, MemoryStore } from "./memory-store.ts";
-import type { Partition } from "./partition.ts";
-import type { Acquired, Fence, Links, WentBack } from "./port.ts";
+import type { Partition } from "../partition.ts";
+import type { Acquired, Fence, Links, WentBack } from "../port.ts";
+import type { Lease, MemoryStore } from "./store.ts";
 
 interface Wanted {
   readonly partition: Partition;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { keys, type Partition, partitionsOf, replayOf } from "../../../src/bus/partition.ts";
-import { membersIn, ownersIn, redirectIn, slotOf } from "../../../src/bus/redis/slots.ts";
+import { membersIn, ownersIn, redirectIn, slotOf } from "../../../src/redis/slots.ts";
 
 describe("the slot of a key", () => {
   it("is the one that the servers compute", () => {

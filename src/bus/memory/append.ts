@@ -1,6 +1,6 @@
-import type { MemoryStore } from "./memory-store.ts";
-import { keys, outboxPrefix, type Partition } from "./partition.ts";
-import type { Appended, Frame } from "./port.ts";
+import { keys, outboxPrefix, type Partition } from "../partition.ts";
+import type { Appended, Frame } from "../port.ts";
+import type { MemoryStore } from "./store.ts";
 
 /** Appends to a log of the twin in memory what another program's XADD would. */
 export function appendFields(

@@ -1,6 +1,6 @@
-import { RetryableError } from "../../core/errors.ts";
+import { RetryableError } from "../core/errors.ts";
+import type { Args, Server } from "./client.ts";
 import { type Connection, type ConnectOptions, connect } from "./connection.ts";
-import type { Args, Server } from "./redis.ts";
 
 /** A server is looked at this often while it owes us an answer, milliseconds. After three looks without one it is taken for gone. */
 const lookMs = 2_500;
