@@ -8,13 +8,13 @@ const rooms = {
   "redis": ["core"],
   "bus": ["plan", "core", "redis"],
   "state": ["plan", "core", "bus"],
-  "limit": ["plan", "core", "bus", "redis"],
-  "sinks": ["plan", "core", "bus"],
+  "limit": ["plan", "core", "redis"],
+  "sinks": ["plan", "core"],
   "engine": ["stages", "plan", "core", "bus", "state", "limit", "sinks", "registry/port.ts"],
   "registry": ["plan", "core", "bus", "redis"],
   "participant": ["core", "registry/port.ts"],
   "codec": ["core"],
-  "rollup": ["plan", "core", "bus", "redis", "sinks", "registry"],
+  "rollup": ["plan", "core", "redis", "sinks", "registry"],
   "archive": ["plan", "core"],
   "host": [
     "dsl",
@@ -97,11 +97,13 @@ export default {
       { path: ours, pathNot: [...paths(drivers), "^src/(host|cli)/", "^src/open-producer\\.ts$"] },
       { path: paths(drivers) },
     ),
-    forbid(
-      "drivers-stand-alone",
-      "A driver knows its port and the plan, not other drivers of another port: bus/redis and state/redis may share Lua scripts and keys.",
-      { path: paths(["sinks/clickhouse", "sinks/temporal"]) },
-      { path: paths(["bus/redis", "state/redis"]) },
+    ...drivers.map((driver) =>
+      forbid(
+        `${driver.replace("/", "-")}-stands-alone`,
+        `src/${driver} knows its port and the plan, and no other driver; those of Redis share the connections of src/redis.`,
+        { path: `^src/${driver}/` },
+        { path: paths(drivers.filter((other) => other !== driver && other !== "redis")) },
+      ),
     ),
     forbid(
       "public-door",

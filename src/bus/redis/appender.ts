@@ -1,10 +1,11 @@
 import { ConfigError, RetryableError } from "../../core/errors.ts";
 import type { Commands } from "../../redis/client.ts";
 import type { Connection } from "../../redis/connection.ts";
+import type { Reply, ScriptCall } from "../../redis/scripts.ts";
 import type { Durability } from "../durability.ts";
 import { appendFailure } from "./append-failure.ts";
 import { type Confirm, confirmation } from "./confirm.ts";
-import { type Reply, runScript, type ScriptCall } from "./scripts.ts";
+import { runScript } from "./scripts.ts";
 
 const defaultTimeoutMs = 5_000;
 /** How much later than the server we lose patience: its own time-out is the better answer. */

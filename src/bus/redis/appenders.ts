@@ -1,8 +1,8 @@
 import { silentLogger } from "../../core/log.ts";
 import type { Redis, Server } from "../../redis/client.ts";
+import type { Reply } from "../../redis/scripts.ts";
 import type { Durability } from "../durability.ts";
 import { type AppendCall, Appender } from "./appender.ts";
-import type { Reply } from "./scripts.ts";
 
 /** The connections that frames are appended over: one for each level, to each server that is appended to. */
 export class Appenders {

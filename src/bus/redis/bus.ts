@@ -4,6 +4,7 @@ import type { Logger } from "../../core/log.ts";
 import type { Redis } from "../../redis/client.ts";
 import type { RedisAddress } from "../../redis/connection.ts";
 import { openRedis } from "../../redis/open-redis.ts";
+import type { ScriptCall } from "../../redis/scripts.ts";
 import { timeOf } from "../../redis/server.ts";
 import type { Durability } from "../durability.ts";
 import type { IdSet, KeyedStore, StoredTimer } from "../keyed-store.ts";
@@ -280,8 +281,8 @@ class RedisBus implements Bus {
   }
 
   async discardDeadLetter(partition: Partition, { id, pipeline }: LetterKey): Promise<"discarded" | "gone"> {
-    const scriptKeys = [keys.deadLetters(partition), keys.ledger(partition, pipeline)];
-    return (await this.#run("discard-letter", scriptKeys, [id])) === 1 ? "discarded" : "gone";
+    const reply = await this.#run("discard-letter", [keys.deadLetters(partition), keys.ledger(partition, pipeline)], [id]);
+    return reply === 1 ? "discarded" : "gone";
   }
 
   async reread(partition: Partition, pipeline: string, { from, until, count, dryRun }: RereadRequest): Promise<Reread> {
@@ -305,7 +306,7 @@ class RedisBus implements Bus {
     await this.#redis.close();
   }
 
-  #run(name: ScriptName, scriptKeys: readonly string[], args: readonly (string | number | Buffer)[]) {
+  #run(name: ScriptName, scriptKeys: ScriptCall["keys"], args: ScriptCall["args"]) {
     return retryable(runScript(this.#redis, name, { keys: scriptKeys, args }));
   }
 }

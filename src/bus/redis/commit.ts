@@ -1,9 +1,9 @@
 import { checksum } from "../../core/hash.ts";
+import type { ScriptCall } from "../../redis/scripts.ts";
 import { keys } from "../partition.ts";
 import type { Commit, DeadLetterDraft, DerivedFrame, Fence } from "../port.ts";
 import { keyedArgs } from "./keyed.ts";
 import { namesArgs } from "./names.ts";
-import type { ScriptCall } from "./scripts.ts";
 import { tokenOf } from "./token.ts";
 
 /** The keys and arguments of commit.lua. `deadLetterBytes`: what the dead letters of a partition may take. */

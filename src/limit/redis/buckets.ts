@@ -1,17 +1,19 @@
-import { runScript } from "../../bus/redis/scripts.ts";
 import { messageOf, RetryableError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
 import type { RedisAddress } from "../../redis/connection.ts";
 import { openRedis } from "../../redis/open-redis.ts";
+import { loadScripts } from "../../redis/scripts.ts";
 import type { Buckets } from "../port.ts";
+
+const scripts = loadScripts(new URL("./", import.meta.url), ["grant"]);
 
 /** Opens buckets that all processes on one Redis share. The server's clock fills them. */
 export async function openRedisBuckets(options: RedisAddress & { readonly logger: Logger }): Promise<Buckets> {
   const redis = await openRedis({ ...options, name: "headrace-limits" });
   return {
     async take(name, { perSecond, burst }, want) {
-      const call = { keys: [`hr:{limit:${name}}`], args: [perSecond, burst, want] };
-      const reply = await runScript(redis, "grant", call).catch((error) => {
+      const taking = scripts.run(redis, "grant", { keys: [`hr:{limit:${name}}`], args: [perSecond, burst, want] });
+      const reply = await taking.catch((error) => {
         throw new RetryableError("service.unreachable", `Redis: ${messageOf(error)}`, { cause: error });
       });
       const [granted, waitMs] = reply as [number, number];

@@ -1,7 +1,9 @@
-import { runScript } from "../../bus/redis/scripts.ts";
 import { messageOf, RetryableError } from "../../core/errors.ts";
 import type { Redis } from "../../redis/client.ts";
+import { loadScripts } from "../../redis/scripts.ts";
 import type { Deployments } from "../deployments.ts";
+
+const scripts = loadScripts(new URL("./", import.meta.url), ["replace"]);
 
 /** What was deployed, beside the streams in Redis. Calls fail with a RetryableError while it is away. */
 export const redisDeployments = (redis: Redis): Deployments => ({
@@ -11,7 +13,7 @@ export const redisDeployments = (redis: Redis): Deployments => ({
       return text === null ? null : String(text);
     }),
   replace: (key, before, text) =>
-    answered(async () => (await runScript(redis, "replace", { keys: [key], args: [before ?? "", text] })) === 1),
+    answered(async () => (await scripts.run(redis, "replace", { keys: [key], args: [before ?? "", text] })) === 1),
 });
 
 async function answered<Answer>(call: () => Promise<Answer>): Promise<Answer> {

@@ -1,14 +1,15 @@
-import { type Reply, runScript, type ScriptName } from "../../bus/redis/scripts.ts";
 import type { Clock } from "../../core/clock.ts";
 import { messageOf, RetryableError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
 import type { Redis } from "../../redis/client.ts";
 import type { Connection, RedisAddress } from "../../redis/connection.ts";
 import { openRedis } from "../../redis/open-redis.ts";
+import { loadScripts, type Reply } from "../../redis/scripts.ts";
 import { byAge, type Facts, type Instance, type Load, type Registry, type View } from "../port.ts";
 import { readInstance } from "../record.ts";
 import { watchLive } from "../watch.ts";
 
+const scripts = loadScripts(new URL("./", import.meta.url), ["announce", "withdraw", "live"]);
 /** One hash tag: every script finds its keys in one slot of a Redis Cluster. */
 const keys = ["hr:{registry}:until", "hr:{registry}:facts", "hr:{registry}:load", "hr:{registry}:ttl"] as const;
 /** Channels know no databases: a ring from a neighbour's only makes us look. */
@@ -100,13 +101,13 @@ class RedisRegistry implements Registry {
     }
   }
 
-  async #run(name: ScriptName, args: readonly (string | number)[]): Promise<Reply> {
+  async #run(name: Parameters<typeof scripts.run>[1], args: readonly (string | number)[]): Promise<Reply> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(new Error(`no answer within ${answerWithinMs / 1_000} s`)), answerWithinMs);
     });
     try {
-      return await Promise.race([runScript(this.#redis, name, { keys, args }), late]);
+      return await Promise.race([scripts.run(this.#redis, name, { keys, args }), late]);
     } catch (error) {
       throw new RetryableError("service.unreachable", `Redis: ${messageOf(error)}`, { cause: error });
     } finally {

@@ -1,12 +1,13 @@
 import { randomUUID } from "node:crypto";
-import { runScript } from "../../bus/redis/scripts.ts";
 import { messageOf, RetryableError } from "../../core/errors.ts";
 import { getOrMake } from "../../core/get-or-make.ts";
 import type { Logger } from "../../core/log.ts";
 import type { RedisAddress } from "../../redis/connection.ts";
 import { openRedis } from "../../redis/open-redis.ts";
+import { loadScripts } from "../../redis/scripts.ts";
 import type { DirtyBucket, Marks } from "../port.ts";
 
+const scripts = loadScripts(new URL("./", import.meta.url), ["mark", "clean"]);
 /** The field of the last generation, beside those of the buckets. */
 const counter = "generation";
 
@@ -21,8 +22,8 @@ export async function openRedisMarks(options: RedisAddress & { readonly logger: 
   return {
     async mark(rollup, starts) {
       if (starts.length === 0) return;
-      const call = { keys: [keyOf(rollup), tallyKeyOf(rollup)], args: [counter, ...starts] };
-      const made = Number(await answered(runScript(redis, "mark", call)));
+      const marking = scripts.run(redis, "mark", { keys: [keyOf(rollup), tallyKeyOf(rollup)], args: [counter, ...starts] });
+      const made = Number(await answered(marking));
       getOrMake(tallies, rollup, () => new Tally()).told(made);
     },
     async stands(rollup) {
@@ -48,7 +49,7 @@ export async function openRedisMarks(options: RedisAddress & { readonly logger: 
     },
     async clean(rollup, buckets) {
       const args = buckets.flatMap(({ start, generation }) => [start, generation]);
-      if (args.length > 0) await answered(runScript(redis, "clean", { keys: [keyOf(rollup)], args }));
+      if (args.length > 0) await answered(scripts.run(redis, "clean", { keys: [keyOf(rollup)], args }));
     },
     close: () => redis.close(),
   };

@@ -170,7 +170,7 @@ export const goingBack: readonly Mutant[] = [
   {
     name: "generation-given-out-twice",
     breaks: "after Redis has gone back, a count takes off a mark that it has not seen",
-    file: `${scripts}/mark.lua`,
+    file: "src/rollup/redis/mark.lua",
     find: "math.max(last + 1, time[1] * 1000000 + time[2])",
     replace: "last + 1",
     by: marks,

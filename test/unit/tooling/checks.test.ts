@@ -46,6 +46,10 @@ const faults: Readonly<Record<string, Readonly<Record<string, readonly [text: st
     "src/core/circle.ts": ['export { b } from "./circle-b.ts";\n', "no-cycles: src/core/circle"],
     "src/core/circle-b.ts": ['import "./circle.ts";\n\nexport const b = 1;\n', "→ src/core/circle-b.ts"],
     "src/bus/redis/bus.ts": ["export const bus = 1;\n", ""],
+    "src/limit/redis/stranger.ts": [
+      'export { bus } from "../../bus/redis/bus.ts";\n',
+      "limit-redis-stands-alone: src/limit/redis/stranger.ts",
+    ],
     "src/engine/driver.ts": ['export { bus } from "../bus/redis/bus.ts";\n', "drivers-are-joined-in-host: src/engine/driver.ts"],
     "src/engine/read/back.ts": [
       'export { settle } from "../commit/settle.ts";\n',

@@ -1,4 +1,4 @@
--- What several scripts share. scripts.ts puts it in front of each of them.
+-- What several scripts share. It stands in front of each of them: see scripts.ts.
 --
 -- The lease of a group is a hash: who owns it (owner, until, ttl, epoch, tenure), and where its group is with the log:
 --   epoch        how often the lease was taken
