@@ -2,6 +2,7 @@ import { ApplicationFailure } from "@temporalio/common";
 import { Breaker } from "../core/breaker.ts";
 import type { Clock } from "../core/clock.ts";
 import { messageOf, RetryableError } from "../core/errors.ts";
+import { halvedIn, isHalved } from "../core/half-character.ts";
 import type { Logger } from "../core/log.ts";
 import type { Registry, View } from "../registry/port.ts";
 import type { ClientOf, Participant } from "./participant.ts";
@@ -138,6 +139,8 @@ export class Caller {
       throw new Error(`${address} answers ${response.status}, and is not '${participant}'`);
     }
     const answer: unknown = await response.json();
+    // It would be refused by the streams that it is written to in the end, when nobody can ask again.
+    if (isHalved(answer)) throw new Error(`${address}: ${halvedIn("answer")}`);
     if (response.ok) return answer;
     const { type = "Refused", detail = response.statusText } = (answer ?? {}) as {
       readonly type?: string;

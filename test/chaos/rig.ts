@@ -210,14 +210,15 @@ async function assemble(
       ]);
       closing.push(() => toRedis.close());
       closing.push(() => toClickHouse.close());
-      const started = await startHeadrace(["--cwd", app.directory, "start", "--role", "worker", "--json"], {
-        env: {
-          ...env,
-          REDIS_URL: `redis://127.0.0.1:${toRedis.port}`,
-          CLICKHOUSE_URL: `http://127.0.0.1:${toClickHouse.port}`,
-          ...more,
-        },
-      });
+      const addresses = {
+        REDIS_URL: `redis://127.0.0.1:${toRedis.port}`,
+        CLICKHOUSE_URL: `http://127.0.0.1:${toClickHouse.port}`,
+      };
+      const started = await supervised(() =>
+        startHeadrace(["--cwd", app.directory, "start", "--role", "worker", "--json"], {
+          env: { ...env, ...addresses, ...more },
+        }),
+      );
       const { process: child } = started;
       const worker: RigWorker = {
         ...started,
@@ -335,4 +336,16 @@ async function connectRedis(url: string) {
   client.on("error", () => {}); // the command that meets it fails
   await client.connect();
   return client;
+}
+
+/** As a supervisor does: what ends before it is ready, since a service has just gone, is started again. */
+async function supervised<Started>(start: () => Promise<Started>): Promise<Started> {
+  for (let left = 5; ; left--) {
+    try {
+      return await start();
+    } catch (error) {
+      if (left === 0) throw error;
+      await sleep(500);
+    }
+  }
 }

@@ -125,6 +125,8 @@ export async function openWorld({ url, random, sagas, rolling }: WorldOptions): 
       const working = work().finally(() => {
         isOver = true;
       });
+      // It is awaited at last: until then a failure must not count as unhandled.
+      working.catch(() => {});
       for (const since = performance.now(), first = next; !isOver; ) {
         const due = first + ((performance.now() - since) * perSecond) / 1_000;
         for (; next < due && !isOver; next++) {

@@ -20,6 +20,7 @@ const createAdder = (asked: string[]) =>
     add: verb(request, async ({ key, n }) => {
       asked.push(key);
       if (n < 0) throw new Refusal("Negative", "only up");
+      if (key === "half") return { sum: n, note: "\ud83d" };
       if (n === 13) throw new Error("the secret inside");
       return { sum: n + 1 };
     }),
@@ -109,6 +110,15 @@ describe("a participant", () => {
     }
     expect(asked).toEqual([]);
     expect(await adder().add({ key: "whole 😀", n: 1 })).toEqual({ sum: 2 });
+  });
+
+  it("that answers with half a character has not answered: it is asked elsewhere, and what is wrong is said", async () => {
+    const { asked } = await start("one");
+    await expect(adder().add({ key: "half", n: 1 })).rejects.toMatchObject({
+      code: "service.unreachable",
+      message: expect.stringContaining("a text of the answer holds half a character"),
+    });
+    expect(asked).toEqual(["half"]);
   });
 
   it("is asked at its addresses in turn", async () => {
