@@ -6,8 +6,22 @@ import { Outage } from "../core/outage.ts";
 import { type AddressForm, placeOf, readAddress } from "../core/service-address.ts";
 import { type Tls, tlsHint } from "../core/tls.ts";
 
-/** A connection whose string replies are Buffers: what a stream holds need not be text. */
-export type Connection = Awaited<ReturnType<typeof connect>>;
+/**
+ * A connection whose string replies are Buffers: what a stream holds need not be text. Only what is used of a client is named here:
+ * its own type has every command of Redis, and cost whoever compiled against it three seconds.
+ */
+export interface Connection {
+  /** Whether it is there, or finds its way back. */
+  readonly isOpen: boolean;
+  /** Whether a command would be sent at once. */
+  readonly isReady: boolean;
+  sendCommand(args: readonly (string | Buffer)[]): Promise<unknown>;
+  subscribe(channel: string, listener: () => void): Promise<void>;
+  on(event: "error", listener: (error: Error) => void): unknown;
+  on(event: "ready", listener: () => void): unknown;
+  /** Ends it; commands without an answer fail. */
+  destroy(): void;
+}
 
 /** Where a Redis is, and how it is reached. */
 export interface RedisAddress {
@@ -32,7 +46,14 @@ export interface ConnectOptions extends RedisAddress {
  *
  * @throws ConfigError when the address does not parse or Redis refuses us, RetryableError when nothing answers there
  */
-export async function connect({ url, tls, logger, name, timeoutMs = 10_000, reconnect = true }: ConnectOptions) {
+export async function connect({
+  url,
+  tls,
+  logger,
+  name,
+  timeoutMs = 10_000,
+  reconnect = true,
+}: ConnectOptions): Promise<Connection> {
   const address = readAddress(url, form);
   const place = placeOf(address, 6379);
   if (tls && address.protocol !== "rediss:") {
@@ -102,7 +123,14 @@ const createFirst = () =>
     disableOfflineQueue: true,
     commandOptions: { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } },
   });
-type Client = ReturnType<typeof createFirst>;
+
+/** A client before it is connected. */
+interface Client extends Connection {
+  connect(): Promise<unknown>;
+  duplicate(options: Pick<RedisClientOptions, "url" | "name" | "socket">): Client;
+  once(event: "error", listener: (error: Error) => void): unknown;
+  off(event: "error", listener: (error: Error) => void): unknown;
+}
 let first: Client | undefined;
 
 /**

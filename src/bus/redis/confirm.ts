@@ -47,7 +47,7 @@ async function fsyncConfirmation(connection: Connection, timeoutMs: number): Pro
   const [major = 0, minor = 0] = (info.get("redis_version") ?? "").split(".").map(Number);
   if (major > 7 || (major === 7 && minor >= 2)) {
     return async () => {
-      const [local] = (await connection.sendCommand(["WAITAOF", "1", "0", String(timeoutMs)])) as unknown as [number, number];
+      const [local] = (await connection.sendCommand(["WAITAOF", "1", "0", String(timeoutMs)])) as [number, number];
       if (local < 1) throw new RetryableError("bus.unconfirmed", `Redis has not written its log to disk within ${timeoutMs} ms`);
     };
   }
@@ -63,7 +63,7 @@ async function confirmByPolicy(connection: Connection): Promise<void> {
     connection.sendCommand(["CONFIG", "GET", "appendfsync"]),
   ]);
   if (info.get("aof_enabled") !== "1") throw writesNoLog();
-  const policy = String((reply as unknown as readonly Buffer[])[1]);
+  const policy = String((reply as readonly Buffer[])[1]);
   if (policy === "always") return;
   throw new ConfigError(
     "bus.unsupported",

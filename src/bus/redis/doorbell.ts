@@ -116,10 +116,7 @@ export class Doorbell {
         ...positions.values(),
       ]);
       return new Map(
-        ((reply ?? []) as unknown as [Buffer, [Buffer, unknown][]][]).map(([log, entries]) => [
-          String(log),
-          String(entries[0]?.[0]),
-        ]),
+        ((reply ?? []) as [Buffer, [Buffer, unknown][]][]).map(([log, entries]) => [String(log), String(entries[0]?.[0])]),
       );
     } catch {
       // Away, moved, or the stream was removed while we listened: the readers look for themselves, and the next read opens anew.
