@@ -10,6 +10,7 @@ export default defineConfig({
       { find: /^headrace$/, replacement: source("src/index.ts") },
       { find: /^headrace\/saga$/, replacement: source("src/saga/index.ts") },
       { find: /^headrace\/participant$/, replacement: source("src/participant/index.ts") },
+      { find: /^headrace\/plan$/, replacement: source("src/plan/index.ts") },
       { find: /^headrace\/host$/, replacement: source("src/host/index.ts") },
       { find: /^headrace\/testing$/, replacement: source("src/testing/index.ts") },
     ],

@@ -11,8 +11,9 @@ import { type Logger, silentLogger } from "./core/log.ts";
 import type { EventDraft } from "./dsl/event.ts";
 import type { DraftFor, Stream } from "./dsl/stream.ts";
 
-export type { BreakerOptions };
+export type { BreakerOptions, Durability };
 
+/** How a producer reaches Redis, and what it does while Redis is away. */
 export interface OpenProducerOptions {
   /** `redis://user:password@host:6379/0`, over TLS `rediss://…` */
   readonly redisUrl: string;
@@ -52,11 +53,12 @@ export interface OpenProducerOptions {
   /**
    * When Redis counts as ill: after 5 failures in a row, or when an answer takes 3 s. A second later one frame probes it;
    * an answer in good time closes the breaker.
+   * @default { failures: 5, slowMs: 3000, openMs: 1000 }
    */
   readonly breaker?: BreakerOptions;
   /** How long to go on trying to store what was accepted, milliseconds; then `stored` rejects. @default without end */
   readonly giveUpAfterMs?: number;
-  /** Gives up what is not stored yet. */
+  /** Gives up what is not stored yet. @default none */
   readonly signal?: AbortSignal;
   /** Told when Redis goes away and comes back. @default silent */
   readonly logger?: Logger;

@@ -3,8 +3,11 @@ import { startOfDay } from "../plan/archive.ts";
 import type { ArchiveDeps } from "./port.ts";
 import { removeGeneration } from "./remove.ts";
 
+/** How many there were, and how many of them were too old. */
 export interface Expired {
+  /** Looked at. */
   readonly looked: number;
+  /** Removed for good. */
   readonly removed: number;
 }
 

@@ -11,12 +11,15 @@ export interface ArchiveTexts {
   paths(pattern: Location): Promise<readonly string[]>;
 }
 
+/** A bucket of a server that speaks S3. ClickHouse reads and writes it, so it must reach the endpoint. */
 export interface S3Options {
   /** `s3://bucket/prefix` */
   readonly address: string;
-  /** `https://s3.eu-central-1.amazonaws.com`, or that of another server that speaks S3. */
+  /** `https://s3.eu-central-1.amazonaws.com`, or that of another server that speaks S3. @default that of AWS in the `region` */
   readonly endpoint: string | undefined;
+  /** @default `us-east-1`; counts where no endpoint is given */
   readonly region: string | undefined;
+  /** An access key and its secret. @default those of the ClickHouse server */
   readonly keys: readonly [id: string, secret: string] | undefined;
 }
 

@@ -4,6 +4,7 @@
  * confirmed by then may be stored, and is safe to append again.
  */
 export type Durability = ({ readonly kind: "memory" | "fsync" } | { readonly kind: "replica"; readonly replicas: number }) & {
+  /** How long one answer may take, milliseconds. @default 5000 */
   readonly timeoutMs?: number;
 };
 

@@ -72,15 +72,19 @@ export const maxDeadLetterBytes = 64 * 1024 * 1024;
 
 /** Something that could not be handled. Where `original` is not given, the commit keeps the entry's own fields, byte for byte. */
 export interface DeadLetterDraft {
+  /** The id of the entry that it stood in. */
   readonly entry: string;
   /** Place of the event in its frame, from 0. */
   readonly index: number;
+  /** The stage that gave it up. */
   readonly stage: string;
   /** A short word that counts are kept under. */
   readonly reason: string;
   /** A sentence for people. */
   readonly error: string;
+  /** The type of the event; empty where it could not be read. */
   readonly type: string;
+  /** The id of the event; empty where it could not be read. */
   readonly eventId: string;
   /** The event as JSON, for one that came in a frame. */
   readonly original: string | undefined;
@@ -196,9 +200,13 @@ export type Appended =
   /** A larger incarnation has begun under this producer's name. Nothing was stored, now; whether it was before is not known. */
   | { readonly kind: "superseded"; readonly incarnation: number };
 
+/** An event, or a whole entry, that was set aside: `headrace dlq` shows it, and can send it again. */
 export interface DeadLetter extends DeadLetterDraft {
+  /** Its own id in the list of dead letters. */
   readonly id: string;
+  /** The pipeline that set it aside. */
   readonly pipeline: string;
+  /** Where it was read, such as `logins/07`. */
   readonly partition: string;
   /** When it was set aside, ISO 8601. */
   readonly at: string;

@@ -3,6 +3,7 @@ import type { Clock } from "../core/clock.ts";
 import { RetryableError } from "../core/errors.ts";
 import { silentLogger } from "../core/log.ts";
 
+/** When a service counts as ill, and when it is tried again. */
 export interface BreakerOptions {
   /** Failures in a row that open it. @default 5 */
   readonly failures?: number;

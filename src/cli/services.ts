@@ -11,7 +11,7 @@ import type { Redis } from "../redis/client.ts";
 import type { RedisAddress } from "../redis/connection.ts";
 import type { Registry } from "../registry/port.ts";
 import type { Marks } from "../rollup/port.ts";
-import type { ClickHouse, ClickHouseOptions } from "../sinks/clickhouse/client.ts";
+import type { ClickHouse, ClickHouseAddress } from "../sinks/clickhouse/client.ts";
 import { readStack } from "../stack/state-file.ts";
 import { readEnvironment, readTls } from "./environment.ts";
 import { createLogger } from "./logger.ts";
@@ -85,7 +85,7 @@ export const openRegistry = (where: Whereabouts, logger: Logger): Promise<Regist
 export const openMarks = (where: Whereabouts, logger: Logger): Promise<Marks> => host.openMarks(redisAt(where), logger);
 
 /** Where ClickHouse is, and how it is reached. */
-function clickhouseAt(where: Whereabouts): ClickHouseOptions {
+function clickhouseAt(where: Whereabouts): ClickHouseAddress {
   const setting = (name: string) => readEnvironment(`CLICKHOUSE_${name}`) || undefined;
   const [user, password, database] = [setting("USER"), setting("PASSWORD"), setting("DATABASE")];
   const url = addressOf("clickhouse", where);

@@ -38,4 +38,5 @@ export const errorCodes = {
   "migrate.unsafe": "a change of a table would lose data",
 } as const;
 
+/** What has gone wrong, as a word that programs can compare: `service.unreachable`, `config.invalid` and the like. */
 export type ErrorCode = keyof typeof errorCodes;

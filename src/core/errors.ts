@@ -4,15 +4,26 @@ import type { ErrorCode } from "./error-codes.ts";
 export interface ErrorDetails {
   /** The way out, as one imperative sentence. */
   readonly hint?: string;
+  /** The error underneath, where there is one. */
   readonly cause?: unknown;
 }
 
 /**
  * The common shape of Headrace's errors. The message says what and where; `hint` says the way out.
  * Do not throw it: throw the subclass that names the decision the caller has to take.
+ *
+ * @example
+ * ```ts
+ * const explain = (error: unknown) => {
+ *   if (error instanceof HeadraceError) return `${error.code}: ${error.message} ${error.hint ?? ""}`;
+ *   throw error;
+ * };
+ * ```
  */
 export abstract class HeadraceError extends Error {
+  /** What has gone wrong, for programs. */
   readonly code: ErrorCode;
+  /** The way out, for people. */
   readonly hint: string | undefined;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
@@ -22,12 +33,29 @@ export abstract class HeadraceError extends Error {
   }
 }
 
-/** The code, the configuration or the call is wrong: waiting will not help, a person must change something. */
+/**
+ * The code, the configuration or the call is wrong: waiting will not help, a person must change something.
+ *
+ * @example
+ * ```ts
+ * if (!process.env["GEO_URL"]) {
+ *   throw new ConfigError("config.environment", "GEO_URL is not set", { hint: "Set it to the address of the service." });
+ * }
+ * ```
+ */
 export class ConfigError extends HeadraceError {
   override readonly name = "ConfigError";
 }
 
-/** The world is not ready (network, time-out, overload): the same call may succeed later. */
+/**
+ * The world is not ready (network, time-out, overload): the same call may succeed later.
+ *
+ * @example
+ * ```ts
+ * const response = await fetch("http://127.0.0.1:8080/geo");
+ * if (response.status === 503) throw new RetryableError("service.unreachable", "geo is away", { retryAfterMs: 1_000 });
+ * ```
+ */
 export class RetryableError extends HeadraceError {
   override readonly name = "RetryableError";
   /** When to try again, milliseconds from now, where that is known: what an HTTP server answers as `Retry-After`. */
@@ -39,7 +67,17 @@ export class RetryableError extends HeadraceError {
   }
 }
 
-/** This piece of data can never succeed: give it up (dead-letter it), and go on with its siblings. */
+/**
+ * This piece of data can never succeed: give it up (dead-letter it), and go on with its siblings.
+ *
+ * @example
+ * ```ts
+ * const readYear = (text: string) => {
+ *   if (/^\d{4}$/.test(text)) return Number(text);
+ *   throw new TerminalError("event.invalid", `'${text}' is not a year`);
+ * };
+ * ```
+ */
 export class TerminalError extends HeadraceError {
   override readonly name = "TerminalError";
 }

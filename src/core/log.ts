@@ -1,8 +1,12 @@
 /** The logger that comes in through `deps`. pino satisfies it; so does a test's array. */
 export interface Logger {
+  /** What helps to follow a fault. */
   debug(fields: object, message: string): void;
+  /** What is well again, and what goes its way. */
   info(fields: object, message: string): void;
+  /** What goes wrong and is tried again. */
   warn(fields: object, message: string): void;
+  /** What needs a person. */
   error(fields: object, message: string): void;
 }
 

@@ -7,6 +7,7 @@ export interface Tls {
   readonly ca?: string;
   /** The client's certificate, where the server asks for one; with `key`. */
   readonly cert?: string;
+  /** The key of the client's certificate. */
   readonly key?: string;
 }
 

@@ -7,6 +7,7 @@ import type { Table } from "./table.ts";
 /** States kept per key, as rows arrive. People read them by the name of the aggregate, one row a key. */
 export interface Aggregate {
   readonly kind: "aggregate";
+  /** The aggregate as data. */
   readonly plan: AggregatePlan;
 }
 
@@ -21,6 +22,15 @@ const refused = <Hint>(what: string): Hint =>
 /**
  * The aggregates that a repeated row does not change. Rows where an argument is null are not seen;
  * where no row is left, the result is null, 0 for the counts and an empty array for `groupUniqArray`.
+ *
+ * @example
+ * ```ts
+ * const lastSeen = defineAggregate("last_seen", {
+ *   from: loginEvents,
+ *   groupBy: ["user_id"],
+ *   columns: { at: aggregates.max("at"), ip: aggregates.argMax("ip", "at") },
+ * });
+ * ```
  */
 export const aggregates = {
   min: <const Name extends string>(column: Name, filter?: AggregateFilter) => make("min", [column], filter),
@@ -45,12 +55,15 @@ export const aggregates = {
   ),
 } as const;
 
+/** What an aggregate keeps, and of which rows. */
 export interface AggregateOptions<Row> {
+  /** The table whose rows it sees. */
   readonly from: Table<Row>;
-  /** A condition in SQL over the source's columns: only rows that fulfil it are seen. */
+  /** A condition in SQL over the source's columns: only rows that fulfil it are seen. @default all rows */
   readonly where?: string;
   /** The key: columns of the source. */
   readonly groupBy: readonly NoInfer<keyof Row & string>[];
+  /** What is kept per key, by the names of its columns: `aggregates.min("at")` and the like. */
   readonly columns: Readonly<Record<string, AggregateColumn<NoInfer<keyof Row & string>>>>;
 }
 

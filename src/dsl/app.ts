@@ -12,19 +12,23 @@ import type { Table } from "./table.ts";
 
 /** An application: what `pipelines/index.ts` exports as `app`. */
 export interface App {
+  /** The application as data. */
   readonly plan: AppPlan;
 }
 
+/** What an application is made of. */
 export interface AppOptions {
+  /** What `headrace start` runs. An application of workflows alone has none: `[]`. */
   readonly pipelines: readonly Pipeline[];
-  /** Streams that no pipeline reads or writes, such as one that only sagas announce on. */
+  /** Streams that no pipeline reads or writes, such as one that only sagas announce on. @default none */
   readonly streams?: readonly Stream<unknown>[];
-  /** Aggregates and views beside the tables that pipelines write, in the order in which they can be created. */
+  /** Aggregates and views beside the tables that pipelines write, in the order in which they can be created. @default none */
   readonly tables?: readonly { readonly plan: TableObjectPlan }[];
+  /** Line formats that `headrace send --from <name>` reads. @default none */
   readonly formats?: readonly Format[];
-  /** Workflows that Temporal starts again and again. */
+  /** Workflows that Temporal starts again and again. @default none */
   readonly schedules?: readonly Schedule[];
-  /** Tables whose days can be archived and restored: cut by day, and of rows that count once. */
+  /** Tables whose days can be archived and restored: cut by day, and of rows that count once. @default none */
   readonly archives?: readonly Table<never>[];
 }
 
@@ -32,6 +36,10 @@ export interface AppOptions {
  * Puts an application together. The streams and tables that its pipelines use are found by themselves.
  *
  * @throws ConfigError when two different definitions carry one name
+ * @example
+ * ```ts
+ * export const app = defineApp({ pipelines: [loginAnalytics] });
+ * ```
  */
 export function defineApp(options: AppOptions): App {
   const pipelines = options.pipelines.map((pipeline) => pipeline.plan);

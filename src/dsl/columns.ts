@@ -11,9 +11,11 @@ export type ColumnDraft = Omit<ColumnPlan, "name">;
 /** A column of a table: its ClickHouse type, and through `Value` and `Needed` its place in the row's type. */
 export interface Column<out Value, out Needed extends Presence> {
   readonly kind: "column";
+  /** The column as data. */
   readonly draft: ColumnDraft;
-  /** Only a type; there is no such property. */
+  /** Carries the type parameter; there is no such value. */
   readonly _value?: Value;
+  /** Carries the type parameter; there is no such value. */
   readonly _needed?: Needed;
 }
 
@@ -98,7 +100,8 @@ const invalid = (message: string, hint: string): ConfigError => new ConfigError(
 const of = <Built>(type: ColumnType): Built =>
   column({ type, nullable: false, lowCardinality: false, fallback: undefined, codec: undefined }) as unknown as Built;
 
-type Scalar<Value> = ScalarColumn<Value, "required">;
+/** A column that every row must have. */
+export type RequiredColumn<Value> = ScalarColumn<Value, "required">;
 
 /** Each kind has a builder of its name; whole and other numbers have one a width. So the compiler asks for that of a new kind. */
 type BuilderName =
@@ -107,7 +110,7 @@ type BuilderName =
   | `float${TypeOfKind<"float">["bits"]}`;
 type Builders = Readonly<Record<BuilderName, (...given: never) => Column<unknown, Presence>>>;
 
-const int = <Value>(bits: 8 | 16 | 32 | 64, signed: boolean): Scalar<Value> => of({ kind: "int", bits, signed });
+const int = <Value>(bits: 8 | 16 | 32 | 64, signed: boolean): RequiredColumn<Value> => of({ kind: "int", bits, signed });
 
 /**
  * The column types of ClickHouse that a table can have. Times are UTC.
@@ -118,10 +121,10 @@ const int = <Value>(bits: 8 | 16 | 32 | 64, signed: boolean): Scalar<Value> => o
  */
 export const c = {
   /** A UUID as text, in either case. */
-  uuid: (): Scalar<string> => of({ kind: "uuid" }),
+  uuid: (): RequiredColumn<string> => of({ kind: "uuid" }),
   /** Text in UTF-8; half of a surrogate pair becomes U+FFFD. */
   string: (): StringColumn<string, "required"> => of({ kind: "string" }),
-  bool: (): Scalar<boolean> => of({ kind: "bool" }),
+  bool: (): RequiredColumn<boolean> => of({ kind: "bool" }),
   uint8: () => int<number>(8, false),
   uint16: () => int<number>(16, false),
   uint32: () => int<number>(32, false),
@@ -133,22 +136,22 @@ export const c = {
   /** A number from -2^53 to 2^53, or a bigint. */
   int64: () => int<number | bigint>(64, true),
   /** A finite number, rounded to 32 bits. */
-  float32: (): Scalar<number> => of({ kind: "float", bits: 32 }),
+  float32: (): RequiredColumn<number> => of({ kind: "float", bits: 32 }),
   /** A finite number. */
-  float64: (): Scalar<number> => of({ kind: "float", bits: 64 }),
+  float64: (): RequiredColumn<number> => of({ kind: "float", bits: 64 }),
   /** The UTC day of a Date, 1970 to 2149. */
-  date: (): Scalar<Date> => of({ kind: "date" }),
+  date: (): RequiredColumn<Date> => of({ kind: "date" }),
   /** A Date to the second, 1970 to 2106. */
-  dateTime: (): Scalar<Date> => of({ kind: "dateTime" }),
+  dateTime: (): RequiredColumn<Date> => of({ kind: "dateTime" }),
   /** A Date with `precision` decimals of a second, 0 to 9, 1900 to 2299 (2262 with 9). Smaller precisions round down. */
-  dateTime64: (precision: number): Scalar<Date> => {
+  dateTime64: (precision: number): RequiredColumn<Date> => {
     if (!Number.isInteger(precision) || precision < 0 || precision > 9) {
       throw invalid(`dateTime64(${precision}) has no such precision`, "Use 0 to 9 decimals; 3 keeps all of a Date.");
     }
     return of({ kind: "dateTime64", precision });
   },
   /** One of some names, stored as a number. New names go to the end: their numbers follow their order. */
-  enum: <const Name extends string>(values: readonly Name[]): Scalar<Name> => {
+  enum: <const Name extends string>(values: readonly Name[]): RequiredColumn<Name> => {
     if (values.length === 0 || new Set(values).size !== values.length || values.length > 32_000) {
       throw invalid("an enum needs between 1 and 32000 different names", "List each name once.");
     }

@@ -9,19 +9,25 @@ import type { TypeHint } from "./hints.ts";
 export interface Event<out Type extends string, out Data> {
   /** A UUID; an id of another form was hashed into one. */
   readonly id: string;
+  /** What happened, such as `login.failed`. */
   readonly type: Type;
+  /** When it happened. */
   readonly time: Date;
   /** The partition key. Events of one key keep their order. */
   readonly key: string;
   /** Who said so; the name of the stream where the producer did not tell. */
   readonly source: string;
+  /** W3C trace context, where the producer gave one. */
   readonly traceparent?: string;
+  /** What its schema made of what was sent. */
   readonly data: Data;
 }
 
 /** An event that is still to be sent: what `emit` and `to.<stream>` take. */
 export interface EventDraft<out Type extends string, out Data> {
+  /** What happened, such as `login.failed`. */
   readonly type: Type;
+  /** Its data, as the schema of the type takes it. */
   readonly data: Data;
   /** When it happened; the time of its cause where it is left out. */
   readonly time?: Date | undefined;
@@ -30,6 +36,7 @@ export interface EventDraft<out Type extends string, out Data> {
 /** A type of event. Call it to make a draft: `loginAttackSuspected({ userId, since, failures })`. */
 export interface EventType<out Type extends string, in out Data> {
   (data: Data, at?: { readonly time?: Date | undefined }): EventDraft<Type, Data>;
+  /** The type of event as data. */
   readonly plan: EventPlan;
   /** Carries the type parameters; there is no such value. */
   readonly _event?: Event<Type, Data>;
@@ -39,8 +46,9 @@ export interface EventType<out Type extends string, in out Data> {
 // biome-ignore lint/suspicious/noExplicitAny: matches every definition, whatever its data
 export type EventOf<Definition> = Definition extends EventType<any, any> ? NonNullable<Definition["_event"]> : never;
 
+/** What is said of a type of event beside its schema. */
 export interface EventOptions<in Data> {
-  /** The partition key. Events of one key are kept in order; without it, all events of the type share the empty key. */
+  /** The partition key. Events of one key are kept in order. @default all events of the type share the empty key */
   readonly key?: (data: Data) => string;
   /**
    * Raise it when the schema changes in a way that older data does not fit, and say in `upcast` what becomes of that.
@@ -50,12 +58,13 @@ export interface EventOptions<in Data> {
   /**
    * Brings data of a version to the next one, by the version that it comes from: `{ 1: (data) => …, 2: (data) => … }`. The last step
    * makes what the schema takes. What throws, or does not fit the schema afterwards, is a dead letter.
+   * @default none: data of an older version must fit the schema as it is
    */
   readonly upcast?: Readonly<Record<number, (data: unknown) => unknown>>;
 }
 
 /** A type as JSON brings it: nothing fits where that is another one. */
-type JsonOf<T> = T extends string | number | boolean | null | undefined
+export type JsonOf<T> = T extends string | number | boolean | null | undefined
   ? T
   : unknown extends T
     ? T

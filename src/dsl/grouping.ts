@@ -6,13 +6,17 @@ import { checkName } from "./table.ts";
 /** One column of an aggregate or a rollup, over columns of the source table named in `Name`. */
 export interface AggregateColumn<out Name extends string, out Kind extends string = IdempotentAggregate> {
   readonly kind: "aggregateColumn";
+  /** The aggregate, by ClickHouse's name. */
   readonly aggregate: Kind;
+  /** The columns of the source that it reads. */
   readonly args: readonly Name[];
+  /** A condition in SQL: it sees only rows that fulfil it. */
   readonly where: string | undefined;
 }
 
+/** Which rows an aggregate sees. */
 export interface AggregateFilter {
-  /** A condition in SQL over the source's columns: only rows that fulfil it are seen. */
+  /** A condition in SQL over the source's columns: only rows that fulfil it are seen. @default all rows */
   readonly where?: string;
 }
 

@@ -7,7 +7,7 @@ import type { TypeHint } from "./hints.ts";
 export interface SourceGuards {
   /**
    * A producer that was silent for so long is not waited for: event time goes on without it; where all are silent, by the clock. As long
-   * it takes until a stream that begins has its first window closed: producers may come that nobody has heard of yet. Milliseconds.
+   * it takes until a stream that begins has its first window closed: producers may come that nobody has heard of yet. In milliseconds.
    * @default 30000
    */
   readonly idleMs?: number;
@@ -16,9 +16,13 @@ export interface SourceGuards {
    * the rest.
    */
   readonly rateLimit?: RateLimitPlan;
+  /** There is none here; the type says why. */
   readonly retry?: TypeHint<"A source has no retry: reading goes on by itself when Redis is back">;
+  /** There is none here; the type says why. */
   readonly timeoutMs?: TypeHint<"A source has no time-out: put timeoutMs on the stage that waits">;
+  /** There is none here; the type says why. */
   readonly concurrency?: TypeHint<"A source has no concurrency: its partitions are read side by side">;
+  /** There is none here; the type says why. */
   readonly breaker?: TypeHint<"A source has no breaker: while Redis is away nothing can be read anyway">;
 }
 
@@ -36,6 +40,7 @@ export interface StageGuards<in T> extends GuardsPlan {
 
 /** Guards of a ClickHouse sink. */
 export interface ClickHouseGuards extends SinkGuardsPlan {
+  /** There is none here; the type says why. */
   readonly concurrency?: TypeHint<"A ClickHouse sink has no concurrency: one insert of a table is under way at a time">;
 }
 
@@ -43,9 +48,13 @@ export interface ClickHouseGuards extends SinkGuardsPlan {
 export interface StreamGuards {
   /** Events written a second. */
   readonly rateLimit?: RateLimitPlan;
+  /** There is none here; the type says why. */
   readonly retry?: TypeHint<"A stream sink has no retry: writing goes on by itself when Redis is back">;
+  /** There is none here; the type says why. */
   readonly timeoutMs?: TypeHint<"A stream sink has no time-out: a write is repeated until it is stored">;
+  /** There is none here; the type says why. */
   readonly concurrency?: TypeHint<"A stream sink has no concurrency: its partitions are written side by side">;
+  /** There is none here; the type says why. */
   readonly breaker?: TypeHint<"A stream sink has no breaker: its stream is in the Redis that is read">;
 }
 

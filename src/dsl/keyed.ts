@@ -14,8 +14,22 @@ import type { WindowSpec } from "./window.ts";
  * a timer that is set by its events' times, and others whose clocks are right ring no sooner for it.
  */
 export type TimerOf =
-  | { readonly clock: "event" | "processing"; readonly at: Date; readonly afterMs?: never }
-  | { readonly clock: "processing"; readonly afterMs: number; readonly at?: never };
+  | {
+      /** By which clock it rings. */
+      readonly clock: "event" | "processing";
+      /** When it rings. */
+      readonly at: Date;
+      /** Not beside `at`; milliseconds where it stands alone. */
+      readonly afterMs?: never;
+    }
+  | {
+      /** The clock of Redis. */
+      readonly clock: "processing";
+      /** How long after the state was moved on it rings, milliseconds. */
+      readonly afterMs: number;
+      /** Not beside `afterMs`. */
+      readonly at?: never;
+    };
 
 /** How a fold keeps the state of each key. All functions are pure. */
 export interface KeyedFoldOptions<in T, in out State, in out Decided> {
@@ -41,6 +55,7 @@ export interface KeyedFoldOptions<in T, in out State, in out Decided> {
   readonly migrate?: (state: unknown, version: number) => State;
 }
 
+/** How a fold keeps the state of each key, and what the key is. */
 export interface FoldOptions<in T, in out State, in out Decided> extends KeyedFoldOptions<T, State, Decided> {
   /** Whose state it is. Use the stream's partition key, or a finer one. */
   readonly key: (value: T) => string;
@@ -60,17 +75,23 @@ export interface JoinOptions<in T, out Left, out Right> {
   readonly allowedLatenessMs?: number;
 }
 
+/** Two values that belong together. */
 export interface Joined<out Left, out Right> {
+  /** The key of both. */
   readonly key: string;
+  /** The value of the left side, and the time of its event. */
   readonly left: { readonly time: Date; readonly value: Left };
+  /** The value of the right side, and the time of its event. */
   readonly right: { readonly time: Date; readonly value: Right };
 }
 
 /** What a window hands on: `values` by the names of the aggregators. */
 export interface WindowOf<out Values> extends Omit<WindowResult, "values"> {
+  /** The results, by the names of the aggregators. */
   readonly values: Values;
 }
 
+/** What aggregators make, by their names. */
 export type ResultsOf<Aggregators> = {
   readonly [Name in keyof Aggregators]: Aggregators[Name] extends Aggregator<never, infer Result> ? Result : never;
 };

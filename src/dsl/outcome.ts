@@ -2,10 +2,28 @@ import type { DeadLettered, Decision, Dropped, Sent } from "../plan/plan.ts";
 import type { RowFor, RowLike, TypeHint } from "./hints.ts";
 import type { SinkRef } from "./sinks.ts";
 
-/** Ends an event on purpose, with a reason that the ledger counts. */
+/**
+ * Ends an event on purpose, with a reason that the ledger counts.
+ *
+ * @example
+ * ```ts
+ * pipeline("no-logins")
+ *   .from(logins)
+ *   .route({ table: clickhouse(loginEvents) }, (event) => drop(`${event.type} is not counted`));
+ * ```
+ */
 export const drop = (reason: string): Dropped => ({ kind: "dropped", reason });
 
-/** Sets an event aside for a person to look at: `headrace dlq` shows it with its reason. */
+/**
+ * Sets an event aside for a person to look at: `headrace dlq` shows it with its reason.
+ *
+ * @example
+ * ```ts
+ * pipeline("odd-logins")
+ *   .from(logins)
+ *   .route({ table: clickhouse(loginEvents) }, (event) => deadLetter(`no rule for ${event.type}`));
+ * ```
+ */
 export const deadLetter = (reason: string): DeadLettered => ({ kind: "deadLettered", reason });
 
 /** The functions by which a route sends: one a destination, taking that destination's row. */

@@ -28,6 +28,7 @@ import type { WindowSpec } from "./window.ts";
 
 /** A finished pipeline. */
 export interface Pipeline {
+  /** The pipeline as data. */
   readonly plan: PipelinePlan;
 }
 
@@ -118,6 +119,7 @@ export interface Keyed<T> {
   join<Left, Right>(name: string, options: JoinOptions<T, Left, Right>): PipelineBuilder<Joined<Left, Right>>;
 }
 
+/** Values gathered in windows, before it is said what is made of them. */
 export interface Windowed<T> {
   /** Where values go that come too late, as events. @default the dead letters keep them, under the reason `late` */
   late<E, const Draft extends EventDraft<string, unknown>>(
@@ -138,10 +140,12 @@ export interface PipelineStart {
   from<E>(...guarded: readonly [Stream<E>, ...Stream<E>[], SourceGuards]): PipelineBuilder<E>;
 }
 
+/** What is said of a pipeline beside its stages. */
 export interface PipelineOptions {
   /**
    * Keyed stages that were deployed and are there no more, by their names: their states are given up. Without it a worker refuses to
    * start where a keyed stage is gone, since it may only have been renamed.
+   * @default none
    */
   readonly retired?: readonly string[];
 }

@@ -8,12 +8,24 @@ import type { Table } from "./table.ts";
 /** Exact numbers by bucket of time. People read them by the name of the rollup, one row a bucket and key. */
 export interface Rollup {
   readonly kind: "rollup";
+  /** The rollup as data. */
   readonly plan: RollupPlan;
 }
 
 /**
  * What a rollup can count. Rows where the argument is null are not seen; where no row is left, the result is null, and 0 for
  * `count`, `sum` and `uniqExact`.
+ *
+ * @throws ConfigError `config.invalid` by `quantile`, where the level is not from 0 to 1
+ * @example
+ * ```ts
+ * const logins = defineRollup("logins_by_hour", {
+ *   from: loginEvents,
+ *   time: "at",
+ *   every: "hour",
+ *   columns: { logins: rollups.count(), users: rollups.uniqExact("user_id") },
+ * });
+ * ```
  */
 export const rollups = {
   /** How many rows. */
@@ -35,7 +47,9 @@ export const rollups = {
   },
 } as const;
 
+/** What a rollup counts, and of which rows. */
 export interface RollupOptions<Row> {
+  /** The table whose rows it counts. */
   readonly from: Table<Row>;
   /** The column of the time that says in which bucket a row is: one of the table's `orderBy`. Rows outside of 1970 to 2105 are not seen. */
   // Spelled out: by a name, the compiler would print the name instead of the columns.
@@ -44,10 +58,11 @@ export interface RollupOptions<Row> {
   >;
   /** How long a bucket is, by UTC; a view adds up the days of a zone. The column that holds its start has this name. */
   readonly every: "minute" | "hour" | "day";
-  /** A condition in SQL over the source's columns: only rows that fulfil it are seen. */
+  /** A condition in SQL over the source's columns: only rows that fulfil it are seen. @default all rows */
   readonly where?: string;
   /** What is counted apart within a bucket: columns of the source. @default nothing: one row a bucket */
   readonly groupBy?: readonly NoInfer<keyof Row & string>[];
+  /** What is counted, by the names of its columns: `rollups.count()` and the like. */
   readonly columns: Readonly<Record<string, AggregateColumn<NoInfer<keyof Row & string>, RollupAggregate>>>;
 }
 

@@ -6,10 +6,13 @@ import type { TypeHint } from "./hints.ts";
 
 /** A schedule of the application: `headrace migrate` makes it in Temporal. */
 export interface Schedule {
+  /** The schedule as data. */
   readonly plan: SchedulePlan;
 }
 
-interface CommonOptions {
+/** What a schedule says of the runs that it starts. */
+export interface ScheduledWorkflowOptions {
+  /** Where it runs: a saga worker of the application takes every task queue that it names. */
   readonly taskQueue: string;
   /** What becomes of a run that is due while the one before still runs. @default "skip" */
   readonly overlap?: "skip" | "wait";
@@ -19,7 +22,8 @@ interface CommonOptions {
   readonly pauseOnFailure?: boolean;
 }
 
-export type ScheduleOptions<Input = undefined> = CommonOptions &
+/** When a workflow is started again, and with what: `everyMs`, or `dailyAt` in UTC. */
+export type ScheduleOptions<Input = undefined> = ScheduledWorkflowOptions &
   ([Input] extends [undefined]
     ? { readonly input?: TypeHint<"The workflow takes no input"> }
     : { /** What each run is given. */ readonly input: Input }) &

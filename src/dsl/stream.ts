@@ -8,15 +8,18 @@ import type { Given, TypeHint } from "./hints.ts";
 
 /** A stream whose events are `E`. */
 export interface Stream<out E> {
+  /** The stream as data. */
   readonly plan: StreamPlan;
   /** Carries the type parameter; there is no such value. */
   readonly _events?: E;
 }
 
+/** A type of event, whatever its data. */
 // biome-ignore lint/suspicious/noExplicitAny: any type of event, whatever its data
-type AnyEventType = EventType<any, any>;
+export type AnyEventType = EventType<any, any>;
 
-interface StreamEvents<Definition> {
+/** What is said of the events of a stream. */
+export interface StreamEvents<Definition> {
   /** The types of event that the stream carries; any other type becomes a dead letter. */
   readonly events: readonly Definition[];
   /**
@@ -68,7 +71,9 @@ export interface AdoptedStreamOptions<Definition> extends StreamEvents<Definitio
 
 /** Entries that hold the event as JSON in one field: `body` of Benthos, `payload` of Watermill. */
 export interface AdoptedField {
+  /** The key of the Redis stream. */
   readonly key: string;
+  /** The field that holds the event. */
   readonly field: string;
 }
 
@@ -87,14 +92,19 @@ export interface AdoptedField {
  * ```
  */
 export interface AdoptedFields<Definition> {
+  /** The key of the Redis stream. */
   readonly key: string;
+  /** Makes an event of the fields of an entry, which are text, and its id. */
   readonly read: (fields: Readonly<Record<string, string>>, id: string) => ReadDraft<Definition>;
 }
 
 /** A draft that may say more of itself. Without an id the event has a stable one from where it lies; without a time it happened then. */
 export type ReadDraft<Definition> = DraftFor<EventOf<Definition>> & {
+  /** Its id, with `source`. @default from where the entry lies */
   readonly id?: string;
+  /** Who says so. @default the name of the stream */
   readonly source?: string;
+  /** W3C trace context. @default none */
   readonly traceparent?: string;
 };
 

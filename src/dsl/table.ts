@@ -6,18 +6,24 @@ import { type Column, checkCodec, type Presence } from "./columns.ts";
 /** Columns by their name. */
 export type Columns = Readonly<Record<string, Column<unknown, Presence>>>;
 
-type Optional<C extends Columns> = { [K in keyof C]: C[K] extends Column<unknown, "required"> ? never : K }[keyof C];
-type ValueOf<Col> = Col extends Column<infer Value, Presence> ? Value : never;
+/** The columns that a row may leave out. */
+export type OptionalColumns<C extends Columns> = {
+  [K in keyof C]: C[K] extends Column<unknown, "required"> ? never : K;
+}[keyof C];
+/** What a column takes. */
+export type ColumnValue<Col> = Col extends Column<infer Value, Presence> ? Value : never;
 
 /** The row that some columns make: columns that are nullable or have a default may be left out. */
-export type RowOfColumns<C extends Columns> = Halves<C> extends infer Row ? { readonly [K in keyof Row]: Row[K] } : never;
-type Halves<C extends Columns> = { readonly [K in Exclude<keyof C, Optional<C>>]: ValueOf<C[K]> } & {
-  readonly [K in Optional<C>]?: ValueOf<C[K]> | undefined;
+export type RowOfColumns<C extends Columns> = RowHalves<C> extends infer Row ? { readonly [K in keyof Row]: Row[K] } : never;
+/** A row as two halves: what it must have, and what it may leave out. */
+export type RowHalves<C extends Columns> = { readonly [K in Exclude<keyof C, OptionalColumns<C>>]: ColumnValue<C[K]> } & {
+  readonly [K in OptionalColumns<C>]?: ColumnValue<C[K]> | undefined;
 };
 
 /** A table that pipelines write rows of type `Row` into. */
 export interface Table<in Row> {
   readonly kind: "table";
+  /** The table as data. */
   readonly plan: TablePlan;
   /** Only a type; there is no such property. */
   readonly _row?: (row: Row) => void;
@@ -26,7 +32,9 @@ export interface Table<in Row> {
 /** The rows that a table takes. */
 export type RowOf<T> = T extends Table<infer Row> ? Row : never;
 
+/** What a table is made of. */
 export interface TableOptions<C extends Columns> {
+  /** Its columns by their names, in ClickHouse's order: `c.uuid()` and the like. */
   readonly columns: C;
   /**
    * `replacingMergeTree`: rows of one sorting key are one row in the end, so that repeats change nothing: the one with the highest
@@ -41,20 +49,21 @@ export interface TableOptions<C extends Columns> {
     | { readonly kind: "mergeTree" };
   /** The sorting key. For exact results it holds the event's id, and nothing that differs between two deliveries of one event. */
   readonly orderBy: readonly NoInfer<keyof C & string>[];
-  /** Cuts the table by the UTC day or month of a column, which must be part of `orderBy`. */
+  /** Cuts the table by the UTC day or month of a column, which must be part of `orderBy`. @default not cut */
   readonly partitionBy?: {
     readonly unit: "day" | "month";
     // Spelled out, here and below: by a name, the compiler would print the name instead of the columns.
-    readonly column: NoInfer<{ [K in keyof C & string]: [ValueOf<C[K]>] extends [Date] ? K : never }[keyof C & string]>;
+    readonly column: NoInfer<{ [K in keyof C & string]: [ColumnValue<C[K]>] extends [Date] ? K : never }[keyof C & string]>;
   };
   /** The compression codec of the columns that have none of their own, in ClickHouse's words. @default the server's: LZ4 */
   readonly codec?: string;
   /**
    * Rows are deleted this many days after the time in `column`; 1 to 36,500. ClickHouse reckons until 7 February 2106: what would be
    * deleted later is kept until then.
+   * @default kept for ever
    */
   readonly ttl?: {
-    readonly column: NoInfer<{ [K in keyof C & string]: [ValueOf<C[K]>] extends [Date] ? K : never }[keyof C & string]>;
+    readonly column: NoInfer<{ [K in keyof C & string]: [ColumnValue<C[K]>] extends [Date] ? K : never }[keyof C & string]>;
     readonly days: number;
   };
 }

@@ -5,6 +5,7 @@ import { checkName } from "./table.ts";
 /** A stored SELECT. */
 export interface View {
   readonly kind: "view";
+  /** The view as data. */
   readonly plan: ViewPlan;
 }
 

@@ -6,9 +6,11 @@ import type { TypeHint } from "./hints.ts";
 
 /** How the values of a key are cut into windows. */
 export interface WindowSpec {
+  /** The windows as data. */
   readonly plan: Pick<WindowPlan, "name" | "shape" | "allowedLatenessMs" | "early">;
 }
 
+/** What all windows have in common. */
 export interface WindowOptions {
   /** The stage's name: its states and counts are kept under it. Needed where a pipeline has several windows. @default "window" */
   readonly name?: string;
@@ -21,7 +23,8 @@ export interface WindowOptions {
   readonly early?: boolean;
 }
 
-interface AlignedOptions extends WindowOptions {
+/** Windows that begin at fixed times. */
+export interface AlignedWindowOptions extends WindowOptions {
   /** Each window is as long, milliseconds. */
   readonly sizeMs: number;
   /**
@@ -33,7 +36,8 @@ interface AlignedOptions extends WindowOptions {
   readonly offsetMs?: number;
 }
 
-export interface TumblingOptions extends AlignedOptions {
+/** Windows that follow each other without a gap. */
+export interface TumblingOptions extends AlignedWindowOptions {
   /**
    * For windows of a day, `days(1)`: each is a day of this zone, from midnight to midnight, also where summer time makes it 23 or 25
    * hours long.
@@ -43,12 +47,15 @@ export interface TumblingOptions extends AlignedOptions {
   readonly timeZone?: string;
 }
 
-export interface HoppingOptions extends AlignedOptions {
+/** Windows that overlap: one begins at each hop. */
+export interface HoppingOptions extends AlignedWindowOptions {
   /** One window begins each `hopMs`, milliseconds, no longer than `sizeMs`: a value is in `sizeMs / hopMs` of them. */
   readonly hopMs: number;
+  /** There is none here; the type says why. */
   readonly timeZone?: TypeHint<"Windows that overlap have no timeZone: it is for tumbling windows of a day">;
 }
 
+/** Windows that end when a key falls silent. */
 export interface SessionOptions extends WindowOptions {
   /** Values of one session are no further apart, milliseconds. One that is just as far still belongs to it. */
   readonly gapMs: number;
@@ -85,7 +92,14 @@ export const tumbling = (options: TumblingOptions): WindowSpec => {
   return spec(options, { kind: "day", timeZone });
 };
 
-/** Windows that overlap, laid out as tumbling ones are. @throws ConfigError when an option is none, or out of range */
+/**
+ * Windows that overlap, laid out as tumbling ones are. @throws ConfigError when an option is none, or out of range
+ *
+ * @example
+ * ```ts
+ * hopping({ sizeMs: minutes(10), hopMs: minutes(1) }); // the last ten minutes, each minute
+ * ```
+ */
 export const hopping = (options: HoppingOptions): WindowSpec => {
   check("hopping", options, {
     sizeMs: duration,
@@ -99,14 +113,21 @@ export const hopping = (options: HoppingOptions): WindowSpec => {
   return spec(options, aligned(options, options.hopMs));
 };
 
-/** Windows that last as long as values keep coming. @throws ConfigError when an option is none, or out of range */
+/**
+ * Windows that last as long as values keep coming. @throws ConfigError when an option is none, or out of range
+ *
+ * @example
+ * ```ts
+ * session({ gapMs: minutes(30), allowedLatenessMs: minutes(1) });
+ * ```
+ */
 export const session = (options: SessionOptions): WindowSpec => {
   check("session", options, { gapMs: duration });
   return spec(options, { kind: "session", gapMs: options.gapMs });
 };
 
 /** Windows that begin a hop earlier or later are the same ones. */
-const aligned = ({ sizeMs, offsetMs = 0 }: AlignedOptions, hopMs: number): WindowPlan["shape"] => ({
+const aligned = ({ sizeMs, offsetMs = 0 }: AlignedWindowOptions, hopMs: number): WindowPlan["shape"] => ({
   kind: "aligned",
   sizeMs,
   hopMs,

@@ -4,17 +4,24 @@ import type { PipelinePlan } from "../plan/plan.ts";
 
 /** The balance of a pipeline: `read = delivered + dropped + deadLettered + duplicate + late + inFlight`, in events. */
 export interface Audit {
+  /** Its name. */
   readonly pipeline: string;
+  /** Events that workers were given. */
   readonly read: number;
+  /** Events that have reached a destination. */
   readonly delivered: number;
   /**
    * Rows and events that no single event has caused, such as those of a window that closes or a timer that rings. No part of `read`:
    * events have caused them together, and each of those has an outcome of its own.
    */
   readonly emitted: number;
+  /** Events that a stage or a route has dropped, by reason. */
   readonly dropped: Readonly<Record<string, number>>;
+  /** Events that were set aside, by reason. */
   readonly deadLettered: Readonly<Record<string, number>>;
+  /** Events that came again under the id of an earlier one. */
   readonly duplicate: number;
+  /** Events that came behind the end of their window. */
   readonly late: number;
   /** Given to a worker and not yet settled. */
   readonly inFlight: number;

@@ -14,7 +14,7 @@ import type { ArchiveVerbs } from "../plan/archive.ts";
 import { timeOf } from "../redis/server.ts";
 import { createClickHouse } from "../sinks/clickhouse/client.ts";
 import { findStates } from "../state/find-states.ts";
-import { cleanLogs, type KeepLogs } from "./clean-logs.ts";
+import { type CleanedLogs, cleanLogs, type KeepLogs } from "./clean-logs.ts";
 import { type ArchiveAddress, openArchive } from "./open-archive.ts";
 import type { RoleContext } from "./role.ts";
 import { openBus, openMarks, openRedis, openRegistry } from "./services.ts";
@@ -33,9 +33,13 @@ export interface ActivityDepsOptions {
 
 /** An event that an activity tells; the same id is the same event, however often it is told. */
 export interface AnnouncedEvent {
+  /** The same for the same event: the key of the step, for one. */
   readonly id: string;
+  /** One of the types that the stream carries. */
   readonly type: string;
+  /** When it happened. A repeat must say the same. */
   readonly time: Date;
+  /** Its data, as the schema of the type takes it. */
   readonly data: object;
 }
 
@@ -55,7 +59,7 @@ export interface ActivityDeps {
   /** Stores an event in a stream of the application, once for each id. */
   announce(stream: string, event: AnnouncedEvent): Promise<void>;
   /** Removes dead letters and archives that are older than they are kept; `beat` is called as it goes on. */
-  cleanLogs(beat: () => void): ReturnType<typeof cleanLogs>;
+  cleanLogs(beat: () => void): Promise<CleanedLogs>;
   /** There where the application archives something. */
   readonly archive?: ArchiveVerbs;
 }

@@ -25,16 +25,18 @@ export interface Cleaning {
   readonly beat: () => void;
 }
 
+/** What was cleaned. */
+export interface CleanedLogs {
+  /** Dead letters, in Redis. */
+  readonly deadLetters: Expired;
+  /** Archived days, in the archive's store. */
+  readonly archives: Expired;
+}
+
 const defaultDays = 30;
 
 /** Removes dead letters and archives that are older than they are kept, and says how many it has looked at and removed. */
-export async function cleanLogs({
-  app,
-  bus,
-  archive,
-  keep,
-  beat,
-}: Cleaning): Promise<Record<"deadLetters" | "archives", Expired>> {
+export async function cleanLogs({ app, bus, archive, keep, beat }: Cleaning): Promise<CleanedLogs> {
   const { deadLetterDays = defaultDays, archiveDays } = keep;
   const deadLetters = { looked: 0, removed: 0 };
   for (const partition of app.streams.flatMap(partitionsOf)) {

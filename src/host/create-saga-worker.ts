@@ -11,10 +11,11 @@ import type { Role } from "./role.ts";
 import { defaultSagaLimits, type SagaLimits } from "./saga-limits.ts";
 import type { CreateActivities, SagaRoleOptions } from "./saga-role.ts";
 
+/** What `createSagaWorker` runs, and where the services are. */
 export interface CreateSagaWorkerOptions extends HostedOptions {
-  /** The file that exports the workflows, absolute or relative to the working directory. It is bundled at the start, which takes seconds. */
+  /** The file that exports the workflows, absolute or relative to the working directory. It is bundled at the start, which takes seconds. @default "workflows/index.ts" */
   readonly workflowsPath?: string;
-  /** The workflows as one script, in the place of `workflowsPath`: what `headrace bundle` has written. */
+  /** The workflows as one script, in the place of `workflowsPath`: what `headrace bundle` has written. @default what lies at `workflowsPath`, bundled */
   readonly workflowBundle?: { readonly code: string };
   /** Makes what the workflows call. @default none: the workflows call no activities */
   readonly createActivities?: CreateActivities;
@@ -24,7 +25,7 @@ export interface CreateSagaWorkerOptions extends HostedOptions {
   readonly archive?: ArchiveAddress;
   /** For how long the workflow that cleans logs keeps them. @default dead letters for 30 days, archives for ever */
   readonly keep?: KeepLogs;
-  /** How much it does at once, and as which version. */
+  /** How much it does at once, and as which version. @default those of `headrace start`, without a version */
   readonly limits?: Partial<SagaLimits>;
 }
 

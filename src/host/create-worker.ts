@@ -5,6 +5,7 @@ import { type Running, runInBackground } from "./lifecycle.ts";
 import { addressesOf, type HostedOptions, split } from "./options.ts";
 import { workerRole } from "./worker-role.ts";
 
+/** What `createWorker` runs, and where the services are. */
 export interface CreateWorkerOptions extends HostedOptions {
   /** Names of the pipelines that it runs; the others run elsewhere. @default all */
   readonly pipelines?: readonly string[];

@@ -1,6 +1,11 @@
 /** The public door `headrace/host`: workers inside a process of yours. */
+export type { Expired } from "../archive/expire.ts";
+export type { S3Options } from "../archive/s3-store.ts";
+export type { Tls } from "../core/tls.ts";
+export type { RedisAddress } from "../redis/connection.ts";
+export type { ClickHouseAddress } from "../sinks/clickhouse/client.ts";
 export type { ActivityDeps, AnnouncedEvent } from "./activity-deps.ts";
-export type { KeepLogs } from "./clean-logs.ts";
+export type { CleanedLogs, KeepLogs } from "./clean-logs.ts";
 export { type CreateSagaWorkerOptions, createSagaWorker } from "./create-saga-worker.ts";
 export { type CreateWorkerOptions, createWorker } from "./create-worker.ts";
 export type { Running } from "./lifecycle.ts";

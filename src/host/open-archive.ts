@@ -11,7 +11,13 @@ import type { ClickHouse } from "../sinks/clickhouse/client.ts";
 import { createRollupStore } from "../sinks/clickhouse/rollup-rows.ts";
 
 /** Where archived days go: a directory, which ClickHouse sees under the same path, or a bucket. */
-export type ArchiveAddress = { readonly kind: "directory"; readonly path: string } | ({ readonly kind: "s3" } & S3Options);
+export type ArchiveAddress =
+  | {
+      readonly kind: "directory";
+      /** Absolute, or relative to the working directory. */
+      readonly path: string;
+    }
+  | ({ readonly kind: "s3" } & S3Options);
 
 /** The archive of an application, over its ClickHouse and a store. */
 export function openArchive(

@@ -3,7 +3,7 @@ import type { Logger } from "../core/log.ts";
 import type { App } from "../dsl/app.ts";
 import type { AppPlan, PipelinePlan } from "../plan/plan.ts";
 import type { RedisAddress } from "../redis/connection.ts";
-import type { ClickHouseOptions } from "../sinks/clickhouse/client.ts";
+import type { ClickHouseAddress } from "../sinks/clickhouse/client.ts";
 import type { Addresses, TemporalAddress } from "./services.ts";
 
 /** What every part of an application is given that runs inside a process of yours. */
@@ -12,15 +12,15 @@ export interface HostedOptions {
   readonly app: App;
   /** `redis://user:password@host:6379/0`; `rediss://` over TLS; of a cluster one node is enough, more by commas. */
   readonly redis: string | RedisAddress;
-  /** `http://user:password@host:8123/database`. Needed where the application writes tables. */
-  readonly clickhouse?: string | ClickHouseOptions;
-  /** `host:7233`. Needed where the application starts workflows. */
+  /** `http://user:password@host:8123/database`. Needed where the application writes tables. @default none */
+  readonly clickhouse?: string | ClickHouseAddress;
+  /** `host:7233`. Needed where the application starts workflows. @default none */
   readonly temporal?: string | TemporalAddress;
   /** What the dead letters of one partition may take of Redis' memory, bytes; further ones are counted and not kept. @default 64 MiB */
   readonly deadLetterBytes?: number;
   /** Told what goes wrong, and what is well again. pino fits. @default silent */
   readonly logger?: Logger;
-  /** Ends it in order, as `close()` does. */
+  /** Ends it in order, as `close()` does. @default only `close()` does */
   readonly signal?: AbortSignal;
 }
 

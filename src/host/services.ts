@@ -14,7 +14,7 @@ import type { Registry } from "../registry/port.ts";
 import { openRedisRegistry } from "../registry/redis/registry.ts";
 import type { Marks } from "../rollup/port.ts";
 import { openRedisMarks } from "../rollup/redis/marks.ts";
-import { type ClickHouse, type ClickHouseOptions, createClickHouse } from "../sinks/clickhouse/client.ts";
+import { type ClickHouse, type ClickHouseAddress, createClickHouse } from "../sinks/clickhouse/client.ts";
 
 /** Where a Temporal server is, and how it is reached. */
 export interface TemporalAddress {
@@ -31,7 +31,7 @@ export interface TemporalAddress {
 /** Where the services are. Each is asked for when it is needed: one that an application does not use need not be there. */
 export interface Addresses {
   redis(): RedisAddress;
-  clickhouse(): ClickHouseOptions;
+  clickhouse(): ClickHouseAddress;
   temporal(): Promise<TemporalAddress>;
 }
 
@@ -47,7 +47,7 @@ export const openRegistry = (at: RedisAddress, logger: Logger): Promise<Registry
 export const openMarks = (at: RedisAddress, logger: Logger): Promise<Marks> => openRedisMarks({ ...at, logger });
 
 /** A client of the ClickHouse that answers; the database that it names need not be there. */
-export async function openClickHouse(at: ClickHouseOptions): Promise<ClickHouse> {
+export async function openClickHouse(at: ClickHouseAddress): Promise<ClickHouse> {
   const clickhouse = createClickHouse(at);
   const system = clickhouse.using("system");
   try {

@@ -1,2 +1,11 @@
 /** The public door `headrace/participant`: what participants are written with. */
-export { type ClientOf, defineParticipant, type Participant, Refusal, ReplyLost, type Verb, verb } from "./participant.ts";
+export {
+  type ClientOf,
+  defineParticipant,
+  type Participant,
+  Refusal,
+  ReplyLost,
+  type Verb,
+  type Verbs,
+  verb,
+} from "./participant.ts";

@@ -2,16 +2,21 @@ import type { StandardSchemaV1 } from "@standard-schema/spec";
 
 /** Something that a participant does when it is asked over HTTP. */
 export interface Verb<in Request, out Response> {
+  /** What it is asked with. */
   readonly request: StandardSchemaV1<unknown, unknown>;
+  /** What it does. A `Refusal` is an answer; whatever else it throws is a fault, and is tried again. */
   readonly run: (request: Request) => Promise<Response>;
 }
 
-type Verbs = Readonly<Record<string, Verb<never, unknown>>>;
+/** What a participant can be asked for, by name. */
+export type Verbs = Readonly<Record<string, Verb<never, unknown>>>;
 
 /** A system that takes part in sagas: an order system, a bank, a warehouse. It keeps its own books, and is reached over HTTP. */
 export interface Participant<out V extends Verbs = Verbs> {
   readonly kind: "participant";
+  /** The name under which it is found. */
   readonly name: string;
+  /** What it can be asked for, by name. */
   readonly verbs: V;
 }
 
@@ -22,7 +27,17 @@ export type ClientOf<P extends Participant> = {
     : never;
 };
 
-/** A verb: what it is asked with, as a schema, and what it does. */
+/**
+ * A verb: what it is asked with, as a schema, and what it does.
+ *
+ * @example
+ * ```ts
+ * const balances = new Map<string, number>();
+ * const pay = verb(z.object({ key: z.string(), account: z.string(), cents: z.number() }), async ({ account, cents }) => {
+ *   return { left: (balances.get(account) ?? 0) - cents };
+ * });
+ * ```
+ */
 export const verb = <Schema extends StandardSchemaV1, Response>(
   request: Schema,
   run: (request: StandardSchemaV1.InferOutput<Schema>) => Promise<Response>,
@@ -52,7 +67,17 @@ export const defineParticipant = <const V extends Verbs>(name: string, verbs: V)
   verbs,
 });
 
-/** A participant understood, and says no: trying again would not help. Whoever called gets `type` and the message. */
+/**
+ * A participant understood, and says no: trying again would not help. Whoever called gets `type` and the message.
+ *
+ * @example
+ * ```ts
+ * const balances = new Map<string, number>();
+ * const pay = verb(z.object({ key: z.string(), account: z.string(), cents: z.number() }), async ({ account, cents }) => {
+ *   if ((balances.get(account) ?? 0) < cents) throw new Refusal("PaymentDeclined", `${account} has too little`);
+ * });
+ * ```
+ */
 export class Refusal extends Error {
   override readonly name = "Refusal";
   readonly type: string;
@@ -63,7 +88,18 @@ export class Refusal extends Error {
   }
 }
 
-/** Thrown by a verb that has done its work: the caller is to lose the answer. For tests and demonstrations. */
+/**
+ * Thrown by a verb that has done its work: the caller is to lose the answer. For tests and demonstrations.
+ *
+ * @example
+ * ```ts
+ * const balances = new Map<string, number>();
+ * const pay = verb(z.object({ key: z.string(), account: z.string(), cents: z.number() }), async ({ account, cents }) => {
+ *   balances.set(account, (balances.get(account) ?? 0) - cents);
+ *   throw new ReplyLost("paid, and nobody hears of it");
+ * });
+ * ```
+ */
 export class ReplyLost extends Error {
   override readonly name = "ReplyLost";
 }

@@ -10,6 +10,7 @@ import type { TablePlan } from "./table.ts";
  *   a claim  counted   files     read back  manifest   counted    moved aside, counted there, dropped
  */
 export interface TableDay {
+  /** The name of the table. */
   readonly table: string;
   /** `2026-11-27`, in UTC. */
   readonly day: string;
@@ -29,14 +30,17 @@ export interface ArchiveRun extends Generation {
 
 /** What rows are, apart from their order and their repeats. */
 export interface Survey {
+  /** How many. */
   readonly rows: number;
   /** The same for the same rows, in whatever order. Empty where there are none. */
   readonly hash: string;
   /** What the rows take up uncompressed, bytes: a text its length and 1. */
   readonly rawBytes: number;
-  /** The first and the last time, ISO 8601. */
+  /** The first time, ISO 8601. */
   readonly from: string;
+  /** The last time, ISO 8601. */
   readonly to: string;
+  /** As the table had them. */
   readonly columns: readonly ArchivedColumn[];
   /** Rows by the hour of the day; all in the first where the table knows only days. */
   readonly hours: readonly number[];
@@ -44,7 +48,9 @@ export interface Survey {
 
 /** A column in ClickHouse's own spelling, as the table had it when it was archived. */
 export interface ArchivedColumn {
+  /** Its name. */
   readonly name: string;
+  /** Its type, such as `LowCardinality(String)`. */
   readonly type: string;
 }
 
@@ -52,7 +58,9 @@ export interface ArchivedColumn {
 export interface ArchivedFile {
   /** Below the store. */
   readonly path: string;
+  /** How many rows it holds. */
   readonly rows: number;
+  /** Its size. */
   readonly bytes: number;
 }
 
@@ -65,10 +73,13 @@ export type Location =
 /** What says that a generation is archived: it is written last, and all that it needs to be read again stands in it. */
 export interface Manifest extends Generation, Survey {
   readonly kind: "headrace.archive";
+  /** The form of the manifest itself. */
   readonly version: 1;
   /** When it was published, ISO 8601. */
   readonly at: string;
+  /** Of all files together. */
   readonly bytes: number;
+  /** What the rows are in. */
   readonly files: readonly ArchivedFile[];
 }
 
@@ -99,31 +110,53 @@ export interface ArchiveLine extends Generation {
 
 /** What a claim has found. Only `sealed` goes on. */
 export type Sealed =
-  | { readonly kind: "sealed"; readonly generation: number }
-  | { readonly kind: "already archived"; readonly generation: number }
+  | {
+      readonly kind: "sealed";
+      /** The one that was claimed. */
+      readonly generation: number;
+    }
+  | {
+      readonly kind: "already archived";
+      /** The newest that there is. */
+      readonly generation: number;
+    }
   | { readonly kind: "empty" };
 
 /** What a long verb is given of its caller. */
 export interface ArchiveCall {
+  /** Aborts when nobody waits for the verb any more. */
   readonly signal: AbortSignal;
   /** Says that it is alive, and how far it is: what was said last is given to the next try as `resume`. */
   readonly beat: (progress?: unknown) => void;
+  /** What the try before said last; undefined for a first try. */
   readonly resume?: unknown;
 }
 
 /** What the saga of the archive calls. Each verb stands repeats; each undo stands that its verb never came. */
 export interface ArchiveVerbs {
+  /** Claims a day for one generation: nobody else archives it. */
   seal(day: TableDay, call: ArchiveCall): Promise<Sealed>;
+  /** Gives the claim up. */
   unseal(day: TableDay, call: ArchiveCall): Promise<void>;
+  /** Counts the rows of the day. */
   survey(day: TableDay, call: ArchiveCall): Promise<Survey>;
+  /** Writes the rows into files of the store. */
   export(run: ArchiveRun, survey: Survey, call: ArchiveCall): Promise<readonly ArchivedFile[]>;
+  /** Removes the files of a run. */
   removeFiles(run: ArchiveRun, call: ArchiveCall): Promise<void>;
+  /** Reads the files back, and compares what they hold with the survey. */
   verify(of: Generation, files: readonly ArchivedFile[], survey: Survey, call: ArchiveCall): Promise<void>;
+  /** Writes the manifest: from then on the generation can be restored. */
   publish(manifest: Manifest, call: ArchiveCall): Promise<void>;
+  /** Takes the manifest back. */
   withdraw(generation: Generation, call: ArchiveCall): Promise<void>;
+  /** Brings the rollups of the day up to date, as long as its rows are there. */
   recount(day: TableDay, survey: Survey, call: ArchiveCall): Promise<void>;
+  /** Moves the rows out of the table, counts them there, and drops them. */
   drop(generation: Generation, survey: Survey, call: ArchiveCall): Promise<void>;
+  /** Moves the rows into the table again. */
   putBack(generation: Generation, call: ArchiveCall): Promise<void>;
+  /** Notes that the generation is archived. */
   record(generation: Generation, survey: Survey, call: ArchiveCall): Promise<void>;
 }
 

@@ -1,17 +1,22 @@
 /** Waiting between tries: `initialMs`, then doubled up to `maxMs`, with full jitter. */
 export interface RetryPlan {
+  /** Before the second try, milliseconds. */
   readonly initialMs: number;
+  /** Between two tries at most, milliseconds. */
   readonly maxMs: number;
 }
 
 /** After so many failures in a row nothing is called for `openMs`; then one call is tried, and decides. */
 export interface BreakerPlan {
+  /** So many failures in a row open it. */
   readonly failures: number;
+  /** How long nothing is called then, milliseconds. */
   readonly openMs: number;
 }
 
 /** No more than `burst` at once after a rest, and `perSecond` in the long run; what comes too fast waits. */
 export interface RateLimitPlan {
+  /** In the long run; may be a fraction. */
   readonly perSecond: number;
   /** @default a tenth of a second's worth, and at least 1 */
   readonly burst?: number;
@@ -41,6 +46,7 @@ export interface GuardsPlan {
   readonly concurrency?: number;
   /** Calls a second; each try counts. */
   readonly rateLimit?: CallRatePlan;
+  /** Spares what is called while it is ill. @default none */
   readonly breaker?: BreakerPlan;
 }
 
@@ -54,6 +60,7 @@ export interface SourceGuardsPlan {
 export interface SinkGuardsPlan {
   /** Calls of the target a second; each try counts. */
   readonly rateLimit?: RateLimitPlan;
+  /** Spares the target while it is ill. @default none */
   readonly breaker?: BreakerPlan;
 }
 

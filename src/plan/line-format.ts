@@ -17,11 +17,15 @@ export interface LineContext {
   readonly idOf: (text: string) => string;
 }
 
+/** An event that was read out of lines. */
 export interface LineEvent {
   /** 1 to 128 characters. */
   readonly id: string;
+  /** One of the types that the stream carries. */
   readonly type: string;
+  /** When it happened. */
   readonly time: Date;
+  /** As the schema of the type takes it. */
   readonly data: Readonly<Record<string, unknown>>;
   /** Names the event together with its id. @default the name of the format, which is no part of the name */
   readonly source?: string | undefined;
@@ -38,7 +42,10 @@ export interface LineEvent {
  * - `invalid`: one that cannot be read. It is told with its number;
  * - `foreign`: the file is of another format altogether, and nothing more of it is read.
  */
-export type LineResult = { readonly settled?: readonly LineEvent[] } & (
+export type LineResult = {
+  /** Events of earlier lines. @default none */
+  readonly settled?: readonly LineEvent[];
+} & (
   | { readonly kind: "events"; readonly events: readonly LineEvent[] }
   | { readonly kind: "ignored"; readonly reason: string }
   | { readonly kind: "unknown"; readonly what: string }
@@ -58,6 +65,7 @@ export interface LineReader {
   readonly end?: () => LineEnd;
 }
 
+/** What a reader says behind the last line. */
 export interface LineEnd {
   /** Events of earlier lines that no later one has confirmed or refuted. */
   readonly settled?: readonly LineEvent[];

@@ -36,6 +36,7 @@ export interface BatchPlan {
   readonly minIntervalMs: number;
 }
 
+/** Rows of a table. */
 export interface ClickHouseSinkPlan {
   readonly kind: "clickhouse";
   readonly table: TablePlan;
@@ -46,6 +47,7 @@ export interface ClickHouseSinkPlan {
   readonly guards?: SinkGuardsPlan;
 }
 
+/** Calls of workflows. */
 export interface WorkflowSinkPlan {
   readonly kind: "temporal";
   readonly call: WorkflowCallPlan;
@@ -76,12 +78,14 @@ export type WorkflowCallPlan =
   /** To a workflow that runs. Rows carry the id of their event: it may come again. */
   | { readonly kind: "signal" | "update"; readonly name: string };
 
+/** An attribute that operators find a workflow by. */
 export interface SearchAttributePlan {
   readonly type: SearchAttributeType;
   /** The attribute is left out where it is undefined. */
   readonly value: (input: never) => unknown;
 }
 
+/** Derived events of a stream. */
 export interface StreamSinkPlan {
   readonly kind: "stream";
   readonly stream: StreamPlan;
@@ -89,6 +93,7 @@ export interface StreamSinkPlan {
   readonly guards?: Omit<SinkGuardsPlan, "breaker">;
 }
 
+/** Where a value goes. */
 export type SinkPlan = ClickHouseSinkPlan | WorkflowSinkPlan | StreamSinkPlan;
 
 /** What is written by a sink of its own; streams are written by the commit. */
@@ -103,6 +108,7 @@ export type EndPlan =
       readonly decide: (value: never, to: never) => Decision;
     };
 
+/** A pipeline: what it reads, its stages, and how it ends. */
 export interface PipelinePlan {
   readonly kind: "pipeline";
   readonly name: string;

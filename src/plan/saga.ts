@@ -7,6 +7,7 @@ export interface SagaPlan {
   readonly tellsWhenUndone: boolean;
 }
 
+/** A step of a saga. */
 export interface SagaStepPlan {
   readonly name: string;
   /**

@@ -14,6 +14,7 @@ export interface StageCall {
   readonly signal: AbortSignal;
 }
 
+/** What a pipeline does with each value, or with the values of a key. */
 export type StagePlan =
   | { readonly kind: "filter"; readonly name: string; readonly keep: (value: never) => boolean }
   | {
@@ -116,6 +117,7 @@ export interface WindowPlan {
   readonly late: LatePlan | undefined;
 }
 
+/** The stream of values that came too late, and what event each becomes. */
 export interface LatePlan {
   readonly stream: StreamPlan;
   readonly toEvent: (value: never) => unknown;

@@ -31,7 +31,7 @@ export interface RetentionPlan {
   readonly maxAgeMs?: number;
   /** So many entries are kept; a frame is one. */
   readonly maxEntries?: number;
-  /** So much memory is kept, as Redis measures it (MEMORY USAGE), roughly. */
+  /** So much memory is kept, bytes as Redis measures them (MEMORY USAGE), roughly. */
   readonly maxBytes?: number;
 }
 
@@ -46,6 +46,7 @@ export interface IdentityPlan {
   readonly maxNames: number;
 }
 
+/** A stream, and what is kept of it. */
 export interface StreamPlan {
   readonly kind: "stream";
   readonly name: string;

@@ -1,5 +1,6 @@
 import type { ColumnType } from "./column-type.ts";
 
+/** A column of a table. */
 export interface ColumnPlan {
   readonly name: string;
   readonly type: ColumnType;
@@ -11,6 +12,7 @@ export interface ColumnPlan {
   readonly codec: string | undefined;
 }
 
+/** How ClickHouse keeps the rows. */
 export type EnginePlan =
   /** The last row of a sorting key wins; `version` names the column that says which is last, `deleted` the one that says that it is none. */
   | {
@@ -22,11 +24,13 @@ export type EnginePlan =
     }
   | { readonly kind: "mergeTree" };
 
+/** What a table is cut by: the UTC day or month of a column. */
 export interface PartitionByPlan {
   readonly unit: "day" | "month";
   readonly column: string;
 }
 
+/** When rows are deleted: so many days after the time in a column. */
 export interface TtlPlan {
   readonly column: string;
   readonly days: number;
@@ -57,11 +61,13 @@ export const idempotentAggregates = [
   "uniqCombined64",
   "groupUniqArray",
 ] as const;
+/** One of the aggregates that change nothing when a row comes twice. */
 export type IdempotentAggregate = (typeof idempotentAggregates)[number];
 
 /** The aggregates of whole buckets, which are counted from rows that are there once: any will do. In ClickHouse's own words. */
 export type RollupAggregate = "count" | "sum" | "avg" | "min" | "max" | "uniqExact" | `quantileExact(${number})`;
 
+/** A column of an aggregate or a rollup. */
 export interface AggregateColumnPlan<Kind extends string = IdempotentAggregate> {
   readonly name: string;
   readonly aggregate: Kind;
@@ -102,4 +108,5 @@ export interface ViewPlan {
   readonly sql: string;
 }
 
+/** Whatever `headrace migrate` makes in ClickHouse. */
 export type TableObjectPlan = TablePlan | AggregatePlan | RollupPlan | ViewPlan;

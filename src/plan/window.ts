@@ -2,6 +2,7 @@
 export interface Moment {
   /** Milliseconds since the epoch. */
   readonly time: number;
+  /** The id of the event. */
   readonly id: string;
 }
 
@@ -34,10 +35,13 @@ export type WindowShape =
 
 /** What a window stage hands on. */
 export interface WindowResult {
+  /** Whose values they are. */
   readonly key: string;
+  /** The beginning of the window; of a session, its first event. */
   readonly start: Date;
   /** Aligned windows and days end before this moment; a session ends with its last event, at this moment. */
   readonly end: Date;
+  /** The results, by the names of the aggregators. */
   readonly values: Readonly<Record<string, unknown>>;
   /**
    * `early`: as far as it goes now. `final`: the watermark has passed, nothing will change. `retracted`: what was said early of a

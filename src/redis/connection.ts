@@ -25,6 +25,7 @@ export interface Connection {
 
 /** Where a Redis is, and how it is reached. */
 export interface RedisAddress {
+  /** `redis://user:password@host:6379/0`; `rediss://` over TLS; of a cluster one node is enough, more by commas. */
   readonly url: string;
   /** For `rediss://` alone. */
   readonly tls?: Tls | undefined;

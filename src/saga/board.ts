@@ -2,6 +2,7 @@ import { defineSearchAttributeKey } from "@temporalio/common";
 import { defineQuery, setCurrentDetails, setHandler, upsertSearchAttributes } from "@temporalio/workflow";
 import type { SagaPlan, SagaStepPlan } from "../plan/saga.ts";
 
+/** How far a step is. */
 export type StepState =
   | "waiting"
   | "left out"
@@ -20,23 +21,40 @@ export type SagaOutcome = "running" | "completed" | "undoing" | "undone" | "undo
 
 /** What an operator did. */
 export interface Intervention {
+  /** When, ISO 8601. */
   readonly at: string;
+  /** What: try again at once, leave an undo out, or end the saga where it is. */
   readonly verb: "retryNow" | "skipUndo" | "giveUp";
   /** Where the saga was. */
   readonly step: string;
+  /** Why, as they said. */
   readonly reason?: string;
+  /** Who, as they said. */
   readonly by?: string;
 }
 
 /** What the query `saga` answers. */
 export interface SagaView {
+  /** How far the saga is. */
   readonly outcome: SagaOutcome;
+  /** Each step with its state, and since when it has it (ISO 8601). */
   readonly steps: readonly (Pick<SagaStepPlan, "name" | "kind"> & { readonly state: StepState; readonly since: string })[];
   /** Why a person is needed, while one is. */
   readonly needsAttention?: string;
+  /** What operators did, the oldest first. */
   readonly interventions: readonly Intervention[];
 }
 
+/**
+ * Asks a saga how far it is: each step, and what operators did.
+ *
+ * @example
+ * ```ts
+ * import { Client } from "@temporalio/client";
+ * const client = new Client();
+ * const { outcome, steps } = await client.workflow.getHandle("checkout-42").query(sagaQuery);
+ * ```
+ */
 export const sagaQuery = defineQuery<SagaView>("saga");
 
 /** What operators filter by in the Temporal UI. The server has to know these attributes: `headrace migrate` registers them. */

@@ -8,6 +8,7 @@ export type BoundedCalls = Pick<
 
 /** How calls that must succeed are made: each try is bounded, their number is not. */
 export type EndlessCalls = Pick<ActivityOptions, "startToCloseTimeout" | "heartbeatTimeout" | "taskQueue"> & {
+  /** How long to wait between tries. @default from 200 ms, doubled up to a minute */
   readonly retry?: Omit<NonNullable<ActivityOptions["retry"]>, "maximumAttempts" | "nonRetryableErrorTypes">;
 };
 

@@ -4,12 +4,16 @@ export type { BoundedCalls, EndlessCalls } from "./calls.ts";
 export type { Refusal } from "./refusal.ts";
 export {
   type CommittedSaga,
+  type FreshName,
   type OpenSaga,
   type Reversible,
+  type RunStep,
   type Saga,
   type SideBySide,
+  type StepCondition,
   type StepContext,
   saga,
   type UndoContext,
+  type WithResult,
 } from "./saga.ts";
 export { seenBefore } from "./seen.ts";

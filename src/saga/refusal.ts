@@ -2,9 +2,11 @@ import { ActivityFailure, ApplicationFailure, ChildWorkflowFailure, isCancellati
 
 /** Why a saga was undone. */
 export interface Refusal {
+  /** The step that was refused. */
   readonly step: string;
   /** The type of the failure, such as `PaymentDeclined`; `Cancelled`; `Fault` where it was no refusal. */
   readonly type: string;
+  /** What was said. */
   readonly message: string;
 }
 

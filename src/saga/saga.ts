@@ -27,7 +27,9 @@ import { runSaga } from "./run.ts";
 
 /** What a step sees: the saga's input, the results of earlier steps, and its key. */
 export interface StepContext<out Input, out Done, out Activities> {
+  /** What the workflow was started with. */
   readonly input: Input;
+  /** The results of earlier steps, by their names. */
   readonly done: Readonly<Done>;
   /** Give it to the participant: it names this step of this saga, however often it is tried. */
   readonly key: string;
@@ -39,13 +41,17 @@ export interface StepContext<out Input, out Done, out Activities> {
 
 /** What an undo sees. `result` is undefined when the step never answered: undo by key then. */
 export interface UndoContext<out Input, out Done, out Activities, out Result> extends StepContext<Input, Done, Activities> {
+  /** What the step has answered. */
   readonly result: Result | undefined;
 }
 
-type Run<Input, Done, Activities, Result> = (context: StepContext<Input, Done, Activities>) => Promise<Result>;
+/** What a step does. */
+export type RunStep<Input, Done, Activities, Result> = (context: StepContext<Input, Done, Activities>) => Promise<Result>;
 
+/** What a step does, and how that is undone. */
 export interface Reversible<in Input, in Done, in Activities, in out Result> {
-  readonly do: Run<Input, Done, Activities, Result>;
+  /** What it does. It comes again under the same key when an answer was lost. */
+  readonly do: RunStep<Input, Done, Activities, Result>;
   /** Stands an undo of what never came, and of what was undone before. */
   readonly undo: (context: UndoContext<Input, Done, Activities, NoInfer<Result>>) => Promise<unknown>;
   /** How the calls of `do` are bounded. @default 10 s a try, tried again for 2 min */
@@ -55,62 +61,68 @@ export interface Reversible<in Input, in Done, in Activities, in out Result> {
 }
 
 /** Refuses a name that an earlier step has: keys and results are kept under it. */
-type Fresh<Name extends string, Done> = Name extends keyof Done ? TypeHint<`The saga has a step '${Name}' already`> : Name;
-type With<Done, Name extends string, Result> = Done & { readonly [K in Name]: Result };
-type When<Input, Done> = (context: { readonly input: Input; readonly done: Readonly<Done> }) => boolean;
+export type FreshName<Name extends string, Done> = Name extends keyof Done
+  ? TypeHint<`The saga has a step '${Name}' already`>
+  : Name;
+/** The results with that of one more step. */
+export type WithResult<Done, Name extends string, Result> = Done & { readonly [K in Name]: Result };
+/** Whether a step is taken. */
+export type StepCondition<Input, Done> = (context: { readonly input: Input; readonly done: Readonly<Done> }) => boolean;
 
 /** A saga before its pivot: every step says how it is undone. */
 export interface OpenSaga<in out Input, in out Done, in out Activities> {
+  /** A step that can be undone. */
   step<const Name extends string, Result>(
-    name: Fresh<Name, Done>,
+    name: FreshName<Name, Done>,
     step: Reversible<Input, Done, Activities, Result>,
-  ): OpenSaga<Input, With<Done, Name, Result>, Activities>;
+  ): OpenSaga<Input, WithResult<Done, Name, Result>, Activities>;
   /** A step that is left out where `when` says no; its result is undefined then, and nothing of it is undone. */
   guarded<const Name extends string, Result>(
-    name: Fresh<Name, Done>,
-    when: When<Input, Done>,
+    name: FreshName<Name, Done>,
+    when: StepCondition<Input, Done>,
     step: Reversible<Input, Done, Activities, Result>,
-  ): OpenSaga<Input, With<Done, Name, Result | undefined>, Activities>;
+  ): OpenSaga<Input, WithResult<Done, Name, Result | undefined>, Activities>;
   /** A step that changes nothing, so there is nothing to undo. */
   read<const Name extends string, Result>(
-    name: Fresh<Name, Done>,
-    run: Run<Input, Done, Activities, Result>,
+    name: FreshName<Name, Done>,
+    run: RunStep<Input, Done, Activities, Result>,
     calls?: BoundedCalls,
-  ): OpenSaga<Input, With<Done, Name, Result>, Activities>;
+  ): OpenSaga<Input, WithResult<Done, Name, Result>, Activities>;
   /** Steps that run side by side. When one fails, the others are cancelled and waited for, and all that began are undone. */
   parallel<Added>(
     steps: (side: SideBySide<Input, Done, Activities, unknown>) => SideBySide<Input, Done, Activities, Added>,
   ): OpenSaga<Input, Done & Added, Activities>;
   /** The point of no return. Once it has answered, the saga will finish. */
   pivot<const Name extends string, Result>(
-    name: Fresh<Name, Done>,
+    name: FreshName<Name, Done>,
     step: Reversible<Input, Done, Activities, Result>,
-  ): CommittedSaga<Input, With<Done, Name, Result>, Activities>;
+  ): CommittedSaga<Input, WithResult<Done, Name, Result>, Activities>;
 }
 
 /** Steps that do not see each other's results. */
 export interface SideBySide<in out Input, in out Done, in out Activities, in out Added> {
+  /** One more step beside the others. */
   step<const Name extends string, Result>(
-    name: Fresh<Name, Done & Added>,
+    name: FreshName<Name, Done & Added>,
     step: Reversible<Input, Done, Activities, Result>,
-  ): SideBySide<Input, Done, Activities, With<Added, Name, Result>>;
+  ): SideBySide<Input, Done, Activities, WithResult<Added, Name, Result>>;
 }
 
 /** A saga behind its pivot: forward only. An undo cannot be written any more. */
 export interface CommittedSaga<in out Input, in out Done, in out Activities> {
   /** Tried until it succeeds, or an operator gives up. */
   then<const Name extends string, Result>(
-    name: Fresh<Name, Done>,
-    run: Run<Input, Done, Activities, Result>,
+    name: FreshName<Name, Done>,
+    run: RunStep<Input, Done, Activities, Result>,
     calls?: EndlessCalls,
-  ): CommittedSaga<Input, With<Done, Name, Result>, Activities>;
+  ): CommittedSaga<Input, WithResult<Done, Name, Result>, Activities>;
   /** A step that is left out where `when` says no; its result is undefined then. */
   guarded<const Name extends string, Result>(
-    name: Fresh<Name, Done>,
-    when: When<Input, Done>,
-    run: Run<Input, Done, Activities, Result>,
+    name: FreshName<Name, Done>,
+    when: StepCondition<Input, Done>,
+    run: RunStep<Input, Done, Activities, Result>,
     calls?: EndlessCalls,
-  ): CommittedSaga<Input, With<Done, Name, Result | undefined>, Activities>;
+  ): CommittedSaga<Input, WithResult<Done, Name, Result | undefined>, Activities>;
   /** What to tell the world once everything is undone. Tried until it succeeds. */
   whenUndone(
     run: (context: StepContext<Input, unknown, Activities> & { readonly refusal: Refusal }) => Promise<unknown>,
@@ -122,6 +134,7 @@ export interface CommittedSaga<in out Input, in out Done, in out Activities> {
 /** A plain Temporal workflow function, and what it does as data. */
 export interface Saga<in Input, out Result> {
   (input: Input): Promise<Result>;
+  /** The saga as data. */
   readonly saga: SagaPlan;
 }
 

@@ -7,10 +7,13 @@ import { parseState, type StateRecord } from "./record.ts";
 
 /** What a stage keeps for a key, as it is stored. */
 export interface StateFound {
+  /** The stage that keeps it. */
   readonly stage: string;
   /** Where it lies, such as `carts/03`. */
   readonly partition: string;
+  /** What it keeps. */
   readonly state: unknown;
+  /** What is to ring, by which clock, and when (ISO 8601). */
   readonly timers: readonly { readonly timer: string; readonly clock: "event" | "processing"; readonly at: string }[];
   /** When it was written, ISO 8601. */
   readonly updatedAt: string;

@@ -7,7 +7,12 @@ import type { Death } from "./mortal-bus.ts";
 import { type PipelineRun, type TestEvent, testPipeline } from "./test-pipeline.ts";
 
 /** An event of a log: it has an id and a time, since it is sent more than once and out of order. */
-export type LogEvent = TestEvent & { readonly id: string; readonly time: Date };
+export type LogEvent = TestEvent & {
+  /** Its name: sent again under it, it is the same event. */
+  readonly id: string;
+  /** When it happened. */
+  readonly time: Date;
+};
 
 /** How a log reached a pipeline, and what came of it. */
 export interface Life {
@@ -15,9 +20,11 @@ export interface Life {
   readonly log: readonly LogEvent[];
   /** What was sent, in its order and portions: shuffled, with repeats. */
   readonly sent: readonly (readonly LogEvent[])[];
+  /** What the pipeline made of it. */
   readonly run: PipelineRun;
 }
 
+/** Which lives a pipeline is taken through. */
 export interface EveryLifeOptions {
   /** Logs to try: an arbitrary of fast-check. Their times lie within a day, and in the past. */
   readonly logs: fc.Arbitrary<readonly LogEvent[]>;
@@ -27,7 +34,7 @@ export interface EveryLifeOptions {
   readonly repeats?: boolean;
   /** Whether the worker dies, at any call of the bus, and is replaced. @default true */
   readonly deaths?: boolean;
-  /** The stream to send to, where the pipeline reads several. */
+  /** The stream to send to. @default the one that the pipeline reads; where it reads several it must be given */
   readonly to?: Stream<unknown>;
   /** Lives to try. @default 100 */
   readonly runs?: number;

@@ -1,10 +1,29 @@
 import type { Bus } from "../bus/port.ts";
 
-type Call = Exclude<keyof Bus, "deadLetters" | "wait" | "close">;
+const calls = [
+  "acquire",
+  "renew",
+  "release",
+  "read",
+  "nack",
+  "states",
+  "timers",
+  "seen",
+  "commit",
+  "append",
+  "outbox",
+  "relay",
+  "relayed",
+] as const satisfies readonly (keyof Bus)[];
+
+/** A call that a worker makes of the log, such as `read` and `commit`. */
+export type BusCall = (typeof calls)[number];
 
 /** Where a worker dies: at the `nth` call of the bus from now on, before it takes effect or behind it. */
 export interface Death {
-  readonly call: Call;
+  /** The call. */
+  readonly call: BusCall;
+  /** Whether the call takes effect. */
   readonly when: "before" | "after";
   /** From 1. @default 1 */
   readonly nth?: number;

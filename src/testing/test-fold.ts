@@ -18,12 +18,15 @@ export interface FoldTest<in T, State, Decided> {
   readonly decided: readonly Decided[] | Dropped | DeadLettered;
   /** Values that came before. */
   given(...values: readonly T[]): FoldTest<T, State, Decided>;
+  /** A value comes. */
   when(value: T): FoldTest<T, State, Decided>;
   /** A timer rings that the state asks for. @throws ConfigError when it asks for none of that name */
   whenRings(timer: string): FoldTest<T, State, Decided>;
   /** Exactly these follow, in their order. */
   thenDecided(...expected: readonly Decided[]): FoldTest<T, State, Decided>;
+  /** It was dropped for this reason. */
   thenDropped(reason: string): FoldTest<T, State, Decided>;
+  /** It was set aside for this reason. */
   thenDeadLettered(reason: string): FoldTest<T, State, Decided>;
   /** Exactly this is kept; null: nothing is. */
   thenState(expected: State | null): FoldTest<T, State, Decided>;
@@ -33,6 +36,7 @@ export interface FoldTest<in T, State, Decided> {
  * Tests a fold's rules without a pipeline: given values, when one comes or a timer rings, then something follows. It needs no test runner;
  * `decided` and `state` are there for the matchers of yours.
  *
+ * @throws ConfigError `usage` by `whenRings`, where the state asks for no timer of that name
  * @example
  * ```ts
  * testFold({

@@ -24,6 +24,7 @@ import { VirtualClock } from "./virtual-clock.ts";
 /** Few, so that a test's handful of events meets what thousands do elsewhere. */
 const portionEvents = 4;
 
+/** How a test of a pipeline begins. */
 export interface TestOptions {
   /** What the clock shows at first: events without a time get it, and times are admitted by it. @default now */
   readonly now?: Date;
@@ -33,12 +34,19 @@ export interface TestOptions {
 export interface PipelineRun {
   /** By destination (`to` where the pipeline has one sink): rows, workflow inputs, or derived events. */
   readonly rows: Readonly<Record<string, readonly Readonly<Record<string, unknown>>[]>>;
+  /** What was set aside, with its reasons. */
   readonly deadLetters: readonly DeadLetter[];
+  /** The ledger: each event that was read has one outcome. */
   readonly audit: Audit;
 }
 
-export type TestEvent = EventDraft<string, unknown> & { readonly id?: string };
+/** An event to send: a draft, and its id where it is to come again. */
+export type TestEvent = EventDraft<string, unknown> & {
+  /** @default a new one each time */
+  readonly id?: string;
+};
 
+/** A pipeline in memory, with what it reads and what it writes. */
 export interface PipelineTest {
   /**
    * Stores events on a stream that the pipeline reads; on the only one, where none is named. Without an id, each is a new event; with the
@@ -71,6 +79,7 @@ export interface PipelineTest {
  * Runs a pipeline in memory and on a virtual clock, with the engine that runs it in production: no service is needed, and none is
  * opened. It works in every test runner, and needs none.
  *
+ * @throws ConfigError `usage` by its methods, where a stream is named that the pipeline does not read, or none and it reads several
  * @example
  * ```ts
  * const test = testPipeline(loginAnalytics);

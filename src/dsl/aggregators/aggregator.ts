@@ -3,12 +3,15 @@ import type { AggregatorPlan, Moment } from "../../plan/window.ts";
 
 /** Gathers values of type `T` into a `Result`. Make one with `count()`, `sum(…)` and their like, or with `aggregator(…)`. */
 export interface Aggregator<in T, out Result> {
+  /** What it does, as data. */
   readonly plan: AggregatorPlan;
-  /** Carry the type parameters; there are no such values. */
+  /** Carries the type parameter; there is no such value. */
   readonly _value?: (value: T) => void;
+  /** Carries the type parameter; there is no such value. */
   readonly _result?: Result;
 }
 
+/** How values become one result. All functions are pure. */
 export interface AggregatorOptions<T, Gathered, Result> {
   /** What it does, in a few words. Change them when you change what is kept: windows that are open then are refused, not misread. */
   readonly does: string;
@@ -18,6 +21,7 @@ export interface AggregatorOptions<T, Gathered, Result> {
   readonly add: (gathered: Gathered, value: T, moment: Moment) => Gathered;
   /** Puts two parts together. It may change the first, and returns it. */
   readonly merge: (gathered: Gathered, other: Gathered) => Gathered;
+  /** What the window hands on of what is kept. */
   readonly result: (gathered: Gathered) => Result;
   /** @default structuredClone: say how where what is kept is large, or needs no copy */
   readonly copy?: (gathered: Gathered) => Gathered;

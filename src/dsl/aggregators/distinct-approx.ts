@@ -11,6 +11,15 @@ type Sketch = Record<string, number>;
 /**
  * How many different texts or numbers there are, to about 1.6 %, in at most 40 kB whatever their number.
  * (P. Flajolet et al., "HyperLogLog", 2007, with the small-range correction by linear counting; 64-bit hashes need none for large ones.)
+ *
+ * @example
+ * ```ts
+ * pipeline("visitors")
+ *   .from(logins)
+ *   .keyBy((event) => event.key)
+ *   .window(tumbling({ sizeMs: minutes(1) }))
+ *   .aggregate({ users: distinctApprox((event) => event.data.userId) });
+ * ```
  */
 export const distinctApprox = <T>(of: (value: T) => string | number): Aggregator<T, number> =>
   aggregator({

@@ -1,7 +1,18 @@
 import { type Aggregator, aggregator, itself } from "./aggregator.ts";
 import { addExactly, type Exact, sumOf } from "./exact-sum.ts";
 
-/** How many values there are. */
+/**
+ * How many values there are.
+ *
+ * @example
+ * ```ts
+ * pipeline("logins-a-minute")
+ *   .from(logins)
+ *   .keyBy((event) => event.key)
+ *   .window(tumbling({ sizeMs: minutes(1) }))
+ *   .aggregate({ logins: count() });
+ * ```
+ */
 export const count = (): Aggregator<unknown, number> =>
   aggregator({
     does: "count",
@@ -12,7 +23,15 @@ export const count = (): Aggregator<unknown, number> =>
     copy: itself,
   });
 
-/** The sum of a number of each value, rounded once at the end: the same in whatever order they come. 0 for no values. */
+/**
+ * The sum of a number of each value, rounded once at the end: the same in whatever order they come. 0 for no values.
+ *
+ * @example
+ * ```ts
+ * const cents = ({ cents }: { readonly cents: number }) => cents;
+ * const totals = { turnover: sum(cents) };
+ * ```
+ */
 export const sum = <T>(of: (value: T) => number): Aggregator<T, number> =>
   aggregator({
     does: "sum",
@@ -23,7 +42,15 @@ export const sum = <T>(of: (value: T) => number): Aggregator<T, number> =>
     copy: (parts) => [...parts],
   });
 
-/** The arithmetic mean of a number of each value; null for no values. */
+/**
+ * The arithmetic mean of a number of each value; null for no values.
+ *
+ * @example
+ * ```ts
+ * const cents = ({ cents }: { readonly cents: number }) => cents;
+ * const totals = { average: mean(cents) };
+ * ```
+ */
 export const mean = <T>(of: (value: T) => number): Aggregator<T, number | null> =>
   aggregator({
     does: "mean",
@@ -34,10 +61,26 @@ export const mean = <T>(of: (value: T) => number): Aggregator<T, number | null> 
     copy: ({ n, parts }) => ({ n, parts: [...parts] }),
   });
 
-/** The least of a number of each value; null for no values. */
+/**
+ * The least of a number of each value; null for no values.
+ *
+ * @example
+ * ```ts
+ * const cents = ({ cents }: { readonly cents: number }) => cents;
+ * const totals = { cheapest: min(cents) };
+ * ```
+ */
 export const min = <T>(of: (value: T) => number): Aggregator<T, number | null> => extreme("min", of, Math.min);
 
-/** The greatest of a number of each value; null for no values. */
+/**
+ * The greatest of a number of each value; null for no values.
+ *
+ * @example
+ * ```ts
+ * const cents = ({ cents }: { readonly cents: number }) => cents;
+ * const totals = { dearest: max(cents) };
+ * ```
+ */
 export const max = <T>(of: (value: T) => number): Aggregator<T, number | null> => extreme("max", of, Math.max);
 
 function extreme<T>(

@@ -10,6 +10,7 @@ interface Sketch {
   readonly negative: Record<string, number>;
 }
 
+/** How exact quantiles are. */
 export interface QuantilesOptions {
   /** The largest relative error of a quantile. Each halving doubles what is kept. @default 0.01 */
   readonly accuracy?: number;
@@ -21,6 +22,11 @@ export interface QuantilesOptions {
  * (C. Masson, J. E. Rim, H. K. Lee, "DDSketch", PVLDB 12, 2019.)
  *
  * @throws ConfigError when a quantile is not from 0 to 1, or the accuracy not between 0 and 1
+ * @example
+ * ```ts
+ * const millis = ({ tookMs }: { readonly tookMs: number }) => tookMs;
+ * const latency = { p: quantiles(millis, [0.5, 0.95, 0.99], { accuracy: 0.02 }) };
+ * ```
  */
 export function quantiles<T>(
   of: (value: T) => number,

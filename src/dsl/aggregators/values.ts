@@ -7,7 +7,18 @@ type Counts = Record<string, number>;
 const noCounts = (): Counts => Object.create(null);
 const copyCounts = (counts: Counts): Counts => Object.assign(noCounts(), counts);
 
-/** How many different texts or numbers there are, exactly. Every one of them is kept: for very many, `distinctApprox` keeps 4 kB. */
+/**
+ * How many different texts or numbers there are, exactly. Every one of them is kept: for very many, `distinctApprox` keeps 4 kB.
+ *
+ * @example
+ * ```ts
+ * pipeline("users-a-minute")
+ *   .from(logins)
+ *   .keyBy((event) => event.key)
+ *   .window(tumbling({ sizeMs: minutes(1) }))
+ *   .aggregate({ users: distinct((event) => event.data.userId) });
+ * ```
+ */
 export const distinct = <T>(of: (value: T) => string | number): Aggregator<T, number> =>
   aggregator({
     does: "distinct",
@@ -18,14 +29,26 @@ export const distinct = <T>(of: (value: T) => string | number): Aggregator<T, nu
     copy: copyCounts,
   });
 
+/** A text, and how often it came. */
 export interface Ranked {
+  /** The text. */
   readonly value: string;
+  /** How often it came. */
   readonly count: number;
 }
 
 /**
  * The `k` texts that came most often, the most frequent first; of equals, the one that sorts first. Exact, so that every text is
  * kept with its count.
+ *
+ * @example
+ * ```ts
+ * pipeline("busiest-users")
+ *   .from(logins)
+ *   .keyBy((event) => event.key)
+ *   .window(tumbling({ sizeMs: minutes(1) }))
+ *   .aggregate({ users: topK(3, (event) => event.data.userId) });
+ * ```
  */
 export const topK = <T>(k: number, of: (value: T) => string | number): Aggregator<T, readonly Ranked[]> =>
   aggregator({
@@ -46,10 +69,32 @@ export const topK = <T>(k: number, of: (value: T) => string | number): Aggregato
 
 type Dated<Value> = readonly [time: number, id: string, value: Value];
 
-/** What `of` says of the earliest value, by event time; of one moment, that of the least event id. Null for no values. */
+/**
+ * What `of` says of the earliest value, by event time; of one moment, that of the least event id. Null for no values.
+ *
+ * @example
+ * ```ts
+ * pipeline("first-logins")
+ *   .from(logins)
+ *   .keyBy((event) => event.key)
+ *   .window(tumbling({ sizeMs: minutes(1) }))
+ *   .aggregate({ type: first((event) => event.type) });
+ * ```
+ */
 export const first = <T, Value>(of: (value: T) => Value): Aggregator<T, Value | null> => outermost("first", of, isEarlier);
 
-/** What `of` says of the latest value, by event time; of one moment, that of the greatest event id. Null for no values. */
+/**
+ * What `of` says of the latest value, by event time; of one moment, that of the greatest event id. Null for no values.
+ *
+ * @example
+ * ```ts
+ * pipeline("last-logins")
+ *   .from(logins)
+ *   .keyBy((event) => event.key)
+ *   .window(tumbling({ sizeMs: minutes(1) }))
+ *   .aggregate({ type: last((event) => event.type) });
+ * ```
+ */
 export const last = <T, Value>(of: (value: T) => Value): Aggregator<T, Value | null> =>
   outermost("last", of, (one, other) => isEarlier(other, one));
 
@@ -70,7 +115,18 @@ function outermost<T, Value>(
   });
 }
 
-/** What `of` says of each of the earliest `limit` values, in the order of their event times. */
+/**
+ * What `of` says of each of the earliest `limit` values, in the order of their event times.
+ *
+ * @example
+ * ```ts
+ * pipeline("login-types")
+ *   .from(logins)
+ *   .keyBy((event) => event.key)
+ *   .window(tumbling({ sizeMs: minutes(1) }))
+ *   .aggregate({ types: collect(10, (event) => event.type) });
+ * ```
+ */
 export const collect = <T, Value>(limit: number, of: (value: T) => Value): Aggregator<T, readonly Value[]> =>
   aggregator({
     does: `collect ${limit}`,

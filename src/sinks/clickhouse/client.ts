@@ -11,7 +11,8 @@ import type { Tls } from "../../core/tls.ts";
 import { sortError } from "./errors.ts";
 import { quoteName } from "./quote.ts";
 
-export interface ClickHouseOptions {
+/** Where a ClickHouse is, and how it is reached. */
+export interface ClickHouseAddress {
   /** `http://host:8123`, for a server as for the embedded engine. User, password and database may stand in it. */
   readonly url: string;
   /** @default that of the address, else "default" */
@@ -20,7 +21,7 @@ export interface ClickHouseOptions {
   readonly password?: string;
   /** @default that of the address, else "default" */
   readonly database?: string;
-  /** For `https://` alone. */
+  /** For `https://` alone. @default the authorities of Node, no certificate */
   readonly tls?: Tls | undefined;
 }
 
@@ -86,7 +87,7 @@ const form: AddressForm = {
  *
  * @throws ConfigError `config.environment` when the address cannot be read
  */
-export function createClickHouse(options: ClickHouseOptions): ClickHouse {
+export function createClickHouse(options: ClickHouseAddress): ClickHouse {
   const address = readAddress(options.url, form);
   // The client would let what the address holds win over what it is given.
   const [inUser, inPassword, inDatabase] = [address.username, address.password, address.pathname.slice(1)].map(decoded);

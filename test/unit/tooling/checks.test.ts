@@ -1,15 +1,18 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type MiniRepository, miniRepository } from "../../support/mini-repository.ts";
 
+const docOf = (example: string): string => `/**\n * A number.\n *\n * @example\n * \`\`\`ts\n * ${example}\n * \`\`\`\n */\n`;
+
 const clean: Readonly<Record<string, string>> = {
   "README.md": "| `src/core` `src/plan` | what |\n| `src/participant` `src/saga` `src/host` `src/testing` `src/cli` | what |\n",
   "src/index.ts": 'export { add } from "./core/add.ts";\n',
-  "src/core/add.ts": "/** The sum. */\nexport const add = (a: number, b: number): number => a + b;\n",
-  "src/plan/plan.ts": 'import { add } from "../core/add.ts";\n\nexport const three = add(1, 2);\n',
+  "src/core/add.ts": `${docOf("add(1, 2);")}export const add = (a: number, b: number): number => a + b;\n`,
+  "src/plan/plan.ts": `import { add } from "../core/add.ts";\n\n${docOf("three + 1;")}export const three = add(1, 2);\n`,
+  "src/plan/index.ts": 'export { three } from "./plan.ts";\n',
   "src/participant/index.ts": 'export { three } from "./three.ts";\n',
-  "src/participant/three.ts": "export const three = 3;\n",
+  "src/participant/three.ts": `${docOf("three + 1;")}export const three = 3;\n`,
   "src/saga/index.ts": 'export { three } from "./three.ts";\n',
-  "src/saga/three.ts": "export const three = 3;\n",
+  "src/saga/three.ts": `${docOf("three + 1;")}export const three = 3;\n`,
   "src/host/index.ts": 'export { three } from "../plan/plan.ts";\n',
   "src/testing/index.ts": 'export { three } from "../plan/plan.ts";\n',
   "src/cli/main.ts": 'import { three } from "../plan/plan.ts";\n\nprocess.stdout.write(String(three));\n',
@@ -69,6 +72,37 @@ const faults: Readonly<Record<string, Readonly<Record<string, readonly [text: st
     "README.md": ["| `src/core` `src/gone` | what |\n", "README.md: its map has src/gone, which is not there"],
     "src/core/gone.ts": ['export { gone } from "./nowhere.ts";\n', "no-unresolved: src/core/gone.ts"],
   },
+  "surface": {
+    "src/index.ts": ['export { add } from "./core/add.ts";\nexport * from "./core/open.ts";\n', ""],
+    "src/core/hidden.ts": [
+      "export interface Hidden {\n  readonly deep: Deep;\n}\nexport interface Deep {\n  readonly n: number;\n}\n",
+      "src/core/hidden.ts Deep: is in the signature of Hidden, and no door exports it",
+    ],
+    "src/core/open.ts": [
+      `import type { Hidden } from "./hidden.ts";
+export interface OpenOptions {
+  /** How long. */
+  readonly waitMs: number;
+  /** How much, bytes. */
+  readonly maxBytes?: number;
+  readonly hidden: Hidden;
+}
+export function open(options: OpenOptions): Hidden {
+  if (options.waitMs < 0) throw new RangeError("waitMs");
+  return options.hidden;
+}
+`,
+      "src/core/hidden.ts Hidden: is in the signature of OpenOptions, and no door exports it",
+    ],
+  },
+  "examples": {
+    "src/core/wrong.ts": [
+      `${docOf('const text: string = add(1, "2");')}export const wrong = 1;\n`,
+      "src/core/wrong.ts, @example 1(6,31): error TS2345",
+    ],
+    "docs/guide.md": ["# Guide\n\n```ts\nsubtract(1, 2);\n```\n", "docs/guide.md, block 1(1,1): error TS2304"],
+    "README.md": ['```ts\nimport { nothing } from "headrace";\n```\n', "README.md, block 1(1,10): error TS2305"],
+  },
   "dead-code": {
     "src/core/unread.ts": ["export const n = 1;\n", "src/core/unread.ts"],
     "src/core/add.ts": ["export const lonely = 1;\nexport const add = (a: number, b: number): number => a + b;\n", "lonely"],
@@ -88,16 +122,16 @@ describe("npm run check", { timeout: 120_000 }, () => {
     return { code, output: stdout + stderr };
   };
 
-  test("passes types, build, lint, promises, imports and package over code without a fault", async () => {
-    const { code, output } = await check("types", "build", "lint", "promises", "imports", "package");
-    expect(output.split("\n").at(-2)).toBe("checks: 6 passed, 0 failed");
+  test("passes types, build, lint, promises, imports, surface, examples and package over code without a fault", async () => {
+    const { code, output } = await check("types", "build", "lint", "promises", "imports", "surface", "examples", "package");
+    expect(output.split("\n").at(-2)).toBe("checks: 8 passed, 0 failed");
     expect(code).toBe(0);
   });
 
   test("refuses a check that does not exist, and names those that do", async () => {
     const { code, output } = await check("spelling");
     expect(code).toBe(2);
-    expect(output).toContain("types, build, lint, promises, imports, dead-code, package");
+    expect(output).toContain("types, build, lint, promises, imports, surface, examples, dead-code, package");
   });
 
   test("fails when dependency-cruiser reads no TypeScript, as it does when only TypeScript 7 is installed", async () => {
@@ -124,6 +158,26 @@ describe("npm run check", { timeout: 120_000 }, () => {
       expect(stdout).toContain(`FAIL ${name} `);
       expect(stdout.split("\n").at(-2)).toBe(`checks: 0 passed, 1 failed (${name})`);
       expect(code).toBe(1);
+    });
+
+    test("finds all that a public name does not say (surface)", async () => {
+      const [text] = faults["surface"]?.["src/core/open.ts"] ?? [""];
+      await planted.write({
+        "src/index.ts": 'export * from "./core/open.ts";\n',
+        "src/core/open.ts": text,
+        "src/core/hidden.ts": "export type Hidden = never;\n",
+      });
+      const { stdout } = await planted.node("scripts/check.mjs", "surface");
+      for (const fault of [
+        "open: says not what it is",
+        "open: has no @example",
+        "open: throws, and has no @throws",
+        "OpenOptions: says not what it is",
+        "OpenOptions.hidden: says not what it is",
+        "OpenOptions.waitMs: names no unit: milliseconds",
+        "OpenOptions.maxBytes: may be left out, and says no @default",
+      ])
+        expect(stdout).toContain(`src/core/open.ts ${fault}\n`);
     });
 
     test("finds an entry of the package that leads nowhere (package)", async () => {

@@ -21,11 +21,28 @@ beforeAll(async () => {
   mkdirSync(installed, { recursive: true });
   execFileSync("tar", ["-xzf", join(project, `headrace-${version}.tgz`), "--strip-components=1", "-C", installed]);
   symlinkSync(join(repository, "node_modules"), join(installed, "node_modules"));
-  symlinkSync(join(repository, "node_modules/@types"), join(project, "node_modules/@types"));
+  for (const name of ["@types", "zod"]) symlinkSync(join(repository, "node_modules", name), join(project, "node_modules", name));
 }, 120_000);
 afterAll(() => rmSync(project, { recursive: true, force: true }));
 
 const doors = ["headrace", "headrace/saga", "headrace/participant", "headrace/host", "headrace/testing"];
+/** This one has types alone. */
+const planDoor = "headrace/plan";
+
+/** Compiles `main.ts` of the project by the package's own compiler, as one that resolves packages in one way or another does. */
+function compile(text: string, options: Readonly<Record<string, string>>): string {
+  writeFileSync(join(project, "main.ts"), text);
+  const tsc = join(repository, "node_modules/typescript/bin/tsc6");
+  const flags = Object.entries({ target: "es2022", types: "node", outDir: "out", ...options }).flatMap(([name, value]) => [
+    `--${name}`,
+    value,
+  ]);
+  const { stdout, stderr } = spawnSync(process.execPath, [tsc, ...flags, "--strict", "--skipLibCheck", "main.ts"], {
+    cwd: project,
+    encoding: "utf8",
+  });
+  return stdout + stderr;
+}
 
 describe("the packed package", { timeout: 120_000 }, () => {
   test("is loaded by require, through each of its doors, and is what import gets", () => {
@@ -36,23 +53,55 @@ describe("the packed package", { timeout: 120_000 }, () => {
 
   test("has types and code for a project that is compiled to CommonJS", () => {
     const lines = doors.map((door, i) => `import * as door${i} from "${door}";\nconsole.log(Object.keys(door${i}).length > 1);`);
-    writeFileSync(join(project, "main.ts"), lines.join("\n"));
-    const tsc = join(repository, "node_modules/typescript/bin/tsc6");
-    const options = {
-      module: "commonjs",
-      moduleResolution: "node10",
-      target: "es2022",
-      ignoreDeprecations: "6.0",
-      types: "node",
-      outDir: "out",
-    };
-    const flags = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
-    const compiled = spawnSync(process.execPath, [tsc, ...flags, "--strict", "--skipLibCheck", "main.ts"], {
-      cwd: project,
-      encoding: "utf8",
-    });
-    expect(compiled.stdout + compiled.stderr).toBe("");
+    const named = `import type { AppPlan } from "${planDoor}";\nexport const names = ({ pipelines }: AppPlan): string[] => pipelines.map(({ name }) => name);`;
+    const node10 = { module: "commonjs", moduleResolution: "node10", ignoreDeprecations: "6.0" };
+    expect(compile([...lines, named].join("\n"), node10)).toBe("");
     const ran = spawnSync(process.execPath, ["--no-warnings", "out/main.js"], { cwd: project, encoding: "utf8" });
     expect({ stdout: ran.stdout, stderr: ran.stderr }).toEqual({ stdout: "true\n".repeat(doors.length), stderr: "" });
+  });
+
+  test("makes nothing that a project with declarations of its own cannot name", () => {
+    const text = `
+      import { aggregates, c, clickhouse, collect, defineAggregate, defineApp, defineEvent, defineFormat, defineRollup, defineSchedule } from "headrace";
+      import { defineStream, defineTable, defineView, openProducer, pipeline, rollups, session, startWorkflow, toStream, tumbling } from "headrace";
+      import { createSagaWorker, createWorker } from "headrace/host";
+      import { defineParticipant, verb } from "headrace/participant";
+      import { saga } from "headrace/saga";
+      import { testFold, testPipeline } from "headrace/testing";
+      import { z } from "zod";
+      export const read = defineEvent("meter.read", z.object({ meter: z.string(), kwh: z.number() }), { key: ({ meter }) => meter });
+      export const readings = defineStream("readings", { events: [read] });
+      export const columns = { event_id: c.uuid(), at: c.dateTime(), kwh: c.float64().nullable(), tags: c.array(c.string()), name: c.string().lowCardinality() };
+      export const table = defineTable("readings", { columns, orderBy: ["at", "event_id"] });
+      export const kept = defineAggregate("kept", { from: table, groupBy: ["event_id"], columns: { at: aggregates.max("at") } });
+      export const hours = defineRollup("hours", { from: table, time: "at", every: "hour", columns: { n: rollups.count() } });
+      export const view = defineView("plain", "SELECT 1");
+      export const format = defineFormat("csv", () => () => ({ kind: "ignored", reason: "" }));
+      export async function sweep(input: { readonly meter: string }): Promise<void> {}
+      export const schedule = defineSchedule("sweep", sweep, { taskQueue: "q", everyMs: 1000, input: { meter: "m" } });
+      export const start = startWorkflow(sweep, { taskQueue: "q", workflowId: ({ meter }) => meter });
+      export const sinks = { table: clickhouse(table), stream: toStream(readings) };
+      export const begun = pipeline("begun");
+      export const from = begun.from(readings, { idleMs: 1 });
+      export const keyed = from.keyBy(({ key }) => key);
+      export const windowed = keyed.window(tumbling({ sizeMs: 1000 }));
+      export const results = windowed.aggregate({ all: collect(3, ({ data }) => data.kwh) });
+      export const sessions = keyed.window(session({ gapMs: 1 }));
+      export const done = from.to(sinks.table, ({ id, time }) => ({ event_id: id, at: time, tags: [], name: "" }));
+      export const app = defineApp({ pipelines: [done] });
+      export const producer = openProducer(readings, { redisUrl: "redis://127.0.0.1:1" });
+      export const worker = () => createWorker({ app, redis: "redis://127.0.0.1:1" });
+      export const sagas = () => createSagaWorker({ app, redis: "redis://127.0.0.1:1" });
+      export const stock = defineParticipant("stock", { reserve: verb(z.object({ key: z.string() }), async () => 1) });
+      export const open = saga<{ n: number }, { pay(): Promise<number> }>("pay").step("one", { do: ({ call }) => call.pay(), undo: async () => {} });
+      export const committed = open.pivot("two", { do: ({ call }) => call.pay(), undo: async () => {} });
+      export const pay = committed.returns(({ done }) => done.two);
+      export const test = testPipeline(done);
+      export const folded = testFold({ initial: 0, decide: (n: number, by: number) => [by], evolve: (n, by: number) => n + by });
+      export const run = test.run();
+    `;
+    const nodenext = { module: "nodenext", moduleResolution: "nodenext", declaration: "true" };
+    expect(compile(text, nodenext)).toBe("");
+    expect(readFileSync(join(project, "out/main.d.ts"), "utf8")).not.toContain("any");
   });
 });

@@ -1,0 +1,106 @@
+// Every block of code that a reader may copy: those of the README and docs/, and each `@example` of a comment in src/.
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { repository } from "./build.mjs";
+import { doorsOf } from "./surface.mjs";
+import { capture } from "./tools.mjs";
+
+const scratch = join(repository, "node_modules/.cache", `headrace-examples-${process.pid}`);
+
+/** What an `@example` may use without importing it, beside the public doors: the reference application, and what stands for a user's own. */
+const rooms = [
+  "pipelines/events.ts",
+  "pipelines/streams.ts",
+  "pipelines/tables.ts",
+  "pipelines/login-analytics.ts",
+  "pipelines/index.ts",
+  "activities/index.ts",
+];
+const usersOwn = {
+  z: `import { z } from "zod";`,
+  CheckoutInput: "interface CheckoutInput { readonly lines: readonly string[] }",
+  Activities: `interface Activities {
+    reserveStock(key: string, lines: readonly string[]): Promise<void>;
+    releaseStock(key: string): Promise<void>;
+    createOrder(key: string, input: CheckoutInput): Promise<{ id: string }>;
+    cancelOrder(key: string): Promise<void>;
+    announceOrder(key: string, order: { id: string }): Promise<void>;
+  }`,
+};
+
+/** Compiles all of them. What the compiler says, by the places of the examples; undefined when all is well. */
+export function checkExamples() {
+  const examples = [...examplesInDocs(), ...examplesInComments()];
+  mkdirSync(scratch, { recursive: true });
+  try {
+    for (const [i, { code }] of examples.entries()) writeFileSync(join(scratch, `${i}.ts`), `${code}\nexport {};\n`);
+    const config = {
+      extends: "../../../tsconfig.json",
+      compilerOptions: { lib: ["es2023", "esnext.disposable", "dom"] },
+      include: ["*.ts"],
+    };
+    writeFileSync(join(scratch, "tsconfig.json"), JSON.stringify(config));
+    const { status, output } = capture("tsc", ["-p", scratch, "--pretty", "false"]);
+    if (status === 0) return undefined;
+    return output.replace(/^(?:.*\/)?(\d+)\.ts/gm, (_, i) => examples[Number(i)]?.where ?? i);
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+const filesIn = (room, ending) =>
+  existsSync(join(repository, room))
+    ? readdirSync(join(repository, room), { recursive: true })
+        .filter((file) => file.endsWith(ending))
+        .map((file) => `${room}/${file}`)
+    : [];
+
+const read = (file) => readFileSync(join(repository, file), "utf8");
+
+const blocksOf = (text) => [...text.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code]) => code);
+
+function examplesInDocs() {
+  return ["README.md", ...filesIn("docs", ".md")]
+    .filter((file) => existsSync(join(repository, file)))
+    .flatMap((file) => blocksOf(read(file)).map((code, i) => ({ where: `${file}, block ${i + 1}`, code })));
+}
+
+function examplesInComments() {
+  const offers = offered();
+  return filesIn("src", ".ts").flatMap((file) =>
+    [...read(file).matchAll(/^ *\* @example\n([\s\S]*?)(?=^ *\* @|^ *\*\/)/gm)].map(([, comment], i) => {
+      const text = comment.replace(/^ *\* ?/gm, "");
+      const code = blocksOf(text)[0] ?? text;
+      return { where: `${file}, @example ${i + 1}`, code: `${preamble(code, offers)}\n${code}` };
+    }),
+  );
+}
+
+/** A line for each name that an example may use; those of the doors come first. */
+function offered() {
+  const lines = new Map();
+  const offer = (name, line) => lines.has(name) || lines.set(name, line);
+  for (const { name: door, source } of doorsOf())
+    for (const name of exportsOf(source)) offer(name, `import { ${name} } from "${door}";`);
+  for (const [name, line] of Object.entries(usersOwn)) offer(name, line);
+  for (const file of rooms.filter((file) => existsSync(join(repository, file))))
+    for (const name of exportsOf(file)) offer(name, `import { ${name} } from "../../../${file}";`);
+  return lines;
+}
+
+/** Imports of everything that the example names and does not declare. */
+function preamble(code, offers) {
+  const declared = new Set([...code.matchAll(/(?:const|function) (\w+)/g)].map(([, name]) => name));
+  return [...offers]
+    .filter(([name]) => !declared.has(name) && new RegExp(`\\b${name}\\b`).test(code))
+    .map(([, line]) => line)
+    .join("\n");
+}
+
+/** The values that a file exports. */
+function exportsOf(file) {
+  const text = read(file);
+  const own = [...text.matchAll(/^export const (\w+)/gm)].map(([, name]) => name);
+  const passed = [...text.matchAll(/^export \{([^}]*)\}/gm)].flatMap(([, names]) => names.split(","));
+  return [...own, ...passed.map((name) => name.trim()).filter((name) => name !== "" && !name.startsWith("type "))];
+}
