@@ -1,6 +1,6 @@
 // Every block of code that a reader may copy: those of the README and docs/, and each `@example` of a comment in src/.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { repository } from "./build.mjs";
 import { doorsOf } from "./surface.mjs";
 import { capture } from "./tools.mjs";
@@ -33,16 +33,20 @@ export function checkExamples() {
   const examples = [...examplesInDocs(), ...examplesInComments()];
   mkdirSync(scratch, { recursive: true });
   try {
-    for (const [i, { code }] of examples.entries()) writeFileSync(join(scratch, `${i}.ts`), `${code}\nexport {};\n`);
+    for (const { path, code } of examples) {
+      mkdirSync(dirname(join(scratch, path)), { recursive: true });
+      writeFileSync(join(scratch, path), `${code}\nexport {};\n`);
+    }
     const config = {
       extends: "../../../tsconfig.json",
       compilerOptions: { lib: ["es2023", "esnext.disposable", "dom"] },
-      include: ["*.ts"],
+      include: ["**/*.ts"],
     };
     writeFileSync(join(scratch, "tsconfig.json"), JSON.stringify(config));
     const { status, output } = capture("tsc", ["-p", scratch, "--pretty", "false"]);
     if (status === 0) return undefined;
-    return output.replace(/^(?:.*\/)?(\d+)\.ts/gm, (_, i) => examples[Number(i)]?.where ?? i);
+    const places = new Map(examples.map(({ path, where }) => [path, where]));
+    return output.replace(/^(.*?\.ts)(?=\()/gm, (path) => places.get(relative(scratch, join(repository, path))) ?? path);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
@@ -62,7 +66,17 @@ const blocksOf = (text) => [...text.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, c
 function examplesInDocs() {
   return ["README.md", ...filesIn("docs", ".md")]
     .filter((file) => existsSync(join(repository, file)))
-    .flatMap((file) => blocksOf(read(file)).map((code, i) => ({ where: `${file}, block ${i + 1}`, code })));
+    .flatMap((file) =>
+      blocksOf(read(file)).map((code, i) => {
+        // A block that begins with the path of its file can be imported by the others of its page.
+        const [, path] = /^\/\/ ([\w./-]+\.ts)\n/.exec(code) ?? [];
+        return {
+          where: `${file}, block ${i + 1}`,
+          path: path ? `${basename(file, ".md")}/${path}` : `${basename(file)}-${i + 1}.ts`,
+          code,
+        };
+      }),
+    );
 }
 
 function examplesInComments() {
@@ -71,7 +85,8 @@ function examplesInComments() {
     [...read(file).matchAll(/^ *\* @example\n([\s\S]*?)(?=^ *\* @|^ *\*\/)/gm)].map(([, comment], i) => {
       const text = comment.replace(/^ *\* ?/gm, "");
       const code = blocksOf(text)[0] ?? text;
-      return { where: `${file}, @example ${i + 1}`, code: `${preamble(code, offers)}\n${code}` };
+      const path = `${file.replaceAll("/", "-")}-${i + 1}.ts`;
+      return { where: `${file}, @example ${i + 1}`, path, code: `${preamble(code, offers)}\n${code}` };
     }),
   );
 }

@@ -13,6 +13,8 @@ export interface RunOptions {
   readonly input?: string;
   /** The folder of the application. @default the repository */
   readonly cwd?: string;
+  /** The program. @default the repository's */
+  readonly program?: string;
 }
 
 export interface Ran {
@@ -29,8 +31,11 @@ export async function headrace(args: readonly string[], options: RunOptions = {}
 }
 
 /** The same, whatever its exit code. */
-export async function tryHeadrace(args: readonly string[], { env, input, cwd = root }: RunOptions = {}): Promise<Ran> {
-  const running = promisify(execFile)(process.execPath, [bin, ...args], {
+export async function tryHeadrace(
+  args: readonly string[],
+  { env, input, cwd = root, program = bin }: RunOptions = {},
+): Promise<Ran> {
+  const running = promisify(execFile)(process.execPath, [program, ...args], {
     cwd,
     env: { ...process.env, ...env },
     maxBuffer: 256 * 1024 * 1024,
@@ -62,8 +67,11 @@ export interface Headrace {
 }
 
 /** Starts a verb that stays, such as `up` or `start`, and resolves with its ready line. It needs `--json` among its arguments. */
-export async function startHeadrace(args: readonly string[], { env, cwd = root }: RunOptions = {}): Promise<Headrace> {
-  const child = spawn(process.execPath, [bin, ...args], {
+export async function startHeadrace(
+  args: readonly string[],
+  { env, cwd = root, program = bin }: RunOptions = {},
+): Promise<Headrace> {
+  const child = spawn(process.execPath, [program, ...args], {
     cwd,
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "pipe"],

@@ -1,10 +1,8 @@
 import { ConfigError } from "../../core/errors.ts";
 import { isLoopback } from "../../core/loopback.ts";
-import { participantsRole } from "../../host/participants-role.ts";
 import type { Role } from "../../host/role.ts";
 import type { SagaLimits } from "../../host/saga-limits.ts";
-import { type CreateActivities, sagaRole } from "../../host/saga-role.ts";
-import { workerRole } from "../../host/worker-role.ts";
+import type { CreateActivities } from "../../host/saga-role.ts";
 import type { Fault } from "../../participant/faults.ts";
 import type { Participant } from "../../participant/participant.ts";
 import type { AppPlan } from "../../plan/plan.ts";
@@ -27,11 +25,15 @@ export interface RoleSettings {
 
 const activitiesModule = "activities/index";
 
-/** Each role as the environment and the project set it up. */
+/** Each role as the environment and the project set it up. What one needs is loaded with it: Temporal's core, drivers, an HTTP server. */
 const roles = {
-  worker: async ({ stateCacheBytes }) => workerRole({ stateCacheBytes, deadLetterBytes: deadLetterBytes() }),
-  saga: async ({ where, sagas: limits }) =>
-    sagaRole({
+  worker: async ({ stateCacheBytes }) => {
+    const { workerRole } = await import("../../host/worker-role.ts");
+    return workerRole({ stateCacheBytes, deadLetterBytes: deadLetterBytes() });
+  },
+  saga: async ({ where, sagas: limits }) => {
+    const { sagaRole } = await import("../../host/saga-role.ts");
+    return sagaRole({
       limits,
       bundle: () => findBundle(where.cwd, process.env["HEADRACE_WORKFLOW_BUNDLE"]),
       createActivities: await findActivities(where.cwd),
@@ -40,8 +42,10 @@ const roles = {
       archive: () => archiveAt(where),
       keep: keepLogs(),
       deadLetterBytes: deadLetterBytes(),
-    }),
+    });
+  },
   participants: async ({ where, faults }) => {
+    const { participantsRole } = await import("../../host/participants-role.ts");
     const host = process.env["HOST"] || "127.0.0.1";
     const hosts = (process.env["HEADRACE_PARTICIPANTS_HOSTS"] ?? "").split(",").filter((name) => name.trim() !== "");
     return participantsRole({

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
 import { headrace } from "../../support/headrace.ts";
+import { makeProject } from "../../support/project.ts";
 
 const dist = fileURLToPath(new URL("../../../dist", import.meta.url));
 
@@ -12,16 +13,15 @@ const dist = fileURLToPath(new URL("../../../dist", import.meta.url));
 beforeAll(async () => void (await headrace(["--help"])), 120_000);
 
 /** The packages of which a program has loaded any file, by what V8 says of its scripts. */
-function packagesLoadedBy(script: string): readonly string[] {
+function packagesLoadedBy(args: readonly string[], { cwd = dist, status = 0, env = {} } = {}): readonly string[] {
   const folder = mkdtempSync(join(tmpdir(), "headrace-loaded-"));
   try {
-    const env = { ...process.env, NODE_V8_COVERAGE: folder };
-    const { status, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", script], {
-      cwd: dist,
-      env,
+    const ran = spawnSync(process.execPath, args, {
+      cwd,
+      env: { ...process.env, ...env, NODE_V8_COVERAGE: folder },
       encoding: "utf8",
     });
-    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(ran).toMatchObject({ status });
     const urls = readdirSync(folder).flatMap((name) => {
       const { result } = JSON.parse(readFileSync(join(folder, name), "utf8")) as { readonly result: readonly { url: string }[] };
       return result.map(({ url }) => url);
@@ -32,6 +32,8 @@ function packagesLoadedBy(script: string): readonly string[] {
     rmSync(folder, { recursive: true, force: true });
   }
 }
+
+const packagesOf = (script: string) => packagesLoadedBy(["--input-type=module", "-e", script]);
 
 const redisClient = ["@redis/bloom", "@redis/client", "@redis/json", "@redis/search", "@redis/time-series", "redis"];
 const declarations = `
@@ -44,32 +46,46 @@ const declarations = `
 /** Nothing listens there: what is loaded to connect is loaded all the same. */
 const nowhere = "redis://127.0.0.1:1";
 
+/** What a worker of pipelines has no use for: an HTTP server, Temporal, the embedded ClickHouse. */
+const isForOthers = (name: string): boolean => /^(fastify|chdb|protobufjs|@temporalio\/.*)$/.test(name);
+
 describe("what a program loads", { timeout: 60_000 }, () => {
   it("for its pipelines: none but the hash of keys, neither a driver nor a validator", () => {
-    expect(packagesLoadedBy(declarations)).toEqual(["xxhash-wasm"]);
+    expect(packagesOf(declarations)).toEqual(["xxhash-wasm"]);
   });
 
   it("for a producer: Redis' client beside it, but no server, no Temporal and no ClickHouse", () => {
     const script = `${declarations}
       import { openProducer } from "./index.js";
       await openProducer(readings, { redisUrl: "${nowhere}" }).then(() => { throw new Error("a Redis answered"); }, () => {});`;
-    expect(packagesLoadedBy(script)).toEqual([...redisClient, "xxhash-wasm"]);
+    expect(packagesOf(script)).toEqual([...redisClient, "xxhash-wasm"]);
   });
 
   it("for a worker of pipelines: no fastify, no Temporal, no embedded ClickHouse", () => {
     const script = `${declarations}
       import { createWorker } from "./host/index.js";
       await createWorker({ app, redis: "${nowhere}" }).ready.then(() => { throw new Error("a Redis answered"); }, () => {});`;
-    const loaded = packagesLoadedBy(script);
+    const loaded = packagesOf(script);
     expect(loaded).toContain("redis");
-    expect(
-      loaded.filter((name) => /^(fastify|chdb|@temporalio\/.*|commander|@commander-js\/.*|jiti|pino|protobufjs)$/.test(name)),
-    ).toEqual([]);
+    expect(loaded.filter(isForOthers)).toEqual([]);
+  });
+
+  it("for `headrace start`, where the project has pipelines alone: none of these either", async () => {
+    const pipelines = declarations.replace("./index.js", "headrace").replace("const app", "export const app");
+    const project = await makeProject({ "pipelines/index.ts": pipelines });
+    const loaded = packagesLoadedBy([join(dist, "cli/main.js"), "start"], {
+      cwd: project.path,
+      status: 1,
+      env: { REDIS_URL: nowhere },
+    });
+    await project.remove();
+    expect(loaded).toContain("redis");
+    expect(loaded.filter(isForOthers)).toEqual([]);
   });
 
   it("for participants of sagas and for workflows: of Temporal what runs in its sandbox, and no driver", () => {
-    expect(packagesLoadedBy('import "./participant/index.js"; import "./core/errors.js";')).toEqual([]);
-    const loaded = packagesLoadedBy('import "./saga/index.js";');
+    expect(packagesOf('import "./participant/index.js"; import "./core/errors.js";')).toEqual([]);
+    const loaded = packagesOf('import "./saga/index.js";');
     expect(loaded.filter((name) => name.startsWith("@temporalio/"))).toEqual(["@temporalio/common", "@temporalio/workflow"]);
     expect(loaded).not.toContain("redis");
   });

@@ -1,29 +1,19 @@
-import { execFileSync, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { spawnSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { headrace } from "../../support/headrace.ts";
+import { type PackedProject, packedProject } from "../../support/packed-project.ts";
 
 const repository = fileURLToPath(new URL("../../..", import.meta.url));
 
-/** A project that has installed the package. */
+let installed: PackedProject;
 let project: string;
 beforeAll(async () => {
-  // The first command builds dist/.
-  await headrace(["--help"]);
-  project = mkdtempSync(join(tmpdir(), "headrace-package-"));
-  const pack = ["pack", "--ignore-scripts", "--json", "--pack-destination", project];
-  execFileSync("npm", pack, { cwd: repository, stdio: "ignore" });
-  const { version } = JSON.parse(readFileSync(join(repository, "package.json"), "utf8")) as { version: string };
-  const installed = join(project, "node_modules/headrace");
-  mkdirSync(installed, { recursive: true });
-  execFileSync("tar", ["-xzf", join(project, `headrace-${version}.tgz`), "--strip-components=1", "-C", installed]);
-  symlinkSync(join(repository, "node_modules"), join(installed, "node_modules"));
-  for (const name of ["@types", "zod"]) symlinkSync(join(repository, "node_modules", name), join(project, "node_modules", name));
+  installed = await packedProject(["@types", "zod"]);
+  project = installed.path;
 }, 120_000);
-afterAll(() => rmSync(project, { recursive: true, force: true }));
+afterAll(() => installed.remove());
 
 const doors = ["headrace", "headrace/saga", "headrace/participant", "headrace/host", "headrace/testing"];
 /** This one has types alone. */
