@@ -98,7 +98,7 @@ export function open(options: OpenOptions): Hidden {
   "examples": {
     "src/core/wrong.ts": [
       `${docOf('const text: string = add(1, "2");')}export const wrong = 1;\n`,
-      "src/core/wrong.ts, @example 1(6,31): error TS2345",
+      "src/core/wrong.ts, @example 1(2,29): error TS2345",
     ],
     "docs/guide.md": ["# Guide\n\n```ts\nsubtract(1, 2);\n```\n", "docs/guide.md, block 1(1,1): error TS2304"],
     "README.md": ['```ts\nimport { nothing } from "headrace";\n```\n', "README.md, block 1(1,10): error TS2305"],

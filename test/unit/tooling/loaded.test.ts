@@ -58,7 +58,7 @@ describe("what a program loads", { timeout: 60_000 }, () => {
     const script = `${declarations}
       import { openProducer } from "./index.js";
       await openProducer(readings, { redisUrl: "${nowhere}" }).then(() => { throw new Error("a Redis answered"); }, () => {});`;
-    expect(packagesOf(script)).toEqual([...redisClient, "xxhash-wasm"]);
+    expect(packagesOf(script)).toEqual([...redisClient, "xxhash-wasm", "zod"]);
   });
 
   it("for a worker of pipelines: no fastify, no Temporal, no embedded ClickHouse", () => {

@@ -33,7 +33,7 @@ async function instantiationsOf(name: string, code: string): Promise<number> {
 }
 
 describe("what the types cost, in instantiations", { timeout: 120_000 }, () => {
-  let [door, none, one, hundred]: readonly number[] = [];
+  let [door, none, one, hundred] = [0, 0, 0, 0];
   beforeAll(async () => {
     rmSync(scratch, { recursive: true, force: true });
     door = await instantiationsOf("door", 'export * from "headrace";\n');
