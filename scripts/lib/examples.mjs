@@ -91,31 +91,39 @@ function examplesInComments() {
   );
 }
 
-/** A line for each name that an example may use; those of the doors come first. */
+/** A line for each name that an example may use. Of two that have one name, the first counts: values of the doors before their types. */
 function offered() {
   const lines = new Map();
   const offer = (name, line) => lines.has(name) || lines.set(name, line);
-  for (const { name: door, source } of doorsOf())
-    for (const name of exportsOf(source)) offer(name, `import { ${name} } from "${door}";`);
   for (const [name, line] of Object.entries(usersOwn)) offer(name, line);
+  const doors = doorsOf();
+  for (const { name: door, source } of doors)
+    for (const name of exportsOf(source).values) offer(name, `import { ${name} } from "${door}";`);
+  for (const { name: door, source } of doors)
+    for (const name of exportsOf(source).types) offer(name, `import type { ${name} } from "${door}";`);
   for (const file of rooms.filter((file) => existsSync(join(repository, file))))
-    for (const name of exportsOf(file)) offer(name, `import { ${name} } from "../../../${file}";`);
+    for (const name of exportsOf(file).values) offer(name, `import { ${name} } from "../../../${file}";`);
   return lines;
 }
 
 /** Imports of everything that the example names and does not declare. */
 function preamble(code, offers) {
-  const declared = new Set([...code.matchAll(/(?:const|function) (\w+)/g)].map(([, name]) => name));
+  const imported = [...code.matchAll(/^import (?:type )?\{([^}]*)\}/gm)].flatMap(([, names]) => names.match(/\w+/g) ?? []);
+  const own = [...code.matchAll(/(?:const|function|interface|type|class) (\w+)/g)].map(([, name]) => name);
+  const declared = new Set([...imported, ...own]);
   return [...offers]
     .filter(([name]) => !declared.has(name) && new RegExp(`\\b${name}\\b`).test(code))
     .map(([, line]) => line)
     .join("\n");
 }
 
-/** The values that a file exports. */
+/** The names that a file exports. */
 function exportsOf(file) {
   const text = read(file);
   const own = [...text.matchAll(/^export const (\w+)/gm)].map(([, name]) => name);
-  const passed = [...text.matchAll(/^export \{([^}]*)\}/gm)].flatMap(([, names]) => names.split(","));
-  return [...own, ...passed.map((name) => name.trim()).filter((name) => name !== "" && !name.startsWith("type "))];
+  const passed = [...text.matchAll(/^export (type )?\{([^}]*)\}/gm)].flatMap(([, isType = "", names]) =>
+    names.split(",").map((name) => isType + name.trim()),
+  );
+  const types = passed.filter((name) => name.startsWith("type ") && name !== "type ").map((name) => name.slice("type ".length));
+  return { values: [...own, ...passed.filter((name) => /^\w+$/.test(name))], types };
 }

@@ -28,7 +28,7 @@ export async function checkSurface() {
   await ensureBuilt({ say: () => {} });
   const ts = loadTypeScript();
   const surface = readSurface(ts, doorsOf());
-  const faults = [...unnamed(surface), ...surface.exports.flatMap((one) => undocumented(ts, surface, one))];
+  const faults = [...unnamed(surface), ...unshown(surface), ...surface.exports.flatMap((one) => undocumented(ts, surface, one))];
   return faults.length > 0 ? faults.sort().join("\n") : undefined;
 }
 
@@ -58,43 +58,65 @@ function readSurface(ts, doors) {
 
 const isOurs = (node) => node.getSourceFile().fileName.startsWith(join(repository, "dist"));
 
+/** Where a symbol is declared by us. */
+const oursOf = (symbol) => (symbol.declarations ?? []).filter(isOurs);
+
 /** Where something is declared, as people look for it: in src/. */
 const placeOf = (node) => relative(repository, node.getSourceFile().fileName).replace(/^dist\/(.*)\.d\.ts$/, "src/$1.ts");
 
 /** Types of ours that a signature names and no door exports. */
-function unnamed({ ts, checker, resolve, exports, isExported }) {
-  const missing = new Map();
-  const seen = new Set();
-  const named = (node) => {
+function unnamed(surface) {
+  const { ts, exports, isExported } = surface;
+  const symbols = exports.map(({ symbol }) => symbol);
+  return [...reached(surface, symbols)]
+    .filter(([symbol]) => symbol.flags & ts.SymbolFlags.Type && !isExported(symbol))
+    .map(
+      ([symbol, from]) => `${placeOf(oursOf(symbol)[0])} ${symbol.name}: is in the signature of ${from}, and no door exports it`,
+    );
+}
+
+/** Types that no example shows: they have none, and stand in no signature of what has one. */
+function unshown(surface) {
+  const { ts } = surface;
+  const symbols = surface.exports.map(({ symbol }) => symbol).filter((symbol) => oursOf(symbol).length > 0);
+  const hasExample = (symbol) => symbol.getJsDocTags(surface.checker).some(({ name }) => name === "example");
+  const shown = reached(surface, symbols.filter(hasExample));
+  return symbols
+    .filter((symbol) => !shown.has(symbol) && !(symbol.flags & ts.SymbolFlags.Value))
+    .map(
+      (symbol) =>
+        `${placeOf(oursOf(symbol)[0])} ${symbol.name}: has no @example, and is in the signature of nothing that has one`,
+    );
+}
+
+/** What the declarations of some symbols name of ours, and what that names in turn: each with the first that names it. */
+function reached({ ts, checker, resolve }, symbols) {
+  const found = new Map();
+  const nameIn = (node) => {
     if (ts.isTypeReferenceNode(node)) return node.typeName;
     if (ts.isExpressionWithTypeArguments(node)) return node.expression;
     if (ts.isImportTypeNode(node)) return node.qualifier;
     return ts.isTypeQueryNode(node) ? node.exprName : undefined;
   };
   const walk = (node, from) => {
-    const name = named(node);
+    const name = nameIn(node);
     const symbol = name && checker.getSymbolAtLocation(name);
     if (symbol) meet(resolve(symbol), from);
     ts.forEachChild(node, (child) => walk(child, from));
   };
   const meet = (symbol, from) => {
-    const declarations = (symbol.declarations ?? []).filter(isOurs);
-    if (declarations.length === 0 || symbol.flags & ts.SymbolFlags.TypeParameter) return;
-    // A value that only gives its type, such as a list of words, need not be there for others.
-    const isType = symbol.flags & ts.SymbolFlags.Type;
-    if (isType && !isExported(symbol) && !missing.has(symbol))
-      missing.set(symbol, `${placeOf(declarations[0])} ${symbol.name}: is in the signature of ${from}, and no door exports it`);
-    if (seen.has(symbol)) return;
-    seen.add(symbol);
+    const declarations = oursOf(symbol);
+    if (found.has(symbol) || declarations.length === 0 || symbol.flags & ts.SymbolFlags.TypeParameter) return;
+    found.set(symbol, from);
     for (const declaration of declarations) walk(declaration, symbol.name);
   };
-  for (const { symbol } of exports) meet(symbol, symbol.name);
-  return [...missing.values()];
+  for (const symbol of symbols) meet(symbol, symbol.name);
+  return found;
 }
 
 /** What an export does not say: its sentence, an example, its errors, and what each member is. */
 function undocumented(ts, { checker }, { door, symbol }) {
-  const declarations = (symbol.declarations ?? []).filter(isOurs);
+  const declarations = oursOf(symbol);
   if (declarations.length === 0) return [];
   const tagsOf = (one) => one.getJsDocTags(checker);
   const textOf = (one) => ts.displayPartsToString(one.getDocumentationComment(checker));

@@ -29,7 +29,14 @@ export interface Table<in Row> {
   readonly _row?: (row: Row) => void;
 }
 
-/** The rows that a table takes. */
+/**
+ * The rows that a table takes.
+ *
+ * @example
+ * ```ts
+ * const row = (event_id: string): Partial<RowOf<typeof loginEvents>> => ({ event_id });
+ * ```
+ */
 export type RowOf<T> = T extends Table<infer Row> ? Row : never;
 
 /** What a table is made of. */

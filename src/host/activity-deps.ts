@@ -46,6 +46,15 @@ export interface AnnouncedEvent {
 /**
  * What activities get of the world. Where a service is away its calls reject with a RetryableError: the activity fails, and Temporal
  * tries it again.
+ *
+ * @example
+ * ```ts
+ * import type { ActivityDeps } from "headrace/host";
+ * export const createActivities = ({ announce, now }: ActivityDeps) => ({
+ *   tellLogin: async (id: string, userId: string) =>
+ *     announce("logins", { id, type: "login.failed", time: new Date(await now()), data: { userId, ip: "203.0.113.7" } }),
+ * });
+ * ```
  */
 export interface ActivityDeps {
   /** A participant, wherever it is alive. */

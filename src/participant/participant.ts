@@ -20,7 +20,16 @@ export interface Participant<out V extends Verbs = Verbs> {
   readonly verbs: V;
 }
 
-/** How others see a participant: a call resolves with its answer, and rejects with its refusal or with a fault. */
+/**
+ * How others see a participant: a call resolves with its answer, and rejects with its refusal or with a fault.
+ *
+ * @example
+ * ```ts
+ * import type { ClientOf, Participant, Verb } from "headrace/participant";
+ * type Bank = Participant<{ pay: Verb<{ readonly cents: number }, { readonly left: number }> }>;
+ * export const payAll = async (bank: ClientOf<Bank>) => (await bank.pay({ cents: 100 })).left;
+ * ```
+ */
 export type ClientOf<P extends Participant> = {
   readonly [Name in keyof P["verbs"]]: P["verbs"][Name] extends Verb<infer Request, infer Response>
     ? (request: Request) => Promise<Response>

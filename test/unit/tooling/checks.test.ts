@@ -173,6 +173,7 @@ describe("npm run check", { timeout: 120_000 }, () => {
         "open: has no @example",
         "open: throws, and has no @throws",
         "OpenOptions: says not what it is",
+        "OpenOptions: has no @example, and is in the signature of nothing that has one",
         "OpenOptions.hidden: says not what it is",
         "OpenOptions.waitMs: names no unit: milliseconds",
         "OpenOptions.maxBytes: may be left out, and says no @default",
