@@ -1,6 +1,7 @@
 /** The public door `headrace/plan`: what declarations become, as plain data, for programs that read it. Types alone. */
 
-export type { SourceGuardsPlan } from "./guards.ts";
+export type { ColumnType } from "./column-type.ts";
+export type { CallRatePlan, SourceGuardsPlan } from "./guards.ts";
 export type { FormatPlan } from "./line-format.ts";
 export type {
   AppPlan,
@@ -16,13 +17,22 @@ export type {
 } from "./plan.ts";
 export type { SagaPlan, SagaStepPlan } from "./saga.ts";
 export type { SchedulePlan } from "./schedule.ts";
-export type { DedupePlan, FoldPlan, JoinPlan, LatePlan, StagePlan, TimerSetting, WindowPlan } from "./stage.ts";
+export type {
+  CachePlan,
+  DedupePlan,
+  EnrichPlan,
+  FoldPlan,
+  JoinPlan,
+  LatePlan,
+  StagePlan,
+  TimerSetting,
+  WindowPlan,
+} from "./stage.ts";
 export type { EntryReading, EventPlan, StreamLayout, StreamPlan } from "./stream.ts";
 export type {
   AggregateColumnPlan,
   AggregatePlan,
   ColumnPlan,
-  ColumnType,
   EnginePlan,
   IdempotentAggregate,
   PartitionByPlan,

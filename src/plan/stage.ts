@@ -47,6 +47,7 @@ export interface EnrichPlan {
   readonly guards: GuardsPlan | undefined;
 }
 
+/** What is kept of what was found elsewhere. */
 export interface CachePlan {
   /** Answers that a process keeps, at most: the one that was not asked for longest goes. */
   readonly maxEntries: number;
