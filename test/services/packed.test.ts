@@ -120,7 +120,7 @@ describe("the fastify server of docs/embedding.md", () => {
         body: JSON.stringify(body),
         headers: { "content-type": "application/json" },
       });
-    const visitor = `${folder} ${args.join(" ")}`;
+    const visitor = `${program} ${folder}`;
     expect((await post({ page: "/", visitor })).status).toBe(202);
     expect((await post({ page: 7, visitor })).status).toBe(400);
     await vi.waitFor(
