@@ -119,7 +119,7 @@ export function decodeFrame(fields: Fields): Envelopes {
   if (codec !== "j" && codec !== "jz") throw undecodable(`its codec is '${codec}', this reader knows j and jz`);
   const count = announcedEvents(fields.get("n"));
   if (String(count) !== text("n") || count > frameLimits.maxEvents)
-    throw undecodable(`it announces '${text("n")}' events, and holds 1 to ${frameLimits.maxEvents}`);
+    throw undecodable(`it says that it holds '${text("n")}' events, and a frame holds 1 to ${frameLimits.maxEvents}`);
   return readBody(codec === "jz" ? inflate(bytes) : bytes, count);
 }
 

@@ -146,7 +146,7 @@ export const c = {
   /** A Date with `precision` decimals of a second, 0 to 9, 1900 to 2299 (2262 with 9). Smaller precisions round down. */
   dateTime64: (precision: number): RequiredColumn<Date> => {
     if (!Number.isInteger(precision) || precision < 0 || precision > 9) {
-      throw invalid(`dateTime64(${precision}) has no such precision`, "Use 0 to 9 decimals; 3 keeps all of a Date.");
+      throw invalid(`dateTime64(${precision}): the precision is not from 0 to 9`, "Use 0 to 9 decimals; 3 keeps all of a Date.");
     }
     return of({ kind: "dateTime64", precision });
   },

@@ -41,7 +41,7 @@ export const rollups = {
   /** An exact quantile of a column of numbers or times, such as 0.5 for the median: of n sorted values the one at `level` × n, rounded down. */
   quantile: <const Name extends string>(column: Name, level: number, filter?: AggregateFilter) => {
     if (level >= 0 && level <= 1) return make(`quantileExact(${level})`, [column], filter);
-    throw new ConfigError("config.invalid", `rollups.quantile('${column}', ${level}) has no such level`, {
+    throw new ConfigError("config.invalid", `rollups.quantile('${column}', ${level}): the level is not from 0 to 1`, {
       hint: "Use a number from 0 to 1, such as 0.95.",
     });
   },
@@ -89,7 +89,7 @@ export function defineRollup<Row>(name: string, options: RollupOptions<Row>): Ro
   const { type, nullable } = find(time);
   if (nullable || natureOf(type) !== "moment")
     refuse(
-      `takes its time from '${time}', which is not always one`,
+      `takes its time from '${time}', which holds no moments, or may be null`,
       "Name a dateTime or dateTime64 column that is not nullable.",
     );
   if (from.engine.kind === "mergeTree")

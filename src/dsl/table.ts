@@ -133,7 +133,7 @@ function checkTable(table: TablePlan): void {
     const { type, nullable } = find(name, where);
     if (nullable || !isTime(type)) {
       refuse(
-        `names '${name}' in ${where}, which is not always a date`,
+        `names '${name}' in ${where}, which holds no dates, or may be null`,
         "Name a date, dateTime or dateTime64 column that is not nullable.",
       );
     }

@@ -59,7 +59,7 @@ async function* linesOf(name: string, open: () => Readable, signal: AbortSignal)
   } catch (error) {
     if (signal.aborted) return;
     if (error instanceof ConfigError) throw error;
-    throw new ConfigError("config.environment", `${name} cannot be read on: ${messageOf(error)}`, {
+    throw new ConfigError("config.environment", `${name} cannot be read any further: ${messageOf(error)}`, {
       cause: error,
       hint: "Send it again when it can be read: what was sent before changes nothing.",
     });

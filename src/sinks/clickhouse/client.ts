@@ -183,7 +183,7 @@ function open({ origin, search }: URL, options: ClickHouseClientConfigOptions) {
   } catch {
     throw new ConfigError(
       "config.environment",
-      "the address of ClickHouse cannot be read: its query is not one of its client's",
+      "the address of ClickHouse cannot be read: the client knows no option that stands behind its '?'",
       {
         hint: form.hint,
       },

@@ -39,9 +39,9 @@ describe("a rollup", () => {
   test.each([
     ["a bad name", () => of({}, "r-1"), "'r-1' cannot be the name of a rollup"],
     ["an unknown time", () => of({ time: "att" }), "names the column 'att', which table 't' does not have"],
-    ["a text for its time", () => of({ time: "user" }), "takes its time from 'user', which is not always one"],
-    ["a day for its time", () => of({ time: "day" }), "takes its time from 'day', which is not always one"],
-    ["a time that may be null", () => of({ time: "left" }), "takes its time from 'left', which is not always one"],
+    ["a text for its time", () => of({ time: "user" }), "takes its time from 'user', which holds no moments, or may be null"],
+    ["a day for its time", () => of({ time: "day" }), "takes its time from 'day', which holds no moments, or may be null"],
+    ["a time that may be null", () => of({ time: "left" }), "takes its time from 'left', which holds no moments, or may be null"],
     [
       "a time by which a row is not the same",
       () => of({ from: tableOf({ orderBy: ["user", "id"] }) }),
@@ -74,7 +74,11 @@ describe("a rollup", () => {
       "has a quantile of 'id', which is no number",
     ],
     ["an array to count", () => of({ columns: { all: rollups.uniqExact("tags") } }), "aggregates 'tags', which is an array"],
-    ["no such quantile", () => of({ columns: { q: rollups.quantile("cents", 95) } }), "has no such level"],
+    [
+      "no such quantile",
+      () => of({ columns: { q: rollups.quantile("cents", 95) } }),
+      "rollups.quantile('cents', 95): the level is not from 0 to 1",
+    ],
   ])("with %s is refused", (_, make, message) => {
     expect(make).toThrow(
       expect.objectContaining({ name: "ConfigError", code: "config.invalid", message: expect.stringContaining(message) }),

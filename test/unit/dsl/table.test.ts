@@ -64,7 +64,7 @@ describe("a table", () => {
     [
       "partitions by a text",
       () => untyped({ partitionBy: { unit: "day", column: "user" } }),
-      "names 'user' in partitionBy, which is not always a date",
+      "names 'user' in partitionBy, which holds no dates, or may be null",
     ],
     [
       "partitions by a column that is not sorted by",
@@ -99,7 +99,7 @@ describe("a column", () => {
     ["a null default", () => modified(c.uint8()).default(null), "is null"],
     ["an element with modifiers", () => c.array(c.string().lowCardinality()), "the element of an array cannot have modifiers"],
     ["a codec that is SQL", () => c.string().codec("ZSTD(1)) ENGINE = Null --"), "is not a codec"],
-    ["no such precision", () => c.dateTime64(10), "has no such precision"],
+    ["no such precision", () => c.dateTime64(10), "dateTime64(10): the precision is not from 0 to 9"],
     ["an enum with a name twice", () => c.enum(["a", "a"]), "different names"],
   ])("with %s is refused", (_, make, message) => {
     expect(make).toThrow(expect.objectContaining({ name: "ConfigError", message: expect.stringContaining(message) }));

@@ -76,7 +76,7 @@ describe("what is packed", () => {
     })();
     await expect(reading).rejects.toMatchObject({
       code: "config.environment",
-      message: expect.stringMatching(/cannot be read on: .*end of file/),
+      message: expect.stringMatching(/cannot be read any further: .*end of file/),
     });
     expect(found.length).toBeGreaterThan(1_000);
   });
