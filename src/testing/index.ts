@@ -7,3 +7,4 @@ export type { BusCall, Death } from "./mortal-bus.ts";
 export type { Reorder } from "./reordered.ts";
 export { type FoldTest, type FoldToTest, testFold } from "./test-fold.ts";
 export { type PipelineRun, type PipelineTest, type TestEvent, type TestOptions, testPipeline } from "./test-pipeline.ts";
+export { type Looks, withLooks } from "./with-looks.ts";

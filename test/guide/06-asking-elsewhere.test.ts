@@ -6,7 +6,7 @@
  * given what belongs to another.
  */
 import { c, clickhouse, defineEvent, defineStream, defineTable, describe, pipeline, RetryableError } from "headrace";
-import { testPipeline } from "headrace/testing";
+import { testPipeline, withLooks } from "headrace/testing";
 import { beforeEach, expect, test } from "vitest";
 import { z } from "zod";
 
@@ -69,6 +69,14 @@ test("what cannot be answered for the moment is asked again, and what can never 
   const { rows, deadLetters } = await run.run();
   expect(rows["to"]).toMatchObject([{ sensor: "roof", room: "attic" }]);
   expect(deadLetters).toMatchObject([{ reason: "stage-failed", error: "Error: no such sensor" }]);
+});
+
+test("a test may answer itself, so that nothing else is asked", async () => {
+  const run = testPipeline(withLooks(placed, { room: () => "lab" }));
+  await run.send([measured({ sensor: "roof", celsius: 1 })]);
+  expect((await run.run()).rows["to"]).toMatchObject([{ sensor: "roof", room: "lab" }]);
+  expect(asked).toEqual([]);
+  expect(() => withLooks(placed, { place: () => "lab" })).toThrow("pipeline 'placed' has no enrich stage 'place'");
 });
 
 test("the plan tells what is kept, and what guards it", () => {
