@@ -1,7 +1,22 @@
+import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { defineConfig } from "vitest/config";
+import { configDefaults, defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+/** What takes longest begins first, so that nothing is left to run alone in the end. */
+const first = [/^test\/chaos\//, /^test\/(services|contract)\//];
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification) => {
+      const place = first.findIndex((path) => path.test(relative(source("."), moduleId)));
+      return place < 0 ? first.length : place;
+    };
+    return (await super.sort(files)).toSorted((one, other) => rank(one) - rank(other));
+  }
+}
 
 export default defineConfig({
   resolve: {
@@ -18,8 +33,12 @@ export default defineConfig({
   test: {
     // Temporal's native core and its Runtime are one a process: forks keep test files apart.
     pool: "forks",
-    maxWorkers: 2,
+    // More than there are cores: a good part of the files waits most of the time, for leases and for services.
+    maxWorkers: 3,
+    sequence: { sequencer: LongestFirst },
     allowOnly: false,
+    // What no import leads to: after a change of it, `npm test -- --changed` runs everything.
+    forceRerunTriggers: [...configDefaults.forceRerunTriggers, "**/*.lua", "**/*.mjs", "**/bin/*", "**/package-lock.json"],
     restoreMocks: true,
     unstubEnvs: true,
     projects: [

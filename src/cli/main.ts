@@ -51,6 +51,7 @@ program
   .option("--role <roles>", "worker, saga, participants, joined by commas (default: all that the project has)")
   .option("--pipelines <names>", "only these, joined by commas")
   .option("--state-cache-mb <number>", "memory of a worker for keyed states, which Redis holds all", "64")
+  .option("--lease <duration>", "how long what it holds waits for another when it dies", "10s")
   .option(
     "--cached-workflows <number>",
     "workflows that a saga worker keeps in memory between their tasks",

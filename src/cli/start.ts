@@ -1,5 +1,6 @@
 import { setFlagsFromString } from "node:v8";
-import { openHost } from "../host/host.ts";
+import { parseDuration } from "../core/duration.ts";
+import { checkLease, openHost } from "../host/host.ts";
 import { split } from "../host/options.ts";
 import { parseFaults } from "../participant/faults.ts";
 import { onStop } from "./interrupt.ts";
@@ -16,6 +17,8 @@ export interface StartOptions extends Whereabouts, SagaFlags {
   readonly role?: string | undefined;
   readonly pipelines?: string | undefined;
   readonly stateCacheMb: string;
+  /** How long what it holds stays held when it dies, such as `10s`. */
+  readonly lease: string;
   readonly fault?: string | undefined;
   readonly json: boolean;
 }
@@ -29,13 +32,15 @@ export async function startVerb(options: StartOptions): Promise<number> {
     sagas: parseSagaFlags(options, process.env),
     faults: parseFaults(options.fault ?? ""),
   };
+  const leaseMs = checkLease("--lease", parseDuration(options.lease));
   const logger = createLogger();
   const { signal, exitCode } = onStop();
   const wanted = options.pipelines === undefined ? undefined : splitList(options.pipelines);
   const { app, others } = split(await loadApp(options.cwd), wanted);
   const names = named ?? (await rolesOfProject(app, options.cwd));
   allocateYoung();
-  const host = await openHost({ app, others, roles: await openRoles(names, settings), at: addressesAt(options), logger });
+  const roles = await openRoles(names, settings);
+  const host = await openHost({ app, others, roles, at: addressesAt(options), logger, leaseMs });
   const { instance, addresses } = host;
   const running = host.run(signal);
   if (signal.aborted) say("Stopping.");

@@ -17,10 +17,15 @@ export interface Announcement {
   readonly addresses: Readonly<Record<string, string>>;
   readonly registry: Registry;
   readonly logger: Logger;
+  /** How long the entry lives without a beat, milliseconds. */
+  readonly leaseMs: number;
 }
 
+/** Two beats may be lost. */
+const beatsOfLease = 3.3;
+
 /** Enters this process into the registry. */
-export const announce = ({ instance, roles, addresses, registry, logger }: Announcement): Promise<Presence> =>
+export const announce = ({ instance, roles, addresses, registry, logger, leaseMs }: Announcement): Promise<Presence> =>
   appear(
     {
       instance,
@@ -34,6 +39,7 @@ export const announce = ({ instance, roles, addresses, registry, logger }: Annou
       state: "running",
     },
     { registry, clock: systemClock, logger, load: loadMeter() },
+    { ttlMs: leaseMs, beatMs: Math.round(leaseMs / beatsOfLease) },
   );
 
 /** The version of this package: its package.json lies at the same distance from src/ and from dist/. */

@@ -1,6 +1,6 @@
 import { maxDeadLetterBytes } from "../bus/port.ts";
 import { silentLogger } from "../core/log.ts";
-import { openHost } from "./host.ts";
+import { checkLease, defaultLeaseMs, openHost } from "./host.ts";
 import { type Running, runInBackground } from "./lifecycle.ts";
 import { addressesOf, type HostedOptions, split } from "./options.ts";
 import { workerRole } from "./worker-role.ts";
@@ -11,6 +11,8 @@ export interface CreateWorkerOptions extends HostedOptions {
   readonly pipelines?: readonly string[];
   /** Memory for keyed states, over all partitions, bytes. @default 64 MiB */
   readonly stateCacheBytes?: number;
+  /** How long its partitions wait for another worker when this process dies, milliseconds. @default 10000 */
+  readonly leaseMs?: number;
 }
 
 /**
@@ -31,6 +33,10 @@ export function createWorker(options: CreateWorkerOptions): Running {
   const { logger = silentLogger, signal, stateCacheBytes = 64 * 1024 * 1024, deadLetterBytes = maxDeadLetterBytes } = options;
   const role = workerRole({ stateCacheBytes, deadLetterBytes });
   const open = async () =>
-    openHost({ ...split(options.app.plan, options.pipelines), roles: [role], at: addressesOf(options, "createWorker"), logger });
+    openHost({
+      ...split(options.app.plan, options.pipelines),
+      ...{ roles: [role], at: addressesOf(options, "createWorker"), logger },
+      leaseMs: checkLease("leaseMs", options.leaseMs ?? defaultLeaseMs),
+    });
   return runInBackground(open, { name: "worker", logger, signal });
 }

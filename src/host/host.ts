@@ -1,3 +1,4 @@
+import { ConfigError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import { openAll } from "../core/opened.ts";
 import { settleAll } from "../core/settle-all.ts";
@@ -5,6 +6,19 @@ import type { AppPlan, PipelinePlan } from "../plan/plan.ts";
 import { announce, newInstance } from "./announce.ts";
 import type { ReadyRole, Role } from "./role.ts";
 import { type Addresses, openRegistry } from "./services.ts";
+
+/** How long what a process holds stays held when it dies, milliseconds. */
+export const defaultLeaseMs = 10_000;
+
+const leaseBoundsMs = { least: 1_000, most: 60_000 } as const;
+
+/** Below a second a busy process would lose what it could hold; above a minute its successor would wait for too long. */
+export function checkLease(option: string, leaseMs: number): number {
+  if (leaseMs >= leaseBoundsMs.least && leaseMs <= leaseBoundsMs.most) return leaseMs;
+  throw new ConfigError("usage", `${option} cannot be ${leaseMs} ms`, {
+    hint: `Give 1 s to 1 min; ${defaultLeaseMs / 1_000} s is the default.`,
+  });
+}
 
 export interface HostOptions {
   /** With only the pipelines that this process runs. */
@@ -15,6 +29,8 @@ export interface HostOptions {
   readonly roles: readonly Role[];
   readonly at: Addresses;
   readonly logger: Logger;
+  /** How long its leases and its entry in the registry live without a sign of life, milliseconds. @default 10000 */
+  readonly leaseMs?: number | undefined;
 }
 
 /** A process of an application, connected. */
@@ -33,16 +49,16 @@ export interface Host {
 }
 
 /** Opens the roles of a process, and enters it into the registry. What was opened is closed again where one cannot be. */
-export async function openHost({ roles, ...context }: HostOptions): Promise<Host> {
+export async function openHost({ roles, leaseMs = defaultLeaseMs, ...context }: HostOptions): Promise<Host> {
   const instance = newInstance();
   const { at, logger } = context;
   return openAll(async (opened) => {
     const ready: ReadyRole[] = [];
-    for (const role of roles) ready.push(opened.add(await role.open({ ...context, instance }), (one) => one.close()));
+    for (const role of roles) ready.push(opened.add(await role.open({ ...context, instance, leaseMs }), (one) => one.close()));
     const addresses: Readonly<Record<string, string>> = Object.assign({}, ...ready.map((role) => role.addresses));
     const registry = opened.add(await openRegistry(at.redis(), logger), (one) => one.close());
     const names = roles.map(({ name }) => name);
-    const presence = await announce({ instance, roles: names, addresses, registry, logger });
+    const presence = await announce({ instance, roles: names, addresses, registry, logger, leaseMs });
     opened.add(presence, (one) => one.close());
     return {
       instance,

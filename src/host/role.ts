@@ -10,6 +10,8 @@ export interface RoleContext {
   readonly others: readonly PipelinePlan[];
   /** Names this process, uniquely. */
   readonly instance: string;
+  /** How long what this process holds stays held when it dies, milliseconds. */
+  readonly leaseMs: number;
   readonly at: Addresses;
   readonly logger: Logger;
 }

@@ -41,7 +41,7 @@ export const workerRole = (options: WorkerRoleOptions): Role => ({
 });
 
 async function openWorker(
-  { app, others, instance, logger, at }: RoleContext,
+  { app, others, instance, leaseMs, logger, at }: RoleContext,
   { stateCacheBytes, deadLetterBytes }: WorkerRoleOptions,
 ): Promise<ReadyRole> {
   return openAll(async (opened) => {
@@ -100,7 +100,7 @@ async function openWorker(
         const refreshing = refresh(presence, either);
         try {
           await runWorker(
-            { instance, pipelines: app.pipelines, others, stateCacheBytes },
+            { instance, pipelines: app.pipelines, others, stateCacheBytes, leaseTtlMs: leaseMs },
             { bus, clock: systemClock, logger, sinkFor: sinks.sinkFor, limitFor, presence },
             stop,
           );

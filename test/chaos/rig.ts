@@ -44,7 +44,9 @@ export const placingApp: RigApp = {
   ],
 };
 export const leaseOf = ({ prefix, group }: Lane): string => `${prefix}:lease:${group}`;
-/** Longer than the lease of a killed worker (10 s) and all that it left behind take. */
+/** The lease of a killed worker, milliseconds: the whole suite waits for the one that users have. */
+export const leaseMsOf = ({ whole }: { readonly whole: boolean }): number => (whole ? 10_000 : 4_000);
+/** Longer than the lease of a killed worker and all that it left behind take. */
 const settleWithinMs = 45_000;
 /** Of what each worker said, in a report of a failure. */
 const linesShown = 12;
@@ -172,6 +174,7 @@ async function assemble(
     CLICKHOUSE_DATABASE: database,
     LOG_LEVEL: "info",
   };
+  const start = ["--cwd", app.directory, "start", "--lease", `${leaseMsOf({ whole })}ms`];
   const workers: RigWorker[] = [];
   const takeovers: Takeover[] = [];
   const kill = () => {
@@ -215,9 +218,7 @@ async function assemble(
         CLICKHOUSE_URL: `http://127.0.0.1:${toClickHouse.port}`,
       };
       const started = await supervised(() =>
-        startHeadrace(["--cwd", app.directory, "start", "--role", "worker", "--json"], {
-          env: { ...env, ...addresses, ...more },
-        }),
+        startHeadrace([...start, "--role", "worker", "--json"], { env: { ...env, ...addresses, ...more } }),
       );
       const { process: child } = started;
       const worker: RigWorker = {

@@ -17,7 +17,7 @@ import { producerFaults } from "./faults/producers.ts";
 import { redisFaults } from "./faults/redis.ts";
 import { sagaFaults } from "./faults/sagas.ts";
 import { workerFaults } from "./faults/workers.ts";
-import { openRig, placingApp } from "./rig.ts";
+import { leaseMsOf, openRig, placingApp } from "./rig.ts";
 import { type BreakableService, startClickHouse } from "./services.ts";
 import { judgeTakeovers, type Takeover } from "./takeover.ts";
 import { Untried } from "./untried.ts";
@@ -148,7 +148,7 @@ async function inject(
       const isLookedAt = fault.app !== undefined;
       outputs = isLookedAt ? expectation?.outputs : await readOutputs(rig, expectation?.unsettled ?? (await rig.drained()));
       failures.push(...(outputs ? judge(outputs, expectation ?? {}) : (expectation?.faults ?? [])));
-      failures.push(...judgeTakeovers(takeovers));
+      failures.push(...judgeTakeovers(takeovers, leaseMsOf({ whole })));
       if (failures.length > 0) evidence = await rig.evidence();
     } finally {
       await rig.close();

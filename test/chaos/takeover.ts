@@ -9,16 +9,17 @@ export interface Takeover {
   readonly slowness: number;
 }
 
-/** The lease of a dead owner runs for so long, whatever the machine does. */
-const leaseMs = 10_000;
 /** What is promised on top. */
 const promisedMs = 2_000;
 
 /** How many processes want each core, 1 where all of them run. */
 export const machineSlowness = (): number => Math.max(1, (loadavg()[0] as number) / availableParallelism());
 
-/** What is wrong with the times of takeovers, in sentences. Nobody takes over before he is there. */
-export const judgeTakeovers = (takeovers: readonly Takeover[]): readonly string[] =>
+/**
+ * What is wrong with the times of takeovers, in sentences. The lease of a dead owner runs to its end, whatever the machine does; and
+ * nobody takes over before he is there.
+ */
+export const judgeTakeovers = (takeovers: readonly Takeover[], leaseMs: number): readonly string[] =>
   takeovers.flatMap(({ ms, readyAfterMs, slowness }) => {
     const due = Math.max(leaseMs, readyAfterMs) + promisedMs * slowness;
     if (ms <= due) return [];

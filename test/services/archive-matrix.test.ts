@@ -1,9 +1,15 @@
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { restoreDay } from "../../src/archive/restore.ts";
 import { archiveDay } from "../../workflows/archive.ts";
 import { type Content, openShelf, type Shelf, table } from "../support/archive-shelf.ts";
-import { bundleSagas, openSagaBench, openSkippingBench, type SagaBench, type SkippingBench } from "../support/saga-bench.ts";
+import { isLong } from "../support/long-form.ts";
+import {
+  bundleApplication,
+  openSagaBench,
+  openSkippingBench,
+  type SagaBench,
+  type SkippingBench,
+} from "../support/saga-bench.ts";
 import { unique } from "../support/services.ts";
 import { expectedOf, stepOfKey, troubled, troubles } from "./sagas/trouble.ts";
 
@@ -11,7 +17,7 @@ let shelf: Shelf;
 let bench: SagaBench;
 let skipping: SkippingBench;
 beforeAll(async () => {
-  const code = await bundleSagas(fileURLToPath(new URL("../../workflows/index.ts", import.meta.url)));
+  const code = await bundleApplication();
   [shelf, bench, skipping] = await Promise.all([openShelf(), openSagaBench(code), openSkippingBench(code)]);
 }, 120_000);
 afterAll(async () => {
@@ -21,7 +27,7 @@ afterAll(async () => {
 
 const { steps } = archiveDay.saga;
 const pivot = steps.findIndex(({ kind }) => kind === "pivot");
-const rows = 1_000;
+const rows = isLong ? 1_000 : 200;
 const troubledDays = new Map<string, { readonly name: string; readonly before: Content }>();
 
 describe.each(steps.map(({ name }) => name))("an archive whose step '%s'", (step) => {

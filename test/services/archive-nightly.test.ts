@@ -1,4 +1,3 @@
-import { fileURLToPath } from "node:url";
 import { ApplicationFailure } from "@temporalio/common";
 import { days, defineSchedule } from "headrace";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -7,7 +6,7 @@ import { loginEvents } from "../../pipelines/tables.ts";
 import { applySchedules, planSchedules } from "../../src/sinks/temporal/schedules.ts";
 import { archiveDay, archiveNightly } from "../../workflows/archive.ts";
 import { table as logins, openShelf, type Shelf } from "../support/archive-shelf.ts";
-import { bundleSagas, openSagaBench, type SagaBench } from "../support/saga-bench.ts";
+import { bundleApplication, openSagaBench, type SagaBench } from "../support/saga-bench.ts";
 import { unique } from "../support/services.ts";
 
 const table = unique("nightly_");
@@ -17,7 +16,7 @@ const keepDays = 2;
 let shelf: Shelf;
 let bench: SagaBench;
 beforeAll(async () => {
-  const code = await bundleSagas(fileURLToPath(new URL("../../workflows/index.ts", import.meta.url)));
+  const code = await bundleApplication();
   [shelf, bench] = await Promise.all([openShelf({ archives: [{ ...loginEvents.plan, name: table }] }), openSagaBench(code)]);
   await shelf.client.run(`CREATE TABLE ${table} AS ${logins}`);
   const { plan } = defineSchedule(scheduleId, archiveNightly, {

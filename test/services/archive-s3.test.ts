@@ -1,4 +1,3 @@
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { restoreDay } from "../../src/archive/restore.ts";
 import { createS3Store } from "../../src/archive/s3-store.ts";
@@ -6,14 +5,14 @@ import { createArchiveTexts } from "../../src/sinks/clickhouse/archive-texts.ts"
 import { archiveDay } from "../../workflows/archive.ts";
 import { openShelf, type Shelf, table } from "../support/archive-shelf.ts";
 import { startS3 } from "../support/s3-server.ts";
-import { bundleSagas, openSagaBench, type SagaBench } from "../support/saga-bench.ts";
+import { bundleApplication, openSagaBench, type SagaBench } from "../support/saga-bench.ts";
 import { unique } from "../support/services.ts";
 
 let shelf: Shelf;
 let bench: SagaBench;
 let s3: Awaited<ReturnType<typeof startS3>>;
 beforeAll(async () => {
-  const code = await bundleSagas(fileURLToPath(new URL("../../workflows/index.ts", import.meta.url)));
+  const code = await bundleApplication();
   [shelf, bench, s3] = await Promise.all([openShelf(), openSagaBench(code), startS3("bucket")]);
 }, 300_000);
 afterAll(async () => {

@@ -7,6 +7,7 @@ import { listArchives } from "../../src/archive/list.ts";
 import { restoreDay } from "../../src/archive/restore.ts";
 import { archiveDay } from "../../workflows/archive.ts";
 import { openArchiveBench, type Shelf, table } from "../support/archive-shelf.ts";
+import { isLong } from "../support/long-form.ts";
 import type { SagaBench } from "../support/saga-bench.ts";
 import { unique } from "../support/services.ts";
 
@@ -24,16 +25,17 @@ const restore = (day: string) => restoreDay({ table, day }, shelf.deps);
 const lineOf = async (day: string) => (await listArchives(shelf.deps)).filter((line) => line.day === day);
 const nothing = { rows: 0, hash: "0" };
 
-it("a day of a million rows goes into the archive and comes back as it was", async () => {
+it("a day of many rows goes into the archive and comes back as it was", async () => {
+  const rows = isLong ? 1_000_000 : 100_000;
   const day = shelf.freshDay();
-  await shelf.fill(day, 1_000_000);
+  await shelf.fill(day, rows);
   const before = await shelf.inTable(day);
-  expect(before.rows).toBe(1_000_000);
+  expect(before.rows).toBe(rows);
   const result = await archive(day);
-  expect(result).toMatchObject({ outcome: "archived", generation: 1, rows: 1_000_000 });
+  expect(result).toMatchObject({ outcome: "archived", generation: 1, rows });
   expect(await shelf.inTable(day)).toEqual(nothing);
   expect(await shelf.inArchive(day)).toEqual(before);
-  expect(await lineOf(day)).toMatchObject([{ generation: 1, rows: 1_000_000, state: "archived" }]);
+  expect(await lineOf(day)).toMatchObject([{ generation: 1, rows, state: "archived" }]);
   await restore(day);
   expect(await shelf.inTable(day)).toEqual(before);
   expect(await lineOf(day)).toMatchObject([{ generation: 1, state: "restored" }]);

@@ -77,6 +77,7 @@ describe("a worker inside another program", () => {
       { pipelines: ["nothing"] },
       { code: "usage", hint: expect.stringContaining("login-analytics") },
     ],
+    ["its lease is shorter than anyone could renew it", { leaseMs: 5 }, { code: "usage", message: "leaseMs cannot be 5 ms" }],
     ["Redis does not answer", { redis: "redis://127.0.0.1:1" }, { code: "service.unreachable" }],
     ["ClickHouse does not answer", { clickhouse: "http://127.0.0.1:1" }, { code: "service.unreachable" }],
     ["tables are missing", { clickhouse: { url: "", database: "nothing_here" } }, { code: "clickhouse.schema" }],

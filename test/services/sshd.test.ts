@@ -7,6 +7,8 @@ import { redisClient } from "../support/redis.ts";
 import { classic, sshdLog } from "../unit/pipelines/sshd-log.ts";
 
 const pipeline = "login-analytics";
+/** They are killed: nobody is to wait for long. */
+const startWorker = ["start", "--role", "worker", "--lease", "3s", "--json"];
 const dayMs = 86_400_000;
 /** Ten days ago, so that no session is still open when the tables are read. */
 const start = new Date(Math.floor(Date.now() / dayMs) * dayMs - 10 * dayMs);
@@ -49,7 +51,7 @@ describe("an sshd log", () => {
     const redis = await redisClient(operator.env["REDIS_URL"] as string);
     try {
       for (let kills = 0; kills < 3; kills++) {
-        const worker = await operator.start(["start", "--role", "worker", "--pipelines", pipeline, "--json"]);
+        const worker = await operator.start([...startWorker, "--pipelines", pipeline]);
         // It has taken entries (its own, or those its predecessor left) and is at work on them.
         await vi.waitFor(async () => expect(await atWork(redis, String(worker.ready["instance"]))).toBeGreaterThan(0), {
           timeout: 20_000,
@@ -62,7 +64,7 @@ describe("an sshd log", () => {
     }
     expect(sum((await operator.lag(pipeline)).map(({ pending }) => pending))).toBeGreaterThan(0);
 
-    await operator.start(["start", "--role", "worker", "--pipelines", pipeline, "--json"]);
+    await operator.start([...startWorker, "--pipelines", pipeline]);
     await operator.drained(pipeline);
 
     await expectTruth();
@@ -112,7 +114,7 @@ describe("the attacks in an sshd log", () => {
   it("are those that a query over its rows finds, though workers are killed while they look; sent twice, they are the same", async () => {
     const wanted = await operator.sql(burstsInSql);
     expect(wanted.length).toBeGreaterThan(5);
-    const start = () => operator.start(["start", "--role", "worker", "--pipelines", pipelines.join(","), "--json"]);
+    const start = () => operator.start([...startWorker, "--pipelines", pipelines.join(",")]);
     for (let kills = 0; kills < 3; kills++) {
       const worker = await start();
       await vi.waitFor(

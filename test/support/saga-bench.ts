@@ -1,9 +1,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Context } from "@temporalio/activity";
 import { Client, Connection, type Workflow, type WorkflowHandle } from "@temporalio/client";
 import { TestWorkflowEnvironment } from "@temporalio/testing";
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker, type WorkerOptions } from "@temporalio/worker";
+import { findBundle } from "../../src/cli/start/workflow-bundle.ts";
 import { silentLogger } from "../../src/core/log.ts";
 import { sagaSearchAttributes } from "../../src/core/search-attributes.ts";
 import { addAttributes } from "../../src/sinks/temporal/search-attributes.ts";
@@ -14,7 +17,10 @@ import { temporalAddress, unique } from "./services.ts";
 /** Runs sagas with nothing kept between two tasks of a workflow: every task is a replay from its start. */
 export interface SagaBench {
   readonly client: Client;
-  /** Starts a workflow that a worker with these activities runs until the callback has resolved. */
+  /**
+   * Starts a workflow and has its activities be these, until the callback has resolved: one that still runs then is terminated. A worker
+   * of the bench runs all of them.
+   */
   run<T extends Workflow, Result>(
     workflow: T,
     start: { readonly input: Parameters<T>[0]; readonly workflowId?: string },
@@ -29,14 +35,26 @@ export interface SkippingBench extends SagaBench {
   readonly environment: TestWorkflowEnvironment;
 }
 
+type Activity = (...args: readonly unknown[]) => unknown;
+
 /** The runtime is one a process. */
 let isQuiet = false;
 
-/** @param workflowsPath the module whose exports are the workflows */
-export async function bundleSagas(workflowsPath: string): Promise<string> {
+function quieten(): void {
   if (!isQuiet) Runtime.install({ logger: new DefaultLogger("ERROR"), shutdownSignals: [] });
   isQuiet = true;
+}
+
+/** @param workflowsPath the module whose exports are the workflows */
+export async function bundleSagas(workflowsPath: string): Promise<string> {
+  quieten();
   return (await bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger("ERROR") })).code;
+}
+
+/** The workflows of the reference application. The test run has bundled them once, for all: see stack.ts. */
+export async function bundleApplication(): Promise<string> {
+  quieten();
+  return findBundle(fileURLToPath(new URL("../..", import.meta.url)), undefined);
 }
 
 /** On the development server of the test run. */
@@ -79,17 +97,41 @@ function openBench(
       defaultHeartbeatThrottleInterval: "100ms",
       ...options,
     });
+  const activitiesOf = new Map<string, Readonly<Record<string, Activity>>>();
+  /** Whatever the workflow asks for. */
+  const call: Activity = (...args) => {
+    const { activityType, workflowExecution } = Context.current().info;
+    const activity = activitiesOf.get(workflowExecution?.workflowId ?? "")?.[activityType];
+    if (!activity) throw new Error(`${workflowExecution?.workflowId} has no activity '${activityType}'`);
+    return activity(...args);
+  };
+  const work = async () => {
+    const taskQueue = unique("sagas-");
+    const worker = await startWorker(taskQueue, { default: call });
+    const done = worker.run();
+    const stop = () => {
+      worker.shutdown();
+      return done;
+    };
+    return { taskQueue, stop };
+  };
+  let working: ReturnType<typeof work> | undefined;
   return {
     client,
     startWorker,
     run: async (workflow, { input, workflowId = unique("saga-") }, activities, body) => {
-      const taskQueue = unique("sagas-");
-      const worker = await startWorker(taskQueue, activities);
-      return worker.runUntil(async () =>
-        body((await client.workflow.start(workflow as Workflow, { taskQueue, workflowId, args: [input] })) as never),
-      );
+      activitiesOf.set(workflowId, activities as Record<string, Activity>);
+      working ??= work();
+      const { taskQueue } = await working;
+      const handle = await client.workflow.start(workflow as Workflow, { taskQueue, workflowId, args: [input] });
+      try {
+        return await body(handle as never);
+      } finally {
+        await handle.terminate("its test is over").catch(() => {}); // as a rule it has ended
+      }
     },
     close: async () => {
+      await working?.then(({ stop }) => stop());
       await disconnect();
       rmSync(directory, { recursive: true, force: true });
     },

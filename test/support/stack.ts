@@ -27,6 +27,8 @@ declare module "vitest" {
 const readyWithinMs = 300_000;
 const stoppedWithinMs = 30_000;
 const linesKept = 40;
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const bin = join(root, "bin/headrace.js");
 
 /** One stack for the whole run: embedded, or the one the environment names when HEADRACE_TEST_SERVICES=environment. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
@@ -38,8 +40,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
     });
     return async () => {};
   }
+  const bundling = bundleWorkflows();
   const directory = await mkdtemp(join(tmpdir(), "headrace-test-"));
-  const bin = fileURLToPath(new URL("../../bin/headrace.js", import.meta.url));
   const up = spawn(process.execPath, [bin, "up", "--dir", directory, "--ports", "free", "--json"], {
     stdio: ["ignore", "pipe", "pipe"],
     // Tests archive into directories of their own, and into buckets on ports of their own.
@@ -48,7 +50,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const killWithUs = () => up.kill("SIGTERM");
   process.once("exit", killWithUs);
   const stop = async () => {
-    await stopped(up);
+    await Promise.all([stopped(up), bundling]);
     process.removeListener("exit", killWithUs);
     await rm(directory, { recursive: true, force: true });
   };
@@ -59,6 +61,12 @@ export default async function setup(project: TestProject): Promise<() => Promise
     throw error;
   }
   return stop;
+}
+
+/** Once, where saga workers look first: bundling takes seconds of the processor. Who comes before it is there bundles for himself. */
+async function bundleWorkflows(): Promise<void> {
+  const child = spawn(process.execPath, [bin, "bundle"], { cwd: root, stdio: ["ignore", "ignore", "inherit"] });
+  await once(child, "close");
 }
 
 /** The addresses of `headrace up`, once all of it answers. */

@@ -1,8 +1,9 @@
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Audit } from "../../../src/engine/audit.ts";
 import { type Headrace, startHeadrace, tryHeadrace } from "../../support/headrace.ts";
 import { type Fault, sized } from "../fault.ts";
-import type { Rig } from "../rig.ts";
+import { leaseMsOf, type Rig } from "../rig.ts";
 import { shopApp } from "../sagas/rig-app.ts";
 import { compareShop, makePresses, openShopper, openTemporalClient, type Press } from "../sagas/shop.ts";
 import { type BreakableService, startTemporal } from "../services.ts";
@@ -43,7 +44,9 @@ interface Cast {
 
 async function shopUnder(rig: Rig, fire: Fire) {
   const temporal = await startTemporal(rig.directory);
-  const troupe = new Troupe(rig, `127.0.0.1:${temporal.port}`);
+  const bundle = join(rig.directory, "workflows.js");
+  await rig.verb("bundle", "--out", bundle);
+  const troupe = new Troupe(rig, `127.0.0.1:${temporal.port}`, bundle);
   const shopper = await openShopper(`redis://127.0.0.1:${rig.producerProxy.port}`);
   try {
     return await underFire(rig, { cast: { temporal, troupe }, shopper, fire });
@@ -186,6 +189,8 @@ type Role = "worker" | "saga" | "participants";
 class Troupe {
   readonly temporalAddress: string;
   readonly #rig: Rig;
+  /** The workflows: made once, as an image holds them. */
+  readonly #bundle: string;
   readonly #running = new Map<string, Headrace>();
   readonly #keeping: Promise<void>[] = [];
   #isStopping = false;
@@ -195,8 +200,9 @@ class Troupe {
     for (const { process: child } of this.#running.values()) child.kill("SIGKILL");
   };
 
-  constructor(rig: Rig, temporalAddress: string) {
+  constructor(rig: Rig, temporalAddress: string, bundle: string) {
     this.#rig = rig;
+    this.#bundle = bundle;
     this.temporalAddress = temporalAddress;
     process.once("exit", this.#killAll);
   }
@@ -237,9 +243,12 @@ class Troupe {
       participants: ["--fault", "stock:lose-reply=0.03,payments.capture:lose-reply=0.05,orders:die=0.002"],
     }[role];
     while (!this.#isStopping) {
-      const started = await startHeadrace(["--cwd", shopApp.directory, "start", "--role", role, ...args, "--json"], {
-        env: { ...this.#rig.env, TEMPORAL_ADDRESS: this.temporalAddress },
-      }).catch(() => undefined);
+      const started = await startHeadrace(
+        ["--cwd", shopApp.directory, "start", "--lease", `${leaseMsOf(this.#rig)}ms`, "--role", role, ...args, "--json"],
+        {
+          env: { ...this.#rig.env, TEMPORAL_ADDRESS: this.temporalAddress, HEADRACE_WORKFLOW_BUNDLE: this.#bundle },
+        },
+      ).catch(() => undefined);
       if (started === undefined) {
         // What it needs is down at the moment.
         await sleep(300);

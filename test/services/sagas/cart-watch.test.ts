@@ -1,15 +1,14 @@
-import { fileURLToPath } from "node:url";
 import { MockActivityEnvironment } from "@temporalio/testing";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type CartSweepInput, cartActivities } from "../../../activities/carts.ts";
 import { type Cart, type CartEvent, decideCart, emptyCart, evolveCart } from "../../../pipelines/cart-rules.ts";
 import { cartWatch } from "../../../workflows/cart-watch.ts";
-import { bundleSagas, openSkippingBench, type SkippingBench } from "../../support/saga-bench.ts";
+import { bundleApplication, openSkippingBench, type SkippingBench } from "../../support/saga-bench.ts";
 import { unique } from "../../support/services.ts";
 
 let bench: SkippingBench;
 beforeAll(async () => {
-  bench = await openSkippingBench(await bundleSagas(fileURLToPath(new URL("../../../workflows/index.ts", import.meta.url))));
+  bench = await openSkippingBench(await bundleApplication());
 }, 120_000);
 afterAll(() => bench.close());
 

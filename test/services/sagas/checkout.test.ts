@@ -1,4 +1,3 @@
-import { fileURLToPath } from "node:url";
 import type { WorkflowFailedError } from "@temporalio/client";
 import { ApplicationFailure } from "@temporalio/common";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
@@ -7,7 +6,13 @@ import { type CartEvent, decideCart, emptyCart, evolveCart } from "../../../pipe
 import { Refusal } from "../../../src/participant/participant.ts";
 import { checkout } from "../../../workflows/checkout.ts";
 import { redisClient } from "../../support/redis.ts";
-import { bundleSagas, openSagaBench, openSkippingBench, type SagaBench, type SkippingBench } from "../../support/saga-bench.ts";
+import {
+  bundleApplication,
+  openSagaBench,
+  openSkippingBench,
+  type SagaBench,
+  type SkippingBench,
+} from "../../support/saga-bench.ts";
 import { redisUrl, unique } from "../../support/services.ts";
 import { expectedOf, stepOfKey, troubled, troubles } from "./trouble.ts";
 
@@ -15,7 +20,7 @@ let bench: SagaBench;
 let skipping: SkippingBench;
 let redis: Awaited<ReturnType<typeof redisClient>>;
 beforeAll(async () => {
-  const code = await bundleSagas(fileURLToPath(new URL("../../../workflows/index.ts", import.meta.url)));
+  const code = await bundleApplication();
   [bench, skipping, redis] = await Promise.all([openSagaBench(code), openSkippingBench(code), redisClient(await redisUrl())]);
 }, 120_000);
 afterAll(async () => {
