@@ -31,8 +31,9 @@ export default defineConfig({
     ],
   },
   test: {
-    // Temporal's native core and its Runtime are one a process: forks keep test files apart.
     pool: "forks",
+    // A process runs many files, and loads the sources and Temporal's native core once. They leave nothing behind.
+    isolate: false,
     // More than there are cores: a good part of the files waits most of the time, for leases and for services.
     maxWorkers: 3,
     sequence: { sequencer: LongestFirst },
@@ -69,6 +70,7 @@ export default defineConfig({
           exclude: ["test/{unit,types,guide,chaos}/**"],
           // Starts the embedded Redis, ClickHouse and Temporal once, and only when a file of this project runs.
           globalSetup: ["test/support/stack.ts"],
+          setupFiles: ["test/support/each-file.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,
           teardownTimeout: 40_000,

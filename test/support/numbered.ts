@@ -8,8 +8,8 @@ export function numbered<Driver extends Bus>(bus: Driver): Driver {
   const last = new Map<string, { number: number; commit: Commit | undefined }>();
   const commit = async (fence: Fence, commit: Commit) => {
     if (commit.number > 0) return bus.commit(fence, commit);
-    // The tenures of two leases may be alike: each lease draws its own.
-    const lease = `${fence.partition.log} ${fence.pipeline} ${fence.tenure}`;
+    // The tenures of two leases may be alike: each lease draws its own. A log and its replay log are under one.
+    const lease = `${fence.partition.prefix} ${fence.pipeline} ${fence.tenure}`;
     const before = last.get(lease) ?? { number: 0, commit: undefined };
     const number = before.commit === commit ? before.number : before.number + 1;
     const made = await bus.commit(fence, { ...commit, number });

@@ -16,6 +16,13 @@ function services(): Services {
 }
 
 let redis: Promise<string> | undefined;
+let clickhouse: Promise<ClickHouseDatabase> | undefined;
+
+/** Another file begins, in the same process. */
+export function newFile(): void {
+  redis = undefined;
+  clickhouse = undefined;
+}
 
 /** `redis://host:port/N`: an empty database that no other test file uses. The same one at every call in a file. */
 export function redisUrl(): Promise<string> {
@@ -39,8 +46,6 @@ export interface ClickHouseDatabase {
   readonly url: string;
   readonly database: string;
 }
-
-let clickhouse: Promise<ClickHouseDatabase> | undefined;
 
 /** An empty ClickHouse database that no other test file uses. The same one at every call in a file. */
 export function clickhouseDatabase(): Promise<ClickHouseDatabase> {
