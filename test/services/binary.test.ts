@@ -39,7 +39,7 @@ beforeAll(async () => {
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
 describe("bin/headrace.js, as a person runs it", () => {
-  it.for(verbs)("says of %j what it says in tests", { concurrent: true }, async (args) => {
+  it.for(verbs)("says of %j what it says in tests", async (args) => {
     const [apart, here] = await Promise.all([runApart(args, { env: operator.env }), operator.tryRun(args)]);
     expect(withoutNumbers(apart)).toEqual(withoutNumbers(here));
   });

@@ -137,10 +137,10 @@ export async function openShelf(change: Partial<ArchiveDeps> = {}) {
   return shelf;
 }
 
-/** A shelf, and Temporal to archive its days with. */
+/** A shelf, and Temporal to archive its days with. That every step stands a replay is looked at by archive-matrix.test.ts. */
 export async function openArchiveBench() {
   const code = await bundleApplication();
-  const [shelf, bench] = await Promise.all([openShelf(), openSagaBench(code)]);
+  const [shelf, bench] = await Promise.all([openShelf(), openSagaBench(code, { maxCachedWorkflows: 100 })]);
   return {
     shelf,
     bench,

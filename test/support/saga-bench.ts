@@ -57,11 +57,11 @@ export async function bundleApplication(): Promise<string> {
   return findBundle(fileURLToPath(new URL("../..", import.meta.url)), undefined);
 }
 
-/** On the development server of the test run. */
-export async function openSagaBench(code: string): Promise<SagaBench> {
+/** On the development server of the test run. @param options of its workers, over those that have every task be a replay */
+export async function openSagaBench(code: string, options: Partial<WorkerOptions> = {}): Promise<SagaBench> {
   const address = temporalAddress();
   const [connection, native] = await Promise.all([Connection.connect({ address }), NativeConnection.connect({ address })]);
-  return openBench({ client: new Client({ connection }), native, code }, async () => {
+  return openBench({ client: new Client({ connection }), native, code, options }, async () => {
     await connection.close();
     await native.close();
   });
@@ -79,10 +79,14 @@ export async function openSkippingBench(code: string): Promise<SkippingBench> {
   return { ...openBench({ client, native, code }, () => environment.teardown()), environment };
 }
 
-function openBench(
-  { client, native, code }: { readonly client: Client; readonly native: NativeConnection; readonly code: string },
-  disconnect: () => Promise<void>,
-): SagaBench {
+interface BenchParts {
+  readonly client: Client;
+  readonly native: NativeConnection;
+  readonly code: string;
+  readonly options?: Partial<WorkerOptions>;
+}
+
+function openBench({ client, native, code, options: own = {} }: BenchParts, disconnect: () => Promise<void>): SagaBench {
   const directory = mkdtempSync(join(tmpdir(), "headrace-sagas-"));
   const codePath = join(directory, "workflows.js");
   writeFileSync(codePath, code);
@@ -95,6 +99,7 @@ function openBench(
       maxCachedWorkflows: 0,
       maxHeartbeatThrottleInterval: "100ms",
       defaultHeartbeatThrottleInterval: "100ms",
+      ...own,
       ...options,
     });
   const activitiesOf = new Map<string, Readonly<Record<string, Activity>>>();
