@@ -1,6 +1,5 @@
 import type { Fence } from "./fence.ts";
 import type { PackedStates } from "./packed-states.ts";
-import type { Partition } from "./partition.ts";
 
 /** The clock that a timer goes by, and the stage that it belongs to. */
 export interface TimerPlace {
@@ -37,7 +36,7 @@ export interface KeyedCommit {
 
 /**
  * Keyed states, their timers and the ids that were seen, of one pipeline on one partition. They lie beside the log and are written by
- * the commit alone. What another owner has moved on is no state to go on from: so all reading but `peek` is fenced.
+ * the commit alone. What another owner has moved on is no state to go on from: so all reading is fenced.
  */
 export interface KeyedStore {
   /** Keyed states by name; null where there is none. */
@@ -49,6 +48,4 @@ export interface KeyedStore {
   ): Promise<readonly StoredTimer[] | "fenced">;
   /** Which ids are in their sets. */
   seen(fence: Fence, wanted: readonly IdSet[]): Promise<readonly (readonly boolean[])[] | "fenced">;
-  /** A state for people, whoever owns the partition. */
-  peek(partition: Partition, pipeline: string, name: string): Promise<string | null>;
 }

@@ -11,7 +11,7 @@ import { type Envelope, envelopeJson } from "./envelope.ts";
 import { halved, isTooDeep, maxEventBytes, tooDeep, tooLarge } from "./event-limits.ts";
 import { type Accepted, Lane } from "./lane.ts";
 import { partitionIndex, partitionsOf } from "./partition.ts";
-import type { Bus } from "./port.ts";
+import type { AppendLog } from "./port.ts";
 import { type BreakerOptions, ProducerBreaker } from "./producer-breaker.ts";
 import { Room } from "./room.ts";
 import { Sender } from "./sender.ts";
@@ -42,7 +42,7 @@ export interface ProducerOptions {
 }
 
 export interface ProducerDeps {
-  readonly bus: Bus;
+  readonly bus: AppendLog;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Gives up what is not stored yet. */

@@ -6,7 +6,7 @@ import type { Logger } from "../core/log.ts";
 import type { Outage } from "../core/outage.ts";
 import type { Durability } from "./durability.ts";
 import type { Partition } from "./partition.ts";
-import type { Bus, UnnumberedFrame } from "./port.ts";
+import type { AppendLog, UnnumberedFrame } from "./port.ts";
 import type { ProducerBreaker } from "./producer-breaker.ts";
 
 export interface SenderOptions {
@@ -17,7 +17,7 @@ export interface SenderOptions {
 }
 
 export interface SenderDeps {
-  readonly bus: Bus;
+  readonly bus: AppendLog;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly breaker: ProducerBreaker;

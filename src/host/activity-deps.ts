@@ -1,6 +1,6 @@
 import { Context } from "@temporalio/activity";
 import { createArchive } from "../archive/verbs.ts";
-import type { Bus } from "../bus/port.ts";
+import type { AppendLog } from "../bus/port.ts";
 import { Producer } from "../bus/producer.ts";
 import { agreedTime } from "../core/agreed-time.ts";
 import { systemClock } from "../core/clock.ts";
@@ -111,7 +111,7 @@ export async function openActivityDeps(
 }
 
 /** Stores events of activities; a producer for each stream. */
-function createAnnouncer({ app, instance, logger }: RoleContext, bus: Bus) {
+function createAnnouncer({ app, instance, logger }: RoleContext, bus: AppendLog) {
   const producers = new Map<string, Producer>();
   const open = (name: string) =>
     new Producer(

@@ -2,7 +2,7 @@ import { type Expired, expireArchives } from "../archive/expire.ts";
 import type { ArchiveDeps } from "../archive/port.ts";
 import { timeOfEntry } from "../bus/entry-id.ts";
 import { partitionsOf } from "../bus/partition.ts";
-import type { Bus } from "../bus/port.ts";
+import type { LogOperations } from "../bus/port.ts";
 import { agreedTime } from "../core/agreed-time.ts";
 import { days } from "../core/duration.ts";
 import type { AppPlan } from "../plan/plan.ts";
@@ -17,7 +17,7 @@ export interface KeepLogs {
 
 export interface Cleaning {
   readonly app: AppPlan;
-  readonly bus: Bus;
+  readonly bus: LogOperations;
   /** Where the application archives something. */
   readonly archive: ArchiveDeps | undefined;
   readonly keep: KeepLogs;

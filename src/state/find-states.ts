@@ -1,5 +1,5 @@
-import type { KeyedStore } from "../bus/keyed-store.ts";
 import { partitionsOf } from "../bus/partition.ts";
+import type { LogOperations } from "../bus/port.ts";
 import { isKeyed } from "../plan/keyed-state.ts";
 import type { PipelinePlan } from "../plan/plan.ts";
 import { nameOf } from "./names.ts";
@@ -26,7 +26,7 @@ export interface StateFound {
 export async function findStates(
   pipeline: PipelinePlan,
   key: string,
-  bus: Pick<KeyedStore, "peek">,
+  bus: Pick<LogOperations, "peek">,
 ): Promise<readonly StateFound[]> {
   const stages = pipeline.stages.filter(isKeyed).map(({ name }) => name);
   const places = pipeline.sources.flatMap(partitionsOf).flatMap((partition) => stages.map((stage) => ({ partition, stage })));

@@ -1,5 +1,6 @@
 import { LRUCache } from "lru-cache";
-import type { Bus, Fence } from "../bus/port.ts";
+import type { KeyedStore } from "../bus/keyed-store.ts";
+import type { Fence } from "../bus/port.ts";
 import type { Clock } from "../core/clock.ts";
 import { messageOf, RetryableError, TerminalError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
@@ -12,7 +13,7 @@ import { TimerQueue } from "./timer-queue.ts";
 import { type Progress, parseProgress, Watermark } from "./watermark.ts";
 
 export interface KeyedStateDeps {
-  readonly bus: Bus;
+  readonly bus: KeyedStore;
   readonly clock: Clock;
   readonly logger: Logger;
 }

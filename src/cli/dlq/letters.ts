@@ -1,6 +1,6 @@
 import { originField } from "../../bus/origin.ts";
 import { type Partition, partitionsOf } from "../../bus/partition.ts";
-import type { Bus, DeadLetter } from "../../bus/port.ts";
+import type { DeadLetter, LogOperations } from "../../bus/port.ts";
 import { ConfigError } from "../../core/errors.ts";
 import type { AppPlan } from "../../plan/plan.ts";
 import { loadApp } from "../load-app.ts";
@@ -27,7 +27,7 @@ export interface Found {
 /** What a verb gets to work with. */
 export interface Desk {
   readonly app: AppPlan;
-  readonly bus: Bus;
+  readonly bus: LogOperations;
   /** What the filter finds, oldest first within a partition; read anew each time. */
   readonly found: AsyncIterable<Found>;
 }
@@ -81,7 +81,7 @@ export const summary = (letter: DeadLetter) => {
 /** When the entry of a dead letter was stored, milliseconds since the epoch. */
 export const storedAt = (letter: DeadLetter): number => Number(summary(letter).position.split("-")[0]);
 
-async function* find(app: AppPlan, bus: Bus, filter: DlqFilter): AsyncGenerator<Found> {
+async function* find(app: AppPlan, bus: LogOperations, filter: DlqFilter): AsyncGenerator<Found> {
   const fits = (wanted: string | undefined, value: string) => wanted === undefined || wanted === value;
   for (const partition of app.streams.flatMap(partitionsOf)) {
     for await (const letter of bus.deadLetters(partition)) {

@@ -1,5 +1,5 @@
 import { type Partition, replayOf } from "../../bus/partition.ts";
-import type { Bus } from "../../bus/port.ts";
+import type { LogOperations } from "../../bus/port.ts";
 import type { Clock } from "../../core/clock.ts";
 import { RetryableError } from "../../core/errors.ts";
 
@@ -22,13 +22,13 @@ const lookMs = 100;
 
 /** Keeps replay logs short and their feeding slow: waits for room, for the rate, and at the end for the owners. */
 export class Feeder {
-  readonly #deps: { readonly bus: Bus; readonly clock: Clock };
+  readonly #deps: { readonly bus: LogOperations; readonly clock: Clock };
   readonly #options: FeederOptions;
   readonly #began: number;
   readonly #targets = new Map<string, Target>();
   #events = 0;
 
-  constructor(deps: { readonly bus: Bus; readonly clock: Clock }, options: FeederOptions) {
+  constructor(deps: { readonly bus: LogOperations; readonly clock: Clock }, options: FeederOptions) {
     this.#deps = deps;
     this.#options = options;
     this.#began = deps.clock.monotonic();

@@ -1,5 +1,5 @@
 import type { Partition } from "../../bus/partition.ts";
-import type { Bus } from "../../bus/port.ts";
+import type { LogOperations } from "../../bus/port.ts";
 import type { Feeder } from "./feeder.ts";
 
 /** Entries that may wait in a replay log. An owner may take all of them at once, and a frame holds up to 500 events. */
@@ -30,7 +30,7 @@ export interface RereadOptions {
  * it reads anyway. `part` grows page by page, so that after a failure it says how far this came.
  */
 export async function rereadPartition(
-  bus: Bus,
+  bus: LogOperations,
   { partition, part }: { partition: Partition; part: Part },
   options: RereadOptions,
 ) {
@@ -56,7 +56,7 @@ export async function rereadPartition(
 
 /** When the oldest entry was stored that would be read again, milliseconds since the epoch; `undefined` where there is none. */
 export async function oldestOf(
-  bus: Bus,
+  bus: LogOperations,
   partitions: readonly Partition[],
   { pipeline, from }: { readonly pipeline: string; readonly from: string },
 ): Promise<number | undefined> {

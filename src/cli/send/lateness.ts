@@ -1,6 +1,6 @@
 import { EntryFields } from "../../bus/fields.ts";
 import { partitionsOf } from "../../bus/partition.ts";
-import type { Bus } from "../../bus/port.ts";
+import type { LogOperations } from "../../bus/port.ts";
 import { systemClock } from "../../core/clock.ts";
 import { hours } from "../../core/duration.ts";
 import { type AppPlan, type PipelinePlan, type StreamPlan, sinksOf } from "../../plan/plan.ts";
@@ -62,7 +62,7 @@ function openFor(shape: WindowShape): number {
  * How far the event time of a stream has come, in milliseconds since the epoch: the newest time in the last frames of its partitions;
  * when nothing more comes, it goes on by the clock. `undefined` while there is nothing in it.
  */
-export async function eventTimeOf(bus: Bus, stream: StreamPlan, now: number): Promise<number | undefined> {
+export async function eventTimeOf(bus: LogOperations, stream: StreamPlan, now: number): Promise<number | undefined> {
   const times = await Promise.all(
     partitionsOf(stream).map(async (partition) => {
       const [last] = await bus.newest(partition, { before: undefined, count: 1 });
@@ -80,7 +80,7 @@ export async function eventTimeOf(bus: Bus, stream: StreamPlan, now: number): Pr
 export interface Destination {
   readonly app: AppPlan;
   readonly stream: StreamPlan;
-  readonly bus: Bus;
+  readonly bus: LogOperations;
 }
 
 /**
