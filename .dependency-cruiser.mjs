@@ -15,7 +15,7 @@ const rooms = {
   "participant": ["core", "registry/port.ts"],
   "codec": ["core"],
   "rollup": ["plan", "core", "redis", "sinks", "registry"],
-  "archive": ["plan", "core"],
+  "archive": ["plan", "core", "saga"],
   "host": [
     "dsl",
     "engine",
@@ -46,6 +46,9 @@ const types = {
 
 /** Drivers open connections: they are joined in the composition roots (host/, cli/ for its verbs, and openProducer for other programs), and imported nowhere else. */
 const drivers = ["redis", "bus/redis", "limit/redis", "registry/redis", "rollup/redis", "sinks/clickhouse", "sinks/temporal"];
+
+/** What runs inside Temporal's workflow sandbox. */
+const sandbox = ["^src/saga/", "^src/archive/workflows/"];
 
 const ours = "^(src|pipelines|workflows|activities)/";
 const paths = (names) => names.map((name) => (name.endsWith(".ts") ? `^src/${name.replaceAll(".", "\\.")}$` : `^src/${name}/`));
@@ -113,33 +116,33 @@ export default {
     ),
     forbid("nobody-imports-cli", "cli/ is the outermost room.", { path: ours, pathNot: "^src/cli/" }, { path: "^src/cli/" }),
     forbid(
-      "saga-imports-types",
-      "src/saga runs inside Temporal's workflow sandbox: of ours it imports types alone.",
-      { path: "^src/saga/" },
-      { path: ours, pathNot: "^src/saga/", dependencyTypesNot: ["type-only"] },
+      "sandbox-imports-types",
+      "src/saga and the archive's workflows run inside Temporal's workflow sandbox: of ours they import types alone, and the saga builder.",
+      { path: sandbox },
+      { path: ours, pathNot: sandbox, dependencyTypesNot: ["type-only"] },
     ),
     forbid(
       "pipelines-imports",
-      "A pipeline file imports headrace, its siblings, and workflows (the function and its input type).",
+      "A pipeline file imports headrace, its siblings, and workflows, its own or the archive's (the function and its input type).",
       { path: "^pipelines/" },
-      { path: ours, pathNot: ["^pipelines/", "^workflows/", "^src/index\\.ts$"] },
+      { path: ours, pathNot: ["^pipelines/", "^workflows/", "^src/index\\.ts$", "^src/archive/workflows/index\\.ts$"] },
     ),
     forbid(
       "workflows-imports",
       "A workflow is deterministic: it imports the saga builder and its siblings; activities and headrace as types alone.",
       { path: "^workflows/" },
-      { path: ours, pathNot: ["^workflows/", "^src/saga/"], dependencyTypesNot: ["type-only"] },
+      { path: ours, pathNot: ["^workflows/", ...sandbox], dependencyTypesNot: ["type-only"] },
     ),
     forbid(
       "activities-imports",
       "An activity imports its siblings and headrace's public doors.",
       { path: "^activities/" },
-      { path: ours, pathNot: ["^activities/", "^src/index\\.ts$", "^src/participant/index\\.ts$"] },
+      { path: ours, pathNot: ["^activities/", ...["", "participant/", "archive/"].map((door) => `^src/${door}index\\.ts$`)] },
     ),
     forbid(
       "sandbox-has-no-node",
       "Neither Node's modules nor clients exist in the workflow sandbox; the bundle would fail or lose determinism.",
-      { path: ["^src/saga/", "^workflows/"] },
+      { path: [...sandbox, "^workflows/"] },
       {
         dependencyTypes: ["core", "npm", "npm-dev", "npm-optional"],
         dependencyTypesNot: ["type-only"],

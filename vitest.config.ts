@@ -27,6 +27,8 @@ export default defineConfig({
       { find: /^headrace\/participant$/, replacement: source("src/participant/index.ts") },
       { find: /^headrace\/plan$/, replacement: source("src/plan/index.ts") },
       { find: /^headrace\/host$/, replacement: source("src/host/index.ts") },
+      { find: /^headrace\/archive$/, replacement: source("src/archive/index.ts") },
+      { find: /^headrace\/archive\/workflows$/, replacement: source("src/archive/workflows/index.ts") },
       { find: /^headrace\/testing$/, replacement: source("src/testing/index.ts") },
     ],
   },

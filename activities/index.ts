@@ -1,6 +1,6 @@
+import { type ArchiveActivityDeps, archiveActivities } from "headrace/archive";
 import type { ClientOf, Participant } from "headrace/participant";
 import { announcementActivities } from "./announcements.ts";
-import { type ArchiveDeps, archiveActivities } from "./archive.ts";
 import { type CartDeps, cartActivities } from "./carts.ts";
 import { type Catalogue, catalogueActivities, createCatalogue } from "./catalogue.ts";
 import { createOrders, type Orders, orderActivities } from "./orders.ts";
@@ -9,7 +9,7 @@ import { createStock, type Stock, stockActivities } from "./stock.ts";
 import type { StoreDeps } from "./store.ts";
 
 /** Everything that activities need of the world. */
-export interface ActivityDeps extends CartDeps, ArchiveDeps {
+export interface ActivityDeps extends CartDeps, ArchiveActivityDeps {
   /** A participant, wherever it is alive. */
   readonly participant: <P extends Participant>(name: P["name"]) => ClientOf<P>;
 }

@@ -1,7 +1,6 @@
 import { days, defineApp, defineSchedule, minutes } from "headrace";
-import { archiveNightly } from "../workflows/archive.ts";
+import { archiveNightly, cleanLogs } from "headrace/archive/workflows";
 import { cartSweep } from "../workflows/cart-sweep.ts";
-import { cleanLogs } from "../workflows/clean-logs.ts";
 import { carts } from "./carts.ts";
 import { sshd } from "./formats/sshd.ts";
 import { loginAnalytics } from "./login-analytics.ts";

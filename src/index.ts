@@ -108,18 +108,6 @@ export {
   openProducer,
   type StreamProducer,
 } from "./open-producer.ts";
-export type {
-  ArchiveCall,
-  ArchivedColumn,
-  ArchivedFile,
-  ArchiveRun,
-  ArchiveVerbs,
-  Generation,
-  Manifest,
-  Sealed,
-  Survey,
-  TableDay,
-} from "./plan/archive.ts";
 export { describe } from "./plan/describe.ts";
 export type { BreakerPlan, GuardsPlan, RateLimitPlan, RetryPlan, SinkGuardsPlan } from "./plan/guards.ts";
 export type {

@@ -6,9 +6,13 @@ import type { Replays } from "./replays.ts";
 /** What the dead letters of a partition take at most, bytes, where nothing else is said: a flood of them must not fill up the store. */
 export const maxDeadLetterBytes = 64 * 1024 * 1024;
 
+/** An event, or a whole entry, that was set aside: `headrace dlq` shows it, and can send it again. */
 export interface DeadLetter extends DeadLetterDraft {
+  /** Its own id in the list of dead letters. */
   readonly id: string;
+  /** The pipeline that set it aside. */
   readonly pipeline: string;
+  /** Where it was read, such as `logins/07`. */
   readonly partition: string;
   /** When it was set aside, ISO 8601. */
   readonly at: string;

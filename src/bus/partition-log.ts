@@ -68,15 +68,19 @@ export type ReadResult =
 
 /** Something that could not be handled. Where `original` is not given, the commit keeps the entry's own fields, byte for byte. */
 export interface DeadLetterDraft {
+  /** The id of the entry that it stood in. */
   readonly entry: string;
   /** Place of the event in its frame, from 0. */
   readonly index: number;
+  /** The stage that gave it up. */
   readonly stage: string;
   /** A short word that counts are kept under. */
   readonly reason: string;
   /** A sentence for people. */
   readonly error: string;
+  /** The type of the event; empty where it could not be read. */
   readonly type: string;
+  /** The id of the event; empty where it could not be read. */
   readonly eventId: string;
   /** The event as JSON, for one that came in a frame. */
   readonly original: string | undefined;

@@ -1,6 +1,6 @@
+import { archiveDay } from "headrace/archive/workflows";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { restoreDay } from "../../src/archive/restore.ts";
-import { archiveDay } from "../../workflows/archive.ts";
 import { type Content, openShelf, type Shelf, table } from "../support/archive-shelf.ts";
 import { isLong } from "../support/long-form.ts";
 import {

@@ -1,10 +1,10 @@
 import { ApplicationFailure } from "@temporalio/common";
 import { days, defineSchedule } from "headrace";
+import { archiveDay, archiveNightly } from "headrace/archive/workflows";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Activities } from "../../activities/index.ts";
 import { loginEvents } from "../../pipelines/tables.ts";
 import { applySchedules, planSchedules } from "../../src/sinks/temporal/schedules.ts";
-import { archiveDay, archiveNightly } from "../../workflows/archive.ts";
 import { table as logins, openShelf, type Shelf } from "../support/archive-shelf.ts";
 import { bundleApplication, openSagaBench, type SagaBench } from "../support/saga-bench.ts";
 import { unique } from "../support/services.ts";

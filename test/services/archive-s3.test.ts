@@ -1,8 +1,8 @@
+import { archiveDay } from "headrace/archive/workflows";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { restoreDay } from "../../src/archive/restore.ts";
 import { createS3Store } from "../../src/archive/s3-store.ts";
 import { createArchiveTexts } from "../../src/sinks/clickhouse/archive-texts.ts";
-import { archiveDay } from "../../workflows/archive.ts";
 import { openShelf, type Shelf, table } from "../support/archive-shelf.ts";
 import { startS3 } from "../support/s3-server.ts";
 import { bundleApplication, openSagaBench, type SagaBench } from "../support/saga-bench.ts";

@@ -1,11 +1,11 @@
 import { readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { Context } from "@temporalio/activity";
+import { archiveDay } from "headrace/archive/workflows";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Activities } from "../../activities/index.ts";
 import { listArchives } from "../../src/archive/list.ts";
 import { restoreDay } from "../../src/archive/restore.ts";
-import { archiveDay } from "../../workflows/archive.ts";
 import { openArchiveBench, type Shelf, table } from "../support/archive-shelf.ts";
 import { isLong } from "../support/long-form.ts";
 import type { SagaBench } from "../support/saga-bench.ts";

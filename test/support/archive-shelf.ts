@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { archiveDay } from "headrace/archive/workflows";
 import { type Activities, createActivities } from "../../activities/index.ts";
 import { loginEvents, loginMethodsByHour, sessionTimes } from "../../pipelines/tables.ts";
 import { createDirectoryStore } from "../../src/archive/directory-store.ts";
@@ -15,7 +16,6 @@ import { createArchiveTables } from "../../src/sinks/clickhouse/archive-tables.t
 import { createClickHouse } from "../../src/sinks/clickhouse/client.ts";
 import { applyMigration, planMigration } from "../../src/sinks/clickhouse/migrate.ts";
 import { createRollupStore } from "../../src/sinks/clickhouse/rollup-rows.ts";
-import { archiveDay } from "../../workflows/archive.ts";
 import { bundleApplication, openSagaBench } from "./saga-bench.ts";
 import { clickhouseDatabase, unique } from "./services.ts";
 

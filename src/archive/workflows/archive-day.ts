@@ -1,34 +1,41 @@
-import { WorkflowExecutionAlreadyStartedError } from "@temporalio/common";
-import {
-  ApplicationFailure,
-  ChildWorkflowFailure,
-  executeChild,
-  setCurrentDetails,
-  sleep,
-  workflowInfo,
-} from "@temporalio/workflow";
-import { type BoundedCalls, type EndlessCalls, saga } from "headrace/saga";
-import type { Activities } from "../activities/index.ts";
+import { workflowInfo } from "@temporalio/workflow";
+import { type BoundedCalls, type EndlessCalls, saga } from "../../saga/index.ts";
+import type { ArchiveActivities } from "../activities.ts";
 
+/** Which day of which table. */
 export interface ArchiveDayInput {
+  /** One of `archives` of the application. */
   readonly table: string;
   /** `2026-11-27`, in UTC. */
   readonly day: string;
 }
 
+/** What has become of a day. */
 export type ArchivedDay =
   | {
+      /** The rows are in the archive. */
       readonly outcome: "archived";
+      /** From 1 on: rows that come late are the next one. */
       readonly generation: number;
+      /** How many there are, repeats not counted. */
       readonly rows: number;
+      /** What the files take up, bytes. */
       readonly bytes: number;
+      /** What the rows take up uncompressed, bytes. */
       readonly rawBytes: number;
+      /** The same for the same rows, in whatever order. */
       readonly hash: string;
     }
-  /** The archive holds it, and no row came since. */
-  | { readonly outcome: "already archived"; readonly generation: number }
-  /** The table holds no row of it, and the archive neither. */
-  | { readonly outcome: "empty" };
+  | {
+      /** The archive holds it, and no row came since. */
+      readonly outcome: "already archived";
+      /** The newest one. */
+      readonly generation: number;
+    }
+  | {
+      /** The table holds no row of it, and the archive neither. */
+      readonly outcome: "empty";
+    };
 
 /** Statements over a whole day: alive is who beats. */
 const long: BoundedCalls & EndlessCalls = { startToCloseTimeout: "2h", heartbeatTimeout: "30s" };
@@ -44,9 +51,15 @@ const run = () => workflowInfo().firstExecutionRunId;
 
 /**
  * Takes one day of a table out of ClickHouse and into Parquet files. At every moment the rows are in one of the two, whole; a refusal, a
- * row that comes meanwhile, or a cancellation puts all of it back.
+ * row that comes meanwhile, or a cancellation puts all of it back. `headrace archive run` starts it.
+ *
+ * @example
+ * ```ts
+ * // workflows/index.ts
+ * export { archiveDay, archiveNightly } from "headrace/archive/workflows";
+ * ```
  */
-export const archiveDay = saga<ArchiveDayInput, Activities>("archiveDay")
+export const archiveDay = saga<ArchiveDayInput, ArchiveActivities>("archiveDay")
   .step("seal", {
     do: ({ input, key, call }) => call.sealDay(key, input),
     undo: ({ input, key, call }) => call.unsealDay(key, input),
@@ -119,55 +132,4 @@ function isSealed({ done }: { readonly done: { readonly seal: { readonly kind: s
 function must<Value>(value: Value | undefined): Value {
   if (value === undefined) throw new Error("a step before has left no result");
   return value;
-}
-
-export type ArchivedNight = { readonly day: string } & (ArchivedDay | { readonly outcome: "runs already" });
-
-/** Rows that come while a day is archived put it back; so many times it is begun again. */
-const tries = 4;
-const dayMs = 86_400_000;
-
-export interface ArchiveNightlyInput {
-  readonly table: string;
-  /** So many whole days before today stay in the table. */
-  readonly keepDays: number;
-}
-
-/**
- * The nightly run: archives the day that is `keepDays` days older than the one before it was due, whenever it really runs, so a backfill
- * archives the days that it names. The child's id lets schedule, backfill and a person start a day as often as they like: one of them runs.
- */
-export async function archiveNightly({ table, keepDays }: ArchiveNightlyInput): Promise<ArchivedNight> {
-  const [due] = (workflowInfo().searchAttributes["TemporalScheduledStartTime"] ?? []) as readonly (Date | string)[];
-  if (due === undefined)
-    throw ApplicationFailure.nonRetryable("archiveNightly is started by a schedule, which says for which day", "NoSchedule");
-  const day = new Date(new Date(due).getTime() - (1 + keepDays) * dayMs).toISOString().slice(0, 10);
-  setCurrentDetails(`${table}, ${day}`);
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return {
-        day,
-        ...(await executeChild(archiveDay, { workflowId: `archive/${table}/${day}`, args: [{ table, day }], ...asChild })),
-      };
-    } catch (error) {
-      if (error instanceof WorkflowExecutionAlreadyStartedError) return { day, outcome: "runs already" };
-      if (attempt === tries || !isDisturbed(error)) throw error;
-      await sleep("5m", { summary: "rows came while it was archived" });
-    }
-  }
-}
-
-const asChild = {
-  // A run that has ended may be followed by another, for rows that came late; two at a time there cannot be.
-  workflowIdReusePolicy: "ALLOW_DUPLICATE",
-  cancellationType: "WAIT_CANCELLATION_COMPLETED",
-  // It finishes or undoes what it has begun, whatever becomes of the night.
-  parentClosePolicy: "ABANDON",
-} as const;
-
-function isDisturbed(error: unknown): boolean {
-  const cause = error instanceof ChildWorkflowFailure ? error.cause : undefined;
-  if (!(cause instanceof ApplicationFailure) || cause.type !== "SagaUndone") return false;
-  const [refusal] = (cause.details ?? []) as readonly { readonly type?: string }[];
-  return refusal?.type === "archive.changed" || refusal?.type === "archive.mismatch";
 }

@@ -14,6 +14,8 @@ const doors: Readonly<Record<string, string>> = {
   "headrace/saga": "saga/index",
   "headrace/participant": "participant/index",
   "headrace/host": "host/index",
+  "headrace/archive": "archive/index",
+  "headrace/archive/workflows": "archive/workflows/index",
   "headrace/testing": "testing/index",
 };
 

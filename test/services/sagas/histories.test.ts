@@ -8,13 +8,18 @@ import { unique } from "../../support/services.ts";
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const histories = (of: string) => at(`histories/${of}`);
 const workflows = at("../../../workflows");
+/** The file that each saga is written in. */
+const sources: Readonly<Record<string, string>> = {
+  checkout: `${workflows}/checkout.ts`,
+  archive: at("../../../src/archive/workflows/archive-day.ts"),
+};
 /** In the repository, so that a bundle of it finds what it imports. */
 const scratch = at(`../../../.headrace/test-sagas-${unique()}`);
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 /** What becomes of a saga's histories when its steps are changed so. */
 async function replayChanged(of: string, how: string, change: (source: string) => string) {
-  const source = readFileSync(`${workflows}/${of}.ts`, "utf8");
+  const source = readFileSync(sources[of] ?? "", "utf8").replace('"../../saga/index.ts"', '"headrace/saga"');
   const changed = change(source);
   expect(changed).not.toBe(source);
   const directory = `${scratch}/${of}-${how}`;

@@ -4,8 +4,8 @@
  */
 import { fileURLToPath } from "node:url";
 import { ApplicationFailure } from "@temporalio/common";
+import { archiveDay } from "headrace/archive/workflows";
 import type { Activities } from "../../../activities/index.ts";
-import { archiveDay } from "../../../workflows/archive.ts";
 import { checkout } from "../../../workflows/checkout.ts";
 import { recordHistory } from "../../support/golden-histories.ts";
 import { bundleSagas, openSkippingBench, type SagaBench } from "../../support/saga-bench.ts";

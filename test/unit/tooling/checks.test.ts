@@ -14,6 +14,9 @@ const clean: Readonly<Record<string, string>> = {
   "src/saga/index.ts": 'export { three } from "./three.ts";\n',
   "src/saga/three.ts": `${docOf("three + 1;")}export const three = 3;\n`,
   "src/host/index.ts": 'export { three } from "../plan/plan.ts";\n',
+  "src/archive/index.ts": 'export { three } from "../plan/plan.ts";\n',
+  "src/archive/workflows/index.ts": 'export { three } from "./three.ts";\n',
+  "src/archive/workflows/three.ts": "export const three = 3;\n",
   "src/testing/index.ts": 'export { three } from "../plan/plan.ts";\n',
   "src/cli/main.ts": 'import { three } from "../plan/plan.ts";\n\nprocess.stdout.write(String(three));\n',
 };
@@ -66,7 +69,11 @@ const faults: Readonly<Record<string, Readonly<Record<string, readonly [text: st
     "workflows/pay.ts": ['export { pay } from "../activities/pay.ts";\n', "workflows-imports: workflows/pay.ts"],
     "activities/pay.ts": ["export const pay = 1;\n", ""],
     "workflows/node.ts": ['export { readFileSync } from "node:fs";\n', "sandbox-has-no-node: workflows/node.ts"],
-    "src/saga/code.ts": ['export { three } from "../plan/plan.ts";\n', "saga-imports-types: src/saga/code.ts"],
+    "src/saga/code.ts": ['export { three } from "../plan/plan.ts";\n', "sandbox-imports-types: src/saga/code.ts"],
+    "src/archive/workflows/code.ts": [
+      'export { three } from "../../plan/plan.ts";\n',
+      "sandbox-imports-types: src/archive/workflows/code.ts",
+    ],
     "src/core/development.ts": ['export { parse } from "yaml";\n', "no-dev-packages: src/core/development.ts"],
     "src/limit/limit.ts": ["export const limit = 1;\n", "README.md: its map does not say what is in src/limit"],
     "README.md": ["| `src/core` `src/gone` | what |\n", "README.md: its map has src/gone, which is not there"],

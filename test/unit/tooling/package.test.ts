@@ -15,7 +15,10 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => installed.remove());
 
-const doors = ["headrace", "headrace/saga", "headrace/participant", "headrace/host", "headrace/testing"];
+const doors = [
+  ...["headrace", "headrace/saga", "headrace/participant", "headrace/host", "headrace/archive", "headrace/archive/workflows"],
+  "headrace/testing",
+];
 /** This one has types alone. */
 const planDoor = "headrace/plan";
 
