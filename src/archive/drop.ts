@@ -33,7 +33,7 @@ export async function dropDay(of: Generation, survey: Survey, { inDay: tables, .
     if (!(await tables.rename(sealed, gone)))
       throw new RetryableError("clickhouse.retry", `${sealed} has gone while it was counted`);
   } else if ((await stateOf(of, tables)) !== "dropping") {
-    throw new TerminalError("archive.refused", `generation ${of.generation} of ${of.table} on ${of.day} was given up`);
+    throw new TerminalError("archive.undone", `generation ${of.generation} of ${of.table} on ${of.day} was given up`);
   }
   await tables.drop(gone);
 }

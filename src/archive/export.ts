@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { TerminalError } from "../core/errors.ts";
+import { ConfigError, TerminalError } from "../core/errors.ts";
 import type { ArchiveCall, ArchivedFile, ArchiveRun, Generation, Survey } from "../plan/archive.ts";
 import type { ArchiveDeps, ArchiveTables } from "./port.ts";
 
@@ -26,7 +26,7 @@ export async function exportDay(
   },
 ): Promise<readonly ArchivedFile[]> {
   const column = survey.columns.find(({ name }) => name === time);
-  if (!column) throw new TerminalError("archive.refused", `there is no column '${time}' in ${run.table}`);
+  if (!column) throw new ConfigError("archive.refused", `there is no column '${time}' in ${run.table}`);
   const slices = slicesOf(survey.hours, rowsPerFile);
   const kept = (call.resume ?? []) as readonly ArchivedFile[];
   const files: ArchivedFile[] = kept.filter(({ path }) => path.startsWith(prefixOf(run))).slice(0, slices.length);

@@ -1,9 +1,9 @@
-import { backoffMs } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
 import { days } from "../core/duration.ts";
 import { ConfigError, RetryableError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import type { Outage } from "../core/outage.ts";
+import { retry } from "../core/retry.ts";
 import type { Durability } from "./durability.ts";
 import type { Partition } from "./partition.ts";
 import type { AppendLog, UnnumberedFrame } from "./port.ts";
@@ -60,20 +60,22 @@ export class Sender {
     if (this.#sequence > 0 && clock.now() - this.#storedAt > renewAfterMs)
       this.#number(Math.max(this.#incarnation + 1, clock.now()));
     const since = clock.monotonic();
-    for (let attempt = 0; ; attempt++) {
-      try {
-        while (!(await this.#append(frame, attempt)));
-        outage.over();
-        return;
-      } catch (error) {
-        const waited = clock.monotonic() - since;
-        if (!(error instanceof RetryableError) || waited > this.#options.giveUpAfterMs || signal?.aborted) {
-          if (!(error instanceof ConfigError && error.code === "producer.superseded")) this.#giveUp();
-          throw error;
-        }
-        outage.failed(error, { partition: this.#partition.name });
-        await clock.sleep(backoffMs(attempt, retryLimits), signal);
-      }
+    const append = async (attempt: number) => {
+      while (!(await this.#append(frame, attempt)));
+    };
+    try {
+      await retry(append, {
+        ...retryLimits,
+        clock,
+        signal,
+        lastTry: true,
+        mayPass: (error) => error instanceof RetryableError && clock.monotonic() - since <= this.#options.giveUpAfterMs,
+        onFailure: (error) => outage.failed(error, { partition: this.#partition.name }),
+      });
+      outage.over();
+    } catch (error) {
+      if (!(error instanceof ConfigError && error.code === "producer.superseded")) this.#giveUp();
+      throw error;
     }
   }
 

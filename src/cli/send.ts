@@ -6,6 +6,7 @@ import { systemClock } from "../core/clock.ts";
 import { parseDuration } from "../core/duration.ts";
 import { messageOf, RetryableError, TerminalError } from "../core/errors.ts";
 import { uuidOf } from "../core/hash.ts";
+import { createPace } from "../core/rate-limit.ts";
 import type { LineContext, LineEvent } from "../plan/plan.ts";
 import { loadApp } from "./load-app.ts";
 import { createLogger } from "./logger.ts";
@@ -90,7 +91,7 @@ export async function sendVerb(name: string, options: SendOptions): Promise<numb
     const fail = (error: unknown) => {
       failed ??= { error };
     };
-    const began = systemClock.monotonic();
+    const pace = rate === undefined ? undefined : createPace(rate, systemClock);
     const send = async (event: LineEvent, place: Place): Promise<void> => {
       if (failed) throw failed.error;
       at = place;
@@ -101,6 +102,7 @@ export async function sendVerb(name: string, options: SendOptions): Promise<numb
           tally.duplicates++;
           return;
         }
+        await pace?.take(1, stop.signal);
         const { stored } = await producer.send(drafted.envelope);
         stored.catch(fail);
         tally.sent++;
@@ -108,9 +110,6 @@ export async function sendVerb(name: string, options: SendOptions): Promise<numb
         if (!isOfTheEvent(error)) throw error;
         return tally.refuse(place, messageOf(error));
       }
-      // Where it is behind, it does not wait: a timer takes a millisecond at least.
-      const waitMs = rate === undefined ? 0 : began + (tally.sent * 1_000) / rate - systemClock.monotonic();
-      if (waitMs > 0) await systemClock.sleep(waitMs, stop.signal);
     };
     const notes = await readAll({ format, sources, contextOf, signal: stop.signal }, { tally, send });
     await producer.flush();

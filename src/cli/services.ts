@@ -43,7 +43,7 @@ function addressOf(service: keyof typeof services, { cwd, dir }: Whereabouts): s
   if (given) return given;
   const stack = readStack(resolve(cwd, dir));
   if (stack) return ofStack(stack);
-  throw new ConfigError("service.unreachable", `no ${name}: ${variable} is not set, and no stack runs on ${resolve(cwd, dir)}`, {
+  throw new ConfigError("service.unset", `no ${name}: ${variable} is not set, and no stack runs on ${resolve(cwd, dir)}`, {
     hint: `Start one with 'headrace up', or set ${variable}.`,
   });
 }

@@ -1,4 +1,4 @@
-/** Every error code of Headrace, with the sentence that docs and `headrace doctor` print for it. */
+/** Every error code of Headrace, with what it means: one thing, and so one decision, told by one class. docs/errors.md lists them. */
 export const errorCodes = {
   "usage": "the command line or an argument is wrong",
   "config.invalid": "a definition (event, stream, table, pipeline, app) is wrong",
@@ -8,9 +8,12 @@ export const errorCodes = {
   "stack.start": "a service did not start",
   "stack.port": "a port is taken",
   "stack.state": "the state directory cannot be used",
+  "stop.asked": "work was broken off, since its process was asked to stop",
   "stop.forced": "work went on for longer than a stop waits",
+  "service.unset": "nothing says where a service is",
   "service.unreachable": "a service does not answer",
-  "bus.fenced": "another worker owns this partition now",
+  "connection.closed": "a connection was used after it was closed",
+  "redis.retry": "Redis answers, and does not carry out the command yet",
   "bus.unsupported": "the Redis server is too old or set up in a way that would lose data",
   "bus.full": "Redis has reached its memory limit",
   "bus.unconfirmed": "a write is in Redis's memory, and was not confirmed at the level that was asked for",
@@ -20,7 +23,9 @@ export const errorCodes = {
   "producer.superseded": "another program sends under the same producer name",
   "frame.undecodable": "a frame or entry cannot be decoded",
   "event.invalid": "an event does not fit its schema",
-  "row.invalid": "a value does not fit its column",
+  "stage.late": "a function of a stage took longer than its time-out",
+  "stage.result": "a function of a stage returned what is no result",
+  "breaker.open": "a breaker is open: what it guards has failed too often in a row",
   "clickhouse.retry": "ClickHouse is not ready for this statement",
   "clickhouse.data": "ClickHouse refuses the data",
   "clickhouse.schema": "ClickHouse refuses the statement: schema or rights",
@@ -34,6 +39,8 @@ export const errorCodes = {
   "replay.state": "a replay would change keyed state a second time",
   "archive.mismatch": "what the archive holds is not what was put into it",
   "archive.changed": "rows of a day have changed while it was archived",
+  "archive.undone": "an archive of a day was given up while a step of it was still under way",
+  "archive.failed": "a day was not archived, and is in its table",
   "archive.refused": "a day cannot be archived or restored as it is",
   "migrate.unsafe": "a change of a table would lose data",
 } as const;

@@ -33,3 +33,17 @@ export function createRateLimit({ perSecond, burst }: Rate, clock: Clock): RateL
     },
   };
 }
+
+/** What may be caught up when a timer rings late, seconds. */
+const slackSeconds = 0.02;
+
+/**
+ * A limit for whoever feeds at a steady pace. It begins with nothing saved up: from its start on no more than `1 + perSecond × seconds` goes
+ * through, and what a late timer has cost is caught up.
+ */
+export function createPace(perSecond: number, clock: Clock): RateLimit {
+  const burst = Math.max(1, perSecond * slackSeconds);
+  const limit = createRateLimit({ perSecond, burst }, clock);
+  void limit.take(burst - 1, new AbortController().signal);
+  return limit;
+}

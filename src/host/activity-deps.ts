@@ -4,7 +4,7 @@ import type { AppendLog } from "../bus/port.ts";
 import { Producer } from "../bus/producer.ts";
 import { agreedTime } from "../core/agreed-time.ts";
 import { systemClock } from "../core/clock.ts";
-import { TerminalError } from "../core/errors.ts";
+import { ConfigError } from "../core/errors.ts";
 import { getOrMake } from "../core/get-or-make.ts";
 import { eventId } from "../core/hash.ts";
 import { openAll } from "../core/opened.ts";
@@ -130,7 +130,7 @@ function createAnnouncer({ app, instance, logger }: RoleContext, bus: AppendLog)
 function named<One extends { readonly name: string }>(all: readonly One[], name: string, what: string): One {
   const found = all.find((one) => one.name === name);
   if (found) return found;
-  throw new TerminalError("event.invalid", `there is no ${what} '${name}'`, {
+  throw new ConfigError("usage", `there is no ${what} '${name}'`, {
     hint: `The application has ${all.map((one) => one.name).join(", ")}.`,
   });
 }

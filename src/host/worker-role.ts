@@ -133,7 +133,7 @@ function giveUpAfter(stop: AbortSignal, giveUp: AbortController): { readonly cle
 }
 
 const unsettled = () =>
-  new RetryableError("service.unreachable", `the sinks have not taken what was read within ${drainMs / 1000} s of the stop`, {
+  new RetryableError("stop.forced", `the sinks have not taken what was read within ${drainMs / 1000} s of the stop`, {
     hint: "Nothing is lost: the next worker reads it again. See that the services behind the sinks are up.",
   });
 

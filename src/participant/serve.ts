@@ -76,7 +76,7 @@ export async function serveParticipants(
   try {
     await server.listen({ host, port });
   } catch (error) {
-    throw new ConfigError("config.environment", `participants cannot listen at ${host}:${port}: ${messageOf(error)}`, {
+    throw new ConfigError("stack.port", `participants cannot listen at ${host}:${port}: ${messageOf(error)}`, {
       cause: error,
       hint: "Choose another HOST or PORT; PORT=0 takes a free one.",
     });

@@ -2,6 +2,7 @@ import { ErrorReply } from "redis";
 import { RetryableError } from "../core/errors.ts";
 import type { Args, Redis } from "./client.ts";
 import type { ConnectOptions } from "./connection.ts";
+import { connectionClosed } from "./failure.ts";
 import { Node } from "./node.ts";
 import { membersIn, type Owners, ownersIn, redirectIn, slotOf } from "./slots.ts";
 
@@ -105,7 +106,7 @@ export class Cluster implements Redis {
   }
 
   #node(address: string): Node {
-    if (this.#closed) throw new RetryableError("service.unreachable", "the connection is closed");
+    if (this.#closed) throw connectionClosed();
     const node = this.#nodes.get(address) ?? this.#template.at(address);
     this.#nodes.set(address, node);
     return node;

@@ -1,10 +1,13 @@
 import { createClient, ErrorReply, RESP_TYPES, type RedisClientOptions } from "redis";
+import { backoffMs } from "../core/backoff.ts";
 import { systemClock } from "../core/clock.ts";
 import { ConfigError, messageOf, RetryableError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import { Outage } from "../core/outage.ts";
 import { type AddressForm, placeOf, readAddress } from "../core/service-address.ts";
 import { type Tls, tlsHint } from "../core/tls.ts";
+
+const reconnectLimits = { initialMs: 50, maxMs: 2_000 } as const;
 
 /**
  * A connection whose string replies are Buffers: what a stream holds need not be text. Only what is used of a client is named here:
@@ -15,7 +18,8 @@ export interface Connection {
   readonly isOpen: boolean;
   /** Whether a command would be sent at once. */
   readonly isReady: boolean;
-  sendCommand(args: readonly (string | Buffer)[]): Promise<unknown>;
+  /** What a command answers is said where it is sent: texts are Buffers. */
+  sendCommand<Answer = unknown>(args: readonly (string | Buffer)[]): Promise<Answer>;
   subscribe(channel: string, listener: () => void): Promise<void>;
   on(event: "error", listener: (error: Error) => void): unknown;
   on(event: "ready", listener: () => void): unknown;
@@ -72,7 +76,7 @@ export async function connect({
     socket: {
       ...(tls && { tls: true, ...tls }),
       connectTimeout: Math.min(timeoutMs, 5_000),
-      reconnectStrategy: reconnect && ((tries) => Math.min(50 * 2 ** Math.min(tries, 6), 2_000)),
+      reconnectStrategy: reconnect && ((tries) => backoffMs(tries, reconnectLimits)),
     },
   });
   const outage = new Outage(
@@ -109,7 +113,8 @@ export async function connect({
           hint: "Correct the user, the password or the database in REDIS_URL.",
         });
       }
-      throw new RetryableError("service.unreachable", `Redis does not answer at ${place}: ${messageOf(error)}`, {
+      const code = error instanceof ErrorReply ? "redis.retry" : "service.unreachable";
+      throw new RetryableError(code, `Redis does not answer at ${place}: ${messageOf(error)}`, {
         cause: error,
         hint: tlsHint(error, "REDIS") ?? "Start it with 'headrace up', or set REDIS_URL.",
       });

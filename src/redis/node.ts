@@ -1,6 +1,7 @@
-import { RetryableError } from "../core/errors.ts";
+import type { RetryableError } from "../core/errors.ts";
 import type { Args, Server } from "./client.ts";
 import { type Connection, type ConnectOptions, connect } from "./connection.ts";
+import { connectionClosed } from "./failure.ts";
 
 /** A server is looked at this often while it owes us an answer, milliseconds. After three looks without one it is taken for gone. */
 const lookMs = 2_500;
@@ -64,7 +65,7 @@ export class Node implements Server {
   }
 
   async #using<Answer>(call: (connection: Connection) => Promise<Answer>): Promise<Answer> {
-    if (this.#closing) throw closed();
+    if (this.#closing) throw connectionClosed();
     this.#calls++;
     try {
       return await call(this.#connection?.isOpen ? this.#connection : await this.#reopened());
@@ -95,7 +96,7 @@ export class Node implements Server {
   }
 
   async #close(): Promise<void> {
-    this.#abandon?.(closed());
+    this.#abandon?.(connectionClosed());
     if (this.#calls > 0) {
       await new Promise<void>((resolve) => {
         this.#drained = resolve;
@@ -105,5 +106,3 @@ export class Node implements Server {
     if (this.#connection?.isOpen) this.#connection.destroy();
   }
 }
-
-const closed = () => new RetryableError("service.unreachable", "the connection is closed");

@@ -1,8 +1,9 @@
 import { ErrorReply } from "redis";
-import { ConfigError, messageOf, RetryableError } from "../core/errors.ts";
+import { ConfigError } from "../core/errors.ts";
 import type { Redis } from "./client.ts";
 import { Cluster } from "./cluster.ts";
 import { type ConnectOptions, connect } from "./connection.ts";
+import { redisFailure } from "./failure.ts";
 import { Node } from "./node.ts";
 
 /**
@@ -22,7 +23,7 @@ export async function openRedis(options: ConnectOptions): Promise<Redis> {
     // It stands alone, or gives us no right to ask: then it is taken for one that does.
     if (error instanceof ErrorReply && /^(ERR|NOPERM) /.test(error.message)) return standalone(node);
     await node.close();
-    throw new RetryableError("service.unreachable", `Redis: ${messageOf(error)}`, { cause: error });
+    throw redisFailure(error);
   }
 }
 

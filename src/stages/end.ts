@@ -44,6 +44,6 @@ function apply(outcome: Outcome | undefined, value: unknown, effects: Effects): 
 }
 
 const noOutcome = () =>
-  new TerminalError("event.invalid", "the route returned no outcome for this event", {
+  new TerminalError("stage.result", "the route returned no outcome for this event", {
     hint: "Return to.<destination>(row), drop(why) or deadLetter(why) on every path.",
   });

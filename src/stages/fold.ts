@@ -11,7 +11,7 @@ export function evolved(plan: Pick<FoldPlan, "name" | "evolve">, before: unknown
   const evolve = plan.evolve as (state: unknown, decided: unknown) => unknown;
   const state = decided.reduce((state, one) => evolve(state, one), before);
   if (state !== undefined) return state;
-  throw new TerminalError("event.invalid", `fold '${plan.name}': evolve returned no state`, {
+  throw new TerminalError("stage.result", `fold '${plan.name}': evolve returned no state`, {
     hint: "Return the new state on every path, or null to forget it.",
   });
 }

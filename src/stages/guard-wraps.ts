@@ -1,4 +1,3 @@
-import { backoffMs } from "../core/backoff.ts";
 import { Breaker } from "../core/breaker.ts";
 import type { Clock } from "../core/clock.ts";
 import { RetryableError, TerminalError } from "../core/errors.ts";
@@ -6,6 +5,7 @@ import { Gauge } from "../core/gauge.ts";
 import { linkAbort } from "../core/linked-abort.ts";
 import type { Logger } from "../core/log.ts";
 import type { RateLimit } from "../core/rate-limit.ts";
+import { retry } from "../core/retry.ts";
 import type { GuardsPlan, RateLimitPlan } from "../plan/guards.ts";
 import type { StageCall } from "../plan/plan.ts";
 import type { GuardName, GuardPlan } from "../plan/stage-guards.ts";
@@ -52,18 +52,8 @@ type Wrap<Plan> = (plan: Plan, next: Passage, context: GuardContext) => Passage;
 /** What each guard does. In which order a call passes them is said in `plan/stage-guards.ts`. */
 export const guardWraps: { readonly [Name in GuardName]: Wrap<GuardPlan<Name>> } = {
   retry(plan, next, { deps: { clock, random } }) {
-    const tries = async (passing: Passing): Promise<unknown> => {
-      for (let failed = 0; ; failed++) {
-        try {
-          return await (await next(passing)).answer;
-        } catch (error) {
-          if (!(error instanceof RetryableError) || failed === plan.attempts) throw error;
-          await clock.sleep(backoffMs(failed, plan, random), passing.signal);
-          if (passing.signal.aborted) throw error;
-        }
-      }
-    };
-    return async (passing) => begun(tries(passing));
+    const once = async (passing: Passing): Promise<unknown> => (await next(passing)).answer;
+    return async (passing) => begun(retry(() => once(passing), { ...plan, clock, random, signal: passing.signal }));
   },
 
   concurrency(limit, next, { name }) {
@@ -85,10 +75,7 @@ export const guardWraps: { readonly [Name in GuardName]: Wrap<GuardPlan<Name>> }
   breaker(plan, next, { name, place, deps }) {
     const breaker = new Breaker({ name: `stage '${place}'`, ...plan }, deps);
     const isOpen = () =>
-      new RetryableError(
-        "service.unreachable",
-        `stage '${name}' has failed ${plan.failures} times in a row: its breaker is open`,
-      );
+      new RetryableError("breaker.open", `stage '${name}' has failed ${plan.failures} times in a row: its breaker is open`);
     /** Tells the breaker how a call was answered. One that was broken off says nothing. */
     const told = async (answer: Promise<unknown>, signal: AbortSignal): Promise<unknown> => {
       try {
@@ -142,7 +129,7 @@ export const guardWraps: { readonly [Name in GuardName]: Wrap<GuardPlan<Name>> }
       let isLate = false;
       const late = async (): Promise<never> => {
         await clock.sleep(limitMs, answered.signal);
-        const error = new RetryableError("service.unreachable", `stage '${name}' took longer than ${limitMs} ms`);
+        const error = new RetryableError("stage.late", `stage '${name}' took longer than ${limitMs} ms`);
         if (answered.signal.aborted) throw error; // nobody hears it
         isLate = true;
         givenUp += 1;
@@ -166,13 +153,13 @@ const nothing = () => {};
 export const begun = (answer: Promise<unknown>): Begun => ({ answer, ended: answer.then(nothing, nothing) });
 
 const stopping = (name: string): RetryableError =>
-  new RetryableError("service.unreachable", `stage '${name}' was asked to stop while it waited for its turn`);
+  new RetryableError("stop.asked", `stage '${name}' was asked to stop while it waited for its turn`);
 
 /** @throws TerminalError where a limit could not go on from it */
 function costOf(name: string, cost: (value: never) => number, value: unknown): number {
   const tokens = cost(value as never);
   if (Number.isFinite(tokens) && tokens >= 0) return tokens;
-  throw new TerminalError("event.invalid", `stage '${name}': the cost of a call is ${tokens}`, {
+  throw new TerminalError("stage.result", `stage '${name}': the cost of a call is ${tokens}`, {
     hint: "Have rateLimit.cost return a number from 0 on.",
   });
 }

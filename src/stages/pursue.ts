@@ -29,7 +29,7 @@ export const brokenOff =
   ({ call }: Pick<Outcomes, "call">) =>
   (error: unknown): never => {
     if (!call.signal.aborted || concernsEveryone(error)) throw error;
-    throw new RetryableError("service.unreachable", "a stage's call was broken off, since the worker lets go of the partition", {
+    throw new RetryableError("stop.asked", "a stage's call was broken off, since the worker lets go of the partition", {
       cause: error,
     });
   };

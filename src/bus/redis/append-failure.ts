@@ -1,5 +1,6 @@
 import { ErrorReply } from "redis";
 import { ConfigError, HeadraceError, messageOf, RetryableError } from "../../core/errors.ts";
+import { redisFailure } from "../../redis/failure.ts";
 
 /** Answers that stay the same however long one waits. Within a script, servers say in words of their own that a right is missing. */
 const lacksRight = /^(NOPERM|NOAUTH|WRONGPASS) |^ERR (ACL failure|The user executing the script|unknown command)/;
@@ -11,7 +12,7 @@ const lacksRight = /^(NOPERM|NOAUTH|WRONGPASS) |^ERR (ACL failure|The user execu
 export function appendFailure(error: unknown): HeadraceError {
   if (error instanceof HeadraceError) return error;
   const said = `Redis: ${messageOf(error)}`;
-  if (!(error instanceof ErrorReply)) return new RetryableError("service.unreachable", said, { cause: error });
+  if (!(error instanceof ErrorReply)) return redisFailure(error);
   if (error.message.startsWith("OOM ")) {
     return new RetryableError("bus.full", said, {
       cause: error,
@@ -31,7 +32,7 @@ export function appendFailure(error: unknown): HeadraceError {
       hint: "Grant the user in REDIS_URL: ~hr:* +evalsha +eval +xadd +hget +hset +hincrby, for the level 'fsync' +info +waitaof (before 7.2 +config|get), for 'replica' +wait.",
     });
   }
-  return new RetryableError("service.unreachable", said, { cause: error });
+  return redisFailure(error);
 }
 
 /** The answer to whoever wants the level `fsync` of a server without an append-only file. */

@@ -1,8 +1,8 @@
 import { randomInt } from "node:crypto";
-import { messageOf, RetryableError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
 import type { Redis } from "../../redis/client.ts";
 import type { RedisAddress } from "../../redis/connection.ts";
+import { answerOf } from "../../redis/failure.ts";
 import { openRedis } from "../../redis/open-redis.ts";
 import type { ScriptCall } from "../../redis/scripts.ts";
 import { timeOf } from "../../redis/server.ts";
@@ -109,10 +109,10 @@ class RedisBus implements Bus {
   async #read(fence: Fence, request: ReadRequest): Promise<ReadResult> {
     const { from, count, known = { commits: 0, reads: 0 } } = request;
     if (from === "new" && isAdopted(fence.partition)) {
-      const result = await retryable(readPlain(this.#redis, fence, { count, known }));
+      const result = await answerOf(readPlain(this.#redis, fence, { count, known }));
       if (result) return result;
     }
-    return retryable(readEntries(this.#redis, fence, request));
+    return answerOf(readEntries(this.#redis, fence, request));
   }
 
   async nack(fence: Fence, entries: readonly string[]): Promise<void> {
@@ -137,23 +137,23 @@ class RedisBus implements Bus {
   }
 
   async timers(fence: Fence, page: Parameters<KeyedStore["timers"]>[1]): Promise<readonly StoredTimer[] | "fenced"> {
-    return retryable(readTimers(this.#redis, fence, page));
+    return answerOf(readTimers(this.#redis, fence, page));
   }
 
   async seen(fence: Fence, wanted: readonly IdSet[]): Promise<readonly (readonly boolean[])[] | "fenced"> {
-    return wanted.length === 0 ? [] : retryable(readSeen(this.#redis, fence, wanted));
+    return wanted.length === 0 ? [] : answerOf(readSeen(this.#redis, fence, wanted));
   }
 
   names(fence: Fence, pages: number) {
-    return retryable(readNames(this.#redis, fence, pages));
+    return answerOf(readNames(this.#redis, fence, pages));
   }
 
   peek(partition: Partition, pipeline: string, name: string): Promise<string | null> {
-    return retryable(readState(this.#redis, partition, pipeline, name));
+    return answerOf(readState(this.#redis, partition, pipeline, name));
   }
 
   async commit(fence: Fence, commit: Commit): Promise<"committed" | "fenced" | WentBack> {
-    const reply = await retryable(runScript(this.#redis, "commit", commitCall(fence, commit, this.#deadLetterBytes)));
+    const reply = await answerOf(runScript(this.#redis, "commit", commitCall(fence, commit, this.#deadLetterBytes)));
     if (isBehind(reply)) return wentBack(reply);
     return reply === 1 ? "committed" : "fenced";
   }
@@ -215,7 +215,7 @@ class RedisBus implements Bus {
   async tellVanished(partition: Partition, events: number, by?: VanishedOf): Promise<number> {
     const key = by ? keys.ledger(partition, by.pipeline) : keys.meta(partition);
     const counter = by ? `vanished:${by.kind}` : "vanished";
-    return Number(await retryable(this.#redis.send(key, ["HINCRBY", key, counter, String(events)])));
+    return Number(await answerOf(this.#redis.send(key, ["HINCRBY", key, counter, String(events)])));
   }
 
   async count(partition: Partition, from: string, to: string): Promise<number> {
@@ -226,7 +226,7 @@ class RedisBus implements Bus {
     partition: Partition,
     page: { readonly before: string | undefined; readonly count: number },
   ): Promise<readonly LogEntry[]> {
-    return retryable(readNewest(this.#redis, partition, page));
+    return answerOf(readNewest(this.#redis, partition, page));
   }
 
   outbox(
@@ -234,7 +234,7 @@ class RedisBus implements Bus {
     pipeline: string,
     page: { readonly after?: string; readonly count: number },
   ): Promise<readonly OutboxRecord[]> {
-    return retryable(readOutbox(this.#redis, { partition, pipeline }, page));
+    return answerOf(readOutbox(this.#redis, { partition, pipeline }, page));
   }
 
   relay(frame: RelayedFrame): Promise<Relayed> {
@@ -242,11 +242,11 @@ class RedisBus implements Bus {
   }
 
   rememberStrays(to: Partition, producer: string, ids: readonly string[]): Promise<void> {
-    return retryable(rememberStrays(this.#redis, { to, producer }, ids));
+    return answerOf(rememberStrays(this.#redis, { to, producer }, ids));
   }
 
   strays(to: Partition, producer: string): Promise<ReadonlySet<string>> {
-    return retryable(readStrays(this.#redis, { to, producer }));
+    return answerOf(readStrays(this.#redis, { to, producer }));
   }
 
   async relayed(fence: Fence, ids: readonly string[], commits: number): Promise<boolean> {
@@ -259,11 +259,11 @@ class RedisBus implements Bus {
   }
 
   state(partition: Partition, pipeline: string): Promise<GroupState> {
-    return naming(this.#redis, partition, retryable(groupState(this.#redis, partition, pipeline)));
+    return naming(this.#redis, partition, answerOf(groupState(this.#redis, partition, pipeline)));
   }
 
   async time({ log }: Partition): Promise<number> {
-    return timeOf(await retryable(this.#redis.send(log, ["TIME"])));
+    return timeOf(await answerOf(this.#redis.send(log, ["TIME"])));
   }
 
   deadLetters(partition: Partition): AsyncIterable<DeadLetter> {
@@ -297,7 +297,7 @@ class RedisBus implements Bus {
 
   async replayBacklog(partition: Partition, pipeline: string): Promise<number> {
     const { log } = replayOf(partition, pipeline);
-    return Number(await retryable(this.#redis.send(log, ["XLEN", log])));
+    return Number(await answerOf(this.#redis.send(log, ["XLEN", log])));
   }
 
   async close(): Promise<void> {
@@ -307,18 +307,8 @@ class RedisBus implements Bus {
   }
 
   #run(name: ScriptName, scriptKeys: ScriptCall["keys"], args: ScriptCall["args"]) {
-    return retryable(runScript(this.#redis, name, { keys: scriptKeys, args }));
+    return answerOf(runScript(this.#redis, name, { keys: scriptKeys, args }));
   }
 }
 
 const leaseOf = (fence: Fence): string => keys.lease(fence.partition, fence.pipeline);
-
-/** Every failure of the bus is one to wait for: the same call is safe to repeat, since scripts are fenced or idempotent. */
-async function retryable<T>(call: Promise<T>): Promise<T> {
-  try {
-    return await call;
-  } catch (error) {
-    if (error instanceof RetryableError) throw error;
-    throw new RetryableError("service.unreachable", `Redis: ${messageOf(error)}`, { cause: error });
-  }
-}

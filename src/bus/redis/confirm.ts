@@ -41,7 +41,7 @@ export async function confirmation(
 
 async function fsyncConfirmation(connection: Connection, timeoutMs: number): Promise<Confirm> {
   const info = await serverInfo(connection);
-  if (info.get("loading") === "1") throw new RetryableError("service.unreachable", "Redis is loading its data");
+  if (info.get("loading") === "1") throw new RetryableError("redis.retry", "Redis is loading its data");
   if (info.get("aof_enabled") !== "1") throw writesNoLog();
   // Valkey says here which Redis it is compatible with.
   const [major = 0, minor = 0] = (info.get("redis_version") ?? "").split(".").map(Number);

@@ -21,7 +21,7 @@ export async function naming<Answer>(redis: Redis, partition: Partition, call: P
     return await call;
   } catch (error) {
     const fault = messageOf(error).includes("WRONGTYPE") ? await faultOf(redis, partition) : undefined;
-    throw fault ? new RetryableError("config.environment", fault.what, { cause: error, hint: fault.hint }) : error;
+    throw fault ? new RetryableError("redis.retry", fault.what, { cause: error, hint: fault.hint }) : error;
   }
 }
 

@@ -2,6 +2,7 @@ import { type Partition, replayOf } from "../../bus/partition.ts";
 import type { LogOperations } from "../../bus/port.ts";
 import type { Clock } from "../../core/clock.ts";
 import { RetryableError } from "../../core/errors.ts";
+import { createPace, type RateLimit } from "../../core/rate-limit.ts";
 
 export interface FeederOptions {
   /** Events a second at most. */
@@ -24,14 +25,13 @@ const lookMs = 100;
 export class Feeder {
   readonly #deps: { readonly bus: LogOperations; readonly clock: Clock };
   readonly #options: FeederOptions;
-  readonly #began: number;
+  readonly #pace: RateLimit;
   readonly #targets = new Map<string, Target>();
-  #events = 0;
 
   constructor(deps: { readonly bus: LogOperations; readonly clock: Clock }, options: FeederOptions) {
     this.#deps = deps;
     this.#options = options;
-    this.#began = deps.clock.monotonic();
+    this.#pace = createPace(options.rate, deps.clock);
   }
 
   /**
@@ -51,12 +51,8 @@ export class Feeder {
   }
 
   /** Waits as long as the rate asks for after so many events more. */
-  async pace(events: number): Promise<void> {
-    const { clock } = this.#deps;
-    this.#events += events;
-    const aheadMs = this.#began + (this.#events * 1_000) / this.#options.rate - clock.monotonic();
-    // Shorter sleeps would cost more than they wait.
-    if (aheadMs > 5) await clock.sleep(aheadMs, this.#options.signal);
+  pace(events: number): Promise<void> {
+    return this.#pace.take(events, this.#options.signal);
   }
 
   /** Waits until what was fed is settled, where somebody reads it. Resolves with the entries that are left. */

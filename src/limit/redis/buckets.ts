@@ -1,6 +1,6 @@
-import { messageOf, RetryableError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
 import type { RedisAddress } from "../../redis/connection.ts";
+import { answerOf } from "../../redis/failure.ts";
 import { openRedis } from "../../redis/open-redis.ts";
 import { loadScripts } from "../../redis/scripts.ts";
 import type { Buckets } from "../port.ts";
@@ -13,10 +13,7 @@ export async function openRedisBuckets(options: RedisAddress & { readonly logger
   return {
     async take(name, { perSecond, burst }, want) {
       const taking = scripts.run(redis, "grant", { keys: [`hr:{limit:${name}}`], args: [perSecond, burst, want] });
-      const reply = await taking.catch((error) => {
-        throw new RetryableError("service.unreachable", `Redis: ${messageOf(error)}`, { cause: error });
-      });
-      const [granted, waitMs] = reply as [number, number];
+      const [granted, waitMs] = (await answerOf(taking)) as [number, number];
       return { granted, waitMs };
     },
     close: () => redis.close(),

@@ -1,8 +1,8 @@
 import type { Clock } from "../../core/clock.ts";
-import { messageOf, RetryableError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
 import type { Redis } from "../../redis/client.ts";
 import type { Connection, RedisAddress } from "../../redis/connection.ts";
+import { answerOf } from "../../redis/failure.ts";
 import { openRedis } from "../../redis/open-redis.ts";
 import { loadScripts, type Reply } from "../../redis/scripts.ts";
 import { byAge, type Facts, type Instance, type Load, type Registry, type View } from "../port.ts";
@@ -107,9 +107,7 @@ class RedisRegistry implements Registry {
       timer = setTimeout(() => reject(new Error(`no answer within ${answerWithinMs / 1_000} s`)), answerWithinMs);
     });
     try {
-      return await Promise.race([scripts.run(this.#redis, name, { keys, args }), late]);
-    } catch (error) {
-      throw new RetryableError("service.unreachable", `Redis: ${messageOf(error)}`, { cause: error });
+      return await answerOf(Promise.race([scripts.run(this.#redis, name, { keys, args }), late]));
     } finally {
       clearTimeout(timer);
     }

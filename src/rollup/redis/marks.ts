@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { messageOf, RetryableError } from "../../core/errors.ts";
 import { getOrMake } from "../../core/get-or-make.ts";
 import type { Logger } from "../../core/log.ts";
 import type { RedisAddress } from "../../redis/connection.ts";
+import { answerOf } from "../../redis/failure.ts";
 import { openRedis } from "../../redis/open-redis.ts";
 import { loadScripts } from "../../redis/scripts.ts";
 import type { DirtyBucket, Marks } from "../port.ts";
@@ -23,17 +23,17 @@ export async function openRedisMarks(options: RedisAddress & { readonly logger: 
     async mark(rollup, starts) {
       if (starts.length === 0) return;
       const marking = scripts.run(redis, "mark", { keys: [keyOf(rollup), tallyKeyOf(rollup)], args: [counter, ...starts] });
-      const made = Number(await answered(marking));
+      const made = Number(await answerOf(marking));
       getOrMake(tallies, rollup, () => new Tally()).told(made);
     },
     async stands(rollup) {
       const tally = tallies.get(rollup);
       if (!tally) return true;
       const { made } = tally;
-      return tally.stands(made, Number(await answered(redis.send(tallyKeyOf(rollup), ["GET", tallyKeyOf(rollup)]))));
+      return tally.stands(made, Number(await answerOf(redis.send(tallyKeyOf(rollup), ["GET", tallyKeyOf(rollup)]))));
     },
     async dirty(rollup) {
-      const reply = (await answered(redis.send(keyOf(rollup), ["HGETALL", keyOf(rollup)]))) as readonly Buffer[];
+      const reply = (await answerOf(redis.send(keyOf(rollup), ["HGETALL", keyOf(rollup)]))) as readonly Buffer[];
       const dirty: DirtyBucket[] = [];
       for (let i = 0; i + 1 < reply.length; i += 2) {
         const start = String(reply[i]);
@@ -49,7 +49,7 @@ export async function openRedisMarks(options: RedisAddress & { readonly logger: 
     },
     async clean(rollup, buckets) {
       const args = buckets.flatMap(({ start, generation }) => [start, generation]);
-      if (args.length > 0) await answered(scripts.run(redis, "clean", { keys: [keyOf(rollup)], args }));
+      if (args.length > 0) await answerOf(scripts.run(redis, "clean", { keys: [keyOf(rollup)], args }));
     },
     close: () => redis.close(),
   };
@@ -77,13 +77,5 @@ class Tally {
     this.made = made;
     this.#isBehind = false;
     return false;
-  }
-}
-
-async function answered<Answer>(call: Promise<Answer>): Promise<Answer> {
-  try {
-    return await call;
-  } catch (error) {
-    throw new RetryableError("service.unreachable", `Redis: ${messageOf(error)}`, { cause: error });
   }
 }

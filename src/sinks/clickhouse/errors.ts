@@ -12,13 +12,14 @@ export interface ServerFault {
  * Sorts whatever a call of ClickHouse threw into the decision to take:
  * - TerminalError `clickhouse.data`: some row is refused; find it and give it up.
  * - ConfigError `clickhouse.schema`: the statement, the table, a view behind it or the rights are wrong; no row is to blame.
+ * - RetryableError `service.unreachable`: no answer came.
  * - RetryableError `clickhouse.retry`: all else, so also what is not known here: nothing is given up for an error nobody has sorted.
  */
 export function sortError(error: unknown, where: string): HeadraceError {
   if (error instanceof ConfigError || error instanceof RetryableError || error instanceof TerminalError) return error;
   const fault = serverFault(error);
   if (fault === undefined) {
-    return new RetryableError("clickhouse.retry", `${where}: ${messageOf(error) || "ClickHouse does not answer"}`, {
+    return new RetryableError("service.unreachable", `${where}: ${messageOf(error) || "ClickHouse does not answer"}`, {
       cause: error,
     });
   }

@@ -1,12 +1,12 @@
 import type { Client } from "@temporalio/client";
 import { defineSearchAttributeKey, type SearchAttributePair } from "@temporalio/common";
-import { backoffMs } from "../../core/backoff.ts";
 import type { Clock } from "../../core/clock.ts";
 import { ConfigError, RetryableError } from "../../core/errors.ts";
 import { halvedIn, isHalved, mayBeHalved } from "../../core/half-character.ts";
 import type { Logger } from "../../core/log.ts";
 import { Outage } from "../../core/outage.ts";
 import type { RateLimit } from "../../core/rate-limit.ts";
+import { retry } from "../../core/retry.ts";
 import type { SearchAttributePlan, WorkflowCallPlan, WorkflowSinkPlan } from "../../plan/plan.ts";
 import { createSinkGuards, guardedCall, type SinkGuards } from "../guarded-call.ts";
 import type { Rejected, Sink, WriteResult } from "../port.ts";
@@ -79,36 +79,46 @@ export class TemporalSink implements Sink {
   async close(): Promise<void> {}
 
   async #send(input: unknown): Promise<Ended | { readonly reason: string }> {
-    const { call, timeoutMs, retry } = this.#plan;
+    const { call, timeoutMs, retry: backoff } = this.#plan;
     const { client, clock, signal } = this.#deps;
+    const about = { call: nameOf(call) };
     if (call.kind === "start" && call.notAfter && clock.now() > (call.notAfter as (input: unknown) => Date)(input).getTime())
       return "stale";
     const workflowId = (this.#plan.workflowId as (input: unknown) => string)(input);
     if (sendsHalf(call, { workflowId, input })) return { reason: `half-character: ${halvedIn("workflow's input")}` };
-    const send = () => this.#call(workflowId, input);
-    for (let attempt = 0; ; attempt++) {
+    const send = () => {
       signal.throwIfAborted();
-      try {
-        const ended = await guardedCall(() => client.withDeadline(Date.now() + timeoutMs, send), {
-          guards: this.#guards,
-          signal,
-          isFailure,
-        });
-        this.#outage.over({ call: nameOf(call) });
-        return ended;
-      } catch (error) {
-        const failure = sortCallError(error);
-        if (failure.kind !== "retry") this.#outage.over({ call: nameOf(call) });
-        if (failure.kind === "exists") return (await this.#isRunning(workflowId)) ? "joined" : "alreadyDone";
-        if (failure.kind === "refused") return { reason: failure.reason };
-        if (failure.kind === "stop") {
+      const sent = () => client.withDeadline(Date.now() + timeoutMs, () => this.#call(workflowId, input));
+      return guardedCall(sent, { guards: this.#guards, signal, isFailure });
+    };
+    const onFailure = (error: unknown) => {
+      const failure = sortCallError(error);
+      if (failure.kind !== "retry") return;
+      this.#outage.failed(new RetryableError("temporal.retry", failure.reason, { cause: error }), about);
+    };
+    try {
+      const ended = await retry(send, { ...backoff, clock, signal, mayPass: isFailure, onFailure });
+      this.#outage.over(about);
+      return ended;
+    } catch (error) {
+      const failure = sortCallError(error);
+      if (failure.kind !== "retry") this.#outage.over(about);
+      switch (failure.kind) {
+        case "exists":
+          return (await this.#isRunning(workflowId)) ? "joined" : "alreadyDone";
+        case "refused":
+          return { reason: failure.reason };
+        case "stop":
           throw new ConfigError("temporal.refused", `Temporal refuses the ${nameOf(call)}: ${failure.reason}`, {
             cause: error,
             hint: "Check TEMPORAL_NAMESPACE and the rights of its key.",
           });
-        }
-        this.#outage.failed(new RetryableError("temporal.retry", failure.reason, { cause: error }), { call: nameOf(call) });
-        await clock.sleep(backoffMs(attempt, retry), signal);
+        case "retry":
+          // It is tried until the signal aborts.
+          signal.throwIfAborted();
+          throw error;
+        default:
+          return failure satisfies never;
       }
     }
   }

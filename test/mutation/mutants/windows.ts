@@ -47,8 +47,8 @@ export const windowsAndJoin: readonly Mutant[] = [
     name: "join-pairs-from-one-side",
     breaks: "a pair is missing where the right side came first",
     file: "src/stages/join.ts",
-    find: `const pairs = side === "left" ? state.right`,
-    replace: `const pairs = side === "left" ? [] : side === "right" ? state.right`,
+    find: `inTurn(state[side === "left" ? "right" : "left"].map(pairWith)`,
+    replace: `inTurn((side === "left" ? [] : state.left).map(pairWith)`,
     by: windows,
   },
   {

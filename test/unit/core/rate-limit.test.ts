@@ -1,7 +1,7 @@
 import { setMaxListeners } from "node:events";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { createRateLimit } from "../../../src/core/rate-limit.ts";
+import { createPace, createRateLimit } from "../../../src/core/rate-limit.ts";
 import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
 
 const never = new AbortController().signal;
@@ -79,5 +79,15 @@ describe("a rate limit", () => {
       ),
       { numRuns: 40 },
     );
+  });
+});
+
+describe("a pace", () => {
+  it("begins with nothing saved up, and catches up what a late timer has cost", async () => {
+    const clock = new VirtualClock();
+    const pace = createPace(100, clock);
+    expect(await timesOf(pace, clock, [1, 1, 1, 1])).toEqual([0, 10, 20, 30]);
+    await clock.advance(15);
+    expect(await timesOf(pace, clock, [1, 1, 1])).toEqual([45, 50, 60]);
   });
 });

@@ -4,7 +4,8 @@ import { type MiniRepository, miniRepository } from "../../support/mini-reposito
 const docOf = (example: string): string => `/**\n * A number.\n *\n * @example\n * \`\`\`ts\n * ${example}\n * \`\`\`\n */\n`;
 
 const clean: Readonly<Record<string, string>> = {
-  "README.md": "| `src/core` `src/plan` | what |\n| `src/participant` `src/saga` `src/host` `src/testing` `src/cli` | what |\n",
+  "README.md":
+    "| `src/core` `src/plan` | what |\n| `src/participant` `src/saga` `src/host` `src/archive` `src/testing` `src/cli` | what |\n",
   "src/index.ts": 'export { add } from "./core/add.ts";\n',
   "src/core/add.ts": `${docOf("add(1, 2);")}export const add = (a: number, b: number): number => a + b;\n`,
   "src/plan/plan.ts": `import { add } from "../core/add.ts";\n\n${docOf("three + 1;")}export const three = add(1, 2);\n`,

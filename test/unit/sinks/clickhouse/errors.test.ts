@@ -15,6 +15,11 @@ describe("an error of ClickHouse", () => {
     ["an error without a text", new AggregateError([])],
     ["a time-out", new Error("no answer within 60000 ms")],
     ["a gateway's page", new Error("<html>502 Bad Gateway</html>")],
+  ])("that is %s means: nobody answers, try again", (_, error) => {
+    expect(sortError(error, "insert into t")).toMatchObject({ name: "RetryableError", code: "service.unreachable" });
+  });
+
+  test.each([
     [
       "too many parts",
       parsed(252, "TOO_MANY_PARTS", "Too many parts (3000) in table. Merges are processing significantly slower than inserts"),
