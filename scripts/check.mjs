@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { build, repository } from "./lib/build.mjs";
+import { castsFault } from "./lib/casts.mjs";
 import { checkExamples } from "./lib/examples.mjs";
 import { checkSurface } from "./lib/surface.mjs";
 import { capture } from "./lib/tools.mjs";
@@ -16,7 +17,7 @@ const checks = {
   types: () => run("tsc", ["-p", "tsconfig.json"]),
   build: checkBuild,
   lint: checkLint,
-  promises: () => run("oxlint", ["--type-aware", "--deny-warnings"]),
+  promises: checkPromises,
   imports: checkImports,
   surface: checkSurface,
   examples: checkExamples,
@@ -63,6 +64,12 @@ function checkLint() {
       `${relative(repository, file)}:${line} ${rule}: ${rule === "format" ? "is not formatted" : text}`,
   );
   return lines.length > 0 ? `${lines.join("\n")}\n\`npm run format\` puts most of it right.` : output;
+}
+
+/** What the compiler takes on trust: promises that nobody waits for, and casts. */
+function checkPromises() {
+  const faults = [run("oxlint", ["--type-aware", "--deny-warnings"]), castsFault(repository)].filter(Boolean);
+  return faults.length > 0 ? faults.join("\n") : undefined;
 }
 
 async function checkBuild() {

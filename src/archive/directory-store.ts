@@ -1,6 +1,7 @@
 import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { ConfigError } from "../core/errors.ts";
+import { systemCode } from "../core/system-code.ts";
 import type { Manifest } from "../plan/archive.ts";
 import { folderOf } from "./export.ts";
 import { inOrder, manifestPath, parseManifest, printManifest } from "./manifest.ts";
@@ -61,7 +62,7 @@ export function createDirectoryStore(root: string): ArchiveStore {
   };
 }
 
-const isAbsent = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === "ENOENT";
+const isAbsent = (error: unknown): boolean => systemCode(error) === "ENOENT";
 
 async function names(folder: string): Promise<readonly string[]> {
   try {

@@ -10,7 +10,7 @@ export const printManifest = (manifest: Manifest): string => `${JSON.stringify(m
 /** @throws ConfigError where it is no manifest of ours: what is not understood must not be taken for nothing */
 export function parseManifest(text: string, path: string): Manifest {
   try {
-    const manifest = JSON.parse(text) as Manifest;
+    const manifest: Manifest = JSON.parse(text);
     if (manifest.kind === "headrace.archive" && manifest.version === 1) return manifest;
     throw new Error(`it is of kind '${manifest.kind}', version ${manifest.version}`);
   } catch (error) {

@@ -66,9 +66,9 @@ function fromFields(
   const texts: Record<string, string> = {};
   let size = 0;
   for (const name of fields.keys()) {
-    const bytes = fields.get(name) as Buffer;
+    const bytes = fields.get(name);
     // Where a name comes twice, the first counts.
-    if (name === originField || Object.hasOwn(texts, name)) continue;
+    if (!bytes || name === originField || Object.hasOwn(texts, name)) continue;
     size += name.length + bytes.length;
     if (size > maxEventBytes) return refused("too-large", tooLarge(size));
     const text = decodeUtf8(bytes);

@@ -16,6 +16,8 @@
 import { deflateRawSync, inflateRawSync } from "node:zlib";
 import { messageOf } from "../core/errors.ts";
 import { checksum } from "../core/hash.ts";
+import { isRecord } from "../core/is-record.ts";
+import { systemCode } from "../core/system-code.ts";
 import type { Envelope, Envelopes } from "./envelope.ts";
 import { type Fields, isNamed } from "./fields.ts";
 import { type Body, readBody, type Shape, undecodable } from "./frame-envelopes.ts";
@@ -96,10 +98,10 @@ export const isFrame = (fields: readonly Buffer[]): boolean =>
 
 /** The fields of a plain object; null for anything else, and where `undefined` or `__proto__` would not survive columns. */
 function fieldsOf(data: unknown): readonly string[] | null {
-  if (typeof data !== "object" || data === null || Array.isArray(data)) return null;
+  if (!isRecord(data)) return null;
   const fields = Object.keys(data);
   for (const field of fields) {
-    if (field === "__proto__" || field.includes("\n") || (data as Record<string, unknown>)[field] === undefined) return null;
+    if (field === "__proto__" || field.includes("\n") || data[field] === undefined) return null;
   }
   return fields;
 }
@@ -127,7 +129,7 @@ function inflate(bytes: Buffer): Buffer {
   try {
     return inflateRawSync(bytes, { maxOutputLength: maxBodyBytes });
   } catch (error) {
-    if ((error as { readonly code?: unknown }).code === "ERR_BUFFER_TOO_LARGE") throw tooLong();
+    if (systemCode(error) === "ERR_BUFFER_TOO_LARGE") throw tooLong();
     throw undecodable(`its body cannot be inflated: ${messageOf(error)}`);
   }
 }

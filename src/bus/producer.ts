@@ -3,6 +3,7 @@ import { isDate } from "../core/dates.ts";
 import { ConfigError, messageOf, RetryableError, TerminalError } from "../core/errors.ts";
 import { isHalved, mayBeHalved } from "../core/half-character.ts";
 import type { Logger } from "../core/log.ts";
+import { nth } from "../core/nth.ts";
 import { Outage } from "../core/outage.ts";
 import { describeIssues } from "../core/schema-issues.ts";
 import { partitionKey, type StreamPlan } from "../plan/plan.ts";
@@ -139,7 +140,7 @@ export class Producer {
     this.#firstLane = (this.#firstLane + 1) % this.#lanes.length;
     let isShort = false;
     for (let i = 0; i < this.#lanes.length; i++) {
-      const lane = this.#lanes[(this.#firstLane + i) % this.#lanes.length] as Lane;
+      const lane = nth(this.#lanes, (this.#firstLane + i) % this.#lanes.length);
       isShort = lane.admit() || isShort;
     }
     if (isShort) this.#hastenAll();

@@ -113,7 +113,7 @@ function sentenceOf(result: object): string {
 }
 
 function failed({ table, day }: TableDay, error: unknown): RetryableError {
-  const { cause } = error as { readonly cause?: unknown };
+  const cause = error instanceof Error ? error.cause : undefined;
   return new RetryableError("archive.failed", `${table} of ${day} was not archived: ${messageOf(cause ?? error)}`, {
     cause: error,
     hint: "Its rows are in the table. The Temporal UI shows each step.",

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { ConfigError } from "../core/errors.ts";
+import { systemCode } from "../core/system-code.ts";
 import { checkTls, type Tls } from "../core/tls.ts";
 
 /** A variable, or the content of the file that `<variable>_FILE` names: secrets need not stand in the environment. */
@@ -36,7 +37,7 @@ function readNamed(variable: string): string | undefined {
     const text = readFileSync(file, "utf8");
     if (text.trim() !== "") return text;
   } catch (error) {
-    const { code = "unknown reason" } = error as NodeJS.ErrnoException;
+    const code = systemCode(error) ?? "unknown reason";
     throw refuse(`cannot be read: ${code}`);
   }
   throw refuse("is empty");

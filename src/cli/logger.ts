@@ -9,7 +9,7 @@ const levels = ["debug", "info", "warn", "error"] as const;
 /** Logs to standard error: lines for people on a terminal, JSON elsewhere. `LOG_LEVEL` says from where on. */
 export function createLogger(): Logger {
   const level = process.env.LOG_LEVEL || "info";
-  if (!(levels as readonly string[]).includes(level)) {
+  if (!levels.some((one) => one === level)) {
     throw new ConfigError("config.environment", `LOG_LEVEL is '${level}', which is no level`, {
       hint: `Use ${levels.join(", ")}.`,
     });
@@ -31,7 +31,7 @@ export function createLogger(): Logger {
 const sentence = (error: unknown): unknown => (error instanceof Error ? messageOf(error) : error);
 
 function forPeople(line: string): string {
-  const { level, time, msg, ...fields } = JSON.parse(line) as Record<string, unknown>;
+  const { level, time, msg, ...fields }: Record<string, unknown> = JSON.parse(line);
   const rest = Object.entries(fields).map(
     ([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`,
   );

@@ -28,7 +28,7 @@ async function load() {
     return loadClientConnectConfig({ overrideEnvVars: set });
   } catch (error) {
     // Behind its first line an error of the file's syntax quotes the file, keys and all.
-    const [reason] = (error as Error).message.split("\n");
+    const [reason] = (error instanceof Error ? error.message : String(error)).split("\n");
     throw new ConfigError("config.environment", `Temporal's configuration cannot be read: ${reason}`, {
       hint: "Correct the file that TEMPORAL_CONFIG_FILE names, or the TEMPORAL_ variables.",
     });

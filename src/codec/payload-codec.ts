@@ -79,9 +79,9 @@ function pack({ metadata, data }: Payload): Buffer {
 
 function unpack(bytes: Buffer): Payload {
   const end = 4 + bytes.readUInt32BE(0);
-  const named = Object.entries(JSON.parse(bytes.subarray(4, end).toString()) as Record<string, string>);
+  const named: Record<string, string> = JSON.parse(bytes.subarray(4, end).toString());
   return {
-    metadata: Object.fromEntries(named.map(([name, value]) => [name, Buffer.from(value, "base64")])),
+    metadata: Object.fromEntries(Object.entries(named).map(([name, value]) => [name, Buffer.from(value, "base64")])),
     data: bytes.subarray(end),
   };
 }

@@ -1,5 +1,6 @@
 import { createSecretKey, type KeyObject } from "node:crypto";
 import { ConfigError } from "../core/errors.ts";
+import { nth } from "../core/nth.ts";
 
 /** Keys by their id. The first encrypts; all of them decrypt, so that a key can be replaced while workflows run. */
 export interface PayloadKeys {
@@ -22,5 +23,5 @@ export function parsePayloadKeys(text: string): PayloadKeys {
     if (bytes.length !== keyBytes) throw refuse(`has a key '${id}' of ${bytes.length} bytes, not ${keyBytes}`);
     byId.set(id, createSecretKey(bytes));
   }
-  return { current: [...byId.keys()][0] as string, byId };
+  return { current: nth([...byId.keys()], 0), byId };
 }

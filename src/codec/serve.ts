@@ -1,6 +1,7 @@
-import type { AddressInfo } from "node:net";
 import fastify from "fastify";
 import { messageOf } from "../core/errors.ts";
+import { isRecord } from "../core/is-record.ts";
+import { portOf } from "../core/port-of.ts";
 import { isSameSecret } from "../core/same-secret.ts";
 import type { Codec, Payload } from "./payload-codec.ts";
 
@@ -58,11 +59,11 @@ export async function serveCodec({ codec, host, port, origins, token }: CodecSer
     });
   }
   await server.listen({ host, port });
-  return { port: (server.server.address() as AddressInfo).port, close: () => server.close() };
+  return { port: portOf(server.server), close: () => server.close() };
 }
 
 function readPayloads(body: unknown): readonly Payload[] | undefined {
-  const payloads = (body as { readonly payloads?: unknown } | null)?.payloads;
+  const payloads = isRecord(body) ? body["payloads"] : undefined;
   if (!Array.isArray(payloads) || !payloads.every(isPayload)) return undefined;
   return payloads.map(({ metadata, data }) => ({
     metadata: Object.fromEntries(Object.entries(metadata ?? {}).map(([name, value]) => [name, Buffer.from(value, "base64")])),

@@ -8,13 +8,16 @@ export type JsonSchema = Readonly<Record<string, unknown>>;
  * hold. Checks that are code are left out: nobody can compare those.
  */
 export function jsonSchemaOf(schema: StandardSchemaV1): JsonSchema | undefined {
-  const { jsonSchema } = schema["~standard"] as Partial<StandardJSONSchemaV1["~standard"]>;
+  const jsonSchema = writerOf(schema);
   try {
     return jsonSchema?.input({ target: "draft-2020-12", libraryOptions: { unrepresentable: "any" } });
   } catch {
     return undefined;
   }
 }
+
+/** What writes a schema as JSON Schema, where its library can. */
+const writerOf = (schema: StandardSchemaV1) => (schema["~standard"] as Partial<StandardJSONSchemaV1["~standard"]>).jsonSchema;
 
 /** Something that a schema takes and JSON cannot hold. */
 export interface NotJson {
@@ -42,7 +45,7 @@ interface Shown {
  * is coerced may come as text.
  */
 export function notJsonIn(schema: StandardSchemaV1): NotJson | undefined {
-  const { jsonSchema } = schema["~standard"] as Partial<StandardJSONSchemaV1["~standard"]>;
+  const jsonSchema = writerOf(schema);
   let found: NotJson | undefined;
   const override = ({ zodSchema, path = [] }: Shown) => {
     const { def, bag } = zodSchema?._zod ?? {};

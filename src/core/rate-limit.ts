@@ -34,16 +34,9 @@ export function createRateLimit({ perSecond, burst }: Rate, clock: Clock): RateL
   };
 }
 
-/** What may be caught up when a timer rings late, seconds. */
-const slackSeconds = 0.02;
+/** Shorter waits cost more than they wait, and a timer takes a millisecond at least, seconds. */
+const slackSeconds = 0.005;
 
-/**
- * A limit for whoever feeds at a steady pace. It begins with nothing saved up: from its start on no more than `1 + perSecond × seconds` goes
- * through, and what a late timer has cost is caught up.
- */
-export function createPace(perSecond: number, clock: Clock): RateLimit {
-  const burst = Math.max(1, perSecond * slackSeconds);
-  const limit = createRateLimit({ perSecond, burst }, clock);
-  void limit.take(burst - 1, new AbortController().signal);
-  return limit;
-}
+/** A limit for whoever feeds at a steady pace: it may be ahead by five milliseconds' worth, or by one. */
+export const createPace = (perSecond: number, clock: Clock): RateLimit =>
+  createRateLimit({ perSecond, burst: Math.max(1, perSecond * slackSeconds) }, clock);

@@ -26,8 +26,10 @@ function plain(value: unknown, within: readonly object[]): unknown {
     case "symbol":
     case "function":
       return `[${typeof value}]`;
+    case "object":
+      return value === null ? null : plainObject(value, within);
     default:
-      return value === null ? null : plainObject(value as object, within);
+      return value;
   }
 }
 
@@ -55,9 +57,7 @@ function partsOf(value: object, within: readonly object[]): unknown {
   // What says itself how it is written, such as a URL or a Temporal.Instant.
   if ("toJSON" in value && typeof value.toJSON === "function") return inner(value.toJSON());
   // Built up by definition, since assigning to '__proto__' would change the prototype.
-  return Object.fromEntries(
-    Object.keys(value).map((name) => [name, inner(safely(() => (value as Record<string, unknown>)[name]))]),
-  );
+  return Object.fromEntries(Object.keys(value).map((name) => [name, inner(safely(() => Reflect.get(value, name)))]));
 }
 
 function safely(get: () => unknown): unknown {

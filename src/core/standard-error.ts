@@ -1,4 +1,5 @@
 import { writeSync } from "node:fs";
+import { systemCode } from "./system-code.ts";
 
 /** How long a reader that is too slow is waited for, a try at a time, milliseconds. */
 const patienceMs = 1_000;
@@ -22,7 +23,7 @@ function isWritten(bytes: Buffer): boolean {
     try {
       at += writeSync(2, bytes, at);
     } catch (error) {
-      const isBusy = (error as NodeJS.ErrnoException).code === "EAGAIN" && performance.now() < until;
+      const isBusy = systemCode(error) === "EAGAIN" && performance.now() < until;
       if (!isBusy) return false;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, restMs);
     }

@@ -1,5 +1,6 @@
 import { createSecureContext } from "node:tls";
 import { ConfigError, messageOf } from "./errors.ts";
+import { systemCode } from "./system-code.ts";
 
 /** What a connection over TLS is made with, as PEM. */
 export interface Tls {
@@ -36,7 +37,7 @@ export function checkTls(tls: Tls, prefix: string): void {
 
 /** The way out of a failed handshake; `undefined` for any other failure. */
 export function tlsHint(error: unknown, prefix: string): string | undefined {
-  const code = String((error as { readonly code?: unknown } | undefined)?.code ?? "");
+  const code = systemCode(error) ?? "";
   if (code === "CERT_HAS_EXPIRED" || code === "CERT_NOT_YET_VALID") {
     return "Renew the certificate of the server, or correct the clock of this machine.";
   }

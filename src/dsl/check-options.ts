@@ -1,5 +1,6 @@
 import { days } from "../core/duration.ts";
 import { ConfigError } from "../core/errors.ts";
+import { isRecord } from "../core/is-record.ts";
 import { isTimeZone } from "../core/zone-days.ts";
 
 /** What a value of an option must be. */
@@ -19,13 +20,13 @@ const isNumber = (value: unknown): value is number => typeof value === "number" 
 const rule = (wants: string, holds: (value: unknown) => boolean): Rule => ({ wants, holds });
 
 export const optional = (required: Rule): Rule => ({ ...required, optional: true });
-export const count = rule("a whole number from 1 on", (value) => Number.isSafeInteger(value) && (value as number) >= 1);
+export const count = rule("a whole number from 1 on", (value) => isNumber(value) && Number.isSafeInteger(value) && value >= 1);
 export const positive = rule("a number above 0", (value) => isNumber(value) && value > 0);
 export const duration = rule("milliseconds, from 1 to 24 days", (value) => isNumber(value) && value >= 1 && value <= maxMs);
 export const interval = rule("milliseconds, from 0 to 24 days", (value) => isNumber(value) && value >= 0 && value <= maxMs);
 export const shift = rule(
   "whole milliseconds, from -24 to 24 days",
-  (value) => Number.isSafeInteger(value) && Math.abs(value as number) <= maxMs,
+  (value) => isNumber(value) && Number.isSafeInteger(value) && Math.abs(value) <= maxMs,
 );
 export const age = rule("milliseconds, from 1 to 400 days", (value) => isNumber(value) && value >= 1 && value <= days(400));
 export const text = rule("a text that is not empty", (value) => typeof value === "string" && value !== "");
@@ -45,7 +46,7 @@ export const sharing = rule(
   (value) => typeof value === "boolean" || (typeof value === "string" && /^[a-z][a-z0-9-]*$/.test(value)),
 );
 export const oneOf = (...values: readonly string[]): Rule =>
-  rule(values.map((value) => `"${value}"`).join(" or "), (value) => values.includes(value as string));
+  rule(values.map((value) => `"${value}"`).join(" or "), (value) => values.some((one) => one === value));
 
 /**
  * Refuses options that types cannot refuse, or that come from JavaScript: unknown names, numbers that are no numbers or too small.
@@ -53,17 +54,16 @@ export const oneOf = (...values: readonly string[]): Rule =>
  */
 export function checkOptions(where: string, options: unknown, shape: Shape): void {
   if (options === undefined) return;
-  if (typeof options !== "object" || options === null)
-    throw refused(`${where} is ${shown(options)}`, `Give an object with ${list(shape)}.`);
-  const given = options as Readonly<Record<string, unknown>>;
-  const unknown = Object.keys(given).find((name) => !Object.hasOwn(shape, name));
+  if (!isRecord(options)) throw refused(`${where} is ${shown(options)}`, `Give an object with ${list(shape)}.`);
+  const unknown = Object.keys(options).find((name) => !Object.hasOwn(shape, name));
   if (unknown !== undefined) throw refused(`${where}: there is no '${unknown}'`, `It takes ${list(shape)}.`);
   for (const [name, part] of Object.entries(shape)) {
-    const value = given[name];
+    const value = options[name];
     if ("of" in part) {
       checkOptions(`${where}: ${name}`, value, part.of);
-      for (const [inner, needed] of value === undefined ? [] : Object.entries(part.of)) {
-        if (!("of" in needed || needed.optional) && (value as Readonly<Record<string, unknown>>)[inner] === undefined)
+      if (!isRecord(value)) continue;
+      for (const [inner, needed] of Object.entries(part.of)) {
+        if (!("of" in needed || needed.optional) && value[inner] === undefined)
           throw refused(`${where}: ${name} has no '${inner}'`, `Give ${needed.wants}.`);
       }
     } else if (value !== undefined && !part.holds(value)) {

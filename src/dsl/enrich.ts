@@ -1,7 +1,6 @@
 import { minutes } from "../core/duration.ts";
 import type { EnrichPlan, StageCall } from "../plan/stage.ts";
 import { callback, checkOptions, count, duration, optional, type Shape } from "./check-options.ts";
-import type { StageGuards } from "./guards.ts";
 
 /** How a value is put together with what is found elsewhere, under a key that many values may share. */
 export interface EnrichOptions<in T, in out Found, out Next> {
@@ -21,6 +20,12 @@ export interface EnrichOptions<in T, in out Found, out Next> {
   readonly ttlMs?: number;
 }
 
+/** The options of whatever types, with the guards. */
+interface EnrichDraft extends Pick<EnrichPlan, "key" | "look" | "combine" | "guards"> {
+  readonly maxEntries?: number;
+  readonly ttlMs?: number;
+}
+
 const shape: Shape = {
   key: callback,
   look: callback,
@@ -30,11 +35,7 @@ const shape: Shape = {
 };
 
 /** @throws ConfigError when an option is none, or out of range */
-export function enrichPlan(
-  where: string,
-  name: string,
-  options: EnrichOptions<never, never, unknown> & { readonly guards: StageGuards<string> | undefined },
-): EnrichPlan {
+export function enrichPlan(where: string, name: string, options: EnrichDraft): EnrichPlan {
   const { guards, ...given } = options;
   checkOptions(where, { options: given }, { options: { of: shape } });
   const { key, look, combine, maxEntries = 10_000, ttlMs = minutes(5) } = given;

@@ -1,8 +1,9 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { days } from "../core/duration.ts";
 import { ConfigError } from "../core/errors.ts";
+import type { Callback } from "../plan/callback.ts";
 import type { DeadLettered, DedupePlan, Dropped, FoldPlan, JoinPlan, StreamPlan } from "../plan/plan.ts";
-import type { TimerSetting, WindowPlan } from "../plan/stage.ts";
+import type { LatePlan, TimerSetting, WindowPlan } from "../plan/stage.ts";
 import type { WindowResult } from "../plan/window.ts";
 import type { Aggregator } from "./aggregators/aggregator.ts";
 import { callback, checkOptions, count, duration, interval, needed, optional, type Shape } from "./check-options.ts";
@@ -96,7 +97,18 @@ export type ResultsOf<Aggregators> = {
   readonly [Name in keyof Aggregators]: Aggregators[Name] extends Aggregator<never, infer Result> ? Result : never;
 };
 
-type Key = (value: never) => string;
+type Key = Callback<[value: unknown], string>;
+
+/** A fold's options, of whatever types. */
+interface FoldDraft extends Pick<FoldPlan, "key" | "initial" | "decide" | "evolve"> {
+  readonly timers?: Callback<[state: unknown], Readonly<Record<string, TimerOf>>>;
+  readonly onTimer?: NonNullable<FoldPlan["onTimer"]>;
+  readonly allowedLatenessMs?: number;
+  readonly ttlMs?: number;
+  readonly state?: StandardSchemaV1;
+  readonly version?: number;
+  readonly migrate?: NonNullable<FoldPlan["migrate"]>;
+}
 
 const foldShape: Shape = {
   key: optional(callback),
@@ -113,11 +125,7 @@ const foldShape: Shape = {
 };
 
 /** @throws ConfigError when an option is none, or out of range */
-export function foldPlan(
-  where: string,
-  name: string,
-  options: KeyedFoldOptions<never, never, never> & { readonly key: Key },
-): FoldPlan {
+export function foldPlan(where: string, name: string, options: FoldDraft): FoldPlan {
   check(where, options, foldShape);
   const { key, initial, decide, evolve, timers, onTimer, allowedLatenessMs = 0, ttlMs, state, version = 1, migrate } = options;
   if (onTimer && !timers)
@@ -131,7 +139,7 @@ export function foldPlan(
     initial,
     decide,
     evolve,
-    timers: timers && ((of: never) => inMs(timers(of))),
+    timers: timers && ((state) => inMs(timers(state))),
     onTimer,
     allowedLatenessMs,
     ttlMs,
@@ -193,13 +201,13 @@ export function dedupePlan(where: string, name: string, { horizonMs = days(1) }:
   return { kind: "dedupe", name, horizonMs };
 }
 
-export const latePlan = (stream: StreamPlan, toEvent: (value: never) => unknown): WindowPlan["late"] => ({ stream, toEvent });
+export const latePlan = (stream: StreamPlan, toEvent: LatePlan["toEvent"]): WindowPlan["late"] => ({ stream, toEvent });
 
 function inMs(timers: Readonly<Record<string, TimerOf>>): Readonly<Record<string, TimerSetting>> {
   return Object.fromEntries(
-    Object.entries(timers).map(([name, { clock, at, afterMs }]) => [
+    Object.entries(timers).map(([name, timer]) => [
       name,
-      at ? { clock, at: at.getTime() } : { clock: "processing", afterMs: afterMs as number },
+      timer.at ? { clock: timer.clock, at: timer.at.getTime() } : { clock: "processing", afterMs: timer.afterMs },
     ]),
   );
 }

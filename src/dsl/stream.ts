@@ -184,8 +184,9 @@ function retained(retention: RetentionPlan | "forever", where: string): { readon
       hint: 'Give maxAgeMs, maxEntries or maxBytes, or write "forever".',
     });
   }
+  const mins: Readonly<Record<string, number>> = least;
   for (const [name, limit] of limits) {
-    const min = (least as Readonly<Record<string, number>>)[name];
+    const min = mins[name];
     if (min === undefined || !Number.isSafeInteger(limit) || limit < min) {
       throw new ConfigError("config.invalid", `${where}: the retention '${name}: ${limit}'`, {
         hint: "Use whole numbers: maxAgeMs from 0, maxEntries and maxBytes from 1.",

@@ -105,7 +105,7 @@ export const hopping = (options: HoppingOptions): WindowSpec => {
     sizeMs: duration,
     hopMs: {
       ...duration,
-      holds: (ms) => duration.holds(ms) && (ms as number) <= options.sizeMs,
+      holds: (ms) => duration.holds(ms) && Number(ms) <= options.sizeMs,
       wants: "milliseconds, no more than sizeMs",
     },
     offsetMs: optional(shift),

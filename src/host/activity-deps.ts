@@ -11,7 +11,7 @@ import { openAll } from "../core/opened.ts";
 import { Caller } from "../participant/caller.ts";
 import type { ClientOf, Participant } from "../participant/participant.ts";
 import type { ArchiveVerbs } from "../plan/archive.ts";
-import { timeOf } from "../redis/server.ts";
+import { type TimeReply, timeOf } from "../redis/server.ts";
 import { createClickHouse } from "../sinks/clickhouse/client.ts";
 import { findStates } from "../state/find-states.ts";
 import { type CleanedLogs, cleanLogs, type KeepLogs } from "./clean-logs.ts";
@@ -103,7 +103,7 @@ export async function openActivityDeps(
         return found && { state: found.state, updatedAt: Date.parse(found.updatedAt) };
       },
       statesOf: (pipeline) => statesOf(pipelines, pipeline, redis),
-      now: async () => agreedTime("Redis", timeOf(await redis.send("", ["TIME"]))),
+      now: async () => agreedTime("Redis", timeOf(await redis.send<TimeReply>("", ["TIME"]))),
       announce: announcer.announce,
     };
     return { deps, close: () => opened.close() };

@@ -21,7 +21,7 @@ export async function* statesOf(
     const hash = keys.states(partition, name);
     let cursor = "0";
     do {
-      const [next, page] = (await redis.send(hash, ["HSCAN", hash, cursor, "COUNT", "1000"])) as [Buffer, Buffer[]];
+      const [next, page] = await redis.send<[Buffer, Buffer[]]>(hash, ["HSCAN", hash, cursor, "COUNT", "1000"]);
       cursor = String(next);
       for (let i = 0; i < page.length; i += 2) {
         const { stage, key } = splitName(String(page[i]));

@@ -22,7 +22,7 @@ export async function installRuntime(logger: Logger, metricsBind: string | undef
       ...(metricsBind !== undefined && { telemetryOptions: { metrics: { prometheus: { bindAddress: metricsBind } } } }),
     });
   } catch (error) {
-    if ((error as Error).name !== "IllegalStateError") throw error;
+    if (!(error instanceof Error && error.name === "IllegalStateError")) throw error;
     if (metricsBind !== undefined) logger.warn({ bind: metricsBind }, "Temporal's core runs already: its metrics are not served");
   }
 }

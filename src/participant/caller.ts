@@ -3,6 +3,7 @@ import { Breaker } from "../core/breaker.ts";
 import type { Clock } from "../core/clock.ts";
 import { messageOf, RetryableError } from "../core/errors.ts";
 import { halvedIn, isHalved } from "../core/half-character.ts";
+import { isRecord } from "../core/is-record.ts";
 import type { Logger } from "../core/log.ts";
 import type { Registry, View } from "../registry/port.ts";
 import type { ClientOf, Participant } from "./participant.ts";
@@ -142,10 +143,7 @@ export class Caller {
     // It would be refused by the streams that it is written to in the end, when nobody can ask again.
     if (isHalved(answer)) throw new Error(`${address}: ${halvedIn("answer")}`);
     if (response.ok) return answer;
-    const { type = "Refused", detail = response.statusText } = (answer ?? {}) as {
-      readonly type?: string;
-      readonly detail?: string;
-    };
+    const { type = "Refused", detail = response.statusText } = problemOf(answer);
     if (refusals.has(response.status) && response.headers.get("content-type")?.startsWith(problemType)) {
       // Benign: an expected answer of the business, not an error for logs and metrics.
       throw ApplicationFailure.create({ type, message: detail, nonRetryable: true, category: "BENIGN" });
@@ -162,4 +160,11 @@ function whyNot(
   return addresses.length === 0
     ? "is not alive, as the registry has it"
     : "has failed again and again, and is left alone for some seconds";
+}
+
+/** What a problem says, as application/problem+json has it. */
+function problemOf(answer: unknown): { readonly type?: string; readonly detail?: string } {
+  if (!isRecord(answer)) return {};
+  const { type, detail } = answer;
+  return { ...(typeof type === "string" && { type }), ...(typeof detail === "string" && { detail }) };
 }

@@ -1,8 +1,8 @@
-import type { AddressInfo } from "node:net";
 import fastify, { type FastifyError, type FastifyReply } from "fastify";
 import { ConfigError, messageOf } from "../core/errors.ts";
 import { halvedIn, isHalved } from "../core/half-character.ts";
 import type { Logger } from "../core/log.ts";
+import { portOf } from "../core/port-of.ts";
 import { describeIssues } from "../core/schema-issues.ts";
 import { type Door, turnedAway } from "./door.ts";
 import { type Fault, withFaults } from "./faults.ts";
@@ -81,7 +81,7 @@ export async function serveParticipants(
       hint: "Choose another HOST or PORT; PORT=0 takes a free one.",
     });
   }
-  return { port: (server.server.address() as AddressInfo).port, close: () => server.close() };
+  return { port: portOf(server.server), close: () => server.close() };
 }
 
 const problem = (reply: FastifyReply, status: number, type: string, detail: string) =>

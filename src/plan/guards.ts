@@ -1,3 +1,5 @@
+import type { Callback } from "./callback.ts";
+
 /** Waiting between tries: `initialMs`, then doubled up to `maxMs`, with full jitter. */
 export interface RetryPlan {
   /** Before the second try, milliseconds. */
@@ -30,7 +32,7 @@ export interface RateLimitPlan {
 /** A limit of calls. */
 export interface CallRatePlan extends RateLimitPlan {
   /** How many of `perSecond` the call with a value takes, from 0 on. @default 1 */
-  readonly cost?: (value: never) => number;
+  readonly cost?: Callback<[value: unknown], number>;
 }
 
 /** What protects a stage's function from the world that it asks, and that world from us. */

@@ -15,6 +15,7 @@
  */
 
 import type { SearchAttributeType } from "../core/search-attributes.ts";
+import type { Callback } from "./callback.ts";
 import type { RateLimitPlan, RetryPlan, SinkGuardsPlan, SourceGuardsPlan } from "./guards.ts";
 import type { FormatPlan } from "./line-format.ts";
 import type { Decision } from "./outcome.ts";
@@ -51,7 +52,7 @@ export interface ClickHouseSinkPlan {
 export interface WorkflowSinkPlan {
   readonly kind: "temporal";
   readonly call: WorkflowCallPlan;
-  readonly workflowId: (input: never) => string;
+  readonly workflowId: Callback<[input: unknown], string>;
   /** How many calls may be under way at once. */
   readonly concurrency: number;
   readonly retry: RetryPlan;
@@ -69,11 +70,11 @@ export type WorkflowCallPlan =
       /** How long it waits before it begins, milliseconds. */
       readonly delayMs?: number;
       /** A row that comes after this time starts nothing. */
-      readonly notAfter?: (input: never) => Date;
+      readonly notAfter?: Callback<[input: unknown], Date>;
       /** What operators find it by, by the attribute's name. */
       readonly searchAttributes?: Readonly<Record<string, SearchAttributePlan>>;
       /** A line about it, for Temporal's UI. */
-      readonly summary?: (input: never) => string;
+      readonly summary?: Callback<[input: unknown], string>;
     }
   /** To a workflow that runs. Rows carry the id of their event: it may come again. */
   | { readonly kind: "signal" | "update"; readonly name: string };
@@ -82,7 +83,7 @@ export type WorkflowCallPlan =
 export interface SearchAttributePlan {
   readonly type: SearchAttributeType;
   /** The attribute is left out where it is undefined. */
-  readonly value: (input: never) => unknown;
+  readonly value: Callback<[input: unknown], unknown>;
 }
 
 /** Derived events of a stream. */
@@ -101,11 +102,11 @@ export type OwnSinkPlan = Exclude<SinkPlan, StreamSinkPlan>;
 
 /** How a pipeline ends: every value to one sink, or each where `decide` sends it. */
 export type EndPlan =
-  | { readonly kind: "to"; readonly sink: SinkPlan; readonly toRow: (value: never) => unknown }
+  | { readonly kind: "to"; readonly sink: SinkPlan; readonly toRow: Callback<[value: unknown], unknown> }
   | {
       readonly kind: "route";
       readonly destinations: Readonly<Record<string, SinkPlan>>;
-      readonly decide: (value: never, to: never) => Decision;
+      readonly decide: Callback<[value: unknown, to: unknown], Decision>;
     };
 
 /** A pipeline: what it reads, its stages, and how it ends. */
@@ -141,7 +142,7 @@ export interface AppPlan {
  * @throws TypeError where the function that finds it returns no string
  */
 export function partitionKey({ type, keyOf }: EventPlan, data: unknown): string {
-  const key = (keyOf as (data: unknown) => unknown)(data);
+  const key = keyOf(data);
   if (typeof key !== "string") throw new TypeError(`the key of '${type}' is not a string`);
   return key;
 }

@@ -1,3 +1,4 @@
+import { isRecord } from "../core/is-record.ts";
 import type { AppPlan } from "./plan.ts";
 import type { RollupPlan } from "./table.ts";
 
@@ -17,7 +18,7 @@ export function bucketsOf(rollup: RollupPlan, rows: readonly unknown[]): readonl
   const fallback = from.columns.find(({ name }) => name === time)?.fallback;
   const starts = new Set<number>();
   for (const row of rows) {
-    const at = (row as Readonly<Record<string, unknown>> | null)?.[time] ?? fallback;
+    const at = (isRecord(row) ? row[time] : undefined) ?? fallback;
     const ms = at instanceof Date ? at.getTime() : Number.NaN;
     if (ms >= bucketLimits.startMs && ms < bucketLimits.endMs) starts.add(ms - (ms % length));
   }

@@ -1,3 +1,4 @@
+import { isRecord } from "../core/is-record.ts";
 import type { JsonSchema } from "../core/json-schema.ts";
 
 /** A schema, with what its `$ref`s point into. */
@@ -109,7 +110,7 @@ function properties(before: JsonSchema, after: JsonSchema, path: string, inner: 
   const required = listOf(before["required"]);
   const missing = listOf(after["required"])
     .filter((name) => !required.includes(name))
-    .map((name) => `${path}.${name}: ${(name as string) in old ? "optional" : "not there"} → required`);
+    .map((name) => `${path}.${name}: ${String(name) in old ? "optional" : "not there"} → required`);
   const known = Object.keys(now).flatMap((name) => (name in old ? inner(old[name], now[name], `${path}.${name}`) : []));
   const others = after["additionalProperties"] ?? true;
   if (others === true) return [...missing, ...known];
@@ -134,21 +135,21 @@ function items(before: JsonSchema, after: JsonSchema, path: string, inner: Inner
 /** Follows a reference into the definitions. */
 function resolve({ schema, root }: Side): JsonSchema | boolean {
   if (typeof schema === "boolean") return schema;
-  const at = schema as JsonSchema;
+  const at = schemaOf(schema);
   const ref = at["$ref"];
   if (typeof ref !== "string") return Object.keys(at).some((keyword) => !remarks.has(keyword)) ? at : true;
   if (ref === "#") return root;
   const found = ref
     .split("/")
     .slice(1)
-    .reduce<unknown>((inside, part) => (inside as JsonSchema | undefined)?.[part], root);
+    .reduce<unknown>((inside, part) => schemaOf(inside)[part], root);
   return found === undefined ? at : resolve({ schema: found, root });
 }
 
 /** What several schemas ask of an object together. */
 function united(schema: JsonSchema | boolean): JsonSchema | boolean {
   if (typeof schema === "boolean" || schema["allOf"] === undefined) return schema;
-  const all = [without(schema, ["allOf"]), ...(schema["allOf"] as readonly JsonSchema[])];
+  const all = [without(schema, ["allOf"]), ...listOf(schema["allOf"]).map(schemaOf)];
   return {
     ...Object.assign({}, ...all),
     properties: Object.assign({}, ...all.map(fieldsOf)),
@@ -156,12 +157,13 @@ function united(schema: JsonSchema | boolean): JsonSchema | boolean {
   };
 }
 
-const refOf = ({ schema }: Side): string => String((schema as JsonSchema)?.["$ref"] ?? "");
+const refOf = ({ schema }: Side): string => String(schemaOf(schema)["$ref"] ?? "");
+const schemaOf = (value: unknown): JsonSchema => (isRecord(value) ? value : {});
 const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
-const fieldsOf = (schema: JsonSchema): Readonly<Record<string, unknown>> => (schema["properties"] ?? {}) as JsonSchema;
+const fieldsOf = (schema: JsonSchema): Readonly<Record<string, unknown>> => schemaOf(schema["properties"]);
 const variantsOf = (schema: JsonSchema) => (schema["anyOf"] ?? schema["oneOf"]) as readonly JsonSchema[] | undefined;
 const typesOf = ({ type }: { readonly type?: unknown }) =>
-  type === undefined ? undefined : ((Array.isArray(type) ? type : [type]) as readonly string[]);
+  type === undefined ? undefined : (Array.isArray(type) ? type : [type]).map(String);
 const nameOf = (schema: JsonSchema): string => typesOf(schema)?.join(" or ") ?? "any value";
 const textOf = (value: unknown): string => (value === undefined ? "none" : JSON.stringify(value));
 const without = (schema: JsonSchema, keywords: readonly string[]): JsonSchema =>

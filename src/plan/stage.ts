@@ -1,4 +1,5 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
+import type { Callback } from "./callback.ts";
 import type { GuardsPlan } from "./guards.ts";
 import type { DeadLettered, Dropped } from "./outcome.ts";
 import type { StreamPlan } from "./stream.ts";
@@ -16,17 +17,17 @@ export interface StageCall {
 
 /** What a pipeline does with each value, or with the values of a key. */
 export type StagePlan =
-  | { readonly kind: "filter"; readonly name: string; readonly keep: (value: never) => boolean }
+  | { readonly kind: "filter"; readonly name: string; readonly keep: Callback<[value: unknown], boolean> }
   | {
       readonly kind: "map";
       readonly name: string;
-      readonly transform: (value: never, call: StageCall) => unknown;
+      readonly transform: Callback<[value: unknown, call: StageCall], unknown>;
       readonly guards: GuardsPlan | undefined;
     }
   | {
       readonly kind: "flatMap";
       readonly name: string;
-      readonly transform: (value: never, call: StageCall) => unknown;
+      readonly transform: Callback<[value: unknown, call: StageCall], unknown>;
       readonly guards: GuardsPlan | undefined;
     }
   | EnrichPlan
@@ -39,9 +40,9 @@ export type StagePlan =
 export interface EnrichPlan {
   readonly kind: "enrich";
   readonly name: string;
-  readonly key: (value: never) => string;
+  readonly key: Callback<[value: unknown], string>;
   readonly look: (key: string, call: StageCall) => unknown;
-  readonly combine: (value: never, found: never) => unknown;
+  readonly combine: Callback<[value: unknown, found: unknown], unknown>;
   readonly cache: CachePlan;
   /** They protect `look`. */
   readonly guards: GuardsPlan | undefined;
@@ -62,15 +63,17 @@ export type TimerSetting = Omit<Timer, "rung"> | { readonly clock: "processing";
 export interface FoldPlan {
   readonly kind: "fold";
   readonly name: string;
-  readonly key: (value: never) => string;
+  readonly key: Callback<[value: unknown], string>;
   readonly initial: unknown;
-  readonly decide: (state: never, value: never) => readonly unknown[] | Dropped | DeadLettered;
+  readonly decide: Callback<[state: unknown, value: unknown], readonly unknown[] | Dropped | DeadLettered>;
   /** `null` forgets the state. */
-  readonly evolve: (state: never, decided: never) => unknown;
+  readonly evolve: Callback<[state: unknown, decided: unknown], unknown>;
   /** The timers that a state asks for, by their names. */
-  readonly timers: ((state: never) => Readonly<Record<string, TimerSetting>>) | undefined;
+  readonly timers: Callback<[state: unknown], Readonly<Record<string, TimerSetting>>> | undefined;
   /** What follows from a timer: values as `decide` makes them. */
-  readonly onTimer: ((state: never, timer: { readonly name: string; readonly at: Date }) => readonly unknown[]) | undefined;
+  readonly onTimer:
+    | Callback<[state: unknown, timer: { readonly name: string; readonly at: Date }], readonly unknown[]>
+    | undefined;
   /** How much older than the newest event an event may be before timers of event time ring, milliseconds. */
   readonly allowedLatenessMs: number;
   /** A state that nothing has touched for so long is forgotten, milliseconds of processing time. */
@@ -86,10 +89,10 @@ export interface FoldPlan {
 export interface JoinPlan {
   readonly kind: "join";
   readonly name: string;
-  readonly key: (value: never) => string;
+  readonly key: Callback<[value: unknown], string>;
   /** What is kept of a value of that side, as JSON; `undefined` for a value that is not of it. */
-  readonly left: (value: never) => unknown;
-  readonly right: (value: never) => unknown;
+  readonly left: Callback<[value: unknown], unknown>;
+  readonly right: Callback<[value: unknown], unknown>;
   readonly beforeMs: number;
   readonly afterMs: number;
   readonly allowedLatenessMs: number;
@@ -107,7 +110,7 @@ export interface DedupePlan {
 export interface WindowPlan {
   readonly kind: "window";
   readonly name: string;
-  readonly key: (value: never) => string;
+  readonly key: Callback<[value: unknown], string>;
   readonly shape: WindowShape;
   /** How much older than the newest event an event may be and still be taken, milliseconds. */
   readonly allowedLatenessMs: number;
@@ -121,5 +124,5 @@ export interface WindowPlan {
 /** The stream of values that came too late, and what event each becomes. */
 export interface LatePlan {
   readonly stream: StreamPlan;
-  readonly toEvent: (value: never) => unknown;
+  readonly toEvent: Callback<[value: unknown], unknown>;
 }

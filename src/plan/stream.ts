@@ -1,4 +1,5 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
+import type { Callback } from "./callback.ts";
 
 /** A type of event: its name, its schema and how its partition key is found. */
 export interface EventPlan {
@@ -9,7 +10,7 @@ export interface EventPlan {
   /** Brings data of a version to the next one, by the version that it comes from. */
   readonly upcast?: Readonly<Record<number, (data: unknown) => unknown>>;
   /** The partition key of an event's data; the empty string where none is declared. */
-  readonly keyOf: (data: never) => string;
+  readonly keyOf: Callback<[data: unknown], unknown>;
 }
 
 /** `partitioned`: P Redis streams of ours. `adopted`: one Redis stream that another program writes, read in place. */

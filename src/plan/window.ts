@@ -1,3 +1,5 @@
+import type { Callback } from "./callback.ts";
+
 /** When a value happened, and the id of the event that it comes from: what orders values whose order of arrival means nothing. */
 export interface Moment {
   /** Milliseconds since the epoch. */
@@ -15,12 +17,12 @@ export interface AggregatorPlan {
   readonly does: string;
   readonly init: () => unknown;
   /** A copy that `add` and `merge` may change without changing the original. */
-  readonly copy: (gathered: never) => unknown;
+  readonly copy: Callback<[gathered: unknown], unknown>;
   /** May change what it is given, and returns it. */
-  readonly add: (gathered: never, value: never, moment: Moment) => unknown;
+  readonly add: Callback<[gathered: unknown, value: unknown, moment: Moment], unknown>;
   /** May change the first, and returns it. */
-  readonly merge: (gathered: never, other: never) => unknown;
-  readonly result: (gathered: never) => unknown;
+  readonly merge: Callback<[gathered: unknown, other: unknown], unknown>;
+  readonly result: Callback<[gathered: unknown], unknown>;
 }
 
 /**

@@ -2,9 +2,12 @@ import type { Connection, ConnectOptions } from "./connection.ts";
 
 export type Args = readonly (string | Buffer)[];
 
-/** Sends commands. All keys that are named together lie in the slot of `key`, so that one server can carry them out. */
+/**
+ * Sends commands. All keys that are named together lie in the slot of `key`, so that one server can carry them out. What a command answers is
+ * said where it is sent: texts are Buffers.
+ */
 export interface Commands {
-  send(key: string, args: Args): Promise<unknown>;
+  send<Answer = unknown>(key: string, args: Args): Promise<Answer>;
   /** Writes commands in one go, as a transaction wants them, and resolves with their answers. */
   sendAll(key: string, commands: readonly Args[]): Promise<readonly unknown[]>;
 }
@@ -27,7 +30,7 @@ export interface Redis extends Commands {
 export interface Server {
   /** `host:port` */
   readonly address: string;
-  send(args: Args): Promise<unknown>;
+  send<Answer = unknown>(args: Args): Promise<Answer>;
   /** Opens another connection to it, for what keeps a connection waiting. It is the caller's to close. */
   open(options: Omit<ConnectOptions, "url" | "logger"> & Partial<Pick<ConnectOptions, "logger">>): Promise<Connection>;
 }

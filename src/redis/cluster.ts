@@ -4,7 +4,7 @@ import type { Args, Redis } from "./client.ts";
 import type { ConnectOptions } from "./connection.ts";
 import { connectionClosed } from "./failure.ts";
 import { Node } from "./node.ts";
-import { membersIn, type Owners, ownersIn, redirectIn, slotOf } from "./slots.ts";
+import { membersIn, type Owners, ownersIn, redirectIn, type SlotsReply, slotOf } from "./slots.ts";
 
 /** A command is redirected at most so often: two servers may disagree for a moment about who owns a slot. */
 const maxRedirects = 5;
@@ -13,7 +13,7 @@ const askAfterMs = 100;
 
 export interface ClusterOptions {
   /** What `node` answered to CLUSTER SLOTS. */
-  readonly slots: unknown;
+  readonly slots: SlotsReply;
   readonly node: Node;
   /** Addresses of some of the servers, for when none of those answers that were named since. */
   readonly seeds: readonly ConnectOptions[];
@@ -66,9 +66,9 @@ export class Cluster implements Redis {
     return [...new Set(this.#owners)].flatMap((address) => (address === undefined ? [] : [this.#node(address)]));
   }
 
-  async send(key: string, args: Args): Promise<unknown> {
+  async send<Answer = unknown>(key: string, args: Args): Promise<Answer> {
     const [answer] = await this.sendAll(key, [args]);
-    return answer;
+    return answer as Answer;
   }
 
   async sendAll(key: string, commands: readonly Args[]): Promise<readonly unknown[]> {
@@ -121,7 +121,7 @@ export class Cluster implements Redis {
   /** The first answer of those that we use, else of all that we have heard of, and of those that we began with; none while nobody answers. */
   async #ask(): Promise<Found | undefined> {
     const ask = async (node: Node): Promise<Found> => {
-      const reply = await node.send(["CLUSTER", "SLOTS"]);
+      const reply = await node.send<SlotsReply>(["CLUSTER", "SLOTS"]);
       return { owners: ownersIn(reply, node.address), members: membersIn(reply, node.address) };
     };
     const known = await Promise.any([...this.#nodes.values()].map(ask)).catch(() => undefined);

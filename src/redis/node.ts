@@ -45,8 +45,8 @@ export class Node implements Server {
   }
 
   /** Fails at once while the server is away, and in time when it does not answer. */
-  send(args: Args): Promise<unknown> {
-    return this.#using((connection) => connection.sendCommand(args));
+  send<Answer = unknown>(args: Args): Promise<Answer> {
+    return this.#using((connection) => connection.sendCommand<Answer>(args));
   }
 
   /** Writes commands in one go, with nothing in between. */

@@ -5,6 +5,7 @@ import { Cluster } from "./cluster.ts";
 import { type ConnectOptions, connect } from "./connection.ts";
 import { redisFailure } from "./failure.ts";
 import { Node } from "./node.ts";
+import type { SlotsReply } from "./slots.ts";
 
 /**
  * Opens the Redis at an address, or at the first of several that answers (`redis://one:6379,redis://two:6379`). Whether it is a
@@ -16,7 +17,7 @@ export async function openRedis(options: ConnectOptions): Promise<Redis> {
   const seeds = addressesIn(options.url).map((url) => ({ ...options, url }));
   const node = await firstThatAnswers(seeds);
   try {
-    const slots = await node.send(["CLUSTER", "SLOTS"]);
+    const slots = await node.send<SlotsReply>(["CLUSTER", "SLOTS"]);
     await node.close();
     return new Cluster({ slots, node, seeds });
   } catch (error) {

@@ -20,7 +20,7 @@ export interface ScriptOptions<Name> {
 /** The Lua scripts of a driver. */
 export interface Scripts<Name extends string> {
   /** Runs a script by its hash; loads it when the server does not know it (yet, or no more after a restart). */
-  run(redis: Commands, name: Name, call: ScriptCall): Promise<Reply>;
+  run<Answer = Reply>(redis: Commands, name: Name, call: ScriptCall): Promise<Answer>;
   /** The text of a script, for a transaction: there a script that the server does not know could not be loaded in between. */
   source(name: Name): string;
 }
@@ -48,14 +48,14 @@ export function loadScripts<const Name extends string>(
     return script;
   };
   return {
-    async run(redis, name, { keys, args }) {
+    async run<Answer>(redis: Commands, name: Name, { keys, args }: ScriptCall) {
       const { sha, source } = scriptOf(name);
       const rest = [String(keys.length), ...keys, ...args.map((arg) => (typeof arg === "number" ? String(arg) : arg))];
       try {
-        return (await redis.send(keys[0], ["EVALSHA", sha, ...rest])) as Reply;
+        return await redis.send<Answer>(keys[0], ["EVALSHA", sha, ...rest]);
       } catch (error) {
         if (!(error instanceof Error && error.message.startsWith("NOSCRIPT"))) throw error;
-        return (await redis.send(keys[0], ["EVAL", source, ...rest])) as Reply;
+        return await redis.send<Answer>(keys[0], ["EVAL", source, ...rest]);
       }
     },
     source: (name) => scriptOf(name).source,

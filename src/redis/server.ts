@@ -48,7 +48,7 @@ export async function readSettings(server: Server): Promise<RedisSettings | unde
   const settings = new Map<string, string>();
   try {
     for (const name of ["appendfsync", "protected-mode", "requirepass"]) {
-      const [found, value] = (await server.send(["CONFIG", "GET", name])) as [Buffer?, Buffer?];
+      const [found, value] = await server.send<[Buffer?, Buffer?]>(["CONFIG", "GET", name]);
       settings.set(String(found), String(value));
     }
   } catch {
@@ -60,16 +60,17 @@ export async function readSettings(server: Server): Promise<RedisSettings | unde
   };
 }
 
+export type TimeReply = readonly [seconds: Buffer, micros: Buffer];
+
 /** What TIME answers, milliseconds since the epoch. */
-export function timeOf(reply: unknown): number {
-  const [seconds, micros] = reply as readonly [Buffer, Buffer];
+export function timeOf([seconds, micros]: TimeReply): number {
   return Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
 }
 
 /** How far the server's clock is ahead of ours, milliseconds, give or take half of the time that asking took. */
 export async function clockAheadMs(server: Server): Promise<{ readonly aheadMs: number; readonly uncertainMs: number }> {
   const asked = Date.now();
-  const theirs = timeOf(await server.send(["TIME"]));
+  const theirs = timeOf(await server.send<TimeReply>(["TIME"]));
   const answered = Date.now();
   return { aheadMs: Math.round(theirs - (asked + answered) / 2), uncertainMs: (answered - asked) / 2 };
 }

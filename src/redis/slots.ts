@@ -16,19 +16,20 @@ export function slotOf(key: string): number {
 /** Which server (`host:port`) owns each slot; nothing where nobody does. */
 export type Owners = (string | undefined)[];
 
-type ServerReply = readonly [host: Buffer | null, port: number];
-type SlotsReply = readonly (readonly [first: number, last: number, master: ServerReply, ...replicas: ServerReply[]])[];
+type ServerReply = readonly [host: Buffer | null, port: number, ...more: unknown[]];
+/** What CLUSTER SLOTS answers. */
+export type SlotsReply = readonly (readonly [first: number, last: number, master: ServerReply, ...replicas: ServerReply[]])[];
 
 /** The answer to CLUSTER SLOTS. A server that does not know its own name leaves it out: then it is the one that was asked. */
-export function ownersIn(reply: unknown, asked: string): Owners {
+export function ownersIn(reply: SlotsReply, asked: string): Owners {
   const owners: Owners = new Array(slotCount).fill(undefined);
-  for (const [first, last, master] of reply as SlotsReply) owners.fill(addressIn(master, asked), first, last + 1);
+  for (const [first, last, master] of reply) owners.fill(addressIn(master, asked), first, last + 1);
   return owners;
 }
 
 /** Every server that the answer names, replicas too. */
-export const membersIn = (reply: unknown, asked: string): readonly string[] => [
-  ...new Set((reply as SlotsReply).flatMap(([, , ...servers]) => servers.map((server) => addressIn(server, asked)))),
+export const membersIn = (reply: SlotsReply, asked: string): readonly string[] => [
+  ...new Set(reply.flatMap(([, , ...servers]) => servers.map((server) => addressIn(server, asked)))),
 ];
 
 const addressIn = ([host, port]: ServerReply, asked: string): string => `${String(host ?? "") || hostOf(asked)}:${port}`;

@@ -1,5 +1,6 @@
 import { keys, type Partition, partitionsOf } from "../bus/partition.ts";
 import { ConfigError } from "../core/errors.ts";
+import { nth } from "../core/nth.ts";
 import { shellWord } from "../core/shell-word.ts";
 import type { Finding } from "../plan/check.ts";
 import {
@@ -112,4 +113,4 @@ function parse<Kept>(text: string, key: string, part: keyof Kept & string): Kept
   );
 }
 
-const firstOf = (stream: AppPlan["streams"][number]): Partition => partitionsOf(stream)[0] as Partition;
+const firstOf = (stream: AppPlan["streams"][number]): Partition => nth(partitionsOf(stream), 0);

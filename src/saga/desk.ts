@@ -71,9 +71,8 @@ const takes = 'Takes the reason as a text, or {"reason": "…", "by": "your name
 
 /** Whatever was sent: what is no text is left out. */
 function partsOf(because: unknown): { readonly reason?: string; readonly by?: string } {
-  const { reason, by } = (typeof because === "object" && because !== null ? because : { reason: because }) as Readonly<
-    Record<string, unknown>
-  >;
+  const { reason, by }: { readonly reason?: unknown; readonly by?: unknown } =
+    typeof because === "object" && because !== null ? because : { reason: because };
   const isText = (value: unknown): value is string => typeof value === "string" && value.trim() !== "";
   return { ...(isText(reason) && { reason }), ...(isText(by) && { by }) };
 }

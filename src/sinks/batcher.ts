@@ -1,5 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import { ConfigError } from "../core/errors.ts";
+import { nth } from "../core/nth.ts";
 import { onAbort } from "../core/on-abort.ts";
 import type { BatchPlan } from "../plan/plan.ts";
 import type { Rejected, Sink, WriteResult } from "./port.ts";
@@ -174,8 +175,8 @@ export function createBatcher<Prepared>(delivery: Delivery<Prepared>, options: B
     let start = 0;
     let next = 0;
     for (const { write, from, count } of batch) {
-      for (; next < sorted.length && (sorted[next] as Rejected).row < start + count; next++) {
-        const { row, reason } = sorted[next] as Rejected;
+      for (; next < sorted.length && nth(sorted, next).row < start + count; next++) {
+        const { row, reason } = nth(sorted, next);
         write.rejected.push({ row: from + row - start, reason });
       }
       start += count;

@@ -2,6 +2,7 @@ import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:
 import { join } from "node:path";
 import { z } from "zod";
 import { ConfigError } from "../core/errors.ts";
+import { systemCode } from "../core/system-code.ts";
 import { isAlive, startMarkOf } from "./process-check.ts";
 import { stateFault } from "./state-file.ts";
 
@@ -42,7 +43,7 @@ function tryLink(from: string, to: string): boolean {
     linkSync(from, to);
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    if (systemCode(error) === "EEXIST") return false;
     throw error;
   }
 }
@@ -55,7 +56,7 @@ function takeAwayIfStale(path: string, dir: string): void {
   try {
     renameSync(path, aside);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
+    if (systemCode(error) === "ENOENT") return;
     throw error;
   }
   // Another process may have taken the stale lock over since we read it: then it is theirs that we hold, and it goes back.

@@ -3,6 +3,7 @@ import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { z } from "zod";
 import { ConfigError } from "../core/errors.ts";
+import { portOf } from "../core/port-of.ts";
 import { type StackPorts, standardPorts } from "./settings.ts";
 import { readState, writeState } from "./state-file.ts";
 
@@ -32,7 +33,7 @@ export async function choosePorts(kind: "free" | "standard", dir: string): Promi
       if (server === undefined)
         throw new ConfigError("stack.port", "this machine has no free port", { hint: "Close programs that hold ports." });
       held.push(server);
-      chosen[service] = (server.address() as { port: number }).port;
+      chosen[service] = portOf(server);
     }
     const ports = chosen as StackPorts;
     if (kind === "free") writeState(join(dir, "ports.json"), ports);

@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { systemCode } from "../core/system-code.ts";
 
 /**
  * Whether a process of this number lives. One that belongs to somebody else counts; one that has ended and whose
@@ -9,7 +10,7 @@ export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
+    return systemCode(error) === "EPERM";
   }
   return !isZombie(pid);
 }

@@ -12,6 +12,7 @@ import {
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { ConfigError, messageOf } from "../core/errors.ts";
+import { systemCode } from "../core/system-code.ts";
 import { isAlive, startMarkOf } from "./process-check.ts";
 
 /** A running stack: its addresses, with what lets in, its state directory, and the process that holds it. */
@@ -103,7 +104,7 @@ function makeDirectory(dir: string, mode = 0o777): void {
   try {
     mkdirSync(dir, { mode });
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
+    const code = systemCode(error);
     if (code === "EEXIST" && statSync(dir).isDirectory()) return;
     if (code !== "ENOENT" || existsSync(dirname(dir))) throw error;
     makeDirectory(dirname(dir));
@@ -139,7 +140,7 @@ const reasons: Readonly<Record<string, string>> = {
 
 /** The sentence for a state directory that does not do. */
 export function stateFault(path: string, error: unknown): ConfigError {
-  const code = (error as NodeJS.ErrnoException | undefined)?.code ?? "";
+  const code = systemCode(error) ?? "";
   return new ConfigError(
     "stack.state",
     `the state of the stack cannot be kept in ${path}: ${reasons[code] ?? messageOf(error)}`,

@@ -6,28 +6,27 @@ import { type Effects, type Run, sent } from "./run.ts";
 export function end(plan: EndPlan): Run {
   switch (plan.kind) {
     case "to": {
-      const toRow = plan.toRow as (value: unknown) => unknown;
+      const { toRow } = plan;
       return (value, effects) => {
         effects.send("to", toRow(value));
       };
     }
     case "route": {
-      const decide = plan.decide as (value: unknown, to: unknown) => Decision;
-      const to = Object.fromEntries(Object.keys(plan.destinations).map((name) => [name, (row: unknown) => sent(name, row)]));
+      const { decide, destinations } = plan;
+      const to = Object.fromEntries(Object.keys(destinations).map((name) => [name, (row: unknown) => sent(name, row)]));
       return (value, effects) => {
         const decision = decide(value, to);
-        if (Array.isArray(decision)) {
-          if (decision.length === 0) throw noOutcome();
-          for (const outcome of decision as readonly Outcome[]) apply(outcome, value, effects);
-        } else {
-          apply(decision as Outcome, value, effects);
-        }
+        if (!isSeveral(decision)) return apply(decision, value, effects);
+        if (decision.length === 0) throw noOutcome();
+        for (const outcome of decision) apply(outcome, value, effects);
       };
     }
     default:
       return plan satisfies never;
   }
 }
+
+const isSeveral = (decision: Decision): decision is readonly Outcome[] => Array.isArray(decision);
 
 function apply(outcome: Outcome | undefined, value: unknown, effects: Effects): void {
   switch (outcome?.kind) {

@@ -1,12 +1,11 @@
-import type { StageCall, StagePlan } from "../plan/plan.ts";
+import type { StagePlan } from "../plan/plan.ts";
 import { each } from "./each.ts";
 import { brokenOff } from "./pursue.ts";
 import type { Effects, Run } from "./run.ts";
 
 export function flatMap({ name, transform }: Extract<StagePlan, { kind: "flatMap" }>, next: Run): Run {
-  const turn = transform as (value: unknown, call: StageCall) => readonly unknown[] | Promise<readonly unknown[]>;
   return (value, effects) => {
-    const result = turn(value, effects.call);
+    const result = transform(value, effects.call) as readonly unknown[] | Promise<readonly unknown[]>;
     return result instanceof Promise ? result.then((values) => goOn(values, effects), brokenOff(effects)) : goOn(result, effects);
   };
 

@@ -1,6 +1,5 @@
 import { TerminalError } from "../core/errors.ts";
-import type { DeadLettered, Dropped, FoldPlan } from "../plan/plan.ts";
-import type { TimerSetting } from "../plan/stage.ts";
+import type { FoldPlan } from "../plan/plan.ts";
 import type { Timer, Timers } from "../plan/timer.ts";
 import { each } from "./each.ts";
 import { pursue } from "./pursue.ts";
@@ -8,8 +7,7 @@ import type { Held, KeyedStage, Outcomes, Ring, Run } from "./run.ts";
 
 /** The state behind what was decided; null where it is to be forgotten. @throws TerminalError where `evolve` returns nothing */
 export function evolved(plan: Pick<FoldPlan, "name" | "evolve">, before: unknown, decided: readonly unknown[]): unknown {
-  const evolve = plan.evolve as (state: unknown, decided: unknown) => unknown;
-  const state = decided.reduce((state, one) => evolve(state, one), before);
+  const state = decided.reduce((state, one) => plan.evolve(state, one), before);
   if (state !== undefined) return state;
   throw new TerminalError("stage.result", `fold '${plan.name}': evolve returned no state`, {
     hint: "Return the new state on every path, or null to forget it.",
@@ -28,11 +26,7 @@ const forgetting = "forget";
  * `behindMs`: how far the watermark of this stage lies behind that of the source, by what the stages before it wait for.
  */
 export function fold(plan: FoldPlan, { next, behindMs }: { readonly next: Run; readonly behindMs: number }): KeyedStage {
-  const { name, initial, ttlMs } = plan;
-  const keyOf = plan.key as (value: unknown) => string;
-  const decide = plan.decide as (state: unknown, value: unknown) => readonly unknown[] | Dropped | DeadLettered;
-  const timersOf = plan.timers as ((state: unknown) => Readonly<Record<string, TimerSetting>>) | undefined;
-  const onTimer = plan.onTimer as ((state: unknown, timer: { name: string; at: Date }) => readonly unknown[]) | undefined;
+  const { name, initial, ttlMs, key: keyOf, decide, timers: timersOf, onTimer } = plan;
   const waitsMs = behindMs + plan.allowedLatenessMs;
 
   return {

@@ -1,3 +1,4 @@
+import { nth } from "../core/nth.ts";
 import type { AggregatorPlan, Moment } from "../plan/window.ts";
 
 /** The aggregators of a window as one: what they have gathered lies side by side, in the order in which they were declared. */
@@ -11,28 +12,20 @@ export interface Gathering {
   result(gathered: readonly unknown[]): Readonly<Record<string, unknown>>;
 }
 
-interface Aggregator {
-  readonly init: () => unknown;
-  readonly copy: (gathered: unknown) => unknown;
-  readonly add: (gathered: unknown, value: unknown, moment: Moment) => unknown;
-  readonly merge: (gathered: unknown, other: unknown) => unknown;
-  readonly result: (gathered: unknown) => unknown;
-}
-
 export function gathering(plans: Readonly<Record<string, AggregatorPlan>>): Gathering {
   const names = Object.keys(plans);
-  const all = Object.values(plans) as readonly unknown[] as readonly Aggregator[];
+  const all = Object.values(plans);
   const copy = (gathered: readonly unknown[]) => all.map((one, i) => one.copy(gathered[i]));
   return {
     init: () => all.map((one) => one.init()),
     copy,
     add(gathered, value, moment) {
-      for (let i = 0; i < all.length; i++) gathered[i] = (all[i] as Aggregator).add(gathered[i], value, moment);
+      for (let i = 0; i < all.length; i++) gathered[i] = (all[i] as AggregatorPlan).add(gathered[i], value, moment);
     },
     mergeAll([first = [], ...others]) {
       if (others.length === 0) return first;
       return others.reduce<unknown[]>((whole, part) => all.map((one, i) => one.merge(whole[i], one.copy(part[i]))), copy(first));
     },
-    result: (gathered) => Object.fromEntries(names.map((name, i) => [name, (all[i] as Aggregator).result(gathered[i])])),
+    result: (gathered) => Object.fromEntries(names.map((name, i) => [name, nth(all, i).result(gathered[i])])),
   };
 }

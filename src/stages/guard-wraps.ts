@@ -156,8 +156,8 @@ const stopping = (name: string): RetryableError =>
   new RetryableError("stop.asked", `stage '${name}' was asked to stop while it waited for its turn`);
 
 /** @throws TerminalError where a limit could not go on from it */
-function costOf(name: string, cost: (value: never) => number, value: unknown): number {
-  const tokens = cost(value as never);
+function costOf(name: string, cost: (value: unknown) => number, value: unknown): number {
+  const tokens = cost(value);
   if (Number.isFinite(tokens) && tokens >= 0) return tokens;
   throw new TerminalError("stage.result", `stage '${name}': the cost of a call is ${tokens}`, {
     hint: "Have rateLimit.cost return a number from 0 on.",

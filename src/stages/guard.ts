@@ -20,8 +20,8 @@ export function guardStages(pipeline: PipelinePlan, deps: GuardDeps): PipelinePl
     if (!("guards" in stage)) return stage;
     const { name, guards = {} } = stage;
     const set = { guards, place: `${pipeline.name}/${name}`, deps };
-    if (stage.kind !== "enrich") return { ...stage, transform: guarded(name, stage.transform as Call, set), guards: undefined };
-    const look = guarded(name, stage.look as Call, set);
+    if (stage.kind !== "enrich") return { ...stage, transform: guarded(name, stage.transform, set), guards: undefined };
+    const look = guarded(name, (key, call) => stage.look(String(key), call), set);
     return { ...stage, look: keepAnswers(look, stage.cache, deps.clock), guards: undefined };
   };
   return { ...pipeline, stages: pipeline.stages.map(behindGuards) };

@@ -21,9 +21,7 @@ const parting = "part";
  * waits in the state until the watermark says that no partner can come any more.
  */
 export function join(plan: JoinPlan, { next, behindMs }: { readonly next: Run; readonly behindMs: number }): KeyedStage {
-  const { name, beforeMs, afterMs } = plan;
-  const keyOf = plan.key as (value: unknown) => string;
-  const sideOf = { left: plan.left, right: plan.right } as Readonly<Record<Side, (value: unknown) => unknown>>;
+  const { name, beforeMs, afterMs, key: keyOf } = plan;
   const waitsMs = behindMs + plan.allowedLatenessMs;
   /** How long after its own time a value of a side may get a partner. */
   const reachMs = { left: afterMs, right: beforeMs } as const;
@@ -32,8 +30,8 @@ export function join(plan: JoinPlan, { next, behindMs }: { readonly next: Run; r
     name,
     keyOf,
     run(value, outcomes, known) {
-      const left = sideOf.left(value);
-      const right = left === undefined ? sideOf.right(value) : undefined;
+      const left = plan.left(value);
+      const right = left === undefined ? plan.right(value) : undefined;
       if (left === undefined && right === undefined) return outcomes.drop(name);
       const key = known ?? keyOf(value);
       const arrival = { key, side: left === undefined ? "right" : "left", part: left ?? right, outcomes } as const;
@@ -62,8 +60,8 @@ export function join(plan: JoinPlan, { next, behindMs }: { readonly next: Run; r
     const own: Waiting = [moment.time, moment.id, part];
     keep({ ...state, [side]: [...state[side], own] }, { key, outcomes });
     outcomes.keep();
-    const pairs = side === "left" ? state.right.map((other) => [own, other]) : state.left.map((other) => [other, own]);
-    return inTurn(pairs as [Waiting, Waiting][], ([left, right]) => {
+    const pairWith = (other: Waiting) => (side === "left" ? ([own, other] as const) : ([other, own] as const));
+    return inTurn(state[side === "left" ? "right" : "left"].map(pairWith), ([left, right]) => {
       const apartMs = right[0] - left[0];
       if (apartMs < -beforeMs || apartMs > afterMs) return;
       const caused = outcomes.completed(`${name}\n${left[1]}\n${right[1]}`, Math.max(left[0], right[0]));

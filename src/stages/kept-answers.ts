@@ -54,7 +54,7 @@ export function keepAnswers(look: Look, { maxEntries, ttlMs }: CachePlan, clock:
     known.delete(key);
     known.set(key, { found, until: clock.monotonic() + ttlMs });
     const [oldest] = known.keys();
-    if (known.size > maxEntries) known.delete(oldest as string);
+    if (oldest !== undefined && known.size > maxEntries) known.delete(oldest);
     return found;
   }
 

@@ -1,11 +1,10 @@
-import type { StageCall, StagePlan } from "../plan/plan.ts";
+import type { StagePlan } from "../plan/plan.ts";
 import { brokenOff } from "./pursue.ts";
 import type { Run } from "./run.ts";
 
 export function map({ transform }: Extract<StagePlan, { kind: "map" }>, next: Run): Run {
-  const turn = transform as (value: unknown, call: StageCall) => unknown;
   return (value, effects) => {
-    const result = turn(value, effects.call);
+    const result = transform(value, effects.call);
     return result instanceof Promise
       ? result.then((resolved) => next(resolved, effects), brokenOff(effects))
       : next(result, effects);

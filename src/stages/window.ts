@@ -26,11 +26,10 @@ interface Taking {
  * `behindMs`: how far the watermark of this stage lies behind that of the source, by what the stages before it wait for.
  */
 export function window(plan: WindowPlan, { next, behindMs }: { readonly next: Run; readonly behindMs: number }): KeyedStage {
-  const { name, shape, early, late } = plan;
-  const keyOf = plan.key as (value: unknown) => string;
-  const toLateEvent = late?.toEvent as ((value: unknown) => unknown) | undefined;
+  const { name, shape, early, late, key: keyOf } = plan;
+  const toLateEvent = late?.toEvent;
   const gather = gathering(plan.aggregators);
-  const windows = windowsOf(shape, gather) as Windows<unknown>;
+  const windows: Windows<unknown> = windowsOf(shape, gather);
   const waitsMs = behindMs + plan.allowedLatenessMs;
 
   return {

@@ -130,7 +130,7 @@ export class StateDraft implements States {
 
   /** Fetches what is not in memory, in one call: a round trip a read instead of one an event. */
   async prefetch(stage: string, keys: readonly (string | undefined)[]): Promise<void> {
-    const missing = [...new Set(keys.filter((key) => key !== undefined && !this.#slot(stage, key)))] as readonly string[];
+    const missing = [...new Set(keys.filter((key) => key !== undefined))].filter((key) => !this.#slot(stage, key));
     if (missing.length === 0) return;
     const fetched = await this.#base.fetch(missing.map((key) => nameOf(stage, key)));
     missing.forEach((key, i) => void this.#open(stage, key, fetched[i]));

@@ -1,4 +1,5 @@
 import { Heap } from "heap-js";
+import { nth } from "../core/nth.ts";
 
 export interface QueuedTimer {
   readonly member: string;
@@ -83,7 +84,7 @@ export class TimerQueue {
 
   #letGo(): void {
     const sorted = [...this.#held].sort(([, a], [, b]) => a - b);
-    this.#horizon = (sorted[sorted.length >> 1] as [string, number])[1];
+    this.#horizon = nth(sorted, sorted.length >> 1)[1];
     this.#heap.clear();
     for (const [member, at] of sorted) {
       if (at >= this.#horizon) this.#held.delete(member);

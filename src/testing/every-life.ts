@@ -1,6 +1,7 @@
 import type fc from "fast-check";
 import { days, hours, seconds } from "../core/duration.ts";
 import { ConfigError } from "../core/errors.ts";
+import { nth } from "../core/nth.ts";
 import type { Pipeline } from "../dsl/pipeline.ts";
 import type { Stream } from "../dsl/stream.ts";
 import type { Death } from "./mortal-bus.ts";
@@ -105,7 +106,7 @@ export async function everyLife(
 
 function portionsOf(log: readonly LogEvent[], steps: readonly Step[]): readonly (readonly LogEvent[])[] {
   const arriving = log
-    .map((event, i) => ({ event, step: steps[i] as Step }))
+    .map((event, i) => ({ event, step: nth(steps, i) }))
     .toSorted((a, b) => a.event.time.getTime() + a.step.lateMs - b.event.time.getTime() - b.step.lateMs);
   const portions: LogEvent[][] = [[]];
   const repeats: { readonly event: LogEvent; readonly portion: number }[] = [];

@@ -78,7 +78,7 @@ export function testFold<T, State, Decided>(fold: FoldToTest<T, State, Decided>)
 
     function after(next: FoldTest<T, State, Decided>["decided"]): FoldTest<T, State, Decided> {
       if ("kind" in next) return at(state, next);
-      const moved = evolved({ name: "fold", evolve: fold.evolve as never }, state ?? fold.initial, next);
+      const moved = evolved({ name: "fold", evolve: fold.evolve }, state ?? fold.initial, next);
       return at(moved === null ? null : JSON.parse(JSON.stringify(moved)), next);
     }
 

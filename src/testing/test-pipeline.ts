@@ -6,6 +6,7 @@ import { Producer } from "../bus/producer.ts";
 import { ConfigError } from "../core/errors.ts";
 import { eventId, uuidOf } from "../core/hash.ts";
 import { silentLogger } from "../core/log.ts";
+import { nth } from "../core/nth.ts";
 import type { EventDraft } from "../dsl/event.ts";
 import type { Pipeline } from "../dsl/pipeline.ts";
 import type { Stream } from "../dsl/stream.ts";
@@ -213,7 +214,7 @@ export function testPipeline({ plan: pipeline }: Pipeline, { now }: TestOptions 
     redeliver() {
       for (const partition of partitions) {
         for (const { fields } of bus.entriesOf(partition)) {
-          const named = fields.flatMap((name, i) => (i % 2 === 0 ? [[String(name), fields[i + 1] as Buffer] as const] : []));
+          const named = fields.flatMap((name, i) => (i % 2 === 0 ? [[String(name), nth(fields, i + 1)] as const] : []));
           bus.appendPlain(partition, Object.fromEntries(named));
         }
       }

@@ -1,3 +1,4 @@
+import { nth } from "../../core/nth.ts";
 import type { Commit, DeadLetter, Fence, WentBack } from "../port.ts";
 import { dismiss, standingOf } from "./lease.ts";
 import { addDerived } from "./outbox.ts";
@@ -60,7 +61,7 @@ function setAside(
 }
 
 function namedFields(fields: readonly Buffer[] = []): readonly (readonly [string, Buffer])[] {
-  return Array.from({ length: fields.length / 2 }, (_, i) => [String(fields[2 * i]), fields[2 * i + 1] as Buffer]);
+  return Array.from({ length: fields.length / 2 }, (_, i) => [String(fields[2 * i]), nth(fields, 2 * i + 1)]);
 }
 
 /** Roughly what the store would take for it. */

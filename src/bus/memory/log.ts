@@ -138,8 +138,8 @@ export class MemoryLog {
   lost(group: MemoryGroup | undefined): { readonly entries: number; readonly events: number } {
     if (!group) return { entries: 0, events: 0 };
     const entries = this.#added - group.seen - this.lag(group);
-    const isExact = this.lag(group) === 0 && group.seenEvents !== undefined;
-    return { entries, events: isExact ? this.#addedEvents - (group.seenEvents as number) : entries };
+    const { seenEvents } = group;
+    return { entries, events: this.lag(group) === 0 && seenEvents !== undefined ? this.#addedEvents - seenEvents : entries };
   }
 
   #give(group: MemoryGroup, id: string): Entry {

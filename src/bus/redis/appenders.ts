@@ -15,7 +15,7 @@ export class Appenders {
 
   /** Runs the script where its keys are; resolves with its reply when that is confirmed. */
   async append(durability: Durability, call: AppendCall): Promise<Reply> {
-    const log = call.keys[0] as string;
+    const log = call.keys[0];
     try {
       return await this.#at(this.#redis.serverOf(log), durability).append(call);
     } catch (error) {

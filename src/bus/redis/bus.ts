@@ -4,8 +4,8 @@ import type { Redis } from "../../redis/client.ts";
 import type { RedisAddress } from "../../redis/connection.ts";
 import { answerOf } from "../../redis/failure.ts";
 import { openRedis } from "../../redis/open-redis.ts";
-import type { ScriptCall } from "../../redis/scripts.ts";
-import { timeOf } from "../../redis/server.ts";
+import type { Reply, ScriptCall } from "../../redis/scripts.ts";
+import { type TimeReply, timeOf } from "../../redis/server.ts";
 import type { Durability } from "../durability.ts";
 import type { IdSet, KeyedStore, StoredTimer } from "../keyed-store.ts";
 import { keys, outboxPrefix, type Partition, replayOf } from "../partition.ts";
@@ -82,13 +82,12 @@ class RedisBus implements Bus {
     pipeline: string,
     lease: { readonly owner: string; readonly ttlMs: number },
   ): Promise<Acquired> {
-    const acquiring = this.#run(
+    const acquiring = this.#run<[number, number | Buffer, number | Buffer, Buffer | undefined]>(
       "acquire",
       [keys.lease(partition, pipeline), partition.log, keys.open(partition, pipeline), keys.ledger(partition, pipeline)],
       [lease.owner, lease.ttlMs, pipeline, randomInt(1024)],
     );
-    const reply = await naming(this.#redis, partition, acquiring);
-    const [owned, second, third, fourth] = reply as [number, number | Buffer, number | Buffer, Buffer | undefined];
+    const [owned, second, third, fourth] = await naming(this.#redis, partition, acquiring);
     if (owned === 1)
       return { kind: "owned", epoch: Number(second), tenure: Number(String(third)), lastDelivered: String(fourth) };
     return { kind: "taken", owner: String(second), leftMs: Number(third) };
@@ -127,13 +126,13 @@ class RedisBus implements Bus {
   async states(fence: Fence, names: readonly string[]): Promise<readonly (string | null)[] | "fenced"> {
     if (names.length === 0) return [];
     const { partition, pipeline, owner } = fence;
-    const reply = await this.#run(
+    const reply = await this.#run<(Buffer | null)[] | null>(
       "states",
       [leaseOf(fence), keys.states(partition, pipeline)],
       [owner, tokenOf(fence), ...names],
     );
     if (reply === null) return "fenced";
-    return (reply as (Buffer | null)[]).map((value) => (value === null ? null : String(value)));
+    return reply.map((value) => (value === null ? null : String(value)));
   }
 
   async timers(fence: Fence, page: Parameters<KeyedStore["timers"]>[1]): Promise<readonly StoredTimer[] | "fenced"> {
@@ -183,12 +182,8 @@ class RedisBus implements Bus {
 
   async trim(partition: Partition, { retention, groups }: TrimRequest): Promise<Trimmed> {
     const { maxAgeMs = "", maxEntries = "", maxBytes = "" } = retention;
-    const reply = await this.#run("trim", [partition.log], [maxAgeMs, maxEntries, maxBytes, ...groups]);
-    const [removed, more, group, entry, ageMs, pendingEntries, lag, missing] = reply as [
-      number,
-      number,
-      ...(Buffer | number | null)[],
-    ];
+    const reply = await this.#run<TrimReply>("trim", [partition.log], [maxAgeMs, maxEntries, maxBytes, ...groups]);
+    const [removed, more, group, entry, ageMs, pendingEntries, lag, missing] = reply;
     const held = group && {
       group: String(group),
       entry: String(entry),
@@ -204,8 +199,8 @@ class RedisBus implements Bus {
     let forgotten = 0;
     let cursor = "0";
     do {
-      const reply = await this.#run("forget", [keys.producers(partition)], [silentMs, cursor, outboxPrefix]);
-      const [next, count] = reply as [Buffer, number];
+      const args = [silentMs, cursor, outboxPrefix];
+      const [next, count] = await this.#run<[Buffer, number]>("forget", [keys.producers(partition)], args);
       cursor = String(next);
       forgotten += count;
     } while (cursor !== "0");
@@ -263,7 +258,7 @@ class RedisBus implements Bus {
   }
 
   async time({ log }: Partition): Promise<number> {
-    return timeOf(await answerOf(this.#redis.send(log, ["TIME"])));
+    return timeOf(await answerOf(this.#redis.send<TimeReply>(log, ["TIME"])));
   }
 
   deadLetters(partition: Partition): AsyncIterable<DeadLetter> {
@@ -286,12 +281,11 @@ class RedisBus implements Bus {
   }
 
   async reread(partition: Partition, pipeline: string, { from, until, count, dryRun }: RereadRequest): Promise<Reread> {
-    const reply = await this.#run(
+    const [entries, events, last] = await this.#run<[number, number, Buffer]>(
       "reread",
       [partition.log, replayOf(partition, pipeline).log, keys.ledger(partition, pipeline)],
       [from.inclusive ? from.id : `(${from.id}`, until, count, dryRun ? 1 : 0],
     );
-    const [entries, events, last] = reply as [number, number, Buffer];
     return { entries, events, last: last.length === 0 ? undefined : String(last) };
   }
 
@@ -306,9 +300,11 @@ class RedisBus implements Bus {
     await this.#redis.close();
   }
 
-  #run(name: ScriptName, scriptKeys: ScriptCall["keys"], args: ScriptCall["args"]) {
-    return answerOf(runScript(this.#redis, name, { keys: scriptKeys, args }));
+  #run<Answer = Reply>(name: ScriptName, scriptKeys: ScriptCall["keys"], args: ScriptCall["args"]): Promise<Answer> {
+    return answerOf(runScript<Answer>(this.#redis, name, { keys: scriptKeys, args }));
   }
 }
+
+type TrimReply = [removed: number, more: number, ...held: (Buffer | number | null)[]];
 
 const leaseOf = (fence: Fence): string => keys.lease(fence.partition, fence.pipeline);

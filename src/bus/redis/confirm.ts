@@ -1,4 +1,5 @@
 import { ConfigError, RetryableError } from "../../core/errors.ts";
+import { nth } from "../../core/nth.ts";
 import type { Connection } from "../../redis/connection.ts";
 import type { Durability } from "../durability.ts";
 import { writesNoLog } from "./append-failure.ts";
@@ -47,7 +48,7 @@ async function fsyncConfirmation(connection: Connection, timeoutMs: number): Pro
   const [major = 0, minor = 0] = (info.get("redis_version") ?? "").split(".").map(Number);
   if (major > 7 || (major === 7 && minor >= 2)) {
     return async () => {
-      const [local] = (await connection.sendCommand(["WAITAOF", "1", "0", String(timeoutMs)])) as [number, number];
+      const [local] = await connection.sendCommand<[number, number]>(["WAITAOF", "1", "0", String(timeoutMs)]);
       if (local < 1) throw new RetryableError("bus.unconfirmed", `Redis has not written its log to disk within ${timeoutMs} ms`);
     };
   }
@@ -60,10 +61,10 @@ async function fsyncConfirmation(connection: Connection, timeoutMs: number): Pro
 async function confirmByPolicy(connection: Connection): Promise<void> {
   const [info, reply] = await Promise.all([
     serverInfo(connection, "persistence"),
-    connection.sendCommand(["CONFIG", "GET", "appendfsync"]),
+    connection.sendCommand<readonly Buffer[]>(["CONFIG", "GET", "appendfsync"]),
   ]);
   if (info.get("aof_enabled") !== "1") throw writesNoLog();
-  const policy = String((reply as readonly Buffer[])[1]);
+  const policy = String(reply[1]);
   if (policy === "always") return;
   throw new ConfigError(
     "bus.unsupported",
@@ -74,5 +75,5 @@ async function confirmByPolicy(connection: Connection): Promise<void> {
 
 async function serverInfo(connection: Connection, ...sections: readonly string[]): Promise<ReadonlyMap<string, string>> {
   const lines = String(await connection.sendCommand(["INFO", ...sections])).split("\r\n");
-  return new Map(lines.map((line) => [line.split(":", 1)[0] as string, line.slice(line.indexOf(":") + 1)]));
+  return new Map(lines.map((line) => [nth(line.split(":", 1), 0), line.slice(line.indexOf(":") + 1)]));
 }

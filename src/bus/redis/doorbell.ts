@@ -105,7 +105,7 @@ export class Doorbell {
       const connection = this.#connection;
       watchdog = setTimeout(() => connection.destroy(), blockMs + graceMs);
       this.#blocking = true;
-      const reply = await connection.sendCommand([
+      const reply = await connection.sendCommand<[Buffer, [Buffer, unknown][]][] | null>([
         "XREAD",
         "COUNT",
         "1",
@@ -115,9 +115,7 @@ export class Doorbell {
         ...positions.keys(),
         ...positions.values(),
       ]);
-      return new Map(
-        ((reply ?? []) as [Buffer, [Buffer, unknown][]][]).map(([log, entries]) => [String(log), String(entries[0]?.[0])]),
-      );
+      return new Map((reply ?? []).map(([log, entries]) => [String(log), String(entries[0]?.[0])]));
     } catch {
       // Away, moved, or the stream was removed while we listened: the readers look for themselves, and the next read opens anew.
       this.#hangUp();

@@ -45,9 +45,9 @@ export async function groupHealth(
 ): Promise<readonly GroupHealth[]> {
   const stream = await infoStream(redis, partition.log);
   if (!stream || stream.added === 0) return [];
-  const infos = (await redis.send(partition.log, ["XINFO", "GROUPS", partition.log])) as (Buffer | number | null)[][];
+  const infos = await redis.send<(Buffer | number | null)[][]>(partition.log, ["XINFO", "GROUPS", partition.log]);
   const groups = new Map(infos.map((info) => [String(toMap(info).get("name")), toMap(info)]));
-  const now = Number(((await redis.send(partition.log, ["TIME"])) as [Buffer])[0]) * 1_000;
+  const now = Number((await redis.send<[Buffer]>(partition.log, ["TIME"]))[0]) * 1_000;
 
   return Promise.all(
     [...new Set([...groups.keys(), ...wanted])].map(async (name) => {
@@ -77,14 +77,14 @@ export async function groupHealth(
   );
 
   async function pendingIds(group: string, end: string, count: number): Promise<readonly string[]> {
-    const reply = await redis.send(partition.log, ["XPENDING", partition.log, group, "-", end, String(count)]);
-    return (reply as [Buffer][]).map(([id]) => String(id));
+    const reply = await redis.send<[Buffer][]>(partition.log, ["XPENDING", partition.log, group, "-", end, String(count)]);
+    return reply.map(([id]) => String(id));
   }
 
   /** `seen` is our own count of what the group was given: the server's can be wrong once entries were removed. */
   async function leaseOf(group: string): Promise<{ readonly isHeld: boolean; readonly seen: number | undefined }> {
     const key = keys.lease(partition, group);
-    const [owner, until, seen] = (await redis.send(key, ["HMGET", key, "owner", "until", "seen"])) as (Buffer | null)[];
+    const [owner, until, seen] = await redis.send<(Buffer | null)[]>(key, ["HMGET", key, "owner", "until", "seen"]);
     return { isHeld: Boolean(owner) && Number(until) > now, seen: seen ? Number(seen) : undefined };
   }
 
@@ -106,7 +106,7 @@ export async function groupHealth(
   }
 
   async function isSeen(group: string): Promise<boolean> {
-    const consumers = (await redis.send(partition.log, ["XINFO", "CONSUMERS", partition.log, group])) as (Buffer | number)[][];
+    const consumers = await redis.send<(Buffer | number)[][]>(partition.log, ["XINFO", "CONSUMERS", partition.log, group]);
     return consumers.some((consumer) => Number(toMap(consumer).get("idle")) < aliveForMs);
   }
 }
@@ -123,7 +123,7 @@ interface StreamInfo {
 
 async function infoStream(redis: Commands, log: string): Promise<StreamInfo | undefined> {
   if (!(await redis.send(log, ["EXISTS", log]))) return undefined;
-  const info = toMap((await redis.send(log, ["XINFO", "STREAM", log])) as (Buffer | number)[]);
+  const info = toMap(await redis.send<(Buffer | number)[]>(log, ["XINFO", "STREAM", log]));
   return {
     added: Number(info.get("entries-added")),
     length: Number(info.get("length")),

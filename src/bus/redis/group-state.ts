@@ -26,7 +26,9 @@ type TotalsReply = readonly [
 /** Looks at a group without touching it. All counts are of one moment, but for a lag that the server does not know. */
 export async function groupState(redis: Commands, partition: Partition, pipeline: string): Promise<GroupState> {
   const replay = replayOf(partition, pipeline);
-  const [owner, epoch, ledger, main, replayed, totals] = (await runScript(redis, "inspect", {
+  const [owner, epoch, ledger, main, replayed, totals] = await runScript<
+    [Buffer | null, Buffer | null, Buffer[], LogReply, LogReply, TotalsReply]
+  >(redis, "inspect", {
     keys: [
       keys.lease(partition, pipeline),
       keys.ledger(partition, pipeline),
@@ -37,7 +39,7 @@ export async function groupState(redis: Commands, partition: Partition, pipeline
       keys.open(replay, pipeline),
     ],
     args: [pipeline],
-  })) as unknown as [Buffer | null, Buffer | null, Buffer[], LogReply, LogReply, TotalsReply];
+  });
   const logs = await Promise.all(
     [
       { log: partition.log, reply: main },
@@ -76,7 +78,7 @@ function lostOf([added, seen, frames, framed, seenEvents]: TotalsReply, lag: num
 }
 
 export async function firstAfter(redis: Commands, log: string, id: string): Promise<string | undefined> {
-  const reply = (await redis.send(log, ["XRANGE", log, `(${id}`, "+", "COUNT", "1"])) as [Buffer][];
+  const reply = await redis.send<[Buffer][]>(log, ["XRANGE", log, `(${id}`, "+", "COUNT", "1"]);
   return reply[0] ? String(reply[0][0]) : undefined;
 }
 
@@ -84,7 +86,7 @@ export async function firstAfter(redis: Commands, log: string, id: string): Prom
 async function countAfter(redis: Commands, log: string, id: string): Promise<number> {
   let count = 0;
   for (let after = id; ; ) {
-    const page = (await redis.send(log, ["XRANGE", log, `(${after}`, "+", "COUNT", String(pageSize)])) as [Buffer][];
+    const page = await redis.send<[Buffer][]>(log, ["XRANGE", log, `(${after}`, "+", "COUNT", String(pageSize)]);
     count += page.length;
     const last = page.at(-1);
     if (page.length < pageSize || !last) return count;

@@ -1,3 +1,4 @@
+import { nth } from "../../core/nth.ts";
 import type { Commands } from "../../redis/client.ts";
 import type { IdSet, KeyedCommit, StoredTimer, TimerPlace } from "../keyed-store.ts";
 import { keys, type Partition } from "../partition.ts";
@@ -35,13 +36,13 @@ export async function readTimers(
   { from, count, ...place }: TimerPlace & { readonly from: number; readonly count: number },
 ): Promise<readonly StoredTimer[] | "fenced"> {
   const { partition, pipeline, owner } = fence;
-  const reply = await runScript(redis, "timers", {
+  const reply = await runScript<readonly Buffer[] | null>(redis, "timers", {
     keys: [keys.lease(partition, pipeline), keys.timers(partition, pipeline, place)],
     args: [owner, tokenOf(fence), Number.isFinite(from) ? from : "-inf", count],
   });
   if (reply === null) return "fenced";
-  const flat = (reply as readonly Buffer[]).map(String);
-  return Array.from({ length: flat.length / 2 }, (_, i) => ({ member: flat[2 * i] as string, at: Number(flat[2 * i + 1]) }));
+  const flat = reply.map(String);
+  return Array.from({ length: flat.length / 2 }, (_, i) => ({ member: nth(flat, 2 * i), at: Number(flat[2 * i + 1]) }));
 }
 
 export async function readSeen(
@@ -50,17 +51,17 @@ export async function readSeen(
   wanted: readonly IdSet[],
 ): Promise<readonly (readonly boolean[])[] | "fenced"> {
   const { partition, pipeline, owner } = fence;
-  const reply = await runScript(redis, "seen", {
+  const reply = await runScript<readonly (readonly number[])[] | null>(redis, "seen", {
     keys: [keys.lease(partition, pipeline), ...wanted.map(({ set }) => keys.seen(partition, pipeline, set))],
     args: [owner, tokenOf(fence), ...wanted.flatMap(({ ids }) => [ids.length, ...ids.map(bytesOf)])],
   });
   if (reply === null) return "fenced";
-  return (reply as readonly (readonly number[])[]).map((flags) => flags.map((flag) => flag === 1));
+  return reply.map((flags) => flags.map((flag) => flag === 1));
 }
 
 export async function readState(redis: Commands, partition: Partition, pipeline: string, name: string): Promise<string | null> {
   const key = keys.states(partition, pipeline);
-  const reply = (await redis.send(key, ["HGET", key, name])) as Buffer | null;
+  const reply = await redis.send<Buffer | null>(key, ["HGET", key, name]);
   return reply === null ? null : String(reply);
 }
 

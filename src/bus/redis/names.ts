@@ -25,10 +25,10 @@ export async function readNames(
 ): Promise<{ readonly newest: number; readonly stored: readonly Buffer[] } | "fenced"> {
   const { partition, pipeline, owner } = fence;
   const read = (numbers: readonly number[]) =>
-    runScript(redis, "names", {
+    runScript<readonly [newest: number, ...stored: Buffer[]] | null>(redis, "names", {
       keys: [keys.lease(partition, pipeline), ...numbers.map((page) => keys.names(partition, pipeline, page))],
       args: [owner, tokenOf(fence)],
-    }) as Promise<readonly [newest: number, ...stored: Buffer[]] | null>;
+    });
   const found = await read([]);
   if (found === null) return "fenced";
   const [newest] = found;

@@ -9,6 +9,6 @@ export async function readNewest(
   { before, count }: { readonly before: string | undefined; readonly count: number },
 ): Promise<readonly LogEntry[]> {
   const from = before === undefined ? "+" : `(${before}`;
-  const page = (await redis.send(log, ["XREVRANGE", log, from, "-", "COUNT", String(count)])) as [Buffer, Buffer[]][];
+  const page = await redis.send<[Buffer, Buffer[]][]>(log, ["XREVRANGE", log, from, "-", "COUNT", String(count)]);
   return page.map(([id, fields]) => ({ id: String(id), fields }));
 }

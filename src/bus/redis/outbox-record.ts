@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { nth } from "../../core/nth.ts";
 import type { Partition } from "../partition.ts";
 import type { FrameLink, OutboxRecord } from "../port.ts";
 
@@ -17,7 +18,7 @@ const time = /^-?\d{1,16}$/;
 
 /** What stands in the outbox of `producer` at `id`: field, value, field, value … */
 export function readRecord(id: string, flat: readonly Buffer[], producer: string): OutboxRecord {
-  const fields = new Map(Array.from({ length: flat.length / 2 }, (_, i) => [String(flat[2 * i]), flat[2 * i + 1] as Buffer]));
+  const fields = new Map(Array.from({ length: flat.length / 2 }, (_, i) => [String(flat[2 * i]), nth(flat, 2 * i + 1)]));
   const text = (name: string) => String(fields.get(name) ?? "");
   const faults: string[] = [];
   const number = (name: string, shape = /^\d{1,16}$/): number => {
@@ -50,8 +51,8 @@ export function readRecord(id: string, flat: readonly Buffer[], producer: string
 /** `<inc>|<fs>`, or nothing. */
 export function linkOf(text: string): FrameLink | undefined {
   if (text === "") return undefined;
-  const [incarnation, sequence] = text.split("|").map(Number);
-  return { incarnation: incarnation as number, sequence: sequence as number };
+  const [incarnation, sequence] = text.split("|");
+  return { incarnation: Number(incarnation), sequence: Number(sequence) };
 }
 
 function partitionOf(json: string): Partition | undefined {

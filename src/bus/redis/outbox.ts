@@ -16,10 +16,14 @@ export async function readOutbox(
   { after, count }: { readonly after?: string; readonly count: number },
 ): Promise<readonly OutboxRecord[]> {
   const log = keys.outbox(partition, pipeline);
-  const page = (await redis.send(log, ["XRANGE", log, after === undefined ? "-" : `(${after}`, "+", "COUNT", String(count)])) as [
-    Buffer,
-    Buffer[],
-  ][];
+  const page = await redis.send<[Buffer, Buffer[]][]>(log, [
+    "XRANGE",
+    log,
+    after === undefined ? "-" : `(${after}`,
+    "+",
+    "COUNT",
+    String(count),
+  ]);
   // One producer for each outbox: its frames are numbered for each log that they are for.
   const producer = outboxProducer(partition, pipeline);
   return page.map(([id, flat]) => readRecord(String(id), flat, producer));
@@ -47,8 +51,9 @@ export async function relayFrame(
   const [kind, detail] = reply as [Buffer, Buffer | undefined];
   switch (String(kind)) {
     case "stored":
+      return { kind: "stored" };
     case "duplicate":
-      return { kind: String(kind) as "stored" | "duplicate" };
+      return { kind: "duplicate" };
     case "superseded":
       return { kind: "superseded" };
     default: {

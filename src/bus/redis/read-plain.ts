@@ -30,16 +30,17 @@ export async function readPlain(
     ["EXEC"],
   ])) as readonly [unknown, unknown, unknown, readonly [readonly PlainReply[] | null | Error, GivenReply | Error]];
   const [read, given] = replies;
-  if (read instanceof Error || given instanceof Error) {
-    const error = read instanceof Error ? read : (given as Error);
-    if (error.message.includes("NOGROUP")) return undefined;
-    throw error;
-  }
+  if (read instanceof Error) return unlessThereIsNoGroup(read);
+  if (given instanceof Error) return unlessThereIsNoGroup(given);
   const [state, first, second] = given;
   if (state === 0) return { kind: "fenced" };
   if (state === 3) return { kind: "went-back", left: { commits: first, reads: second } };
   const entries = read?.[0]?.[1].map(toEntry) ?? [];
   return { kind: "entries", entries, reads: first, ...(state === 2 && { stolen: true }) };
+}
+
+function unlessThereIsNoGroup(error: Error): undefined {
+  if (!error.message.includes("NOGROUP")) throw error;
 }
 
 const toEntry = ([id, fields]: readonly [Buffer, Buffer[]]): Entry => ({

@@ -1,11 +1,14 @@
 import type { Commands } from "../../redis/client.ts";
 import { keys, type Partition } from "../partition.ts";
 import { consumerName, deliveryLimits, type Entry, type Fence, type ReadRequest, type ReadResult } from "../port.ts";
-import { isBehind, wentBack } from "./behind.ts";
+import { type BehindReply, isBehind, wentBack } from "./behind.ts";
 import { runScript } from "./scripts.ts";
 import { tokenOf } from "./token.ts";
 
 type EntryReply = readonly [id: Buffer, fields: Buffer[] | null, deliveries: number, events: number];
+
+/** Nothing where the lease is lost, a text where suspects are next. */
+type ReadReply = null | Buffer | BehindReply | readonly [reads: number, ...EntryReply[]];
 
 /** Entries of an adopted stream are one event each. */
 export const isAdopted = ({ adopted, side }: Partition): boolean => adopted && side === "main";
@@ -14,7 +17,7 @@ export const isAdopted = ({ adopted, side }: Partition): boolean => adopted && s
 export async function readEntries(redis: Commands, fence: Fence, request: ReadRequest): Promise<ReadResult> {
   const { from, after, count, suspects = 0, known = { commits: 0, reads: 0 } } = request;
   const { partition, pipeline, owner } = fence;
-  const reply = await runScript(redis, "read", {
+  const reply = await runScript<ReadReply>(redis, "read", {
     keys: [keys.lease(partition, pipeline), partition.log, keys.open(partition, pipeline), keys.ledger(partition, pipeline)],
     args: [
       owner,
@@ -34,7 +37,7 @@ export async function readEntries(redis: Commands, fence: Fence, request: ReadRe
   if (reply === null) return { kind: "fenced" };
   if (Buffer.isBuffer(reply)) return { kind: "suspects" };
   if (isBehind(reply)) return wentBack(reply);
-  const [reads, ...entries] = reply as unknown as [number, ...EntryReply[]];
+  const [reads, ...entries] = reply;
   return { kind: "entries", entries: entries.map(toEntry), reads };
 }
 

@@ -21,5 +21,5 @@ export async function rememberStrays(redis: Commands, { to, producer }: Of, ids:
 
 export async function readStrays(redis: Commands, { to, producer }: Of): Promise<ReadonlySet<string>> {
   const key = keys.strays(to, producer);
-  return new Set(((await redis.send(key, ["SMEMBERS", key])) as Buffer[]).map(String));
+  return new Set((await redis.send<Buffer[]>(key, ["SMEMBERS", key])).map(String));
 }

@@ -31,7 +31,8 @@ const units = [
 
 /** A duration as people say it, in its largest unit. */
 export function roughly(ms: number): string {
-  let [noun, count, reached] = ["second" as string, 0, ms];
+  let noun = "second";
+  let [count, reached] = [0, ms];
   for (const [name, unitMs] of units) {
     // Rounded in the smaller unit first: a moment less than an hour is one hour, not 60 minutes.
     if (reached < unitMs && name !== "second") break;

@@ -1,5 +1,6 @@
 import { readAttributes } from "../../bus/attributes.ts";
 import { isTooDeep, tooDeep } from "../../bus/event-limits.ts";
+import { isRecord } from "../../core/is-record.ts";
 import type { FormatPlan, LineContext, LineReader, LineResult } from "../../plan/plan.ts";
 import { Copies } from "./copies.ts";
 
@@ -27,20 +28,18 @@ function reader({ now: time, idOf }: LineContext): LineReader {
     } catch (error) {
       return invalid(`not JSON: ${error instanceof Error ? error.message : error}`);
     }
-    if (typeof event !== "object" || event === null || Array.isArray(event)) return invalid("not a JSON object");
+    if (!isRecord(event)) return invalid("not a JSON object");
     if (isTooDeep(text)) return invalid(tooDeep);
-    const read = readAttributes(event as Record<string, unknown>);
+    const read = readAttributes(event);
     if (read.kind === "bad") return invalid(read.error);
     const { id, type, source, traceparent, version, time } = read;
-    const { data } = event as Record<string, unknown>;
-    if (typeof data !== "object" || data === null || Array.isArray(data)) return invalid("the event has no object 'data'");
+    const { data } = event;
+    if (!isRecord(data)) return invalid("the event has no object 'data'");
     const at = time ?? now.getTime();
     const made = () => idOf(placed(time === undefined ? `${text}\n${at}` : text));
     return {
       kind: "events",
-      events: [
-        { id: id ?? made(), source, traceparent, version, type, time: new Date(at), data: data as Record<string, unknown> },
-      ],
+      events: [{ id: id ?? made(), source, traceparent, version, type, time: new Date(at), data }],
     };
   };
   /** Only texts that come without an id are counted. */

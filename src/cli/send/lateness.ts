@@ -73,7 +73,7 @@ export async function eventTimeOf(bus: LogOperations, stream: StreamPlan, now: n
       return Math.min(newest, storedAt) + Math.max(0, now - storedAt);
     }),
   );
-  const known = times.filter((time) => time !== undefined && Number.isFinite(time)) as readonly number[];
+  const known = times.filter((time) => time !== undefined).filter(Number.isFinite);
   return known.length === 0 ? undefined : Math.max(...known);
 }
 

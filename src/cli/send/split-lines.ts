@@ -1,3 +1,4 @@
+import { nth } from "../../core/nth.ts";
 /** A line of text, without its end. */
 export interface Line {
   readonly text: string;
@@ -21,7 +22,7 @@ export async function* splitLines(chunks: AsyncIterable<Buffer>): AsyncIterable<
     else parts = [];
   };
   const take = (): Line => {
-    const line = length > maxLineBytes ? tooLong : lineOf(parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts));
+    const line = length > maxLineBytes ? tooLong : lineOf(parts.length === 1 ? nth(parts, 0) : Buffer.concat(parts));
     parts = [];
     length = 0;
     return line;

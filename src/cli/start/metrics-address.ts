@@ -1,6 +1,7 @@
 import { createServer } from "node:net";
 import { hostname } from "node:os";
 import { ConfigError, messageOf } from "../../core/errors.ts";
+import { portOf } from "../../core/port-of.ts";
 
 /** Where the numbers of Temporal's SDK can be scraped; undefined where nobody asked for them. */
 export interface MetricsAddress {
@@ -39,7 +40,7 @@ const portOn = (host: string, wanted: number): Promise<number> =>
       ),
     );
     server.listen({ host, port: wanted }, () => {
-      const { port } = server.address() as { readonly port: number };
+      const port = portOf(server);
       server.close(() => resolve(port));
     });
   });

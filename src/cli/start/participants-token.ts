@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { ConfigError } from "../../core/errors.ts";
+import { systemCode } from "../../core/system-code.ts";
 import { readEnvironment } from "../environment.ts";
 import type { Whereabouts } from "../services.ts";
 
@@ -25,7 +26,7 @@ export function participantsToken({ cwd, dir }: Whereabouts): string | undefined
     // Whoever comes second finds that of the first.
     linkSync(beside, path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") return undefined;
+    if (systemCode(error) !== "EEXIST") return undefined;
   } finally {
     rmSync(beside, { force: true });
   }
@@ -45,7 +46,7 @@ function read(path: string): string | undefined {
   try {
     return readFileSync(path, "utf8").trim() || undefined;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    if (systemCode(error) === "ENOENT") return undefined;
     throw error;
   }
 }

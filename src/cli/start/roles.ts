@@ -64,16 +64,18 @@ export type RoleName = keyof typeof roles;
 export const openRoles = (names: readonly RoleName[], settings: RoleSettings): Promise<readonly Role[]> =>
   Promise.all(names.map((name) => roles[name](settings)));
 
+const isRole = (name: string): name is RoleName => Object.hasOwn(roles, name);
+
 /** The roles that a command line names, or `undefined` for all that the project has: no flag, or `all`. */
 export function parseRoles(names: readonly string[] | undefined): readonly RoleName[] | undefined {
   if (names === undefined || names.includes("all")) return undefined;
-  const unknown = names.find((name) => !(name in roles));
+  const unknown = names.find((name) => !isRole(name));
   if (unknown !== undefined || names.length === 0) {
     throw new ConfigError("usage", `there is no role '${unknown ?? ""}'`, {
       hint: `There are ${Object.keys(roles).join(", ")} and all.`,
     });
   }
-  return names as readonly RoleName[];
+  return names.filter(isRole);
 }
 
 /** The roles that a project has something for. */
@@ -84,7 +86,9 @@ export async function rolesOfProject(app: AppPlan, cwd: string): Promise<readonl
     saga: Boolean(process.env["HEADRACE_WORKFLOW_BUNDLE"]) || findModule(cwd, "workflows/index") !== undefined,
     participants: await hasParticipants(cwd),
   };
-  const found = (Object.keys(has) as RoleName[]).filter((name) => has[name]);
+  const found = Object.keys(has)
+    .filter(isRole)
+    .filter((name) => has[name]);
   if (found.length > 0) return found;
   throw new ConfigError("app.load", `there is nothing to run in ${cwd}: no pipelines, no workflows and no participants`, {
     hint: "Put a pipeline into pipelines/index.ts, a workflow into workflows/index.ts, or export createParticipants of activities/index.ts.",

@@ -1,3 +1,4 @@
+import { nth } from "../../core/nth.ts";
 /**
  * A sum as numbers that do not overlap, the least first: together they are the sum itself, without any rounding. Two or three
  * are enough for most. (J. R. Shewchuk, "Adaptive Precision Floating-Point Arithmetic and Fast Robust Geometric Predicates",
@@ -28,7 +29,7 @@ export function sumOf(parts: Exact): number {
   let rest = 0;
   while (at > 0) {
     const before = high;
-    const next = parts[--at] as number;
+    const next = nth(parts, --at);
     high = before + next;
     rest = next - (high - before);
     if (rest !== 0) break;

@@ -1,3 +1,4 @@
+import { nth } from "../../core/nth.ts";
 import type { Moment } from "../../plan/window.ts";
 import { type Aggregator, aggregator, itself } from "./aggregator.ts";
 
@@ -139,7 +140,7 @@ export const collect = <T, Value>(limit: number, of: (value: T) => Value): Aggre
 
 function insert<Value>(kept: Dated<Value>[], one: Dated<Value>, limit: number): Dated<Value>[] {
   let at = kept.length;
-  while (at > 0 && isEarlier(one, kept[at - 1] as Dated<Value>)) at--;
+  while (at > 0 && isEarlier(one, nth(kept, at - 1))) at--;
   if (at < limit) kept.splice(at, 0, one);
   if (kept.length > limit) kept.pop();
   return kept;

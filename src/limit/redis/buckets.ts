@@ -12,8 +12,11 @@ export async function openRedisBuckets(options: RedisAddress & { readonly logger
   const redis = await openRedis({ ...options, name: "headrace-limits" });
   return {
     async take(name, { perSecond, burst }, want) {
-      const taking = scripts.run(redis, "grant", { keys: [`hr:{limit:${name}}`], args: [perSecond, burst, want] });
-      const [granted, waitMs] = (await answerOf(taking)) as [number, number];
+      const taking = scripts.run<[number, number]>(redis, "grant", {
+        keys: [`hr:{limit:${name}}`],
+        args: [perSecond, burst, want],
+      });
+      const [granted, waitMs] = await answerOf(taking);
       return { granted, waitMs };
     },
     close: () => redis.close(),

@@ -8,7 +8,7 @@ const scripts = loadScripts(new URL("./", import.meta.url), ["replace"]);
 /** What was deployed, beside the streams in Redis. Calls fail with a RetryableError while it is away. */
 export const redisDeployments = (redis: Redis): Deployments => ({
   read: async (key) => {
-    const text = (await told(redis.send(key, ["GET", key]))) as Buffer | null;
+    const text = await told(redis.send<Buffer | null>(key, ["GET", key]));
     return text === null ? null : String(text);
   },
   replace: async (key, before, text) =>

@@ -48,7 +48,7 @@ class RedisRegistry implements Registry {
   }
 
   async live(): Promise<readonly Instance[]> {
-    const reply = (await this.#run("live", [])) as readonly (Buffer | number)[];
+    const reply = await this.#run<readonly (Buffer | number)[]>("live", []);
     const instances: Instance[] = [];
     for (let i = 0; i + 2 < reply.length; i += 3) {
       const [facts, load, leftMs] = reply.slice(i, i + 3);
@@ -101,13 +101,13 @@ class RedisRegistry implements Registry {
     }
   }
 
-  async #run(name: Parameters<typeof scripts.run>[1], args: readonly (string | number)[]): Promise<Reply> {
+  async #run<Answer = Reply>(name: Parameters<typeof scripts.run>[1], args: readonly (string | number)[]): Promise<Answer> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(new Error(`no answer within ${answerWithinMs / 1_000} s`)), answerWithinMs);
     });
     try {
-      return await answerOf(Promise.race([scripts.run(this.#redis, name, { keys, args }), late]));
+      return await answerOf(Promise.race([scripts.run<Answer>(this.#redis, name, { keys, args }), late]));
     } finally {
       clearTimeout(timer);
     }

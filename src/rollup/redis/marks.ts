@@ -33,7 +33,7 @@ export async function openRedisMarks(options: RedisAddress & { readonly logger: 
       return tally.stands(made, Number(await answerOf(redis.send(tallyKeyOf(rollup), ["GET", tallyKeyOf(rollup)]))));
     },
     async dirty(rollup) {
-      const reply = (await answerOf(redis.send(keyOf(rollup), ["HGETALL", keyOf(rollup)]))) as readonly Buffer[];
+      const reply = await answerOf(redis.send<readonly Buffer[]>(keyOf(rollup), ["HGETALL", keyOf(rollup)]));
       const dirty: DirtyBucket[] = [];
       for (let i = 0; i + 1 < reply.length; i += 2) {
         const start = String(reply[i]);

@@ -10,7 +10,6 @@ import {
   type Survey,
   type TableDay,
 } from "../../plan/archive.ts";
-import type { TablePlan } from "../../plan/table.ts";
 import {
   attachPartition,
   dayOfPartition,
@@ -152,7 +151,7 @@ export function createArchiveTables(client: ClickHouse, signal?: AbortSignal) {
     },
 
     /** The table of states, where `headrace migrate` has not made it yet. */
-    prepare: () => run(createTable(archivesTable as TablePlan)),
+    prepare: () => run(createTable(archivesTable)),
   };
 }
 

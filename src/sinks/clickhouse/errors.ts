@@ -1,4 +1,6 @@
 import { ConfigError, type HeadraceError, messageOf, RetryableError, TerminalError } from "../../core/errors.ts";
+import { isRecord } from "../../core/is-record.ts";
+import { nth } from "../../core/nth.ts";
 
 /** What ClickHouse says of a failure: `Code: 469. DB::Exception: … (VIOLATED_CONSTRAINT)`. */
 export interface ServerFault {
@@ -44,15 +46,15 @@ export function sortError(error: unknown, where: string): HeadraceError {
 
 /** Reads the code, name and text of a failure that ClickHouse has told; `undefined` for anything else. */
 function serverFault(error: unknown): ServerFault | undefined {
-  if (typeof error !== "object" || error === null) return undefined;
-  const { code, type, message } = error as { readonly code?: unknown; readonly type?: unknown; readonly message?: unknown };
+  if (!isRecord(error)) return undefined;
+  const { code, type, message } = error;
   const text = typeof message === "string" ? message : "";
   // @clickhouse/client has parsed it already; a network error's code is letters, such as ECONNREFUSED.
   if (typeof code === "string" && /^\d+$/.test(code))
     return { code: Number(code), name: typeof type === "string" ? type : "", text: text.trim() };
   const match = /Code:\s*(\d+)\.\s*(?:DB::)?Exception:\s*([\s\S]*)/.exec(text);
   if (match === null) return undefined;
-  const body = (match[2] as string).trim();
+  const body = nth(match, 2).trim();
   const name = /\(([A-Z][A-Z0-9_]{2,})\)(?:\s*\(version [^)]*\))?\s*$/.exec(body);
   return { code: Number(match[1]), name: name?.[1] ?? "", text: name === null ? body : body.slice(0, name.index).trim() };
 }

@@ -82,9 +82,8 @@ export class TemporalSink implements Sink {
     const { call, timeoutMs, retry: backoff } = this.#plan;
     const { client, clock, signal } = this.#deps;
     const about = { call: nameOf(call) };
-    if (call.kind === "start" && call.notAfter && clock.now() > (call.notAfter as (input: unknown) => Date)(input).getTime())
-      return "stale";
-    const workflowId = (this.#plan.workflowId as (input: unknown) => string)(input);
+    if (call.kind === "start" && call.notAfter && clock.now() > call.notAfter(input).getTime()) return "stale";
+    const workflowId = this.#plan.workflowId(input);
     if (sendsHalf(call, { workflowId, input })) return { reason: `half-character: ${halvedIn("workflow's input")}` };
     const send = () => {
       signal.throwIfAborted();
@@ -133,7 +132,7 @@ export class TemporalSink implements Sink {
           workflowId,
           args: [input],
           ...(call.delayMs !== undefined && { startDelay: call.delayMs }),
-          ...(call.summary && { staticSummary: (call.summary as (input: unknown) => string)(input) }),
+          ...(call.summary && { staticSummary: call.summary(input) }),
           ...(call.searchAttributes && { typedSearchAttributes: attributePairs(call.searchAttributes, input) }),
           // One run an id, running or closed: what comes again must not run again.
           workflowIdReusePolicy: "REJECT_DUPLICATE",
@@ -166,7 +165,7 @@ export class TemporalSink implements Sink {
 /** The SDK spells types in capitals, and a pair for each type; values were checked where they were declared, by their types. */
 const attributePairs = (attributes: Readonly<Record<string, SearchAttributePlan>>, input: unknown): SearchAttributePair[] =>
   Object.entries(attributes).flatMap(([name, { type, value }]) => {
-    const found = (value as (input: unknown) => unknown)(input);
+    const found = value(input);
     const key = defineSearchAttributeKey(name, type === "KeywordList" ? "KEYWORD_LIST" : (type.toUpperCase() as "KEYWORD"));
     return found === undefined ? [] : [{ key, value: found } as SearchAttributePair];
   });
@@ -175,13 +174,11 @@ const attributePairs = (attributes: Readonly<Record<string, SearchAttributePlan>
 function sendsHalf(call: WorkflowCallPlan, sent: { readonly workflowId: string; readonly input: unknown }): boolean {
   try {
     const { summary, searchAttributes = undefined } = call.kind === "start" ? call : { summary: undefined };
-    const attributes = Object.values(searchAttributes ?? {}).map(({ value }) =>
-      (value as (input: unknown) => unknown)(sent.input),
-    );
+    const attributes = Object.values(searchAttributes ?? {}).map(({ value }) => value(sent.input));
     const json = JSON.stringify({
       ...sent,
       attributes,
-      summary: (summary as ((input: unknown) => string) | undefined)?.(sent.input),
+      summary: summary?.(sent.input),
     });
     return mayBeHalved(json) && isHalved(JSON.parse(json));
   } catch {

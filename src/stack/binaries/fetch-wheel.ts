@@ -18,7 +18,7 @@ export function cacheDirectory(env: NodeJS.ProcessEnv): string {
 /** Where the program of a wheel is kept, whether it is there or not. */
 export function cachedPath(program: Program, env: NodeJS.ProcessEnv): string {
   const { name, version } = program.wheel;
-  return join(cacheDirectory(env), `${name}-${version}`, program.commands.at(-1) as string);
+  return join(cacheDirectory(env), `${name}-${version}`, program.commands.at(-1) ?? "");
 }
 
 /** Whether a file is there and may be run. */

@@ -74,7 +74,7 @@ export class Engine {
       format: "JSONEachRow",
     });
     for (const line of changed.text().split("\n").filter(Boolean)) {
-      const { name, value } = JSON.parse(line) as { name: string; value: string };
+      const { name, value }: { readonly name: string; readonly value: string } = JSON.parse(line);
       engine.#baseSettings.set(name, value);
     }
     engine.tableFunctions = new Set(await engine.#names("SELECT name FROM system.table_functions"));

@@ -1,3 +1,4 @@
+import { systemCode } from "../../core/system-code.ts";
 /** An error in ClickHouse's own terms: a number, a name and a sentence. Thrown by the front, or read from the engine. */
 export class ClickHouseFault extends Error {
   override readonly name = "ClickHouseFault";
@@ -19,7 +20,7 @@ export class ClickHouseFault extends Error {
 /** Reads what the engine threw. The engine may wrap an error in itself, and names our spool file: both are taken out. */
 export function faultOf(error: unknown): ClickHouseFault {
   if (error instanceof ClickHouseFault) return error;
-  if ((error as NodeJS.ErrnoException | undefined)?.code === "ENOSPC") {
+  if (systemCode(error) === "ENOSPC") {
     return new ClickHouseFault(243, "NOT_ENOUGH_SPACE", "there is no room for the data of this INSERT");
   }
   const text = error instanceof Error ? error.message : String(error);

@@ -55,7 +55,7 @@ export function reachOf(sql: string, { directories, tableFunctions }: OutsideRul
         !isArchived(path, directories)
       )
         throw refusal(`${name}()`);
-      archived.add(path as SqlToken);
+      archived.add(path);
     }
     if (name === "file" && pastColumns && isPassedOn(tokens, at)) throw refusal("file as a function");
   });
@@ -93,7 +93,7 @@ function isPassedOn(tokens: readonly SqlToken[], at: number): boolean {
   return higherOrder.test(caller) || caller.toUpperCase() === "APPLY";
 }
 
-function isArchived(token: SqlToken | undefined, directories: readonly string[]): boolean {
+function isArchived(token: SqlToken | undefined, directories: readonly string[]): token is SqlToken {
   if (token?.kind !== "string" || token.text.includes("\\") || !token.text.startsWith("'")) return false;
   const path = token.text.slice(1, -1);
   return normalize(path) === path && !path.includes("..") && directories.some((one) => path.startsWith(`${one}${sep}`));

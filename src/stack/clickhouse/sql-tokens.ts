@@ -1,3 +1,4 @@
+import { nth } from "../../core/nth.ts";
 /** One significant piece of a SQL text. Offsets count characters of the text that was read. */
 export interface SqlToken {
   readonly kind: "word" | "string" | "quoted" | "number" | "mark";
@@ -25,7 +26,7 @@ export function* sqlTokens(sql: string, from = 0): Generator<SqlToken, void, und
     const afterSpace = skipSpaceAndComments(sql, at);
     if (afterSpace >= sql.length) return;
     at = afterSpace;
-    const char = sql[at] as string;
+    const char = nth(sql, at);
     let end: number;
     let kind: SqlToken["kind"];
     if (char === "'") [kind, end] = ["string", endOfQuoted(sql, at, char)];
@@ -56,7 +57,7 @@ export function isMark(token: SqlToken | undefined, mark: string): boolean {
 function skipSpaceAndComments(sql: string, from: number): number {
   let at = from;
   for (;;) {
-    while (at < sql.length && /\s/.test(sql[at] as string)) at += 1;
+    while (at < sql.length && /\s/.test(nth(sql, at))) at += 1;
     const two = sql.slice(at, at + 2);
     if (two === "--" || two === "#!" || two === "# ") at = indexAfter(sql, "\n", at + 2);
     else if (two === "/*") at = indexAfter(sql, "*/", at + 2);
@@ -87,7 +88,7 @@ function endOfHeredoc(sql: string, at: number): number {
 
 function endWhile(sql: string, from: number, allowed: RegExp): number {
   let at = from;
-  while (at < sql.length && allowed.test(sql[at] as string)) at += 1;
+  while (at < sql.length && allowed.test(nth(sql, at))) at += 1;
   return at;
 }
 

@@ -119,7 +119,7 @@ const isAnyWord = (token: SqlToken): boolean => token.kind === "word";
 
 /** As the server does: blanks, then one line break, are not data. A semicolon right behind the name is forgiven. */
 function skipToData(sql: string, from: number): number {
-  return from + (/^[ \t\f]*;?[ \t\f]*\r?\n?/.exec(sql.slice(from, from + 1_000)) as RegExpExecArray)[0].length;
+  return from + (/^[ \t\f]*;?[ \t\f]*\r?\n?/.exec(sql.slice(from, from + 1_000))?.[0].length ?? 0);
 }
 
 /** The statement that makes the engine read the data from a file. `SETTINGS` must stand between the file and the format. */

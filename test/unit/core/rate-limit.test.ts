@@ -83,11 +83,17 @@ describe("a rate limit", () => {
 });
 
 describe("a pace", () => {
-  it("begins with nothing saved up, and catches up what a late timer has cost", async () => {
+  it("is kept one by one where it is slow, and saves nothing up while nobody feeds", async () => {
     const clock = new VirtualClock();
     const pace = createPace(100, clock);
     expect(await timesOf(pace, clock, [1, 1, 1, 1])).toEqual([0, 10, 20, 30]);
-    await clock.advance(15);
-    expect(await timesOf(pace, clock, [1, 1, 1])).toEqual([45, 50, 60]);
+    await clock.advance(10_000);
+    expect(await timesOf(pace, clock, [1, 1, 1])).toEqual([10_030, 10_040, 10_050]);
+  });
+
+  it("does not wait for less than five milliseconds where it is fast", async () => {
+    const clock = new VirtualClock();
+    expect(await timesOf(createPace(1_000, clock), clock, [1, 1, 1, 1, 1, 1, 1])).toEqual([0, 0, 0, 0, 0, 1, 2]);
+    expect(await timesOf(createPace(1_000_000, clock), clock, [4_000])).toEqual([2]);
   });
 });

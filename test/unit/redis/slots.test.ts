@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { keys, type Partition, partitionsOf, replayOf } from "../../../src/bus/partition.ts";
-import { membersIn, ownersIn, redirectIn, slotOf } from "../../../src/redis/slots.ts";
+import { membersIn, ownersIn, redirectIn, type SlotsReply, slotOf } from "../../../src/redis/slots.ts";
 
 describe("the slot of a key", () => {
   it("is the one that the servers compute", () => {
@@ -40,7 +40,7 @@ describe("the slot of a key", () => {
 
 describe("the owners of slots", () => {
   it("are read from CLUSTER SLOTS, where a server may leave out the name that we know it by", () => {
-    const reply = [
+    const reply: SlotsReply = [
       [0, 1, [Buffer.from("10.0.0.1"), 7000, Buffer.from("id"), []], [Buffer.from("10.0.0.9"), 7009]],
       [3, 3, [null, 7001]],
       [4, 4, [Buffer.from(""), 7002]],

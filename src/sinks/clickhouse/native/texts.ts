@@ -7,13 +7,11 @@ const shortLength = 40;
 /** Text: a length and UTF-8 bytes each. Half of a surrogate pair becomes U+FFFD. */
 export function writeTexts(writer: Writer, cells: Cells, onFault: OnFault): void {
   for (let i = 0; i < cells.length; i++) {
-    let text = cells[i];
-    if (typeof text !== "string") {
-      onFault(i);
-      text = "";
-    }
-    const length = (text as string).length;
-    if (length > shortLength || !writeShortAscii(writer, text as string, length)) writeText(writer, text as string);
+    const cell = cells[i];
+    const text = typeof cell === "string" ? cell : "";
+    if (text !== cell) onFault(i);
+    const { length } = text;
+    if (length > shortLength || !writeShortAscii(writer, text, length)) writeText(writer, text);
   }
 }
 
