@@ -15,5 +15,13 @@ export function toDurability(
   kind: Durability["kind"],
   { replicas = 1, timeoutMs = 5_000 }: { readonly replicas?: number | undefined; readonly timeoutMs?: number | undefined } = {},
 ): Durability {
-  return kind === "replica" ? { kind, replicas, timeoutMs } : { kind, timeoutMs };
+  switch (kind) {
+    case "replica":
+      return { kind, replicas, timeoutMs };
+    case "memory":
+    case "fsync":
+      return { kind, timeoutMs };
+    default:
+      return kind satisfies never;
+  }
 }

@@ -42,5 +42,13 @@ export function openArchive(
   };
 }
 
-const openStore = (at: ArchiveAddress, clickhouse: ClickHouse): ArchiveStore =>
-  at.kind === "directory" ? createDirectoryStore(at.path) : createS3Store(at, createArchiveTexts(clickhouse));
+function openStore(at: ArchiveAddress, clickhouse: ClickHouse): ArchiveStore {
+  switch (at.kind) {
+    case "directory":
+      return createDirectoryStore(at.path);
+    case "s3":
+      return createS3Store(at, createArchiveTexts(clickhouse));
+    default:
+      return at satisfies never;
+  }
+}

@@ -28,7 +28,8 @@ export function end(plan: EndPlan): Run {
 
 const isSeveral = (decision: Decision): decision is readonly Outcome[] => Array.isArray(decision);
 
-function apply(outcome: Outcome | undefined, value: unknown, effects: Effects): void {
+function apply(outcome: Outcome, value: unknown, effects: Effects): void {
+  // The types forbid none; plain JavaScript may still return it, and nothing may vanish.
   switch (outcome?.kind) {
     case "sent":
       return effects.send(outcome.to, outcome.row);
@@ -37,7 +38,7 @@ function apply(outcome: Outcome | undefined, value: unknown, effects: Effects): 
     case "deadLettered":
       return effects.deadLetter({ stage: "route", reason: outcome.reason, error: outcome.reason, value });
     default:
-      // The types forbid it; plain JavaScript may still do it, and nothing may vanish.
+      outcome satisfies never;
       throw noOutcome();
   }
 }

@@ -25,22 +25,22 @@ export function sortError(error: unknown, where: string): HeadraceError {
       cause: error,
     });
   }
-  switch (decide(fault)) {
+  const sentence = () => `${where}: ${fault.name || "error"} ${fault.code}: ${short(fault.text, 300)}`;
+  const decision = decide(fault);
+  switch (decision) {
     case "data":
       return new TerminalError("clickhouse.data", reasonOf(fault), { cause: error });
     case "schema":
-      return new ConfigError("clickhouse.schema", `${where}: ${fault.name || "error"} ${fault.code}: ${short(fault.text, 300)}`, {
+      return new ConfigError("clickhouse.schema", sentence(), {
         hint: rights.has(fault.code)
           ? "Check the user, the password and the grants of CLICKHOUSE_URL."
           : "Run `headrace migrate --apply`, then start the pipeline again.",
         cause: error,
       });
+    case "retry":
+      return new RetryableError("clickhouse.retry", sentence(), { cause: error });
     default:
-      return new RetryableError(
-        "clickhouse.retry",
-        `${where}: ${fault.name || "error"} ${fault.code}: ${short(fault.text, 300)}`,
-        { cause: error },
-      );
+      return decision satisfies never;
   }
 }
 
