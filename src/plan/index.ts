@@ -1,5 +1,6 @@
 /** The public door `headrace/plan`: what declarations become, as plain data, for programs that read it. Types alone. */
 
+export type { Callback } from "./callback.ts";
 export type { ColumnType } from "./column-type.ts";
 export type { CallRatePlan, SourceGuardsPlan } from "./guards.ts";
 export type { FormatPlan } from "./line-format.ts";
