@@ -25,6 +25,9 @@ export const clickhouseFaults: readonly Fault[] = [
         const [found] = await rig.query<{ rows: string }>("SELECT count() AS rows FROM landed FINAL");
         return rig.workload.acknowledged.size - Number(found?.rows);
       };
+      // On a machine with much else to do fewer are sent in the same time: what is to be caught up with is not less for it.
+      const wanted = rate * sized(rig, { short: 6, whole: 50 });
+      await rig.until(`a backlog of ${wanted} events builds up`, async () => (await missing()) >= wanted, 120_000);
       const backlog = await missing();
       worker.clickhouse.heal();
       const since = performance.now();
@@ -35,7 +38,6 @@ export const clickhouseFaults: readonly Fault[] = [
       const megabytes = bytes && Math.round(bytes / 2 ** 20);
       rig.note(`a backlog of ${backlog} events was caught up with in ${seconds.toFixed(1)} s; ${megabytes} MB at most`);
       const faults = [];
-      if (backlog < rate * sized(rig, { short: 6, whole: 50 })) faults.push(`the backlog was ${backlog} events only`);
       if (megabytes !== undefined && megabytes > mostMegabytes)
         faults.push(`the worker took ${megabytes} MB, and ${mostMegabytes} are its bound`);
       return { faults };
