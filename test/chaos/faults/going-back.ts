@@ -128,9 +128,14 @@ async function failOver(rig: Rig, { master, replica, isAhead }: Pair & { readonl
 }
 
 async function under(rig: Rig, url: string, work: (world: World) => Promise<unknown>) {
-  const [sagas, rolling] = await Promise.all([openSagas(rig, url), openRolling(rig.env)]);
-  const world = await openWorld({ url, random: rig.random, sagas, rolling });
+  const opened: { close(): Promise<void> }[] = [];
   try {
+    const rolling = await openRolling(rig.env);
+    opened.push(rolling);
+    const sagas = await openSagas(rig, url);
+    opened.push(sagas);
+    const world = await openWorld({ url, random: rig.random, sagas, rolling });
+    opened.push(world);
     await world.during(rate, async () => {
       await sleep(1_500);
       await work(world);
@@ -148,8 +153,6 @@ async function under(rig: Rig, url: string, work: (world: World) => Promise<unkn
     const said = faults.length > 0 ? [...world.said.slice(-20), ...sagas.said().split("\n").slice(-10)] : [];
     return { faults: [...faults, ...isSeen, ...said] };
   } finally {
-    await world.close();
-    await sagas.close();
-    await rolling.close();
+    for (const one of opened.reverse()) await one.close();
   }
 }
