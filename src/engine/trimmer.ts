@@ -1,5 +1,5 @@
 import type { Partition } from "../bus/partition.ts";
-import type { Bus, HeldBack } from "../bus/port.ts";
+import type { HeldBack, LogOperations } from "../bus/port.ts";
 import type { Clock } from "../core/clock.ts";
 import { days, hours, minutes, seconds } from "../core/duration.ts";
 import { messageOf } from "../core/errors.ts";
@@ -8,7 +8,7 @@ import { shellWord } from "../core/shell-word.ts";
 import type { StreamPlan } from "../plan/plan.ts";
 
 export interface TrimmerDeps {
-  readonly bus: Bus;
+  readonly bus: LogOperations;
   readonly clock: Clock;
   readonly logger: Logger;
 }

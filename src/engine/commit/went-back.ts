@@ -1,14 +1,14 @@
-import type { Bus, Fence, WentBack } from "../../bus/port.ts";
-import { backoffMs } from "../../core/backoff.ts";
+import type { Fence, PartitionLog, WentBack } from "../../bus/port.ts";
 import type { Clock } from "../../core/clock.ts";
-import { messageOf, RetryableError } from "../../core/errors.ts";
+import { messageOf } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
+import { retry } from "../../core/retry.ts";
 import type { Chain } from "../read/chain.ts";
 
 const retryLimits = { initialMs: 50, maxMs: 1_000, attempts: 10 } as const;
 
 export interface WentBackDeps {
-  readonly bus: Bus;
+  readonly bus: PartitionLog;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -25,25 +25,22 @@ export async function tellWentBack(
   const { commits, reads } = chain.known;
   const lost = { commits: Math.max(0, commits - left.commits), reads: Math.max(0, reads - left.reads) };
   const about = { partition: partition.name, pipeline };
-  for (let attempt = 0; ; attempt++) {
-    try {
-      const vanished = await vanishedOf();
-      if (vanished > 0) await bus.tellVanished(partition, vanished, { pipeline, kind: "given" });
-      logger.error(
-        { ...about, lost, vanished },
-        "Redis has gone back to an earlier state: what it has forgotten is read again, from its own states; events that are gone may stand in tables",
-      );
-      return;
-    } catch (error) {
-      if (!(error instanceof RetryableError) || attempt >= retryLimits.attempts) {
-        logger.error(
-          { ...about, lost, error: messageOf(error) },
-          "Redis has gone back to an earlier state; what is gone could not be counted",
-        );
-        return;
-      }
-      await clock.sleep(backoffMs(attempt, retryLimits));
-    }
+  const tell = async () => {
+    const vanished = await vanishedOf();
+    if (vanished > 0) await bus.tellVanished(partition, vanished, { pipeline, kind: "given" });
+    return vanished;
+  };
+  try {
+    const vanished = await retry(tell, { ...retryLimits, clock });
+    logger.error(
+      { ...about, lost, vanished },
+      "Redis has gone back to an earlier state: what it has forgotten is read again, from its own states; events that are gone may stand in tables",
+    );
+  } catch (error) {
+    logger.error(
+      { ...about, lost, error: messageOf(error) },
+      "Redis has gone back to an earlier state; what is gone could not be counted",
+    );
   }
 
   /** Of what was read, events that are not there to be read again. A log loses its newest entries. */
