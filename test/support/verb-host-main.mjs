@@ -9,7 +9,12 @@ const main = new URL("../../dist/cli/main.js", import.meta.url);
 const emitters = [process, process.stdout];
 let count = 0;
 
-process.on("message", async ({ args, env, cwd, input, mark }) => {
+process.on("message", (asked) => void answer(asked));
+process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
+process.send("ready");
+
+/** Runs a verb, and tells how it has ended. */
+async function answer({ args, env, cwd, input, mark }) {
   const before = emitters.map(listenersOf);
   for (const name of Object.keys(process.env)) if (!Object.hasOwn(env, name)) delete process.env[name];
   Object.assign(process.env, env);
@@ -22,9 +27,7 @@ process.on("message", async ({ args, env, cwd, input, mark }) => {
   for (const path of Object.keys(Module._cache)) if (!path.includes("/node_modules/")) delete Module._cache[path];
   writeStandardError(mark);
   process.stdout.write(`${mark}${code}\n`);
-});
-process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
-process.send("ready");
+}
 
 /** Runs the verb as `node dist/cli/main.js` does, and resolves with what it would have ended with. */
 function exitCodeOf() {
