@@ -17,7 +17,7 @@ const clean: Readonly<Record<string, string>> = {
   "src/host/index.ts": 'export { three } from "../plan/plan.ts";\n',
   "src/archive/index.ts": 'export { three } from "../plan/plan.ts";\n',
   "src/archive/workflows/index.ts": 'export { three } from "./three.ts";\n',
-  "src/archive/workflows/three.ts": "export const three = 3;\n",
+  "src/archive/workflows/three.ts": `${docOf("three + 1;")}export const three = 3;\n`,
   "src/testing/index.ts": 'export { three } from "../plan/plan.ts";\n',
   "src/cli/main.ts": 'import { three } from "../plan/plan.ts";\n\nprocess.stdout.write(String(three));\n',
 };
