@@ -4,17 +4,18 @@ const rooms = {
   "core": [],
   "plan": ["core"],
   "dsl": ["plan", "core"],
-  "stages": ["plan", "core"],
+  "telemetry": ["core"],
+  "stages": ["plan", "core", "telemetry"],
   "redis": ["core"],
   "bus": ["plan", "core", "redis"],
   "state": ["plan", "core", "bus"],
-  "limit": ["plan", "core", "redis"],
-  "sinks": ["plan", "core"],
-  "engine": ["stages", "plan", "core", "bus", "state", "limit", "sinks", "registry/port.ts"],
+  "limit": ["plan", "core", "redis", "telemetry"],
+  "sinks": ["plan", "core", "telemetry"],
+  "engine": ["stages", "plan", "core", "bus", "state", "limit", "sinks", "telemetry", "registry/port.ts"],
   "registry": ["plan", "core", "bus", "redis"],
   "participant": ["core", "registry/port.ts"],
   "codec": ["core"],
-  "rollup": ["plan", "core", "redis", "sinks", "registry"],
+  "rollup": ["plan", "core", "redis", "sinks", "registry", "telemetry"],
   "archive": ["plan", "core", "saga"],
   "host": [
     "dsl",
@@ -30,13 +31,14 @@ const rooms = {
     "participant",
     "rollup",
     "archive",
+    "telemetry",
   ],
   "stack": ["core"],
-  "testing": ["dsl", "engine", "stages", "plan", "core", "bus", "state", "limit", "sinks"],
+  "testing": ["dsl", "engine", "stages", "plan", "core", "bus", "state", "limit", "sinks", "telemetry"],
 };
 
 // The rooms of the engine, in the order in which a batch goes through them, and what each may import of the others.
-const engineRooms = { "assign": [], "read": [], "process": [], "commit": ["read", "process"] };
+const engineRooms = { "assign": [], "read": [], "process": ["read"], "commit": ["read", "process"] };
 
 // What a room may know of another as types alone: a type ties nothing together when the program runs.
 const types = {

@@ -70,11 +70,15 @@ export interface StreamProducer<in Draft> {
    * Queues an event, and resolves when there is room for the next one: await it, and a slow Redis slows the caller down.
    * `stored` resolves when the event is kept at the level of `durability`; until then it is tried again and again, and stored once.
    * An event is named by its source and its id. Sent again under its name, with the time that it had, it is the same event; without an id
-   * it is a new one. An event whose `send` rejects was not accepted.
+   * it is a new one. An event whose `send` rejects was not accepted. `traceparent` (W3C Trace Context) goes with it, to the stages that
+   * see it, to what they derive from it, and to whoever listens to a worker's telemetry.
    * @throws TerminalError when the data does not fit the schema; where `maxWaitMs` is set RetryableError with `retryAfterMs`
    *   (`producer.overloaded`: no room in time, `service.unreachable`: Redis is ill); ConfigError `producer.closed`
    */
-  send(draft: Draft, options?: { readonly id?: string; readonly source?: string }): Promise<{ readonly stored: Promise<void> }>;
+  send(
+    draft: Draft,
+    options?: { readonly id?: string; readonly source?: string; readonly traceparent?: string },
+  ): Promise<{ readonly stored: Promise<void> }>;
   /** Resolves when everything that was sent is stored. */
   flush(): Promise<void>;
   /** Flushes, then closes the connections; `send` rejects from now on. May be called again. */
@@ -154,13 +158,13 @@ const wrong = (what: string, wanted: string) =>
 function streamProducer(bus: Bus, producer: Producer): StreamProducer<EventDraft<string, unknown>> {
   let closing: Promise<void> | undefined;
   return {
-    send: ({ type, data, time = new Date() }, { id, source } = {}) =>
+    send: ({ type, data, time = new Date() }, { id, source, traceparent } = {}) =>
       producer.send({
         id: id === undefined ? uuidOf(randomBytes(16).toString("hex")) : eventId(id, source),
         type,
         time: time.getTime(),
         source,
-        traceparent: undefined,
+        traceparent,
         data,
       }),
     flush: () => producer.flush(),

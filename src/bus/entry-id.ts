@@ -14,3 +14,7 @@ export function timeOfEntry(id: string): number | undefined {
   // From 2001 to 2286: seconds and microseconds lie outside.
   return ms >= 1e12 && ms < 1e13 ? ms : undefined;
 }
+
+/** How long ago an entry was stored by the clock `now`, milliseconds; 0 where its id is no time, or one that has not come yet. */
+export const ageOf = (id: string | undefined, now: number): number =>
+  id === undefined ? 0 : Math.max(0, now - (timeOfEntry(id) ?? now));

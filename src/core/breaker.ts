@@ -14,7 +14,13 @@ export interface BreakerOptions {
 export interface BreakerDeps {
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Told when it opens and when it closes. */
+  readonly onChange?: ((change: BreakerChange) => void) | undefined;
 }
+
+export type BreakerChange =
+  | { readonly kind: "breaker-opened"; readonly of: string; readonly failures: number; readonly forMs: number }
+  | { readonly kind: "breaker-closed"; readonly of: string; readonly lastedMs: number };
 
 /**
  * Stops the calls of something that fails again and again. After `failures` in a row it opens: nothing is called for `openMs`.
@@ -64,6 +70,7 @@ export class Breaker {
     this.#open = undefined;
     const lastedMs = Math.round(this.#deps.clock.monotonic() - since);
     this.#deps.logger.info({ guards: this.#options.name, lastedMs }, "the breaker has closed: it answers again");
+    this.#deps.onChange?.({ kind: "breaker-closed", of: this.#options.name, lastedMs });
   }
 
   failed(): void {
@@ -83,6 +90,7 @@ export class Breaker {
         { guards: name, failures: this.#failures, openMs },
         "the breaker has opened: nothing is called for a while",
       );
+      this.#deps.onChange?.({ kind: "breaker-opened", of: name, failures: this.#failures, forMs: openMs });
     }
   }
 }

@@ -82,6 +82,9 @@ export class TerminalError extends HeadraceError {
   override readonly name = "TerminalError";
 }
 
+/** The code of anything that was thrown; `unknown` where it is none of ours. */
+export const codeOf = (error: unknown): string => (error instanceof HeadraceError ? error.code : "unknown");
+
 /** The message of anything that was thrown, on one line. */
 export function messageOf(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).replace(/\s+/g, " ").trim();

@@ -11,7 +11,7 @@ export interface Audit {
   /** Events that have reached a destination. */
   readonly delivered: number;
   /**
-   * Rows and events that no single event has caused, such as those of a window that closes or a timer that rings. No part of `read`:
+   * Rows and events that no single event has caused, such as those of a window that closes or a timer that fires. No part of `read`:
    * events have caused them together, and each of those has an outcome of its own.
    */
   readonly emitted: number;

@@ -5,22 +5,24 @@ import { seconds } from "../core/duration.ts";
 import type { Logger } from "../core/log.ts";
 import { settleAll } from "../core/settle-all.ts";
 import { createLimits, type LimitFor } from "../limit/limits.ts";
-import { type OwnSinkPlan, type PipelinePlan, sinksOf } from "../plan/plan.ts";
+import { toldLimits } from "../limit/told-limits.ts";
+import { type OwnSinkPlan, type PipelinePlan, type StreamPlan, sinksOf } from "../plan/plan.ts";
 import type { Presence } from "../registry/port.ts";
 import type { Sink } from "../sinks/port.ts";
 import { guardStages } from "../stages/guard.ts";
 import { formsOf } from "../state/forms.ts";
-import { own } from "./assign/ownership.ts";
-import { Shares } from "./assign/shares.ts";
+import { noTelemetry, type Telemetry } from "../telemetry/port.ts";
+import { shielded } from "../telemetry/shielded.ts";
+import { Assignment, type Slot } from "./assign/assignment.ts";
+import { own } from "./assign/owner.ts";
 import { pacedPacking } from "./commit/derived-guard.ts";
 import { InFlight } from "./commit/in-flight.ts";
 import { compilePacking } from "./commit/outbox.ts";
-import { type ReaderDeps, readPartition, type Stages } from "./partition-reader.ts";
-import { compileFill } from "./process/fill.ts";
-import { compileKeyedFill } from "./process/keyed-fill.ts";
-import { paced } from "./process/source-guard.ts";
+import type { PartitionDeps } from "./partition-deps.ts";
+import { runPartition } from "./partition-loop.ts";
+import { compileProcess } from "./process/process-batch.ts";
 import { Quarantine } from "./read/quarantine.ts";
-import { Trimmer } from "./trimmer.ts";
+import { Trimmer, type Trimming } from "./trimmer.ts";
 
 export interface WorkerDeps {
   readonly bus: Bus;
@@ -32,6 +34,8 @@ export interface WorkerDeps {
   readonly limitFor?: LimitFor;
   /** This process in the registry: the workers there share the partitions. Without one, a worker takes all that is free. */
   readonly presence?: Presence;
+  /** Told what the worker does. @default nobody */
+  readonly telemetry?: Telemetry;
 }
 
 export interface WorkerOptions {
@@ -54,6 +58,27 @@ export interface WorkerOptions {
 
 const defaultIdleMs = seconds(30);
 
+/** What the partitions of a worker share. */
+interface Common extends Omit<WorkerDeps, "telemetry" | "limitFor"> {
+  readonly telemetry: Telemetry;
+  readonly limitFor: LimitFor;
+  readonly inFlight: InFlight;
+  readonly quarantine: Quarantine;
+  /** Of all pipelines that read a stream, also of those that run elsewhere. */
+  readonly groupsOf: (stream: StreamPlan) => readonly string[];
+  /** For the keyed states of one partition, bytes. */
+  readonly cacheBytes: number;
+  readonly portionEvents: number;
+  readonly stop: AbortSignal;
+}
+
+/** A partition that the worker stands by for. */
+interface Place {
+  readonly slot: Slot;
+  readonly trimmed: Trimming;
+  readonly deps: PartitionDeps;
+}
+
 /**
  * Runs pipelines: stands by for every partition of every source, and reads those whose lease it holds. Resolves when
  * `stop` has aborted and everything that was read is settled.
@@ -61,91 +86,92 @@ const defaultIdleMs = seconds(30);
  * @throws whatever stops a pipeline (ConfigError), after all the others were stopped in order
  */
 export async function runWorker(options: WorkerOptions, deps: WorkerDeps, stop: AbortSignal): Promise<void> {
-  const {
-    instance,
-    leaseTtlMs = 10_000,
-    maxInFlightEvents = 60_000,
-    maxInFlightBytes = 64 * 1024 * 1024,
-    stateCacheBytes = 64 * 1024 * 1024,
-    portionEvents = 1_000,
-  } = options;
-  const gauge = new InFlight({ events: maxInFlightEvents, bytes: maxInFlightBytes });
-  const quarantine = new Quarantine();
+  const { instance, leaseTtlMs = 10_000 } = options;
   const trimmer = new Trimmer(deps);
-  const all = [...options.pipelines, ...(options.others ?? [])];
   const failed = new AbortController();
   const either = AbortSignal.any([stop, failed.signal]);
-  const limitFor = deps.limitFor ?? createLimits(deps);
+  const common = commonOf(options, deps, either);
   // Before anything is read: a limit that cannot be made stops the worker here.
-  const guarded = options.pipelines.map((plan) => {
-    const pipeline = guardStages(plan, { ...deps, limitFor });
-    const limit = plan.sourceGuards?.rateLimit && limitFor(plan.sourceGuards.rateLimit, `source:${plan.name}`);
-    const pack = pacedPacking(compilePacking(pipeline), { pipeline, limitFor, stop: either });
-    return { pipeline, limit, pack };
-  });
-  const keyedPartitions = options.pipelines
-    .filter((pipeline) => formsOf(pipeline).length > 0)
-    .reduce((sum, { sources }) => sum + sources.flatMap(partitionsOf).length, 0);
-  const readers = guarded.flatMap(({ pipeline, limit, pack }) => {
-    const forms = formsOf(pipeline);
-    const state = {
-      forms,
-      cacheBytes: Math.ceil(stateCacheBytes / keyedPartitions),
-      idleMs: pipeline.idleMs ?? defaultIdleMs,
-    };
-    const plans = Object.entries(sinksOf(pipeline));
-    const sinks = new Map(plans.flatMap(([name, plan]) => (plan.kind === "stream" ? [] : [[name, deps.sinkFor(plan)]])));
-    const derives = plans.some(([, { kind }]) => kind === "stream");
-    const inOrder = derives || forms.length > 0;
-    return pipeline.sources.flatMap((stream) => {
-      const groups = all.filter(({ sources }) => sources.includes(stream)).map(({ name }) => name);
-      return partitionsOf(stream).map((partition) => {
-        const stages: Stages =
-          forms.length > 0
-            ? {
-                kind: "keyed",
-                fill: paced(compileKeyedFill({ pipeline, stream, partition, portionEvents, goesOn: limit === undefined }), limit),
-                state,
-              }
-            : { kind: "stateless", fill: paced(compileFill(pipeline, stream, partition), limit) };
-        return {
-          slot: { pipeline: pipeline.name, partition },
-          trimmed: { partition, stream, groups },
-          reader: { ...deps, gauge, quarantine, sinks, pack, inOrder, stages, identity: stream.identity } satisfies ReaderDeps,
-        };
-      });
-    });
-  });
-  const shares = new Shares({
+  const places = options.pipelines.flatMap((plan) => placesOf(plan, common));
+  const assignment = new Assignment({
     self: { instance, since: deps.presence?.facts.since ?? "" },
-    slots: readers.map(({ slot }) => slot),
+    slots: places.map(({ slot }) => slot),
     // Longer than a lease lives whose owner has just vanished from the registry: until then nobody can take it.
-    patienceMs: 1.1 * leaseTtlMs,
+    graceMs: 1.1 * leaseTtlMs,
     clock: deps.clock,
     stop: either,
     onHeld: (pipelines) => deps.presence?.tell({ pipelines }),
   });
-  const watching = watchOthers(shares, deps.presence, either);
+  const watching = watchOthers(assignment, deps.presence, either);
+  const run = ({ slot, trimmed, deps: given }: Place) =>
+    own(slot, (owned) => trimmer.during(trimmed, () => runPartition(owned, given)), {
+      deps: { ...common, assignment },
+      options: { owner: instance, ttlMs: leaseTtlMs },
+      stop: either,
+    }).catch((error) => {
+      failed.abort();
+      throw error;
+    });
   try {
-    await settleAll(
-      readers.map(({ slot, trimmed, reader }) =>
-        own(slot, ({ fence, ...signals }) => trimmer.during(trimmed, () => readPartition(fence, reader, signals)), {
-          deps: { ...deps, shares },
-          options: { owner: instance, ttlMs: leaseTtlMs },
-          stop: either,
-        }).catch((error) => {
-          failed.abort();
-          throw error;
-        }),
-      ),
-    );
+    await settleAll(places.map(run));
   } finally {
     await watching;
   }
 }
 
-async function watchOthers(shares: Shares, presence: Presence | undefined, stop: AbortSignal): Promise<void> {
-  if (!presence) return shares.see(undefined);
-  presence.tell({ pipelines: shares.held() });
-  await presence.registry.watch((view) => shares.see(view), stop);
+function commonOf(options: WorkerOptions, deps: WorkerDeps, stop: AbortSignal): Common {
+  const {
+    pipelines,
+    others = [],
+    maxInFlightEvents = 60_000,
+    maxInFlightBytes = 64 * 1024 * 1024,
+    stateCacheBytes = 64 * 1024 * 1024,
+    portionEvents = 1_000,
+  } = options;
+  const telemetry = shielded(deps.telemetry ?? noTelemetry, deps.logger);
+  const keyedPartitions = pipelines
+    .filter((pipeline) => formsOf(pipeline).length > 0)
+    .reduce((sum, { sources }) => sum + sources.flatMap(partitionsOf).length, 0);
+  return {
+    ...deps,
+    telemetry,
+    limitFor: toldLimits(deps.limitFor ?? createLimits(deps), { telemetry, clock: deps.clock }),
+    inFlight: new InFlight({ events: maxInFlightEvents, bytes: maxInFlightBytes }),
+    quarantine: new Quarantine(),
+    groupsOf: (stream) => [...pipelines, ...others].filter(({ sources }) => sources.includes(stream)).map(({ name }) => name),
+    cacheBytes: Math.ceil(stateCacheBytes / keyedPartitions),
+    portionEvents,
+    stop,
+  };
+}
+
+/** Everything that a pipeline needs, made once: its guards and limits are of the process, not of a partition. */
+function placesOf(plan: PipelinePlan, common: Common): readonly Place[] {
+  const { limitFor, sinkFor, stop, portionEvents, cacheBytes, groupsOf } = common;
+  const pipeline = guardStages(plan, common);
+  const limit = plan.sourceGuards?.rateLimit && limitFor(plan.sourceGuards.rateLimit, `source:${plan.name}`);
+  const pack = pacedPacking(compilePacking(pipeline), { pipeline, limitFor, stop });
+  const forms = formsOf(pipeline);
+  const plans = Object.entries(sinksOf(pipeline));
+  const sinks = new Map(plans.flatMap(([name, sink]) => (sink.kind === "stream" ? [] : [[name, sinkFor(sink)]])));
+  const derives = plans.some(([, { kind }]) => kind === "stream");
+  const keyed = forms.length > 0 ? { forms, cacheBytes, idleMs: pipeline.idleMs ?? defaultIdleMs } : undefined;
+  const shared = { ...common, sinks, pack, keyed, inOrder: derives || forms.length > 0 };
+  return pipeline.sources.flatMap((stream) =>
+    partitionsOf(stream).map((partition) => ({
+      slot: { pipeline: pipeline.name, partition },
+      trimmed: { partition, stream, groups: groupsOf(stream) },
+      deps: {
+        ...shared,
+        identity: stream.identity,
+        process: compileProcess({ pipeline, stream, partition, portionEvents, limit }),
+      },
+    })),
+  );
+}
+
+async function watchOthers(assignment: Assignment, presence: Presence | undefined, stop: AbortSignal): Promise<void> {
+  if (!presence) return assignment.see(undefined);
+  presence.tell({ pipelines: assignment.held() });
+  await presence.registry.watch((view) => assignment.see(view), stop);
 }

@@ -1,5 +1,6 @@
 import { maxDeadLetterBytes } from "../bus/port.ts";
 import { silentLogger } from "../core/log.ts";
+import { noTelemetry, type Telemetry } from "../telemetry/port.ts";
 import { checkLease, defaultLeaseMs, openHost } from "./host.ts";
 import { type Running, runInBackground } from "./lifecycle.ts";
 import { addressesOf, type HostedOptions, split } from "./options.ts";
@@ -13,6 +14,8 @@ export interface CreateWorkerOptions extends HostedOptions {
   readonly stateCacheBytes?: number;
   /** How long its partitions wait for another worker when this process dies, milliseconds. @default 10000 */
   readonly leaseMs?: number;
+  /** Told what the worker does: what it reads and commits, how far it lags, what is tried again, what becomes a dead letter. @default nobody */
+  readonly telemetry?: Telemetry;
 }
 
 /**
@@ -30,8 +33,9 @@ export interface CreateWorkerOptions extends HostedOptions {
  * ```
  */
 export function createWorker(options: CreateWorkerOptions): Running {
-  const { logger = silentLogger, signal, stateCacheBytes = 64 * 1024 * 1024, deadLetterBytes = maxDeadLetterBytes } = options;
-  const role = workerRole({ stateCacheBytes, deadLetterBytes });
+  const { logger = silentLogger, telemetry = noTelemetry, signal } = options;
+  const { stateCacheBytes = 64 * 1024 * 1024, deadLetterBytes = maxDeadLetterBytes } = options;
+  const role = workerRole({ stateCacheBytes, deadLetterBytes, telemetry });
   const open = async () =>
     openHost({
       ...split(options.app.plan, options.pipelines),

@@ -4,6 +4,19 @@ export type { S3Options } from "../archive/s3-store.ts";
 export type { Tls } from "../core/tls.ts";
 export type { RedisAddress } from "../redis/connection.ts";
 export type { ClickHouseAddress } from "../sinks/clickhouse/client.ts";
+export type {
+  BatchPlace,
+  CommitReport,
+  ConfirmReport,
+  DeadLetterReport,
+  GuardReport,
+  LeaseReport,
+  ProcessReport,
+  ReadReport,
+  RetryReport,
+  Telemetry,
+  TraceReport,
+} from "../telemetry/port.ts";
 export type { ActivityDeps, AnnouncedEvent } from "./activity-deps.ts";
 export type { CleanedLogs, KeepLogs } from "./clean-logs.ts";
 export { type CreateSagaWorkerOptions, createSagaWorker } from "./create-saga-worker.ts";

@@ -12,6 +12,7 @@ import type { ClickHouse } from "../sinks/clickhouse/client.ts";
 import { createClickHouseSink } from "../sinks/clickhouse/sink.ts";
 import type { SinkGuards } from "../sinks/guarded-call.ts";
 import type { Sink } from "../sinks/port.ts";
+import { noTelemetry, type Telemetry } from "../telemetry/port.ts";
 
 export interface SinkDeps {
   /** There where a pipeline writes a table. */
@@ -23,6 +24,8 @@ export interface SinkDeps {
   /** Gives up what is still under way. */
   readonly signal: AbortSignal;
   readonly limitFor: LimitFor;
+  /** @default nobody is told */
+  readonly telemetry?: Telemetry;
   readonly rollups: readonly RollupPlan[];
   /** There where there are rollups. */
   readonly marks: Marks | undefined;
@@ -36,7 +39,7 @@ export async function createSinks(deps: SinkDeps): Promise<{
   readonly sinkFor: (plan: OwnSinkPlan) => Sink;
   readonly close: () => Promise<void>;
 }> {
-  const { clock, logger, signal, limitFor } = deps;
+  const { clock, logger, signal, limitFor, telemetry = noTelemetry } = deps;
   // Temporal's client takes a third of a second to load, for those who call workflows.
   const calls = deps.temporal && (await import("../sinks/temporal/sink.ts"));
   const inserting = new Map<string, Sink>();
@@ -44,7 +47,8 @@ export async function createSinks(deps: SinkDeps): Promise<{
   const guards = new Map<string, SinkGuards>();
 
   const limitOf = (plan: OwnSinkPlan) => plan.guards?.rateLimit && limitFor(plan.guards.rateLimit, `sink:${targetOf(plan)}`);
-  const guardsFor = (plan: WorkflowSinkPlan) => opened(calls).createCallGuards(plan, { clock, logger, limit: limitOf(plan) });
+  const guardsFor = (plan: WorkflowSinkPlan) =>
+    opened(calls).createCallGuards(plan, { clock, logger, telemetry, limit: limitOf(plan) });
   const sinkFor = (plan: OwnSinkPlan): Sink => {
     const target = targetOf(plan);
     switch (plan.kind) {
@@ -55,7 +59,15 @@ export async function createSinks(deps: SinkDeps): Promise<{
         return getOrMake(
           calling,
           plan,
-          () => new (opened(calls).TemporalSink)(plan, { client: opened(deps.temporal), clock, logger, signal, guards: shared }),
+          () =>
+            new (opened(calls).TemporalSink)(plan, {
+              client: opened(deps.temporal),
+              clock,
+              logger,
+              telemetry,
+              signal,
+              guards: shared,
+            }),
         );
       }
       default:

@@ -7,6 +7,7 @@ import { openAll } from "../core/opened.ts";
 import { runWorker } from "../engine/worker.ts";
 import { createLimits } from "../limit/limits.ts";
 import { openRedisBuckets } from "../limit/redis/buckets.ts";
+import { toldLimits } from "../limit/told-limits.ts";
 import { type AppPlan, rateLimitsOf, sinksOf, workflowSinksOf } from "../plan/plan.ts";
 import { rollupsOf } from "../plan/rollup.ts";
 import type { TableObjectPlan, TablePlan } from "../plan/table.ts";
@@ -20,6 +21,8 @@ import { runRefresher } from "../rollup/refresher.ts";
 import type { ClickHouse } from "../sinks/clickhouse/client.ts";
 import { planMigration } from "../sinks/clickhouse/migrate.ts";
 import { createRollupStore } from "../sinks/clickhouse/rollup-rows.ts";
+import { noTelemetry, type Telemetry } from "../telemetry/port.ts";
+import { shielded } from "../telemetry/shielded.ts";
 import type { ReadyRole, Role, RoleContext } from "./role.ts";
 import { openBus, openClickHouse, openMarks, openRedis, openTemporal } from "./services.ts";
 import { createSinks } from "./sinks.ts";
@@ -32,6 +35,8 @@ export interface WorkerRoleOptions {
   readonly stateCacheBytes: number;
   /** What the dead letters of one partition may take of Redis' memory, bytes. */
   readonly deadLetterBytes: number;
+  /** @default nobody is told */
+  readonly telemetry?: Telemetry;
 }
 
 /** Runs pipelines. */
@@ -42,7 +47,7 @@ export const workerRole = (options: WorkerRoleOptions): Role => ({
 
 async function openWorker(
   { app, others, instance, leaseMs, logger, at }: RoleContext,
-  { stateCacheBytes, deadLetterBytes }: WorkerRoleOptions,
+  { stateCacheBytes, deadLetterBytes, ...options }: WorkerRoleOptions,
 ): Promise<ReadyRole> {
   return openAll(async (opened) => {
     const redis = opened.add(await openRedis(at.redis(), logger, "headrace-check"), (one) => one.close());
@@ -55,6 +60,7 @@ async function openWorker(
     const sharesLimits = app.pipelines.flatMap(rateLimitsOf).some(({ rateLimit }) => rateLimit.shared);
     const buckets = sharesLimits ? await openRedisBuckets({ ...at.redis(), logger }) : undefined;
     opened.add(buckets, (one) => one?.close());
+    const telemetry = shielded(options.telemetry ?? noTelemetry, logger);
     const limitFor = createLimits({ clock: systemClock, logger, buckets });
     const tables = tablesOf(app);
     // Those of other tables are for the workers that write them, and may not be there for this one.
@@ -80,7 +86,8 @@ async function openWorker(
       clock: systemClock,
       logger,
       signal: giveUp.signal,
-      limitFor,
+      limitFor: toldLimits(limitFor, { telemetry, clock: systemClock }),
+      telemetry,
       rollups,
       marks,
     });
@@ -101,7 +108,7 @@ async function openWorker(
         try {
           await runWorker(
             { instance, pipelines: app.pipelines, others, stateCacheBytes, leaseTtlMs: leaseMs },
-            { bus, clock: systemClock, logger, sinkFor: sinks.sinkFor, limitFor, presence },
+            { bus, clock: systemClock, logger, sinkFor: sinks.sinkFor, limitFor, presence, telemetry },
             stop,
           );
         } finally {

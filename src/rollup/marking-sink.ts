@@ -5,7 +5,8 @@ import { Outage } from "../core/outage.ts";
 import { bucketsOf } from "../plan/rollup.ts";
 import type { RollupPlan } from "../plan/table.ts";
 import type { Sink, WriteResult } from "../sinks/port.ts";
-import { retrying } from "../sinks/retrying.ts";
+import { type RetryDeps, retrying } from "../sinks/retrying.ts";
+import type { Telemetry } from "../telemetry/port.ts";
 import type { Marks } from "./port.ts";
 
 export interface MarkingDeps {
@@ -15,6 +16,8 @@ export interface MarkingDeps {
   /** Ends all waiting. */
   readonly signal: AbortSignal;
   readonly random?: () => number;
+  /** @default nobody is told */
+  readonly telemetry?: Telemetry;
 }
 
 interface Changed {
@@ -30,21 +33,24 @@ const retry = { initialMs: 100, maxMs: seconds(5) } as const;
  * not acked is written again. Rows that were rejected mark their buckets too, which only has them counted once more.
  */
 export function markingSink(sink: Sink, rollups: readonly RollupPlan[], deps: MarkingDeps): Sink {
-  const { marks, clock, logger, signal, random = Math.random } = deps;
+  const { marks, clock, logger, signal, telemetry, random = Math.random } = deps;
   const texts = {
     began: "buckets of rollups could not be marked; it is tried again",
     over: "buckets of rollups are marked again",
   };
-  const retries = { clock, random, signal, outage: new Outage(texts, { clock, logger }) };
+  const retries: RetryDeps = {
+    ...{ clock, random, signal, outage: new Outage(texts, { clock, logger }) },
+    onRetry: (retry) => telemetry?.retry?.({ of: "call", call: "marks of rollups", ...retry }),
+  };
   const mark = ({ rollup, starts }: Changed) => retrying(retry, retries, () => marks.mark(rollup, starts));
   const changedBy = (rows: readonly unknown[]): readonly Changed[] =>
     rollups.map((rollup) => ({ rollup: rollup.name, starts: bucketsOf(rollup, rows) }));
   const markWith = (changed: readonly Changed[], result: WriteResult) => Promise.all(changed.map(mark)).then(() => result);
   return {
     // Nothing that waits for the confirmation may hold on to the rows: no async function, and no function in here that uses them.
-    write(rows, bytes) {
+    write(rows, bytes, traces) {
       const changed = changedBy(rows);
-      return sink.write(rows, bytes).then((result) => markWith(changed, result));
+      return sink.write(rows, bytes, traces).then((result) => markWith(changed, result));
     },
     hurry: () => sink.hurry?.(),
     get inFlightRows() {

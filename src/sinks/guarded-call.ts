@@ -4,6 +4,7 @@ import { RetryableError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import type { RateLimit } from "../core/rate-limit.ts";
 import type { SinkGuardsPlan } from "../plan/guards.ts";
+import type { Telemetry } from "../telemetry/port.ts";
 
 /** What a sink's calls of its target pass. */
 export interface SinkGuards {
@@ -17,12 +18,17 @@ export interface SinkGuardDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly limit: RateLimit | undefined;
+  /** @default nobody is told */
+  readonly telemetry?: Telemetry | undefined;
 }
 
 /** The guards of a plan, made once for a sink. */
-export const createSinkGuards = (plan: SinkGuardsPlan | undefined, { name, limit, ...deps }: SinkGuardDeps): SinkGuards => ({
+export const createSinkGuards = (
+  plan: SinkGuardsPlan | undefined,
+  { name, limit, telemetry, ...deps }: SinkGuardDeps,
+): SinkGuards => ({
   limit,
-  breaker: plan?.breaker && new Breaker({ name, ...plan.breaker }, deps),
+  breaker: plan?.breaker && new Breaker({ name, ...plan.breaker }, { ...deps, onChange: telemetry?.guard }),
 });
 
 export interface GuardedCall {

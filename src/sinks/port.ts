@@ -17,9 +17,10 @@ export interface Sink {
   /**
    * Resolves when every row is either confirmed by the target or rejected for good; retries everything else for as long as the
    * signal lives; rejects with ConfigError when the pipeline has to stop, or with the abort reason.
-   * `bytes` is an estimate of the rows' size.
+   * `bytes` is an estimate of the rows' size. `traces`: the traceparents of the events behind the rows, by the rows' index; none where
+   * no event carries one.
    */
-  write(rows: readonly unknown[], bytes: number): Promise<WriteResult>;
+  write(rows: readonly unknown[], bytes: number, traces?: ReadonlyMap<number, string>): Promise<WriteResult>;
   /** Asks a sink that gathers rows to wait for no more: those written so far go out as soon as none is under way. */
   hurry?(): void;
   /** Rows written and not yet settled. */

@@ -1,5 +1,5 @@
 import type { Clock } from "../core/clock.ts";
-import { RetryableError } from "../core/errors.ts";
+import { codeOf, RetryableError } from "../core/errors.ts";
 import type { Outage } from "../core/outage.ts";
 import { retry } from "../core/retry.ts";
 import type { RetryPlan } from "../plan/guards.ts";
@@ -12,12 +12,14 @@ export interface RetryDeps {
   /** Told of each failure, with `about`, and when it is over. */
   readonly outage: Outage;
   readonly about?: object;
+  /** Told of each try that follows. */
+  readonly onRetry?: (retry: { readonly failed: number; readonly waitMs: number; readonly code: string }) => void;
 }
 
 /** Calls until it works, and tells of the outage. Anything but a RetryableError goes through; an abort throws its reason. */
 export async function retrying<Result>(
   plan: RetryPlan,
-  { clock, random, signal, outage, about }: RetryDeps,
+  { clock, random, signal, outage, about, onRetry }: RetryDeps,
   call: () => Promise<Result>,
 ): Promise<Result> {
   const calling = () => {
@@ -25,7 +27,10 @@ export async function retrying<Result>(
     return call();
   };
   try {
-    const onFailure = (error: unknown, waiting: object) => outage.failed(error, { ...about, ...waiting });
+    const onFailure = (error: unknown, waiting: { readonly failed: number; readonly waitMs: number }) => {
+      outage.failed(error, { ...about, ...waiting });
+      onRetry?.({ ...waiting, code: codeOf(error) });
+    };
     const result = await retry(calling, { ...plan, clock, random, signal, onFailure });
     outage.over(about);
     return result;

@@ -1,19 +1,11 @@
-import type { PipelinePlan, StagePlan } from "../plan/plan.ts";
-import { end } from "./end.ts";
+import type { StagePlan } from "../plan/plan.ts";
 import { enrich } from "./enrich.ts";
 import { filter } from "./filter.ts";
 import { flatMap } from "./flat-map.ts";
 import { map } from "./map.ts";
 import type { Run } from "./run.ts";
 
-/**
- * Makes one function out of the stages of a pipeline without keyed state: what takes an event from its source to its destinations.
- * Guards were put on before, once for the process (`guardStages`): here, for each partition, they would each time be others.
- */
-export function compileStages(plan: PipelinePlan): Run {
-  return plan.stages.reduceRight<Run>((next, stage) => compileStage(stage, next), end(plan.end));
-}
-
+/** Makes a stage that keeps no state, with what comes behind it. */
 export function compileStage(stage: StagePlan, next: Run): Run {
   if ("guards" in stage && stage.guards) throw new Error(`nobody has put on the guards of stage '${stage.name}'`);
   switch (stage.kind) {

@@ -14,8 +14,19 @@ import { window } from "./window.ts";
  */
 export type Section = { readonly kind: "keyed"; readonly stage: KeyedStage } | { readonly kind: "plain"; readonly run: Run };
 
-/** Makes the sections of a pipeline with keyed state. The last one is plain: it hands rows to the sinks. */
-export function compileFlow({ stages, end: ending }: PipelinePlan): readonly Section[] {
+/**
+ * What takes an event from its source to its destinations: one function where no stage keeps a state; else sections, of which the last
+ * one is plain: it hands rows to the sinks.
+ */
+export type Flow =
+  | { readonly kind: "straight"; readonly run: Run }
+  | { readonly kind: "sections"; readonly sections: readonly Section[] };
+
+/**
+ * Makes the flow of a pipeline. Guards were put on before, once for the process (`guardStages`): here, for each partition, they would each
+ * time be others.
+ */
+export function compileFlow({ stages, end: ending }: PipelinePlan): Flow {
   const onward: Run = (value, effects) => effects.pass(value);
   const sections: Section[] = [];
   let between: StagePlan[] = [];
@@ -25,18 +36,18 @@ export function compileFlow({ stages, end: ending }: PipelinePlan): readonly Sec
       between.push(stage);
       continue;
     }
-    if (between.length > 0) sections.push(plain(between, onward));
+    if (between.length > 0) sections.push({ kind: "plain", run: runOf(between, onward) });
     between = [];
     sections.push({ kind: "keyed", stage: compileKeyed(stage, { next: onward, behindMs }) });
     behindMs += delayOf(stage);
   }
-  return [...sections, plain(between, end(ending))];
+  const last = runOf(between, end(ending));
+  if (sections.length === 0) return { kind: "straight", run: last };
+  return { kind: "sections", sections: [...sections, { kind: "plain", run: last }] };
 }
 
-const plain = (stages: readonly StagePlan[], out: Run): Section => ({
-  kind: "plain",
-  run: stages.reduceRight<Run>((after, stage) => compileStage(stage, after), out),
-});
+const runOf = (stages: readonly StagePlan[], out: Run): Run =>
+  stages.reduceRight<Run>((after, stage) => compileStage(stage, after), out);
 
 function compileKeyed(plan: KeyedStagePlan, context: { readonly next: Run; readonly behindMs: number }): KeyedStage {
   switch (plan.kind) {

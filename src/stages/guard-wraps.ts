@@ -1,6 +1,6 @@
 import { Breaker } from "../core/breaker.ts";
 import type { Clock } from "../core/clock.ts";
-import { RetryableError, TerminalError } from "../core/errors.ts";
+import { codeOf, RetryableError, TerminalError } from "../core/errors.ts";
 import { Gauge } from "../core/gauge.ts";
 import { linkAbort } from "../core/linked-abort.ts";
 import type { Logger } from "../core/log.ts";
@@ -9,6 +9,7 @@ import { retry } from "../core/retry.ts";
 import type { GuardsPlan, RateLimitPlan } from "../plan/guards.ts";
 import type { StageCall } from "../plan/plan.ts";
 import type { GuardName, GuardPlan } from "../plan/stage-guards.ts";
+import type { Telemetry } from "../telemetry/port.ts";
 
 export interface GuardDeps {
   readonly clock: Clock;
@@ -17,6 +18,8 @@ export interface GuardDeps {
   readonly limitFor: (plan: RateLimitPlan, own: string) => RateLimit;
   /** From 0 to 1, as Math.random. */
   readonly random?: () => number;
+  /** @default nobody is told */
+  readonly telemetry?: Telemetry;
 }
 
 /** A call on its way through the guards. */
@@ -51,9 +54,11 @@ type Wrap<Plan> = (plan: Plan, next: Passage, context: GuardContext) => Passage;
 
 /** What each guard does. In which order a call passes them is said in `plan/stage-guards.ts`. */
 export const guardWraps: { readonly [Name in GuardName]: Wrap<GuardPlan<Name>> } = {
-  retry(plan, next, { deps: { clock, random } }) {
+  retry(plan, next, { place, deps: { clock, random, telemetry } }) {
     const once = async (passing: Passing): Promise<unknown> => (await next(passing)).answer;
-    return async (passing) => begun(retry(() => once(passing), { ...plan, clock, random, signal: passing.signal }));
+    const onFailure = (error: unknown, waiting: { readonly failed: number; readonly waitMs: number }) =>
+      telemetry?.retry?.({ of: "call", call: stageAt(place), ...waiting, code: codeOf(error) });
+    return async (passing) => begun(retry(() => once(passing), { ...plan, clock, random, signal: passing.signal, onFailure }));
   },
 
   concurrency(limit, next, { name }) {
@@ -73,7 +78,8 @@ export const guardWraps: { readonly [Name in GuardName]: Wrap<GuardPlan<Name>> }
   },
 
   breaker(plan, next, { name, place, deps }) {
-    const breaker = new Breaker({ name: `stage '${place}'`, ...plan }, deps);
+    const { clock, logger, telemetry } = deps;
+    const breaker = new Breaker({ name: stageAt(place), ...plan }, { clock, logger, onChange: telemetry?.guard });
     const isOpen = () =>
       new RetryableError("breaker.open", `stage '${name}' has failed ${plan.failures} times in a row: its breaker is open`);
     /** Tells the breaker how a call was answered. One that was broken off says nothing. */
@@ -109,7 +115,7 @@ export const guardWraps: { readonly [Name in GuardName]: Wrap<GuardPlan<Name>> }
     };
   },
 
-  timeoutMs(limitMs, next, { name, place, guards, deps: { clock, logger } }) {
+  timeoutMs(limitMs, next, { name, place, guards, deps: { clock, logger, telemetry } }) {
     /** Calls that were given up and go on. */
     let givenUp = 0;
     const tellStuck = () => {
@@ -134,6 +140,7 @@ export const guardWraps: { readonly [Name in GuardName]: Wrap<GuardPlan<Name>> }
         isLate = true;
         givenUp += 1;
         tellStuck();
+        telemetry?.guard?.({ kind: "timed-out", of: stageAt(place), limitMs });
         abort(error);
         throw error;
       };
@@ -148,6 +155,9 @@ export const guardWraps: { readonly [Name in GuardName]: Wrap<GuardPlan<Name>> }
 };
 
 const nothing = () => {};
+
+/** What a guard is told under. */
+const stageAt = (place: string): string => `stage '${place}'`;
 
 /** A call that has ended when it is answered. */
 export const begun = (answer: Promise<unknown>): Begun => ({ answer, ended: answer.then(nothing, nothing) });

@@ -45,7 +45,7 @@ export interface States {
   readonly now: number;
   get(stage: string, key: string): Held | undefined | Promise<Held | undefined>;
   /**
-   * The state to change in place. Where an event fails half way through, call `startOver`, and the read is taken again from the states
+   * The state to change in place. Where an event fails half way through, call `startOver`, and the batch is taken again from the states
    * before it, with a copy for each event.
    */
   own(stage: string, key: string, copy: (state: never) => unknown): Held | undefined | Promise<Held | undefined>;
@@ -53,7 +53,7 @@ export interface States {
   set(stage: string, key: string, held: Held | undefined): void;
   /** Whether an id was taken before, within what is remembered. Takes it. */
   takes(stage: string, moment: Moment): boolean | Promise<boolean>;
-  /** Throws what begins the read again, unless it is one with a copy for each event already. */
+  /** Has the batch taken again with a copy for each event, unless that is so already. */
   startOver(): void;
 }
 

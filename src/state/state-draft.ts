@@ -46,8 +46,8 @@ export interface Slot {
   length: number;
 }
 
-/** The read has to be taken again, with a copy of the state for each event. */
-export class StartOver extends Error {}
+/** `start-over`: a state is too large, and it has to be found out by which event. */
+export type Encoded = { readonly kind: "encoded"; readonly bytes: number } | { readonly kind: "start-over" };
 
 /** The states of one read on its way. Nothing that it sets is seen by others before it is accepted. */
 export class StateDraft implements States {
@@ -62,6 +62,7 @@ export class StateDraft implements States {
   #packed: PackedStates = packStates([]);
   readonly #base: StateSource;
   readonly #careful: boolean;
+  #mustStartOver = false;
   /** What was looked at, by stage and key: it must still be there when it is set, whatever leaves the cache meanwhile. */
   readonly #slots = new Map<string, Map<string, Slot>>();
   /** The one that was asked for last: an event asks for its own several times. */
@@ -125,7 +126,12 @@ export class StateDraft implements States {
   }
 
   startOver(): void {
-    if (!this.#careful) throw new StartOver();
+    if (!this.#careful) this.#mustStartOver = true;
+  }
+
+  /** A state was left half changed: what is in here is of no use, and the batch has to be taken again with a copy for each event. */
+  get mustStartOver(): boolean {
+    return this.#mustStartOver;
   }
 
   /** Fetches what is not in memory, in one call: a round trip a read instead of one an event. */
@@ -189,19 +195,19 @@ export class StateDraft implements States {
 
   /**
    * Writes the changed states as JSON, and says how many bytes that makes.
-   * @throws ConfigError where one is not JSON; StartOver where one is too large, to find out by which event
+   * @throws ConfigError where one is not JSON
    */
-  encode(): number {
+  encode(): Encoded {
     const progress = this.#base.watermark.toProgress();
     const states: StateChange[] = progress ? [{ name: progressName, json: JSON.stringify(progress) }] : [];
     for (const slot of this.changed) {
       const json = slot.held ? this.#encode(slot, slot.held) : null;
-      if (!this.#careful && json !== null && isTooLarge(json)) throw new StartOver();
+      if (!this.#careful && json !== null && isTooLarge(json)) return { kind: "start-over" };
       slot.length = json?.length ?? 0;
       states.push({ name: slot.name, json });
     }
     this.#packed = packStates(states);
-    return this.#packed.bytes.length;
+    return { kind: "encoded", bytes: this.#packed.bytes.length };
   }
 
   /** What goes into the commit. */

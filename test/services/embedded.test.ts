@@ -7,6 +7,7 @@ import { logins } from "../../pipelines/streams.ts";
 import { openProducer } from "../../src/open-producer.ts";
 import { logBook } from "../support/log-book.ts";
 import { linesOf } from "../support/operator.ts";
+import { recordedTelemetry, sumOf } from "../support/recorded-telemetry.ts";
 import { openShopNamespace, type ShopNamespace } from "../support/shop-namespace.ts";
 
 let shop: ShopNamespace;
@@ -30,11 +31,15 @@ const processes = async () =>
 describe("a worker inside another program", () => {
   it("reads, writes and settles what is sent, and is gone when it is closed", async () => {
     const { redis, clickhouse } = services;
-    const worker = createWorker({ app, pipelines: ["login-analytics"], redis, clickhouse });
+    const { telemetry, told } = recordedTelemetry();
+    const worker = createWorker({ app, pipelines: ["login-analytics"], redis, clickhouse, telemetry });
     await worker.ready;
     expect(await processes()).toMatchObject([{ role: "worker" }]);
     await using producer = await openedProducer(redis as string);
-    for (let n = 0; n < 500; n++) await producer.send(loginFailed({ userId: `user-${n}`, ip: "203.0.113.7" }));
+    const login = (n: number) => loginFailed({ userId: `user-${n}`, ip: "203.0.113.7" });
+    const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    await producer.send(login(0), { traceparent });
+    for (let n = 1; n < 500; n++) await producer.send(login(n));
     await producer.flush();
     await shop.operator.drained("login-analytics");
     await worker.close();
@@ -48,6 +53,14 @@ describe("a worker inside another program", () => {
       balanced: true,
     });
     expect(await shop.operator.sql("SELECT toString(count()) AS rows FROM login_events FINAL")).toEqual([{ rows: "500" }]);
+    for (const member of ["read", "processed", "committed"] as const)
+      expect(sumOf<{ readonly events: number }>(told[member], ({ events }) => events)).toBe(500);
+    expect(sumOf(told.committed, ({ counts }) => counts["delivered"] ?? 0)).toBe(500);
+    expect(sumOf(told.confirmed, ({ rows }) => rows)).toBeGreaterThanOrEqual(500);
+    for (const { lagMs, bytes } of told.committed) expect([lagMs, bytes].every((one) => one > 0)).toBe(true);
+    // Eight partitions, and the adopted one.
+    expect(told.lease.map(({ kind }) => kind).sort()).toEqual([...Array(9).fill("released"), ...Array(9).fill("taken")]);
+    expect(told.traced).toEqual([expect.objectContaining({ traceparent, pipeline: "login-analytics" })]);
   });
 
   it("gives its partitions back when it has drained: the next one has them at once", async () => {
@@ -100,7 +113,8 @@ describe("a saga worker inside another program", () => {
   it("carries out what its pipelines start", async () => {
     const token = "a-secret-of-both";
     await shop.operator.start(["start", "--role", "participants", "--json"], { env: { HEADRACE_PARTICIPANTS_TOKEN: token } });
-    const worker = createWorker({ app, pipelines: ["carts", "orders"], ...services });
+    const { telemetry, told } = recordedTelemetry();
+    const worker = createWorker({ app, pipelines: ["carts", "orders"], ...services, telemetry });
     const sagas = createSagaWorker({
       app,
       workflowsPath: "workflows/index.ts",
@@ -109,7 +123,7 @@ describe("a saga worker inside another program", () => {
       ...services,
     });
     await Promise.all([worker.ready, sagas.ready]);
-    const { workflowId } = await shop.press("tok_good");
+    const { workflowId, traceparent } = await shop.press("tok_good");
     await expect
       .poll(
         () =>
@@ -124,6 +138,9 @@ describe("a saga worker inside another program", () => {
       )
       .toBe("COMPLETED");
     await Promise.all([worker.close(), sagas.close()]);
+    // From the producer to the workflow.
+    expect((await shop.temporal.workflow.getHandle(workflowId).describe()).memo).toEqual({ traceparent });
+    expect(told.traced).toContainEqual(expect.objectContaining({ traceparent }));
     await expect(sagas.ended).resolves.toBeUndefined();
     expect((await processes()).map(({ role }) => role)).toEqual(["participants"]);
   }, 120_000);

@@ -5,8 +5,9 @@ import type { Bus, Fence } from "../../src/bus/port.ts";
 import { openRedisBus } from "../../src/bus/redis/bus.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { silentLogger } from "../../src/core/log.ts";
-import { createRelay } from "../../src/engine/commit/relay.ts";
+import { Relay } from "../../src/engine/commit/relay.ts";
 import { openRedisMarks } from "../../src/rollup/redis/marks.ts";
+import { noTelemetry } from "../../src/telemetry/port.ts";
 import { frame, freshPartition, nothing, ownOn, readNewOn, readPendingOn } from "../support/bus-twins.ts";
 import { redisClient } from "../support/redis.ts";
 import { redisUrl, unique } from "../support/services.ts";
@@ -55,7 +56,8 @@ describe("a record of an outbox that nobody can read", () => {
     const say = (fields: object, text: string) => void said.push(`${text} ${JSON.stringify(fields)}`);
     const gone = new AbortController();
     const tenure = { stop: gone.signal, gone: gone.signal, chain: { known: { commits: 0, reads: 0 } } };
-    const relay = createRelay(fence, { bus, clock: systemClock, logger: { ...silentLogger, warn: say, error: say } }, tenure);
+    const logger = { ...silentLogger, warn: say, error: say };
+    const relay = new Relay(fence, { bus, clock: systemClock, logger, telemetry: noTelemetry }, tenure);
     const end = async () => {
       gone.abort();
       await relay.done;
@@ -87,7 +89,7 @@ describe("a record of an outbox that nobody can read", () => {
   ])("holds up nothing but its own log, and goes on once it is mended (%s)", async (_, change) => {
     const { source, one, two, fence, outbox, bad, mend } = await damaged(change);
     const { relay, said, end } = relayOf(fence);
-    relay.ring();
+    relay.wake();
     await vi.waitUntil(async () => (await bus.outbox(source, "pipe", { count: 10 })).length === 2, { timeout: 20_000 });
     expect([await framesIn(one), await framesIn(two)]).toEqual([[1], [3]]);
     await vi.waitUntil(() => said.some((line) => line.startsWith("derived events for")), { timeout: 20_000 });
@@ -106,7 +108,7 @@ describe("a record of an outbox that nobody can read", () => {
     const { source, one, fence, outbox, bad } = await damaged({ to: "{" });
     await redis.xDel(outbox, bad);
     const { relay, end } = relayOf(fence);
-    relay.ring();
+    relay.wake();
     await vi.waitUntil(async () => (await framesIn(one)).length === 2, { timeout: 20_000 });
     await end();
     expect(await framesIn(one)).toEqual([1, 4]);

@@ -6,7 +6,8 @@ import { MemoryBus } from "../../src/bus/memory/bus.ts";
 import { type Partition, partitionsOf } from "../../src/bus/partition.ts";
 import type { Bus, Fence, RelayedFrame } from "../../src/bus/port.ts";
 import { silentLogger } from "../../src/core/log.ts";
-import { createRelay } from "../../src/engine/commit/relay.ts";
+import { Relay } from "../../src/engine/commit/relay.ts";
+import { noTelemetry } from "../../src/telemetry/port.ts";
 import { VirtualClock } from "../../src/testing/virtual-clock.ts";
 import { decodeAll } from "./decode-all.ts";
 import { things } from "./things.ts";
@@ -62,9 +63,9 @@ export class OutboxBench {
   start() {
     const [stop, gone] = [new AbortController(), new AbortController()];
     const say = (fields: object, text: string) => void this.said.push(`${text} ${JSON.stringify(fields)}`);
-    const relay = createRelay(
+    const relay = new Relay(
       this.fence,
-      { bus: this.#disturbed(), clock: this.clock, logger: { ...silentLogger, warn: say, error: say } },
+      { bus: this.#disturbed(), clock: this.clock, logger: { ...silentLogger, warn: say, error: say }, telemetry: noTelemetry },
       { stop: stop.signal, gone: gone.signal, chain: { known: { commits: this.number, reads: 0 } } },
     );
     return { relay, stop, gone };

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { Client, Connection } from "@temporalio/client";
 import { vi } from "vitest";
 import { type Operator, openOperator } from "./operator.ts";
@@ -20,6 +21,8 @@ export interface Press {
   readonly workflowId: string;
   readonly checkoutId: string;
   readonly userId: string;
+  /** Of its events. */
+  readonly traceparent: string;
 }
 
 export async function openShopNamespace(): Promise<ShopNamespace> {
@@ -41,7 +44,11 @@ export async function openShopNamespace(): Promise<ShopNamespace> {
     async press(paymentToken, env) {
       const [cartId, userId, checkoutId] = [unique("cart-"), unique("user-"), unique("checkout-")];
       const time = new Date().toISOString();
-      const event = (type: string, data: object) => ({ id: unique("event-"), type, time, data: { cartId, ...data } });
+      const traceparent = `00-${randomBytes(16).toString("hex")}-${randomBytes(8).toString("hex")}-01`;
+      const event = (type: string, data: object) => ({
+        ...{ id: unique("event-"), type, time, traceparent },
+        data: { cartId, ...data },
+      });
       const events = [
         event("cart.created", { userId }),
         event("cart.item_added", { sku: "lamp", quantity: 1, unitPriceCents: 700 }),
@@ -51,7 +58,7 @@ export async function openShopNamespace(): Promise<ShopNamespace> {
         input: events.map((one) => JSON.stringify(one)).join("\n"),
         env: { ...own, ...env },
       });
-      return { workflowId: `checkout/${checkoutId}`, checkoutId, userId };
+      return { workflowId: `checkout/${checkoutId}`, checkoutId, userId, traceparent };
     },
     async close() {
       await operator.stopAll();

@@ -13,6 +13,7 @@ import type { OwnSinkPlan, PipelinePlan, SinkPlan, StreamPlan } from "../../src/
 import { createMemorySink, type MemorySink } from "../../src/sinks/memory.ts";
 import type { Sink } from "../../src/sinks/port.ts";
 import type { StateRecord } from "../../src/state/record.ts";
+import { noTelemetry, type Telemetry } from "../../src/telemetry/port.ts";
 import { VirtualClock } from "../../src/testing/virtual-clock.ts";
 import { collect } from "./collect.ts";
 
@@ -55,13 +56,13 @@ export class Workbench {
 
   start(
     pipelines: readonly Pipeline[],
-    options: Partial<WorkerOptions> & { readonly bus?: Bus; readonly logger?: Logger } = {},
+    options: Partial<WorkerOptions> & { readonly bus?: Bus; readonly logger?: Logger; readonly telemetry?: Telemetry } = {},
   ): Running {
-    const { bus = this.bus, logger = silentLogger, ...rest } = options;
+    const { bus = this.bus, logger = silentLogger, telemetry = noTelemetry, ...rest } = options;
     const stop = new AbortController();
     const done = runWorker(
       { instance: randomUUID(), ...rest, pipelines: pipelines.map(({ plan }) => plan) },
-      { bus, clock: this.clock, logger, sinkFor: (plan) => this.sinkFor(plan) },
+      { bus, clock: this.clock, logger, telemetry, sinkFor: (plan) => this.sinkFor(plan) },
       stop.signal,
     );
     done.catch(() => {}); // the test looks at it when it wants to

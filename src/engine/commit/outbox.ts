@@ -3,6 +3,7 @@ import { halved, isTooDeep, maxEventBytes, tooDeep, tooLarge } from "../../bus/e
 import { encodeFrame, frameLimits } from "../../bus/frame.ts";
 import { type Partition, partitionIndex, partitionsOf } from "../../bus/partition.ts";
 import type { DerivedFrame } from "../../bus/port.ts";
+import { at } from "../../core/at.ts";
 import { ConfigError, messageOf } from "../../core/errors.ts";
 import { isHalved, mayBeHalved } from "../../core/half-character.ts";
 import { type PipelinePlan, type StreamPlan, sinksOf } from "../../plan/plan.ts";
@@ -45,7 +46,7 @@ export function compilePacking(pipeline: PipelinePlan): (...derived: Parameters<
         rejected.push({ row, reason: taken.reason });
         continue;
       }
-      const to = partitions[partitionIndex(taken.key, partitions.length)] as Partition;
+      const to = at(partitions, partitionIndex(taken.key, partitions.length));
       const frame = byPartition.get(to) ?? { envelopes: [], bytes: 0 };
       byPartition.set(to, frame);
       if (frame.envelopes.length >= frameLimits.maxEvents || frame.bytes + taken.bytes > frameLimits.maxBytes) seal(to, frame);

@@ -1,26 +1,32 @@
 import { isBefore } from "../../bus/entry-id.ts";
-import { keys } from "../../bus/partition.ts";
-import type { Bus, Fence, FrameLink, OutboxEntry, OutboxRecord, Relayed, UnreadableRecord } from "../../bus/port.ts";
+import type { Bus, Fence, OutboxEntry } from "../../bus/port.ts";
 import { backoffMs } from "../../core/backoff.ts";
 import type { Clock } from "../../core/clock.ts";
-import { messageOf, RetryableError } from "../../core/errors.ts";
+import { codeOf, messageOf, RetryableError } from "../../core/errors.ts";
+import { getOrMake } from "../../core/get-or-make.ts";
 import { linkAbort } from "../../core/linked-abort.ts";
 import type { Logger } from "../../core/log.ts";
 import { Outage } from "../../core/outage.ts";
+import type { Telemetry } from "../../telemetry/port.ts";
 import type { Chain } from "../read/chain.ts";
-import { isSameLink, lacksFrames, Strays } from "./strays.ts";
+import { isObstacle, LogWriter } from "./log-writer.ts";
+import { isReadable, OutboxReader } from "./outbox-reader.ts";
 
-/** Frames of one look at the outbox. */
-const pageSize = 64;
 const retryLimits = { initialMs: 50, maxMs: 5_000 } as const;
-/** Something in the outbox has to go first. */
-const unreadableCode = "state.unreadable";
 
-export interface Relay {
-  /** There is something in the outbox, perhaps. */
-  ring(): void;
-  /** Resolves when the outbox is empty, or cannot be emptied and `stop` has aborted. */
-  readonly done: Promise<void>;
+export interface RelayDeps {
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly telemetry: Telemetry;
+}
+
+export interface RelayTenure {
+  /** The owner is to end, in order or not. */
+  readonly stop: AbortSignal;
+  /** The owner is none any more. */
+  readonly gone: AbortSignal;
+  readonly chain: Pick<Chain, "known">;
 }
 
 /** A log that does not take its frames at present. */
@@ -29,219 +35,170 @@ interface Held {
   readonly name: string;
   /** Its frames lie behind this one. */
   readonly after: string | undefined;
-  failed: number;
+  readonly failed: number;
   /** When it began, and when the next try is due, by the monotonic clock. */
   readonly since: number;
   readonly until: number;
 }
 
+/** How the outbox was left. */
+type Passed = { readonly kind: "passed" } | { readonly kind: "failed"; readonly waitMs: number } | { readonly kind: "broken" };
+
 /**
  * Brings the frames of an outbox where they belong, those of each log in their order. That needs no lease: a frame names the one before
- * it, so one that two relays store is there once, and one whose predecessor is missing is told so. Taking them off the outbox does. A log that takes nothing at present
- * holds up no other; nor does a record that nobody can read, but for what comes next behind it in its own log.
+ * it, so one that two relays store is there once, and one whose predecessor is missing is told so. Taking them off the outbox does. A log
+ * that takes nothing at present holds up no other; nor does a record that nobody can read, but for what comes next behind it in its own log.
  */
-export function createRelay(
-  fence: Fence,
-  { bus, clock, logger }: { readonly bus: Bus; readonly clock: Clock; readonly logger: Logger },
-  { stop, gone, chain }: { readonly stop: AbortSignal; readonly gone: AbortSignal; readonly chain: Pick<Chain, "known"> },
-): Relay {
-  const { partition, pipeline } = fence;
-  const strays = new Strays(fence, { bus, logger });
-  const outage = new Outage(
-    { began: "derived events wait in the outbox", over: "derived events are passed on again" },
-    { clock, logger },
-  );
-  const held = new Map<string, Held>();
+export class Relay {
+  readonly #fence: Fence;
+  readonly #deps: RelayDeps;
+  readonly #tenure: RelayTenure;
+  readonly #outbox: OutboxReader;
+  readonly #writer: LogWriter;
+  readonly #outage: Outage;
+  readonly #held = new Map<string, Held>();
   /** Everything before it was looked at, and only frames of logs that are held are left. */
-  let looked: string | undefined;
-  /** The newest record that nobody can read, of those that were told. */
-  let unreadable: string | undefined;
-  let rung = false;
-  let running: Promise<void> | undefined;
-  let rest = new AbortController();
+  #looked: string | undefined;
+  #woken = false;
+  #running: Promise<void> | undefined;
+  #rest = new AbortController();
 
-  return {
-    ring() {
-      rung = true;
-      rest.abort();
-      running ??= run().finally(() => {
-        running = undefined;
-      });
-    },
-    get done() {
-      return running ?? Promise.resolve();
-    },
-  };
+  constructor(fence: Fence, deps: RelayDeps, tenure: RelayTenure) {
+    this.#fence = fence;
+    this.#deps = deps;
+    this.#tenure = tenure;
+    this.#outbox = new OutboxReader(fence, deps);
+    this.#writer = new LogWriter(fence, { ...deps, outbox: this.#outbox, gone: tenure.gone });
+    this.#outage = new Outage({ began: "derived events wait in the outbox", over: "derived events are passed on again" }, deps);
+  }
 
-  async function run(): Promise<void> {
-    for (let failed = 0; (rung || failed > 0 || held.size > 0) && !gone.aborted; ) {
-      rung = false;
-      try {
-        await tryHeld();
-        await lookOn();
-        failed = 0;
-        outage.over({ partition: partition.name, pipeline });
-      } catch (error) {
-        if (!(error instanceof RetryableError)) return tell("error", error, "derived events cannot be passed on");
-        failed++;
-        outage.failed(error, { partition: partition.name, pipeline });
-      }
+  /** There is something in the outbox, perhaps. */
+  wake(): void {
+    this.#woken = true;
+    this.#rest.abort();
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+    });
+  }
+
+  /** Resolves when the outbox is empty, or cannot be emptied and `stop` has aborted. */
+  get done(): Promise<void> {
+    return this.#running ?? Promise.resolve();
+  }
+
+  async #run(): Promise<void> {
+    const { stop, gone } = this.#tenure;
+    for (let failed = 0; (this.#woken || failed > 0 || this.#held.size > 0) && !gone.aborted; ) {
+      this.#woken = false;
+      const passed = await this.#pass(failed);
+      if (passed.kind === "broken") return;
+      failed = passed.kind === "failed" ? failed + 1 : 0;
       // What is left is for the next owner.
-      if (stop.aborted && (failed > 0 || held.size > 0)) return;
-      if (rung || (failed === 0 && held.size === 0)) continue;
-      rest = new AbortController();
-      const resting = linkAbort(stop, rest.signal);
-      await clock.sleep(waitMs(failed), resting.signal);
+      if (stop.aborted && (failed > 0 || this.#held.size > 0)) return;
+      if (this.#woken || (failed === 0 && this.#held.size === 0)) continue;
+      this.#rest = new AbortController();
+      const resting = linkAbort(stop, this.#rest.signal);
+      await this.#deps.clock.sleep(this.#waitMs(passed), resting.signal);
       resting.unlink();
     }
   }
 
-  function waitMs(failed: number): number {
-    const next = [...held.values()].map(({ until }) => until - clock.monotonic());
-    return Math.max(1, Math.min(...next, ...(failed > 0 ? [backoffMs(failed, retryLimits)] : [])));
+  /** Passes on what there is. `failed`: how often that has failed in a row. */
+  async #pass(failed: number): Promise<Passed> {
+    try {
+      await this.#tryHeld();
+      await this.#lookOn();
+      this.#outage.over(this.#about);
+      return { kind: "passed" };
+    } catch (error) {
+      if (!(error instanceof RetryableError)) {
+        this.#deps.logger.error({ ...this.#about, error: messageOf(error) }, "derived events cannot be passed on");
+        return { kind: "broken" };
+      }
+      this.#outage.failed(error, this.#about);
+      return { kind: "failed", waitMs: this.#failed(error, failed + 1) };
+    }
+  }
+
+  /** How long to wait behind a failure, milliseconds. */
+  #failed(error: unknown, failed: number): number {
+    const waitMs = backoffMs(failed, retryLimits);
+    this.#deps.telemetry.retry?.({ of: "outbox", ...this.#about, failed, waitMs, code: codeOf(error) });
+    return waitMs;
+  }
+
+  #waitMs(passed: Passed): number {
+    const next = [...this.#held.values()].map(({ until }) => until - this.#deps.clock.monotonic());
+    return Math.max(1, Math.min(...next, ...(passed.kind === "failed" ? [passed.waitMs] : [])));
   }
 
   /** Looks at what has come since the last look; at everything where nothing is held. */
-  async function lookOn(): Promise<void> {
-    if (held.size === 0) looked = undefined;
-    for (let page = await look(looked); page.length > 0 && !gone.aborted; page = await look(looked)) {
-      await store(
-        page.filter(isReadable).filter(({ to }) => !held.has(to.log)),
-        { after: looked, failed: 0, since: clock.monotonic() },
+  async #lookOn(): Promise<void> {
+    if (this.#held.size === 0) this.#looked = undefined;
+    for await (const page of this.#outbox.pages(this.#looked, this.#tenure.gone)) {
+      const after = this.#looked;
+      await this.#store(
+        page.filter(isReadable).filter(({ to }) => !this.#held.has(to.log)),
+        { after, failed: 0, since: this.#deps.clock.monotonic() },
       );
-      looked = page.at(-1)?.id;
+      this.#looked = page.at(-1)?.id;
     }
   }
 
   /** Takes up the logs again whose time has come. */
-  async function tryHeld(): Promise<void> {
-    for (const [log, { name, after, failed, since, until }] of [...held]) {
-      if (until > clock.monotonic()) continue;
-      held.delete(log);
-      // What lies behind that is looked at with all others.
-      const end = looked ?? "0-0";
-      let from = after;
-      for (let page = await look(from); page.length > 0 && !held.has(log) && !gone.aborted; page = await look(from)) {
-        await store(
-          page.filter(isReadable).filter(({ id, to }) => to.log === log && !isBefore(end, id)),
-          { after: from, failed, since },
-        );
-        from = page.at(-1)?.id;
-        if (from === undefined || isBefore(end, from)) break;
-      }
-      if (held.has(log) || gone.aborted) continue;
-      const lastedMs = Math.round(clock.monotonic() - since);
-      logger.info({ partition: partition.name, pipeline, lastedMs }, `derived events for '${name}' are passed on again`);
+  async #tryHeld(): Promise<void> {
+    for (const [log, held] of [...this.#held]) {
+      if (held.until > this.#deps.clock.monotonic()) continue;
+      this.#held.delete(log);
+      await this.#storeHeld(log, held);
+      if (this.#held.has(log) || this.#tenure.gone.aborted) continue;
+      const lastedMs = Math.round(this.#deps.clock.monotonic() - held.since);
+      this.#deps.logger.info({ ...this.#about, lastedMs }, `derived events for '${held.name}' are passed on again`);
     }
   }
 
-  async function look(after: string | undefined): Promise<readonly OutboxRecord[]> {
-    const page = await bus.outbox(partition, pipeline, { count: pageSize, ...(after !== undefined && { after }) });
-    const untold = page.filter((record) => !isReadable(record) && (unreadable === undefined || isBefore(unreadable, record.id)));
-    const [first] = untold as UnreadableRecord[];
-    if (first) {
-      unreadable = untold.at(-1)?.id;
-      const about = { partition: partition.name, pipeline, outbox: keys.outbox(partition, pipeline), records: untold.length };
-      logger.error(
-        { ...about, first: first.id, fault: first.fault },
-        "derived events cannot be read in the outbox: they are left there",
+  async #storeHeld(log: string, { after, failed, since }: Held): Promise<void> {
+    // What lies behind that is looked at with all others.
+    const end = this.#looked ?? "0-0";
+    let from = after;
+    for await (const page of this.#outbox.pages(after, this.#tenure.gone)) {
+      await this.#store(
+        page.filter(isReadable).filter(({ id, to }) => to.log === log && !isBefore(end, id)),
+        { after: from, failed, since },
       );
+      from = page.at(-1)?.id;
+      if (from === undefined || isBefore(end, from) || this.#held.has(log)) return;
     }
-    return page;
-  }
-
-  /**
-   * What has to go first where a log lacks a frame: the oldest record before `entry` that nobody can read, or that the log lacks, since
-   * it could not be read a moment ago, or since both have gone back and it is in the outbox again. None where somebody has given it up.
-   */
-  async function obstacleTo(entry: OutboxEntry, last: FrameLink | undefined): Promise<string | undefined> {
-    for (let page = await look(undefined); page.length > 0 && !gone.aborted; page = await look(page.at(-1)?.id)) {
-      for (const record of page) {
-        if (!isBefore(record.id, entry.id)) return undefined;
-        if (!isReadable(record)) return record.id;
-        if (record.to.log === entry.to.log && isLacking(record, last)) return record.id;
-      }
-    }
-    return undefined;
   }
 
   /** The frames of one log in their order, those of several side by side. */
-  async function store(page: readonly OutboxEntry[], before: Pick<Held, "after" | "failed" | "since">): Promise<void> {
+  async #store(page: readonly OutboxEntry[], before: Pick<Held, "after" | "failed" | "since">): Promise<void> {
+    const { bus } = this.#deps;
+    const { chain } = this.#tenure;
     const stored = new Set<string>();
     const byLog = new Map<string, OutboxEntry[]>();
-    for (const entry of page) byLog.set(entry.to.log, [...(byLog.get(entry.to.log) ?? []), entry]);
+    for (const entry of page) getOrMake(byLog, entry.to.log, () => []).push(entry);
     const logs = [...byLog.values()];
-    const results = await Promise.allSettled(logs.map((frames) => storeInTurn(frames, stored)));
-    if (stored.size > 0 && !(await bus.relayed(fence, [...stored], chain.known.commits)))
+    const results = await Promise.allSettled(logs.map((frames) => this.#writer.store(frames, stored)));
+    if (stored.size > 0 && !(await bus.relayed(this.#fence, [...stored], chain.known.commits)))
       throw new RetryableError("service.unreachable", "the outbox has another owner, or has gone back to an earlier state");
     for (const [i, result] of results.entries()) {
-      if (result.status === "fulfilled") continue;
-      const [{ to }] = logs[i] as [OutboxEntry];
-      const failed = before.failed + 1;
-      if (failed === 1) tell("warn", result.reason, `derived events for '${to.name}' wait in the outbox`);
-      // What has to go first may lie anywhere.
-      const after = isObstacle(result.reason) ? undefined : before.after;
-      held.set(to.log, {
-        name: to.name,
-        after,
-        failed,
-        since: before.since,
-        until: clock.monotonic() + backoffMs(failed, retryLimits),
-      });
+      const to = logs[i]?.[0]?.to;
+      if (to && result.status === "rejected") this.#hold(to, result.reason, before);
     }
   }
 
-  /** @throws whatever has kept a frame from being stored: those behind it are left */
-  async function storeInTurn(frames: readonly OutboxEntry[], stored: Set<string>): Promise<void> {
-    for (let i = 0; i < frames.length; i++) {
-      if (gone.aborted) return;
-      const entry = frames[i] as OutboxEntry;
-      let answer = await bus.relay(strays.without(entry));
-      if (answer.kind === "unlinked") {
-        const { last } = answer;
-        const later = frames.findIndex(({ frame }) => last && isSameLink(frame, last));
-        if (later > i) {
-          // Another relay has stored these, and not taken them off.
-          for (const { id } of frames.slice(i, later + 1)) stored.add(id);
-          i = later;
-          continue;
-        }
-        answer = isSameLink(last, entry.after) ? await retell(entry) : await linkAnew(entry, last);
-      }
-      if (answer.kind === "superseded" || answer.kind === "unlinked")
-        throw new RetryableError("service.unreachable", `${entry.to.name}: another relay of this outbox has come in between`);
-      stored.add(entry.id);
-    }
-
-    /** The log has strays that were not known here. */
-    async function retell(entry: OutboxEntry): Promise<Relayed> {
-      await strays.open(entry.to);
-      return bus.relay(strays.without(entry));
-    }
-
-    async function linkAnew(entry: OutboxEntry, last: Parameters<typeof strays.relink>[1]): Promise<Relayed> {
-      const obstacle = lacksFrames(entry.after, last) ? await obstacleTo(entry, last) : undefined;
-      if (obstacle !== undefined) {
-        for (const frame of frames) if (isLacking(frame, last)) stored.delete(frame.id);
-        throw new RetryableError(unreadableCode, `the record ${obstacle} of the outbox has to go first`);
-      }
-      const instead = await strays.relink(entry, last);
-      const answer = await bus.relay({ ...strays.without(entry), instead });
-      if (answer.kind === "stored" && instead.vanished > 0)
-        await bus.tellVanished(partition, instead.vanished, { pipeline, kind: "derived" });
-      return answer;
-    }
+  #hold({ log, name }: OutboxEntry["to"], error: unknown, before: Pick<Held, "after" | "failed" | "since">): void {
+    const failed = before.failed + 1;
+    if (failed === 1)
+      this.#deps.logger.warn({ ...this.#about, error: messageOf(error) }, `derived events for '${name}' wait in the outbox`);
+    // What has to go first may lie anywhere.
+    const after = isObstacle(error) ? undefined : before.after;
+    const until = this.#deps.clock.monotonic() + this.#failed(error, failed);
+    this.#held.set(log, { name, after, failed, since: before.since, until });
   }
 
-  function tell(level: "warn" | "error", error: unknown, what: string): void {
-    logger[level]({ partition: partition.name, pipeline, error: messageOf(error) }, what);
+  get #about() {
+    return { partition: this.#fence.partition.name, pipeline: this.#fence.pipeline };
   }
 }
-
-/** Whether a log, of which `last` is the last frame there, is without that of a record. */
-const isLacking = ({ frame }: OutboxEntry, last: FrameLink | undefined): boolean =>
-  !isSameLink(frame, last) && lacksFrames(frame, last);
-
-const isObstacle = (error: unknown): boolean => error instanceof RetryableError && error.code === unreadableCode;
-
-const isReadable = (record: OutboxRecord): record is OutboxEntry => record.to !== undefined;

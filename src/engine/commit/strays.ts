@@ -137,7 +137,7 @@ const isUpTo = (link: FrameLink, known: FrameLink): boolean =>
 function decoded(fields: Fields): readonly Envelope[] {
   try {
     const envelopes = decodeFrame(fields);
-    return Array.from({ length: envelopes.length }, (_, i) => envelopes.at(i) as Envelope);
+    return Array.from({ length: envelopes.length }, (_, i) => envelopes.at(i)).filter((envelope) => envelope !== undefined);
   } catch {
     return [];
   }

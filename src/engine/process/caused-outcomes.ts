@@ -2,8 +2,8 @@ import { uuidOf } from "../../core/hash.ts";
 import type { StageCall } from "../../plan/plan.ts";
 import type { Moment } from "../../plan/window.ts";
 import type { Outcomes, States } from "../../stages/run.ts";
-import type { Chunk } from "./chunk.ts";
 import { derive, type EventDraft } from "./derive.ts";
+import type { BatchResults } from "./results.ts";
 
 interface Cause {
   /** Names the cause within its pipeline. */
@@ -21,44 +21,44 @@ interface Cause {
 export class CausedOutcomes implements Outcomes {
   readonly watermark: number;
   readonly #cause: Cause;
-  readonly #chunk: Chunk;
+  readonly #results: BatchResults;
   readonly #number: number;
   #moment: Moment | undefined;
   #derived = 0;
 
-  constructor(chunk: Chunk, cause: Cause) {
-    this.#chunk = chunk;
+  constructor(results: BatchResults, cause: Cause) {
+    this.#results = results;
     this.#cause = cause;
     this.watermark = cause.watermark;
-    this.#number = chunk.beginCaused(this);
+    this.#number = results.beginCaused(this);
   }
 
-  /** Made when it is asked for: most timers ring without a result. */
+  /** Made when it is asked for: most timers fire without a result. */
   get moment(): Moment {
     const { cause, time } = this.#cause;
-    this.#moment ??= { time, id: uuidOf(`${this.#chunk.pipeline}\n${cause}`) };
+    this.#moment ??= { time, id: uuidOf(`${this.#results.pipeline}\n${cause}`) };
     return this.#moment;
   }
 
   get call(): StageCall {
-    return this.#chunk.call;
+    return this.#results.call;
   }
 
   get states(): States {
-    return this.#chunk.states as States;
+    return this.#results.keyed;
   }
 
   pass(value: unknown): void {
-    this.#chunk.pass(value, this);
+    this.#results.pass(value, this);
   }
 
   send(destination: string, row: unknown): void {
-    this.#chunk.count("emitted", 1);
-    if (!this.#chunk.derives.has(destination)) return this.#chunk.rows.add(destination, row, this.#number);
-    const { pipeline } = this.#chunk;
-    const by = this.#cause.by === undefined ? undefined : this.#chunk.producerOf(this.#cause.by);
+    this.#results.count("emitted", 1);
+    if (!this.#results.derives.has(destination)) return this.#results.rows.add(destination, row, this.#number);
+    const { pipeline } = this.#results;
+    const by = this.#cause.by === undefined ? undefined : this.#results.producerOf(this.#cause.by);
     const event = derive(row as EventDraft, { cause: this.moment, by, pipeline, destination, place: this.#derived++ });
-    this.#chunk.derived.add(destination, event, this.#number);
+    this.#results.derived.add(destination, event, this.#number);
   }
 
   keep(): void {}
@@ -73,14 +73,14 @@ export class CausedOutcomes implements Outcomes {
   }
 
   deadLetter({ value, ...letter }: Parameters<Outcomes["deadLetter"]>[0]): void {
-    this.#chunk.setCausedAside(this.#number, value, letter);
+    this.#results.setCausedAside(this.#number, value, letter);
   }
 
   caused(cause: string, time: number): Outcomes {
-    return new CausedOutcomes(this.#chunk, { cause, time, watermark: this.watermark });
+    return new CausedOutcomes(this.#results, { cause, time, watermark: this.watermark });
   }
 
   completed(cause: string, time: number): Outcomes {
-    return new CausedOutcomes(this.#chunk, { cause, time, watermark: this.watermark, by: this.#cause.by });
+    return new CausedOutcomes(this.#results, { cause, time, watermark: this.watermark, by: this.#cause.by });
   }
 }

@@ -4,9 +4,12 @@ import type { Moment } from "../../plan/window.ts";
 import type { Refusal } from "../../stages/admit.ts";
 import type { Outcomes, States } from "../../stages/run.ts";
 import { CausedOutcomes } from "./caused-outcomes.ts";
-import type { Chunk } from "./chunk.ts";
 import { derive, type EventDraft } from "./derive.ts";
+import type { BatchResults } from "./results.ts";
 import type { Tried } from "./until-decided.ts";
+
+/** Before the first event. */
+const noEnvelope: Envelope = { id: "", type: "", time: 0, source: undefined, traceparent: undefined, data: undefined };
 
 /** How an event ended so far; a higher one wins when an event had several. */
 const undecided = 0;
@@ -17,21 +20,21 @@ const late = 4;
 const deadLettered = 5;
 
 /**
- * Takes what becomes of one event of a chunk: the worst that became of any part of it, or delivered where any part was and none came
+ * Takes what becomes of one event of a batch: the worst that became of any part of it, or delivered where any part was and none came
  * to harm, else dropped. It is used again for the next event, unless a stage of this one has not answered yet.
  */
 export class EventOutcomes implements Outcomes, Tried {
-  readonly #chunk: Chunk;
+  readonly #results: BatchResults;
   #event = -1;
-  #envelope: Envelope | undefined;
+  #envelope: Envelope = noEnvelope;
   #state = undecided;
   #reason = "";
   #derived = 0;
   #watermark = 0;
   #isRefused = false;
 
-  constructor(chunk: Chunk) {
-    this.#chunk = chunk;
+  constructor(results: BatchResults) {
+    this.#results = results;
   }
 
   get eventId(): string {
@@ -39,7 +42,7 @@ export class EventOutcomes implements Outcomes, Tried {
   }
 
   get moment(): Moment {
-    return this.#envelope as Envelope;
+    return this.#envelope;
   }
 
   get watermark(): number {
@@ -47,15 +50,15 @@ export class EventOutcomes implements Outcomes, Tried {
   }
 
   get call(): StageCall {
-    return this.#chunk.call;
+    return this.#results.call;
   }
 
   get states(): States {
-    return this.#chunk.states as States;
+    return this.#results.keyed;
   }
 
   begin(envelope: Envelope, watermark = 0): void {
-    this.#event = this.#chunk.begin();
+    this.#event = this.#results.begin();
     this.#envelope = envelope;
     this.#watermark = watermark;
     this.#isRefused = false;
@@ -64,7 +67,7 @@ export class EventOutcomes implements Outcomes, Tried {
   }
 
   again(): void {
-    this.#chunk.forget(this.#event);
+    this.#results.forget(this.#event);
     this.#state = undecided;
     this.#derived = 0;
   }
@@ -73,30 +76,32 @@ export class EventOutcomes implements Outcomes, Tried {
   end(): void {
     if (this.#state === undecided)
       this.deadLetter({ stage: "stages", reason: "stage-failed", error: "a stage returned neither values nor a reason to end" });
-    this.#chunk.count(this.#counter(), 1);
-    if (this.#state >= late && !this.#isRefused) this.#chunk.forgetId(this.moment.id);
+    this.#results.count(this.#counter(), 1);
+    if (this.#state >= late && !this.#isRefused) this.#results.forgetId(this.moment.id);
   }
 
-  /** The gate did not let it in, so it has taken no name. */
+  /** The gate did not let it in, so it has taken no name, and ends here. */
   refuse({ reason, error }: Refusal): void {
     this.#isRefused = true;
     if (reason === "duplicate") this.duplicate();
     else this.deadLetter({ stage: reason === "conflict" ? "identity" : "admit", reason, error });
+    this.end();
   }
 
   pass(value: unknown): void {
-    this.#chunk.pass(value, this);
+    this.#results.pass(value, this);
   }
 
   send(destination: string, row: unknown): void {
-    if (this.#chunk.derives.has(destination)) {
-      const { pipeline } = this.#chunk;
-      const cause = this.#envelope as Envelope;
-      const by = this.#chunk.producerOf(this.#event);
+    const cause = this.#envelope;
+    if (this.#results.derives.has(destination)) {
+      const { pipeline } = this.#results;
+      const by = this.#results.producerOf(this.#event);
       const event = derive(row as EventDraft, { cause, by, pipeline, destination, place: this.#derived++ });
-      this.#chunk.derived.add(destination, event, this.#event);
+      this.#results.derived.add(destination, event, this.#event);
     } else {
-      this.#chunk.rows.add(destination, row, this.#event);
+      this.#results.rows.add(destination, row, this.#event);
+      if (cause.traceparent !== undefined) this.#results.rows.trace(cause.traceparent);
     }
     this.keep();
   }
@@ -117,23 +122,23 @@ export class EventOutcomes implements Outcomes, Tried {
 
   late(stage: string, _: unknown, to?: { readonly destination: string; readonly row: unknown }): void {
     if (to) this.send(to.destination, to.row);
-    else this.#chunk.setAside(this.#event, this.#envelope, { stage, reason: "late", error: lateness(this.moment, stage) });
+    else this.#results.setAside(this.#event, this.#envelope, { stage, reason: "late", error: lateness(this.moment, stage) });
     if (this.#state < late) this.#state = late;
   }
 
   deadLetter({ stage, reason, error }: Omit<Parameters<Outcomes["deadLetter"]>[0], "value">): void {
-    this.#chunk.setAside(this.#event, this.#envelope as Envelope, { stage, reason, error });
+    this.#results.setAside(this.#event, this.#envelope, { stage, reason, error });
     if (this.#state === deadLettered) return;
     this.#state = deadLettered;
     this.#reason = reason;
   }
 
   caused(cause: string, time: number): Outcomes {
-    return new CausedOutcomes(this.#chunk, { cause, time, watermark: this.#watermark });
+    return new CausedOutcomes(this.#results, { cause, time, watermark: this.#watermark });
   }
 
   completed(cause: string, time: number): Outcomes {
-    return new CausedOutcomes(this.#chunk, { cause, time, watermark: this.#watermark, by: this.#event });
+    return new CausedOutcomes(this.#results, { cause, time, watermark: this.#watermark, by: this.#event });
   }
 
   #counter(): string {

@@ -5,6 +5,7 @@ import { idOfEntry, originOf } from "../../bus/origin.ts";
 import type { Partition } from "../../bus/partition.ts";
 import { decodePlainEntry } from "../../bus/plain-entry.ts";
 import type { DeadLetterDraft, Entry } from "../../bus/port.ts";
+import { at } from "../../core/at.ts";
 import { messageOf } from "../../core/errors.ts";
 import { checksum } from "../../core/hash.ts";
 import { describeFailure } from "../../stages/pursue.ts";
@@ -18,6 +19,7 @@ export type ProducerOf = (index: number) => string;
 /** The events of an entry. */
 export interface OpenedEntry {
   readonly kind: "opened";
+  readonly entry: Entry;
   readonly envelopes: Envelopes;
   /** Decodes a frame once more. `undefined` for an entry that is one event. */
   readonly decode: (() => Envelopes) | undefined;
@@ -41,12 +43,13 @@ export function openEntry(partition: Pick<Partition, "log" | "reads">, entry: En
   }
 }
 
-function decode(partition: Pick<Partition, "log" | "reads">, { id, fields }: Entry): Opened {
+function decode(partition: Pick<Partition, "log" | "reads">, entry: Entry): Opened {
+  const { id, fields } = entry;
   const named = new EntryFields(fields ?? []);
   if (fields && !isFrame(fields)) {
     const plain = decodePlainEntry(partition, id, named);
     if (plain.kind === "refused") return refused(plain);
-    return { kind: "opened", envelopes: [plain.envelope], decode: undefined, producerOf: ofNobody };
+    return { kind: "opened", entry, envelopes: [plain.envelope], decode: undefined, producerOf: ofNobody };
   }
   const idOf = () => idOfEntry(originOf(partition.log, id, named));
   if (!fields) {
@@ -56,7 +59,7 @@ function decode(partition: Pick<Partition, "log" | "reads">, { id, fields }: Ent
   try {
     const envelopes = decodeFrame(named);
     const producerOf = producersOf(String(named.get("pid") ?? ""), envelopes.makers);
-    return { kind: "opened", envelopes, decode: () => decodeFrame(named), producerOf };
+    return { kind: "opened", entry, envelopes, decode: () => decodeFrame(named), producerOf };
   } catch (error) {
     return refused({ reason: "undecodable", error: messageOf(error), type: "", id: idOf() });
   }
@@ -75,5 +78,5 @@ function producersOf(pid: string, makers: Makers | undefined): ProducerOf {
   if (!makers) return () => producer;
   const { names, of } = makers;
   const producers = names.map((name) => (name === null ? producer : checksum(Buffer.from(`${pid}\n${name}`))));
-  return (index) => producers[of ? (of[index] as number) : 0] as string;
+  return (index) => at(producers, of ? at(of, index) : 0);
 }

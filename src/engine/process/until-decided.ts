@@ -4,7 +4,8 @@ import { messageOf, RetryableError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
 import { setAside } from "../../stages/pursue.ts";
 import type { Effects, Run } from "../../stages/run.ts";
-import type { Parking } from "./parking.ts";
+import type { Telemetry } from "../../telemetry/port.ts";
+import type { KeyQueue } from "./key-queue.ts";
 
 /** Takes what becomes of a value, and can forget it. */
 export interface Tried extends Effects {
@@ -17,55 +18,75 @@ export interface Tried extends Effects {
 export interface TryingDeps {
   readonly clock: Clock;
   readonly logger: Logger;
-  /** The keys that wait. */
-  readonly parking: Parking;
+  readonly telemetry: Telemetry;
+  /** The events that wait. */
+  readonly queue: KeyQueue;
   /** Ends waiting: what waits is left to the next owner. */
   readonly signal: AbortSignal;
   /** Where the stages are, for the log. */
   readonly about: { readonly partition: string; readonly pipeline: string };
 }
 
+/** How a try has ended that decided nothing. */
+type Failure = { readonly kind: "again"; readonly error: RetryableError } | { readonly kind: "broken"; readonly error: unknown };
+
 const retryLimits = { initialMs: 50, maxMs: 5_000 } as const;
 
 /**
  * Takes values through stages that keep no state, each by itself and until they have decided: what asks to be tried again is, later each
- * time, and parks its key; other keys go on. What fails otherwise is set aside.
+ * time, and has the events of its key wait; other keys go on. What fails otherwise is set aside.
  *
  * Returns a promise only where a value has to wait. It rejects with a ConfigError (the pipeline stops), or the reason of the signal.
  */
-export function untilDecided(
-  run: Run,
-  { clock, logger, parking, signal, about }: TryingDeps,
-): (value: unknown, key: string, effects: Tried) => void | Promise<void> {
+export function untilDecided(run: Run, deps: TryingDeps): (value: unknown, key: string, effects: Tried) => void | Promise<void> {
+  const { queue } = deps;
   return (value, key, effects) => {
-    if (parking.has(key)) return parking.add(key, () => persist(value, effects));
+    if (queue.has(key)) return queue.add(key, () => tryOn(value, effects));
     try {
       const pending = run(value, effects);
-      return pending && parking.add(key, () => pending.catch((error) => persist(value, effects, { error })));
+      return pending && queue.add(key, () => pending.catch((error) => persist(value, effects, failureOf(error))));
     } catch (error) {
-      if (error instanceof RetryableError) return parking.add(key, () => persist(value, effects, { error }));
+      const failure = failureOf(error);
+      if (failure.kind === "again") return queue.add(key, () => persist(value, effects, failure));
       setAside(effects, error, value);
     }
   };
 
-  /** `failure`: how an earlier try has ended. */
-  async function persist(value: unknown, effects: Tried, failure?: { readonly error: unknown }): Promise<void> {
-    let last = failure;
-    for (let failed = last ? 1 : 0; ; failed++) {
-      if (last && !(last.error instanceof RetryableError)) return setAside(effects, last.error, value);
-      signal.throwIfAborted();
-      if (last) {
-        const why = { ...about, event: effects.eventId, error: messageOf(last.error) };
-        if (failed === 1) logger.warn(why, "a stage asked to try again: the events of this key wait");
-        effects.again();
-        await clock.sleep(backoffMs(failed, retryLimits), signal);
-        signal.throwIfAborted();
-      }
+  async function tryOn(value: unknown, effects: Tried): Promise<void> {
+    deps.signal.throwIfAborted();
+    try {
+      await run(value, effects);
+    } catch (error) {
+      await persist(value, effects, failureOf(error));
+    }
+  }
+
+  async function persist(value: unknown, effects: Tried, first: Failure): Promise<void> {
+    let last = first;
+    for (let failed = 1; last.kind === "again"; failed++) {
+      deps.signal.throwIfAborted();
+      await rest(effects, failed, last.error);
       try {
         return await run(value, effects);
       } catch (error) {
-        last = { error };
+        last = failureOf(error);
       }
     }
+    setAside(effects, last.error, value);
+  }
+
+  async function rest(effects: Tried, failed: number, error: RetryableError): Promise<void> {
+    const { clock, logger, telemetry, signal, about } = deps;
+    const event = effects.eventId;
+    const waitMs = backoffMs(failed, retryLimits);
+    if (failed === 1)
+      logger.warn({ ...about, event, error: messageOf(error) }, "a stage asked to try again: the events of this key wait");
+    telemetry.retry?.({ of: "event", ...about, event, failed, waitMs, code: error.code });
+    effects.again();
+    await clock.sleep(waitMs, signal);
+    signal.throwIfAborted();
   }
 }
+
+const failureOf = (error: unknown): Failure =>
+  error instanceof RetryableError ? { kind: "again", error } : { kind: "broken", error };

@@ -1,140 +1,257 @@
+import { setImmediate } from "node:timers/promises";
 import { bytesOf } from "../../bus/entry-bytes.ts";
-import { isBefore } from "../../bus/entry-id.ts";
-import type { Partition } from "../../bus/partition.ts";
-import type { Bus, Entry, Fence, ReadResult, WentBack } from "../../bus/port.ts";
+import { ageOf } from "../../bus/entry-id.ts";
+import { type Partition, replayOf } from "../../bus/partition.ts";
+import type { Bus, Entry, Fence, Watch, WentBack } from "../../bus/port.ts";
 import { backoffMs } from "../../core/backoff.ts";
 import type { Clock } from "../../core/clock.ts";
 import { RetryableError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
 import { Outage } from "../../core/outage.ts";
+import type { Telemetry } from "../../telemetry/port.ts";
+import type { Batch } from "./batch.ts";
 import type { Chain } from "./chain.ts";
+import { type Cursor, cursorOn, move, sumOf } from "./cursor.ts";
 
-/** What the entries of one read are to measure together, bytes. One entry may measure more. */
-const readBytes = 4 * 1024 * 1024;
-/** Entries of one read at most, and suspects that are tried together at first (deliveryLimits): a frame may hold 500 events. */
-const maxEntries = { frames: 64, plain: 1_000 } as const;
-/** Entries of the first read. Each is of as many more than the one before: large ones may lie anywhere. */
-const firstEntries = { frames: 2, plain: 16 } as const;
-const growth = 8;
 const retryLimits = { initialMs: 50, maxMs: 5_000 } as const;
+/** How long a log that has brought nothing is left alone while the other one has something, milliseconds. */
+const idleMs = 1_000;
 
-/** How far the reading of one log is. */
-export interface Cursor {
-  readonly fence: Fence;
-  /** Entries of the next read: as many as hold the events of one, by those of the last. */
-  count: number;
-  readonly maxEntries: number;
-  /** What an entry measured that was taken last, inflated, bytes. */
-  bytesEach: number;
-  /** The last read brought as many as were asked for. */
-  isFull: boolean;
-  from: "pending" | "new";
-  /** The last entry received: pending ones are asked for behind it. */
-  received: string;
-  /** The newest entry that the group was ever given. */
-  newest: string;
-  /** Nothing new is looked for until then, by the monotonic clock, while the other log has something: there was none at the last look. */
-  idleUntil: number;
-  /** A former owner has read after it lost the lease. */
-  stolen: boolean;
-}
+/** `main`: the log of the partition; `replay`: what is replayed to this pipeline alone. */
+export type Side = Partition["side"];
 
-/** The beginning of one log: `newest` is the newest entry that the group was given by then. */
-export function cursorOn(
-  partition: Partition,
-  fence: Fence,
-  { newest, kind }: { readonly newest: string; readonly kind: "frames" | "plain" },
-): Cursor {
-  return {
-    fence: { ...fence, partition },
-    count: firstEntries[kind],
-    maxEntries: maxEntries[kind],
-    bytesEach: 0,
-    isFull: false,
-    from: "pending",
-    received: "0-0",
-    newest,
-    idleUntil: 0,
-    stolen: false,
-  };
+/** What became of a read. */
+export type Reading =
+  | { readonly kind: "batch"; readonly batch: Batch }
+  /** All that was pending is read: new entries are next. */
+  | { readonly kind: "caught-up" }
+  /** There is nothing new. */
+  | { readonly kind: "nothing" }
+  /** The next ones may be what ended their readers: they have to be asked for. */
+  | { readonly kind: "suspects"; readonly side: Side }
+  /** A former owner has read after it lost the lease. What came with the news may be newer than what it has taken: it is forgotten. */
+  | { readonly kind: "stolen"; readonly side: Side }
+  /** It is not known what was given out. What is pending is read next. */
+  | { readonly kind: "failed" }
+  | Ending;
+
+/** The owner is none any more. */
+export type Ending = { readonly kind: "fenced" } | WentBack;
+
+export interface LogReaderDeps {
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly telemetry: Telemetry;
 }
 
 export interface LogReaderOptions {
+  /** The newest entry that the group was given before. */
+  readonly lastDelivered: string;
   /** Events that one read is to bring. */
   readonly eventsPerRead: number;
   readonly chain: Chain;
-  /** Called when the lease is gone, or Redis has gone back. */
-  onLost(back: WentBack | undefined): void;
+  /** Called when an answer says that the owner is none any more. */
+  readonly onEnd: (why: Ending) => void;
 }
 
-/** Reads the logs of one partition, as its owner, with what follows from answers that were lost on the way. */
+/**
+ * Reads the two logs of one partition, as its owner: its own, and what is replayed to the pipeline. Of each, what is pending goes first,
+ * which is what an earlier owner was given and did not ack. An answer that was lost is found again, since what it gave out is pending:
+ * after a failed read, the pending entries behind the last one received are read first.
+ */
 export class LogReader {
-  readonly #bus: Bus;
-  readonly #clock: Clock;
-  readonly #outage: Outage;
+  readonly #deps: LogReaderDeps;
   readonly #options: LogReaderOptions;
+  readonly #outage: Outage;
+  readonly #cursors: Readonly<Record<Side, Cursor>>;
+  /** The log that was read last. */
+  #last: Cursor;
+  /** The next read of that log, under way while the batch before is taken through the stages. */
+  #ahead: Promise<Reading> | undefined;
   /** Reads in a row that failed. Their answers may have been lost on the way, with entries given out. */
   #failures = 0;
+  /** How long to rest behind the last one that failed, milliseconds. */
+  #waitMs = 0;
 
-  constructor(
-    { bus, clock, logger }: { readonly bus: Bus; readonly clock: Clock; readonly logger: Logger },
-    options: LogReaderOptions,
-  ) {
-    this.#bus = bus;
-    this.#clock = clock;
-    this.#outage = new Outage({ began: "reading failed, trying again", over: "reading goes on" }, { clock, logger });
+  constructor(fence: Fence, deps: LogReaderDeps, options: LogReaderOptions) {
+    this.#deps = deps;
     this.#options = options;
+    this.#outage = new Outage({ began: "reading failed, trying again", over: "reading goes on" }, deps);
+    const { partition, pipeline } = fence;
+    const kind = partition.adopted ? "plain" : "frames";
+    const replay = { ...fence, partition: replayOf(partition, pipeline) };
+    this.#cursors = {
+      main: cursorOn(fence, { newest: options.lastDelivered, kind }),
+      replay: cursorOn(replay, { newest: "0-0", kind: "frames" }),
+    };
+    this.#last = this.#cursors.replay;
   }
 
-  /** The next entries of a log, and the cursor behind them. `undefined` when it failed: then pending ones are next. */
-  async read(from: Cursor, suspects: number): Promise<ReadResult | undefined> {
-    const { chain, onLost } = this.#options;
-    const { count, fence } = from;
-    const about = { partition: fence.partition.name, pipeline: fence.pipeline };
-    try {
-      const result = await this.#bus.read(fence, { from: from.from, after: from.received, count, suspects, known: chain.known });
-      const excused = this.#failures;
-      this.#failures = 0;
-      this.#outage.over(about);
-      if (result.kind === "went-back" || result.kind === "fenced") onLost(result.kind === "fenced" ? undefined : result);
-      if (result.kind !== "entries") return result;
-      chain.given(result.reads, fence.partition.side === "main" ? result.entries : []);
-      from.stolen = result.stolen === true;
-      this.#move(from, result.entries);
-      return excused === 0 ? result : { ...result, entries: excuse(result.entries, excused) };
-    } catch (error) {
-      if (!(error instanceof RetryableError)) throw error;
-      this.#failures++;
-      this.#outage.failed(error, about);
-      from.from = "pending";
-      return undefined;
+  /** What was given out before is read again, not something new. */
+  get isReplaying(): boolean {
+    return this.#last.from === "pending";
+  }
+
+  /** The last read brought as much as it may: there is more, perhaps. */
+  get isFull(): boolean {
+    return this.#last.isFull;
+  }
+
+  /** Reads both logs in turn, as long as both have something. */
+  next(): Promise<Reading> {
+    const begun = this.#ahead;
+    this.#ahead = undefined;
+    if (begun) return begun;
+    if (!this.#isIdle(this.#other)) this.#last = this.#other;
+    return this.#read(this.#last, 0);
+  }
+
+  /**
+   * Begins the next read where more is to be expected: Redis makes it ready while this one is taken through the stages. The client
+   * writes at the end of the turn, so it is given one.
+   */
+  async readAhead(): Promise<void> {
+    if (this.isReplaying || !this.isFull || !this.#isIdle(this.#other)) return;
+    void this.#begin();
+    await setImmediate();
+  }
+
+  /** What lies behind the last batch, while it waits: it is read ahead where it `mayRead`. */
+  async behind(mayRead: boolean): Promise<readonly Entry[]> {
+    if (this.isReplaying || !(this.#ahead || mayRead)) return [];
+    const reading = await (this.#ahead ?? this.#begin());
+    return reading.kind === "batch" ? reading.batch.entries : [];
+  }
+
+  /** What was read ahead, and has not been asked for. */
+  async leftover(): Promise<Reading> {
+    return this.#ahead ?? { kind: "nothing" };
+  }
+
+  /** Reads one group of suspects, until an answer comes. */
+  async suspects(side: Side, signal: AbortSignal): Promise<Reading> {
+    const cursor = this.#cursors[side];
+    let reading: Reading = { kind: "failed" };
+    while (reading.kind === "failed" && !signal.aborted) {
+      await this.pause(signal);
+      reading = await this.#read(cursor, cursor.maxEntries);
     }
+    return reading;
+  }
+
+  /** Begins again with everything that is pending. */
+  lookAgain(side: Side): void {
+    this.#cursors[side].from = "pending";
+    this.#cursors[side].received = "0-0";
   }
 
   /** Rests where the last read has failed. */
   async pause(signal: AbortSignal): Promise<void> {
-    if (this.#failures > 0) await this.#clock.sleep(backoffMs(this.#failures, retryLimits), signal);
+    if (this.#failures > 0) await this.#deps.clock.sleep(this.#waitMs, signal);
   }
 
-  #move(from: Cursor, entries: readonly Entry[]): void {
-    const newest = entries.at(-1)?.id;
-    if (newest === undefined) return;
-    from.received = newest;
-    // Also for pending entries: those of a read whose answer was lost are newer than what we knew of.
-    if (isBefore(from.newest, newest)) from.newest = newest;
-    from.isFull = entries.length >= from.count;
-    from.count = this.#nextCount(from, entries);
+  /** The log that was read last has nothing. True where neither has. */
+  goIdle(): boolean {
+    this.#last.idleUntil = this.#deps.clock.monotonic() + idleMs;
+    return this.#isIdle(this.#other);
   }
 
-  /** As many entries as hold the events and the bytes that one read is to bring. */
-  #nextCount({ count, maxEntries: most, bytesEach }: Cursor, entries: readonly Entry[]): number {
-    const mean = (of: (entry: Entry) => number) => entries.reduce((sum, entry) => sum + of(entry), 0) / entries.length;
-    const events = this.#options.eventsPerRead / mean((entry) => entry.events);
-    const fits = Math.min(events, readBytes / Math.max(bytesEach, mean(bytesOf)));
-    return Math.min(most, growth * count, Math.max(1, Math.round(fits)));
+  /** Waits for something new on either log; but not for ever, should no news of it come. */
+  async news(signal: AbortSignal): Promise<void> {
+    const cursors = Object.values(this.#cursors);
+    const watches: readonly Watch[] = cursors.map(({ fence: { partition }, newest }) => ({ partition, after: newest }));
+    await this.#deps.bus.wait(watches, idleMs, signal);
+    for (const cursor of cursors) cursor.idleUntil = 0;
+  }
+
+  /** What an entry of a log measures, inflated, bytes. */
+  measured(side: Side, bytesEach: number): void {
+    this.#cursors[side].bytesEach = bytesEach;
+  }
+
+  get #other(): Cursor {
+    const { main, replay } = this.#cursors;
+    return this.#last === main ? replay : main;
+  }
+
+  #isIdle({ idleUntil }: Cursor): boolean {
+    return this.#deps.clock.monotonic() < idleUntil;
+  }
+
+  #begin(): Promise<Reading> {
+    const begun = this.#read(this.#last, 0);
+    // It is awaited later: until then a failure must not count as unhandled.
+    begun.catch(() => {});
+    this.#ahead = begun;
+    return begun;
+  }
+
+  async #read(cursor: Cursor, suspects: number): Promise<Reading> {
+    const { bus, clock } = this.#deps;
+    const { chain } = this.#options;
+    const { count, fence, from, received: after } = cursor;
+    const asked = clock.monotonic();
+    try {
+      const result = await bus.read(fence, { from, after, count, suspects, known: chain.known });
+      const excused = this.#failures;
+      this.#failures = 0;
+      this.#outage.over(aboutOf(cursor));
+      switch (result.kind) {
+        case "went-back":
+        case "fenced":
+          this.#options.onEnd(result);
+          return result;
+        case "suspects":
+          return { kind: "suspects", side: fence.partition.side };
+        default:
+          chain.given(result.reads, fence.partition.side === "main" ? result.entries : []);
+          this.#tell(cursor, result.entries, asked);
+          move(cursor, result.entries, this.#options.eventsPerRead);
+          if (result.stolen) return { kind: "stolen", side: fence.partition.side };
+          return this.#brought(cursor, excused === 0 ? result.entries : excuse(result.entries, excused));
+      }
+    } catch (error) {
+      if (!(error instanceof RetryableError)) throw error;
+      this.#failed(cursor, error);
+      return { kind: "failed" };
+    }
+  }
+
+  #brought(cursor: Cursor, entries: readonly Entry[]): Reading {
+    const { fence, from } = cursor;
+    if (entries.length > 0)
+      return { kind: "batch", batch: { fence, entries, from, readAt: this.#deps.clock.monotonic(), atRest: false } };
+    if (from === "new") return { kind: "nothing" };
+    cursor.from = "new";
+    return { kind: "caught-up" };
+  }
+
+  #failed(cursor: Cursor, error: RetryableError): void {
+    const about = aboutOf(cursor);
+    this.#failures++;
+    this.#waitMs = backoffMs(this.#failures, retryLimits);
+    this.#outage.failed(error, about);
+    this.#deps.telemetry.retry?.({ of: "read", ...about, failed: this.#failures, waitMs: this.#waitMs, code: error.code });
+    cursor.from = "pending";
+  }
+
+  #tell({ fence: { partition, pipeline }, from }: Cursor, entries: readonly Entry[], asked: number): void {
+    const { clock, telemetry } = this.#deps;
+    if (entries.length === 0) return;
+    telemetry.read?.({
+      ...{ pipeline, partition: partition.name, log: partition.side, from },
+      entries: entries.length,
+      events: sumOf(entries, ({ events }) => events),
+      bytes: sumOf(entries, bytesOf),
+      durationMs: clock.monotonic() - asked,
+      lagMs: ageOf(entries[0]?.id, clock.now()),
+    });
   }
 }
 
-/** An answer that was lost has killed nobody. */
+const aboutOf = ({ fence: { partition, pipeline } }: Cursor) => ({ partition: partition.name, pipeline });
+
+/** A read whose answer was lost is a delivery that nobody has died of: it does not count against its entries. */
 const excuse = (entries: readonly Entry[], times: number): readonly Entry[] =>
   entries.map((entry) => ({ ...entry, deliveries: Math.max(1, entry.deliveries - times) }));

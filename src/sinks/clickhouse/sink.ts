@@ -3,10 +3,11 @@ import { type Logger, silentLogger } from "../../core/log.ts";
 import { Outage } from "../../core/outage.ts";
 import type { RateLimit } from "../../core/rate-limit.ts";
 import type { ClickHouseSinkPlan } from "../../plan/plan.ts";
+import { noTelemetry, type Telemetry } from "../../telemetry/port.ts";
 import { createBatcher } from "../batcher.ts";
 import { createSinkGuards, guardedCall } from "../guarded-call.ts";
 import type { Sink } from "../port.ts";
-import { retrying } from "../retrying.ts";
+import { type RetryDeps, retrying } from "../retrying.ts";
 import type { ClickHouse } from "./client.ts";
 import { insertPieces, prepareInsert } from "./insert.ts";
 import { compileEncoder } from "./native/encoder.ts";
@@ -21,6 +22,8 @@ export interface ClickHouseSinkDeps {
   readonly logger?: Logger;
   /** The limit of the plan's guards. */
   readonly limit?: RateLimit | undefined;
+  /** @default nobody is told */
+  readonly telemetry?: Telemetry;
 }
 
 /**
@@ -34,15 +37,27 @@ export interface ClickHouseSinkDeps {
  * - When the table, a view behind it or the rights are wrong, the writes reject with ConfigError `clickhouse.schema`.
  */
 export function createClickHouseSink(plan: ClickHouseSinkPlan, deps: ClickHouseSinkDeps): Sink {
-  const { client, signal, clock = systemClock, random = Math.random, logger = silentLogger, limit } = deps;
+  const {
+    client,
+    signal,
+    clock = systemClock,
+    random = Math.random,
+    logger = silentLogger,
+    limit,
+    telemetry = noTelemetry,
+  } = deps;
   const { table, timeoutMs } = plan;
   const encode = compileEncoder(table);
 
   // An outage is told of once: what the tries behind the first one say is for who looks closer.
   const texts = { began: "ClickHouse insert failed; it is repeated with the same rows", over: "ClickHouse answers again" };
-  const retries = { clock, random, signal, outage: new Outage(texts, { clock, logger }), about: { table: table.name } };
+  const name = `ClickHouse table '${table.name}'`;
+  const retries: RetryDeps = {
+    ...{ clock, random, signal, outage: new Outage(texts, { clock, logger }), about: { table: table.name } },
+    onRetry: (retry) => telemetry.retry?.({ of: "call", call: name, ...retry }),
+  };
   const repeat = <Result>(call: () => Promise<Result>) => retrying(plan.retry, retries, call);
-  const guards = createSinkGuards(plan.guards, { name: `ClickHouse table '${table.name}'`, clock, logger, limit });
+  const guards = createSinkGuards(plan.guards, { name, clock, logger, limit, telemetry });
   const insert = (block: Buffer) => client.insertNative(table, block, { signal, timeoutMs });
   const send = (block: Buffer) => repeat(() => guardedCall(() => insert(block), { guards, signal }));
   const verify = () => repeat(() => verifyColumns(table, client, { signal, timeoutMs }));

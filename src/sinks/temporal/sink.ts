@@ -8,6 +8,7 @@ import { Outage } from "../../core/outage.ts";
 import type { RateLimit } from "../../core/rate-limit.ts";
 import { retry } from "../../core/retry.ts";
 import type { SearchAttributePlan, WorkflowCallPlan, WorkflowSinkPlan } from "../../plan/plan.ts";
+import type { Telemetry } from "../../telemetry/port.ts";
 import { createSinkGuards, guardedCall, type SinkGuards } from "../guarded-call.ts";
 import type { Rejected, Sink, WriteResult } from "../port.ts";
 import { sortCallError } from "./errors.ts";
@@ -20,12 +21,14 @@ export interface TemporalSinkDeps {
   readonly signal: AbortSignal;
   /** Those of all that call this workflow. */
   readonly guards?: SinkGuards;
+  /** @default nobody is told */
+  readonly telemetry?: Telemetry;
 }
 
 /** The guards of a plan, to be shared by all sinks of one target. */
 export const createCallGuards = (
   { guards, call }: WorkflowSinkPlan,
-  deps: Pick<TemporalSinkDeps, "clock" | "logger"> & { readonly limit?: RateLimit | undefined },
+  deps: Pick<TemporalSinkDeps, "clock" | "logger" | "telemetry"> & { readonly limit?: RateLimit | undefined },
 ): SinkGuards => createSinkGuards(guards, { ...deps, name: nameOf(call), limit: deps.limit });
 
 /**
@@ -56,7 +59,7 @@ export class TemporalSink implements Sink {
     return this.#inFlight;
   }
 
-  async write(rows: readonly unknown[]): Promise<WriteResult> {
+  async write(rows: readonly unknown[], _bytes?: number, traces?: ReadonlyMap<number, string>): Promise<WriteResult> {
     this.#inFlight += rows.length;
     try {
       const counts: Record<string, number> = this.#plan.call.kind === "start" ? { started: 0, joined: 0, alreadyDone: 0 } : {};
@@ -64,7 +67,7 @@ export class TemporalSink implements Sink {
       let next = 0;
       const lane = async () => {
         for (let row = next++; row < rows.length; row = next++) {
-          const result = await this.#send(rows[row]);
+          const result = await this.#send(rows[row], traces?.get(row));
           if (typeof result === "string") counts[result] = (counts[result] ?? 0) + 1;
           else rejected.push({ row, reason: result.reason });
         }
@@ -78,22 +81,23 @@ export class TemporalSink implements Sink {
 
   async close(): Promise<void> {}
 
-  async #send(input: unknown): Promise<Ended | { readonly reason: string }> {
+  async #send(input: unknown, traceparent: string | undefined): Promise<Ended | { readonly reason: string }> {
     const { call, timeoutMs, retry: backoff } = this.#plan;
-    const { client, clock, signal } = this.#deps;
+    const { client, clock, signal, telemetry } = this.#deps;
     const about = { call: nameOf(call) };
     if (call.kind === "start" && call.notAfter && clock.now() > call.notAfter(input).getTime()) return "stale";
     const workflowId = this.#plan.workflowId(input);
     if (sendsHalf(call, { workflowId, input })) return { reason: `half-character: ${halvedIn("workflow's input")}` };
     const send = () => {
       signal.throwIfAborted();
-      const sent = () => client.withDeadline(Date.now() + timeoutMs, () => this.#call(workflowId, input));
+      const sent = () => client.withDeadline(Date.now() + timeoutMs, () => this.#call(workflowId, input, traceparent));
       return guardedCall(sent, { guards: this.#guards, signal, isFailure });
     };
-    const onFailure = (error: unknown) => {
+    const onFailure = (error: unknown, waiting: { readonly failed: number; readonly waitMs: number }) => {
       const failure = sortCallError(error);
       if (failure.kind !== "retry") return;
       this.#outage.failed(new RetryableError("temporal.retry", failure.reason, { cause: error }), about);
+      telemetry?.retry?.({ of: "call", ...about, ...waiting, code: "temporal.retry" });
     };
     try {
       const ended = await retry(send, { ...backoff, clock, signal, mayPass: isFailure, onFailure });
@@ -122,7 +126,7 @@ export class TemporalSink implements Sink {
     }
   }
 
-  async #call(workflowId: string, input: unknown): Promise<Ended> {
+  async #call(workflowId: string, input: unknown, traceparent: string | undefined): Promise<Ended> {
     const { call } = this.#plan;
     const { workflow } = this.#deps.client;
     switch (call.kind) {
@@ -131,6 +135,8 @@ export class TemporalSink implements Sink {
           taskQueue: call.taskQueue,
           workflowId,
           args: [input],
+          // For whoever follows a trace: `workflowInfo().memo`, and Temporal's own pages.
+          ...(traceparent !== undefined && { memo: { traceparent } }),
           ...(call.delayMs !== undefined && { startDelay: call.delayMs }),
           ...(call.summary && { staticSummary: call.summary(input) }),
           ...(call.searchAttributes && { typedSearchAttributes: attributePairs(call.searchAttributes, input) }),

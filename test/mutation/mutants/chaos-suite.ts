@@ -16,9 +16,9 @@ export const chaosSuite: readonly Mutant[] = [
   {
     name: "second-sink-gets-nothing",
     breaks: "every row of a pipeline's second table is lost, and the order that it would prove is proved by an empty table",
-    file: "src/engine/commit/settlement.ts",
-    find: "[...chunk.rows.take()].map(",
-    replace: "[...chunk.rows.take()].slice(0, 1).map(",
+    file: "src/engine/commit/sink-writer.ts",
+    find: "[...results.rows.take()].map(",
+    replace: "[...results.rows.take()].slice(0, 1).map(",
     by: fault("producer-sends-again"),
   },
   {
@@ -33,8 +33,8 @@ export const chaosSuite: readonly Mutant[] = [
     name: "lease-of-a-minute",
     breaks: "partitions of a dead worker stand still far longer than is promised",
     file: "src/engine/worker.ts",
-    find: "leaseTtlMs = 10_000,",
-    replace: "leaseTtlMs = 28_000,",
+    find: "leaseTtlMs = 10_000 }",
+    replace: "leaseTtlMs = 28_000 }",
     by: fault("killed-before-insert"),
   },
 ];

@@ -5,14 +5,14 @@ const unit = (files: readonly string[], names?: string): Check => ({
   files: files.map((file) => `test/unit/engine/${file}.test.ts`),
   ...(names !== undefined && { names }),
 });
-const settlement = "src/engine/commit/settlement.ts";
+const committer = "src/engine/commit/committer.ts";
 
 /** From the sinks' answers to the commit, and from the outbox to the logs. */
 export const engine: readonly Mutant[] = [
   {
     name: "commit-before-the-sinks",
     breaks: "an event is acked while its row is on the way, and lost when the worker dies",
-    file: settlement,
+    file: committer,
     find: "await Promise.all(writes);",
     replace: "",
     by: unit(["worker", "crashes"]),
@@ -20,25 +20,25 @@ export const engine: readonly Mutant[] = [
   {
     name: "commits-out-of-order",
     breaks: "a state that was computed later is overwritten by one that was computed before",
-    file: settlement,
-    find: "if (inOrder) await earlier;",
+    file: committer,
+    find: "if (this.#deps.inOrder) await earlier;",
     replace: "",
     by: unit(["worker"], "commits in the order"),
   },
   {
     name: "settled-with-refused-rows",
     breaks: "a row that ClickHouse refused is counted as delivered, and kept nowhere",
-    file: settlement,
-    find: "taken, rejected);\n      if (counts)",
-    replace: "taken, []);\n      if (counts)",
+    file: "src/engine/commit/sink-writer.ts",
+    find: "taken, rejected);\n    if (counts)",
+    replace: "taken, []);\n    if (counts)",
     by: unit(["outcomes"]),
   },
   {
     name: "commit-given-up",
     breaks: "what was inserted is never acked after Redis was away for a moment",
-    file: settlement,
-    find: "if (!(error instanceof RetryableError)) throw error;\n        committed.failed",
-    replace: "throw error;\n        committed.failed",
+    file: committer,
+    find: "if (!(error instanceof RetryableError)) throw error;\n      const waitMs",
+    replace: "if (error instanceof Error) throw error;\n      const waitMs",
     by: unit(["crashes"]),
   },
 ];

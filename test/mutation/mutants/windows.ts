@@ -182,7 +182,7 @@ export const windowsAndJoin: readonly Mutant[] = [
   {
     name: "derived-as-answered",
     breaks: "behind a stage that answers in any order, events of one producer overtake each other, and the overtaken are late",
-    file: "src/engine/process/chunk.ts",
+    file: "src/engine/process/results.ts",
     find: "return this.states ? derived :",
     replace: "return this.states || derived ? derived :",
     by: derived,

@@ -4,7 +4,7 @@ import { pipeline } from "../../../src/dsl/pipeline.ts";
 import { clickhouse, toStream } from "../../../src/dsl/sinks.ts";
 import { defineStream } from "../../../src/dsl/stream.ts";
 import type { PipelinePlan, StageCall } from "../../../src/plan/plan.ts";
-import { compileStages } from "../../../src/stages/compile.ts";
+import { compileFlow } from "../../../src/stages/flow.ts";
 import { type Thing, thingHappened, thingRow, things, thingTable } from "../../support/things.ts";
 import { envelopeOf, Workbench } from "../../support/workbench.ts";
 
@@ -271,6 +271,6 @@ describe("the guards of a stage", () => {
       .from(things())
       .map("ask", (event) => event, { timeoutMs: 1 })
       .to(clickhouse(table), thingRow);
-    expect(() => compileStages(plan as PipelinePlan)).toThrow("nobody has put on the guards of stage 'ask'");
+    expect(() => compileFlow(plan as PipelinePlan)).toThrow("nobody has put on the guards of stage 'ask'");
   });
 });

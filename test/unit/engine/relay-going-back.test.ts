@@ -16,11 +16,11 @@ describe("the relay of an outbox, where its log or its partition goes back,", ()
   async function forget() {
     await bench.derive(one, [1, 2]);
     const first = bench.start();
-    first.relay.ring();
+    first.relay.wake();
     await bench.clock.until(async () => (await bench.waiting()).length === 0);
     const putBack = bench.bus.snapshot(source.prefix);
     await bench.derive(one, [3, 4], [5]);
-    first.relay.ring();
+    first.relay.wake();
     await bench.clock.until(async () => (await bench.waiting()).length === 0);
     first.gone.abort();
     putBack();
@@ -31,7 +31,7 @@ describe("the relay of an outbox, where its log or its partition goes back,", ()
     await forget();
     await bench.derive(one, [3], [4, 5, 6], [7]);
     const second = bench.start();
-    second.relay.ring();
+    second.relay.wake();
     await bench.clock.until(async () => (await bench.waiting()).length === 0);
     expect(bench.numbersIn(one)).toEqual([1, 2, 3, 4, 5, 6, 7]);
     expect(bench.said.join()).toMatch(/derived events are there of commits that Redis has forgotten.*"events":3/);
@@ -41,7 +41,7 @@ describe("the relay of an outbox, where its log or its partition goes back,", ()
     bench.fence = await bench.own();
     await bench.derive(one, [4, 5], [8]);
     const third = bench.start();
-    third.relay.ring();
+    third.relay.wake();
     await bench.clock.until(async () => (await bench.waiting()).length === 0);
     expect(bench.numbersIn(one)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
   });
@@ -51,14 +51,14 @@ describe("the relay of an outbox, where its log or its partition goes back,", ()
     const putBack = bench.bus.snapshot(source.prefix);
     await bench.commit(one, [of(1, "a")]);
     const first = bench.start();
-    first.relay.ring();
+    first.relay.wake();
     await bench.clock.until(async () => (await bench.waiting()).length === 0);
     first.gone.abort();
     putBack();
     bench.fence = await bench.own();
     await bench.commit(one, [of(1, "a"), of(2, "b"), of(3), of(4, "b"), of(5, "a")]);
     const second = bench.start();
-    second.relay.ring();
+    second.relay.wake();
     await bench.clock.until(async () => (await bench.waiting()).length === 0);
     expect(bench.numbersIn(one)).toEqual([1, 2, 3, 4, 5]);
     const makers = bench.bus.entriesOf(one).flatMap(({ fields }) => decodeAll(new EntryFields(fields)).map(({ by }) => by));
@@ -68,16 +68,16 @@ describe("the relay of an outbox, where its log or its partition goes back,", ()
   it("goes on behind what is left of a log that has gone back, and counts what is gone, there and for its pipeline", async () => {
     await bench.derive(one, [1, 2]);
     const { relay } = bench.start();
-    relay.ring();
+    relay.wake();
     await bench.clock.until(async () => (await bench.waiting()).length === 0);
     const putBack = bench.bus.snapshot(one.prefix);
     await bench.derive(one, [3, 4], [5]);
     await bench.derive(two, [6]);
-    relay.ring();
+    relay.wake();
     await bench.clock.until(async () => (await bench.waiting()).length === 0);
     putBack();
     await bench.derive(one, [7], [8]);
-    relay.ring();
+    relay.wake();
     await bench.clock.until(async () => (await bench.waiting()).length === 0);
     expect([bench.numbersIn(one), bench.numbersIn(two)]).toEqual([[1, 2, 7, 8], [6]]);
     expect(bench.said.filter((line) => line.includes('"vanished":3'))).toHaveLength(1);
@@ -89,11 +89,11 @@ describe("the relay of an outbox, where its log or its partition goes back,", ()
     const empty = bench.bus.snapshot(one.prefix);
     await bench.derive(one, [1, 2]);
     const { relay } = bench.start();
-    relay.ring();
+    relay.wake();
     await bench.clock.until(async () => (await bench.waiting()).length === 0);
     empty();
     await bench.derive(one, [3]);
-    relay.ring();
+    relay.wake();
     await bench.clock.until(async () => (await bench.waiting()).length === 0);
     expect(bench.numbersIn(one)).toEqual([3]);
     expect((await bench.bus.state(one, "any")).vanished).toBe(2);
@@ -105,7 +105,7 @@ describe("the relay of an outbox, where its log or its partition goes back,", ()
     for (const entry of entries.slice(0, 2))
       await bench.bus.relay({ ...entry, without: 0, strays: 0, tenure: bench.fence.tenure });
     const { relay } = bench.start();
-    relay.ring();
+    relay.wake();
     await bench.clock.until(async () => (await bench.waiting()).length === 0);
     expect(bench.numbersIn(one)).toEqual([1, 2, 3]);
     expect(bench.said).toEqual([]);
@@ -122,7 +122,7 @@ describe("the relay of an outbox, where its log or its partition goes back,", ()
       bench.fence = await bench.own();
       await bench.derive(one, [4, 5], [8]);
       const { relay } = bench.start();
-      relay.ring();
+      relay.wake();
       await bench.clock.until(async () => (await bench.waiting()).length === 0);
       expect(bench.numbersIn(one)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
       expect((await bench.bus.state(one, "any")).vanished).toBe(0);
@@ -131,7 +131,7 @@ describe("the relay of an outbox, where its log or its partition goes back,", ()
       await goneBack();
       const again = bench.bus.snapshot(source.prefix);
       const { relay, gone } = bench.start();
-      relay.ring();
+      relay.wake();
       await bench.clock.until(async () => (await bench.waiting()).length === 0);
       gone.abort();
       again();
@@ -146,7 +146,7 @@ describe("the relay of an outbox, where its log or its partition goes back,", ()
         if (++sent === place) again();
       };
       const { relay, gone } = bench.start();
-      relay.ring();
+      relay.wake();
       await bench.clock.until(async () => sent >= place && (await bench.waiting()).length === 0);
       gone.abort();
       await goOn();
@@ -162,7 +162,7 @@ describe("the relay of an outbox, where its log or its partition goes back,", ()
         isBack = true;
       };
       const { relay, gone } = bench.start();
-      relay.ring();
+      relay.wake();
       await bench.clock.until(() => isBack);
       await bench.clock.advance(1_000);
       expect(await bench.waiting()).toHaveLength(3);
@@ -183,7 +183,7 @@ describe("the relay of an outbox, where its log or its partition goes back,", ()
         return answer;
       };
       const { relay, gone } = bench.start();
-      relay.ring();
+      relay.wake();
       await bench.clock.until(async () => isBack && (await bench.waiting()).length === 0);
       gone.abort();
       await goOn();
@@ -192,26 +192,26 @@ describe("the relay of an outbox, where its log or its partition goes back,", ()
     it("the log alone: what it has lost of the strays is stored when it comes again", async () => {
       await bench.derive(one, [1, 2]);
       const former = bench.start();
-      former.relay.ring();
+      former.relay.wake();
       await bench.clock.until(async () => (await bench.waiting()).length === 0);
       const putBack = bench.bus.snapshot(source.prefix);
       await bench.derive(one, [3]);
-      former.relay.ring();
+      former.relay.wake();
       await bench.clock.until(async () => (await bench.waiting()).length === 0);
       const again = bench.bus.snapshot(one.prefix);
       await bench.derive(one, [4], [5]);
-      former.relay.ring();
+      former.relay.wake();
       await bench.clock.until(async () => (await bench.waiting()).length === 0);
       former.gone.abort();
       putBack();
       bench.fence = await bench.own();
       await bench.derive(one, [6]);
       const { relay } = bench.start();
-      relay.ring();
+      relay.wake();
       await bench.clock.until(async () => (await bench.waiting()).length === 0);
       again();
       await bench.derive(one, [3, 4], [5]);
-      relay.ring();
+      relay.wake();
       await bench.clock.until(async () => (await bench.waiting()).length === 0);
       expect(bench.numbersIn(one)).toEqual([1, 2, 3, 4, 5]);
       expect((await bench.bus.state(source, "pipe")).vanished).toBe(1);

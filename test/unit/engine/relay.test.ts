@@ -16,7 +16,7 @@ describe("the relay of an outbox", () => {
     await bench.derive(two, [3], [4]);
     bench.closed.set(one.log, away);
     const { relay } = bench.start();
-    relay.ring();
+    relay.wake();
     await bench.clock.until(async () => bench.numbersIn(two).length === 2);
     await bench.clock.advance(1_000);
     expect(bench.numbersIn(one)).toEqual([]);
@@ -37,12 +37,12 @@ describe("the relay of an outbox", () => {
     await bench.derive(two, [1_000]);
     bench.closed.set(one.log, error);
     const { relay } = bench.start();
-    relay.ring();
+    relay.wake();
     await bench.clock.until(() => bench.numbersIn(two).length === 1);
     for (let n = 0; n < 70; n++) await bench.derive(one, [200 + n]);
     await bench.derive(three, [1_001]);
     await bench.derive(two, [1_002]);
-    relay.ring();
+    relay.wake();
     await bench.clock.until(() => bench.numbersIn(two).length === 2 && bench.numbersIn(three).length === 1);
     expect(bench.said.filter((line) => line.includes(one.name))).toHaveLength(1);
     bench.closed.clear();
@@ -56,11 +56,11 @@ describe("the relay of an outbox", () => {
     await bench.derive(three, [2_000], [2_001]);
     bench.garbled = new Set([await bench.recordOf(one, 30), await bench.recordOf(two, 1)]);
     const { relay } = bench.start();
-    relay.ring();
+    relay.wake();
     await bench.clock.until(() => bench.numbersIn(three).length === 2);
     await bench.derive(three, [2_002]);
     await bench.derive(two, [1_002]);
-    relay.ring();
+    relay.wake();
     await bench.clock.until(() => bench.numbersIn(three).length === 3);
     await bench.clock.advance(60_000);
     expect(bench.numbersIn(one)).toEqual(Array.from({ length: 30 }, (_, n) => n));
@@ -81,7 +81,7 @@ describe("the relay of an outbox", () => {
     bench.garbled.add(await bench.recordOf(one, 1));
     bench.onUnlinked = () => bench.garbled.clear();
     const { relay } = bench.start();
-    relay.ring();
+    relay.wake();
     await bench.clock.until(async () => (await bench.waiting()).length === 0);
     expect([bench.numbersIn(one), bench.numbersIn(two)]).toEqual([[1, 2, 3], [5]]);
     expect((await bench.bus.state(source, "pipe")).vanished).toBe(0);
@@ -93,7 +93,7 @@ describe("the relay of an outbox", () => {
     const lost = await bench.recordOf(one, 1);
     bench.garbled.add(lost);
     const { relay } = bench.start();
-    relay.ring();
+    relay.wake();
     await bench.clock.until(async () => (await bench.waiting()).length === 2);
     await bench.clock.advance(1_000);
     expect(bench.numbersIn(one)).toEqual([1]);
@@ -107,7 +107,7 @@ describe("the relay of an outbox", () => {
     await bench.derive(one, [1]);
     bench.closed.set(one.log, away);
     const { relay, stop } = bench.start();
-    relay.ring();
+    relay.wake();
     await bench.clock.advance(1_000);
     stop.abort();
     await bench.clock.settle(relay.done);
@@ -115,7 +115,7 @@ describe("the relay of an outbox", () => {
     bench.closed.clear();
     const { relay: later, gone } = bench.start();
     gone.abort();
-    later.ring();
+    later.wake();
     await bench.clock.settle(later.done);
     expect(bench.numbersIn(one)).toEqual([]);
   });

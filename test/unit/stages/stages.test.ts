@@ -79,7 +79,8 @@ describe("the stages of a pipeline", () => {
     notes = new Notes();
   });
   const run = (finished: Pipeline, ...events: readonly Thing[]) => {
-    const sections = compileFlow(finished.plan);
+    const flow = compileFlow(finished.plan);
+    const sections: readonly Section[] = flow.kind === "straight" ? [{ kind: "plain", run: flow.run }] : flow.sections;
     return events.map((event) => through([event], sections));
   };
   const through = (values: readonly unknown[], [section, ...rest]: readonly Section[]): void | Promise<void> => {

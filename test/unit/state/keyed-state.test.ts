@@ -9,7 +9,7 @@ import { silentLogger } from "../../../src/core/log.ts";
 import type { Timers } from "../../../src/plan/timer.ts";
 import { KeyedState } from "../../../src/state/keyed-state.ts";
 import type { StageForm } from "../../../src/state/record.ts";
-import { StartOver, type StateDraft } from "../../../src/state/state-draft.ts";
+import type { StateDraft } from "../../../src/state/state-draft.ts";
 import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
 import { nothing } from "../../support/bus-twins.ts";
 import { numbered } from "../../support/numbered.ts";
@@ -195,8 +195,9 @@ describe("keyed state", () => {
     const draft = state.draft();
     await draft.prefetch("cart", ["a"]);
     draft.set("cart", "a", held("x".repeat(2_000_000)));
-    expect(() => draft.encode()).toThrow(StartOver);
-    expect(() => draft.startOver()).toThrow(StartOver);
+    expect(draft.encode()).toEqual({ kind: "start-over" });
+    draft.startOver();
+    expect(draft.mustStartOver).toBe(true);
     const careful = state.draft(true);
     await careful.prefetch("cart", ["a"]);
     expect(() => careful.set("cart", "a", held("x".repeat(2_000_000)))).toThrow(
@@ -204,6 +205,7 @@ describe("keyed state", () => {
     );
     expect(careful.get("cart", "a")).toBeUndefined();
     careful.startOver();
+    expect(careful.mustStartOver).toBe(false);
   });
 
   it("refuses a state that is not JSON, and says whose", async () => {

@@ -3,11 +3,12 @@ import { describe, expect, it } from "vitest";
 import { systemClock } from "../../../src/core/clock.ts";
 import { RetryableError } from "../../../src/core/errors.ts";
 import { silentLogger } from "../../../src/core/log.ts";
-import { Parking } from "../../../src/engine/process/parking.ts";
+import { KeyQueue } from "../../../src/engine/process/key-queue.ts";
 import { Recording } from "../../../src/engine/process/recording.ts";
 import { untilDecided } from "../../../src/engine/process/until-decided.ts";
 import { createLimits } from "../../../src/limit/limits.ts";
 import { guarded } from "../../../src/stages/guard.ts";
+import { noTelemetry } from "../../../src/telemetry/port.ts";
 import { idle } from "../../../src/testing/virtual-clock.ts";
 
 describe("many keys that wait", () => {
@@ -16,7 +17,7 @@ describe("many keys that wait", () => {
     const note = ({ name }: Error) => void warnings.push(name);
     process.on("warning", note);
     const { signal } = new AbortController();
-    const parking = new Parking();
+    const queue = new KeyQueue();
     const asked = new Set<unknown>();
     const ask = guarded(
       "ask",
@@ -31,7 +32,8 @@ describe("many keys that wait", () => {
         deps: { clock: systemClock, logger: silentLogger, limitFor: createLimits({ clock: systemClock, logger: silentLogger }) },
       },
     );
-    const deps = { clock: systemClock, logger: silentLogger, parking, signal, about: { partition: "log", pipeline: "p" } };
+    const about = { partition: "log", pipeline: "p" };
+    const deps = { clock: systemClock, logger: silentLogger, telemetry: noTelemetry, queue, signal, about };
     const take = untilDecided(async (value, { call }) => void (await ask(value, call)), deps);
     const waiting = Array.from({ length: 5_000 }, async (_, n) => take(`k${n}`, `k${n}`, new Recording({ signal })));
     await Promise.all(waiting);
@@ -42,42 +44,42 @@ describe("many keys that wait", () => {
   });
 });
 
-describe("parking", () => {
+describe("a queue for each key", () => {
   it("lets nothing pass what was refused, whenever it comes; other keys go on", async () => {
-    const parking = new Parking();
-    await expect(parking.add("k", () => Promise.reject(new Error("the pipeline stops")))).rejects.toThrow("stops");
+    const queue = new KeyQueue();
+    await expect(queue.add("k", () => Promise.reject(new Error("the pipeline stops")))).rejects.toThrow("stops");
     await idle();
-    expect(parking.has("k")).toBe(true);
+    expect(queue.has("k")).toBe(true);
     let hasRun = false;
-    const later = parking.add("k", () => {
+    const later = queue.add("k", () => {
       hasRun = true;
     });
     await expect(later).rejects.toThrow("stops");
     expect(hasRun).toBe(false);
-    await parking.add("other", () => {});
+    await queue.add("other", () => {});
     await idle();
-    expect(parking.has("other")).toBe(false);
+    expect(queue.has("other")).toBe(false);
   });
 
   it("makes the next one wait when it is full, and leaves no listener behind when there is room again", async () => {
-    const parking = new Parking();
+    const queue = new KeyQueue();
     const { signal } = new AbortController();
     const leave: (() => void)[] = [];
     for (let n = 0; n < 1_000; n++) {
-      await parking.room(signal);
-      void parking.add(`k${n}`, () => new Promise<void>((resolve) => leave.push(resolve)));
+      await queue.room(signal);
+      void queue.add(`k${n}`, () => new Promise<void>((resolve) => leave.push(resolve)));
     }
     await idle();
     for (let round = 0; round < 20; round++) {
       let isThrough = false;
-      const waiting = parking.room(signal).then(() => {
+      const waiting = queue.room(signal).then(() => {
         isThrough = true;
       });
       await idle();
       expect(isThrough).toBe(false);
       leave.pop()?.();
       await waiting;
-      void parking.add(`again ${round}`, () => new Promise<void>((resolve) => leave.push(resolve)));
+      void queue.add(`again ${round}`, () => new Promise<void>((resolve) => leave.push(resolve)));
       await idle();
     }
     expect(getEventListeners(signal, "abort")).toHaveLength(0);

@@ -1,5 +1,6 @@
 import { type Envelope, type Envelopes, envelopeJson } from "../../bus/envelope.ts";
 import type { DeadLetterDraft } from "../../bus/port.ts";
+import { at } from "../../core/at.ts";
 import { readableJson } from "../../core/readable-json.ts";
 import type { StageCall } from "../../plan/plan.ts";
 import type { Moment } from "../../plan/window.ts";
@@ -8,15 +9,7 @@ import type { Outcomes } from "../../stages/run.ts";
 import type { NameDraft } from "../../state/known-names.ts";
 import type { StateDraft } from "../../state/state-draft.ts";
 import type { ProducerOf } from "./open-entry.ts";
-
-/** Rows for one destination, and the event behind each. */
-export interface Rows {
-  /** Let go of once they are written: a sink keeps what it needs. */
-  rows: unknown[];
-  readonly events: number[];
-  /** The rows behind which there is no event, by their index: a dead letter could not be told from anything else. */
-  readonly results: Map<number, unknown>;
-}
+import { inOrder, type Rows, RowsByDestination } from "./rows.ts";
 
 /** A frame that was decoded. */
 export interface OpenedFrame {
@@ -27,7 +20,7 @@ export interface OpenedFrame {
   readonly producerOf: ProducerOf;
 }
 
-/** Where events of the chunk came from, from number `first` on: a frame, or an entry that is one event and its own original. */
+/** Where events of the batch came from, from number `first` on: a frame, or an entry that is one event and its own original. */
 type Span =
   | (OpenedFrame & { readonly kind: "frame"; readonly first: number })
   | { readonly kind: "lone"; readonly first: number; readonly id: string; readonly type: string; readonly eventId: string };
@@ -40,7 +33,7 @@ export interface Item {
   readonly key: string;
 }
 
-export interface ChunkOptions {
+export interface ResultsOptions {
   readonly derives: ReadonlySet<string>;
   readonly states?: StateDraft;
   /** The names of the events that are taken; none where they are not remembered. */
@@ -52,14 +45,13 @@ export interface ChunkOptions {
 type Letter = Pick<DeadLetterDraft, "stage" | "reason" | "error">;
 
 /**
- * The entries of one read on their way: rows by sink, derived events, dead letters and counts. It settles as a whole, in one
- * commit; its rows may be written in several goes.
+ * What has become of the entries of a batch: rows by sink, derived events, states, names, dead letters and counts. They are committed as
+ * a whole; the rows may be written in several goes.
  */
-export class Chunk {
+export class BatchResults {
   readonly entries: string[] = [];
-  readonly rows = new RowsByDestination();
-  /** Envelopes for streams. */
-  readonly derived = new RowsByDestination();
+  readonly rows = new RowsByDestination<unknown>();
+  readonly derived = new RowsByDestination<Envelope>();
   readonly counts: Record<string, number> = {};
   readonly deadLetters: DeadLetterDraft[] = [];
   readonly pipeline: string;
@@ -83,12 +75,18 @@ export class Chunk {
   /** The frame that was decoded again last. */
   #decoded: { readonly id: string; readonly envelopes: Envelopes } | undefined;
 
-  constructor(pipeline: string, { derives, states, names, signal }: ChunkOptions) {
+  constructor(pipeline: string, { derives, states, names, signal }: ResultsOptions) {
     this.pipeline = pipeline;
     this.derives = derives;
     this.states = states;
     this.names = names;
     this.call = { signal };
+  }
+
+  /** The states, for a stage that keeps one. */
+  get keyed(): StateDraft {
+    if (!this.states) throw new Error(`pipeline '${this.pipeline}' keeps no state`);
+    return this.states;
   }
 
   /** Events in the entries that were opened, and results that no single event has caused. */
@@ -141,7 +139,7 @@ export class Chunk {
    * What was derived, by destination: in the order of what it was made of, since producers send in the order of their time. Events that
    * have waited for a stage without state have left theirs behind those of later ones.
    */
-  takeDerived(): ReadonlyMap<string, Rows> {
+  takeDerived(): ReadonlyMap<string, Rows<Envelope>> {
     const derived = this.derived.take();
     return this.states ? derived : new Map([...derived].map(([name, rows]) => [name, inOrder(rows)]));
   }
@@ -173,7 +171,7 @@ export class Chunk {
     if (!this.#setAside.delete(event)) return;
     const { id, first } = this.#spanOf(event);
     for (let i = this.deadLetters.length - 1; i >= 0; i--) {
-      const { entry, index } = this.deadLetters[i] as DeadLetterDraft;
+      const { entry, index } = at(this.deadLetters, i);
       if (entry === id && index === event - first) this.deadLetters.splice(i, 1);
     }
   }
@@ -194,7 +192,7 @@ export class Chunk {
   /** Moves the events of rows that a sink refused from delivered to dead-lettered. */
   reject(stage: string, { events, results }: Pick<Rows, "events" | "results">, rejected: readonly Rejected[]): void {
     for (const { row, reason } of rejected) {
-      const event = events[row] as number;
+      const event = at(events, row);
       const letter = { stage, reason: "row-refused", error: reason };
       const draft = event < 0 ? this.#causedDraft(event, { ...letter, value: results.get(row) }) : this.#draft(event, letter);
       this.deadLetters.push(draft);
@@ -218,7 +216,7 @@ export class Chunk {
   }
 
   #causedDraft(event: number, { value, ...letter }: Letter & { readonly value: unknown }): DeadLetterDraft {
-    const { moment } = this.#caused[-event - 1] as { readonly moment: Moment };
+    const { moment } = at(this.#caused, -event - 1);
     return { entry: "", index: 0, type: "", eventId: moment.id, original: readableJson(value), ...letter };
   }
 
@@ -227,66 +225,18 @@ export class Chunk {
     let high = this.#spans.length - 1;
     while (low < high) {
       const middle = (low + high + 1) >> 1;
-      if ((this.#spans[middle] as Span).first <= event) low = middle;
+      if (at(this.#spans, middle).first <= event) low = middle;
       else high = middle - 1;
     }
-    return this.#spans[low] as Span;
+    return at(this.#spans, low);
   }
 
   #decodeAgain({ id, decode }: OpenedFrame, index: number): Envelope {
     if (this.#decoded?.id !== id) this.#decoded = { id, envelopes: decode() };
-    return this.#decoded.envelopes.at(index) as Envelope;
+    const envelope = this.#decoded.envelopes.at(index);
+    if (!envelope) throw new Error(`the frame ${id} holds no event ${index}`);
+    return envelope;
   }
-}
-
-/** Collects rows until they are taken. */
-class RowsByDestination {
-  #rows = new Map<string, Rows>();
-  // Nearly every row goes where the last one went: looking it up each time would cost a tenth of the stages.
-  #destination: string | undefined;
-  #last: Rows | undefined;
-
-  add(destination: string, row: unknown, event: number): void {
-    if (destination !== this.#destination || !this.#last) {
-      this.#destination = destination;
-      this.#last = this.#rows.get(destination);
-      if (!this.#last) {
-        this.#last = { rows: [], events: [], results: new Map() };
-        this.#rows.set(destination, this.#last);
-      }
-    }
-    if (event < 0) this.#last.results.set(this.#last.rows.length, row);
-    this.#last.rows.push(row);
-    this.#last.events.push(event);
-  }
-
-  /** What was collected since the last time. */
-  take(): ReadonlyMap<string, Rows> {
-    const rows = this.#rows;
-    this.#rows = new Map();
-    this.#last = undefined;
-    return rows;
-  }
-
-  remove(event: number): void {
-    for (const [name, { rows, events, results }] of this.#rows) {
-      if (!events.includes(event)) continue;
-      const kept = events.flatMap((one, i) => (one === event ? [] : [i]));
-      this.#rows.set(name, {
-        rows: kept.map((i) => rows[i]),
-        events: kept.map((i) => events[i] as number),
-        results: new Map(kept.flatMap((from, to) => (results.has(from) ? [[to, results.get(from)] as const] : []))),
-      });
-      this.#last = undefined;
-    }
-  }
-}
-
-/** Rows in the order of the events behind them: there is one behind each. */
-function inOrder({ rows, events, results }: Rows): Rows {
-  if (events.every((event, i) => i === 0 || (events[i - 1] as number) <= event)) return { rows, events, results };
-  const places = [...events.keys()].sort((a, b) => (events[a] as number) - (events[b] as number));
-  return { rows: places.map((place) => rows[place]), events: places.map((place) => events[place] as number), results };
 }
 
 /** The event as JSON; `undefined`, for the bytes of its whole entry, where it nests deeper than JSON can be written. */

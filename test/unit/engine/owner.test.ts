@@ -4,8 +4,9 @@ import { type Partition, partitionsOf } from "../../../src/bus/partition.ts";
 import type { Bus, Commit } from "../../../src/bus/port.ts";
 import { RetryableError } from "../../../src/core/errors.ts";
 import { type Logger, silentLogger } from "../../../src/core/log.ts";
-import { type Owned, own } from "../../../src/engine/assign/ownership.ts";
-import { Shares } from "../../../src/engine/assign/shares.ts";
+import { Assignment } from "../../../src/engine/assign/assignment.ts";
+import { type Owned, own } from "../../../src/engine/assign/owner.ts";
+import { noTelemetry } from "../../../src/telemetry/port.ts";
 import { idle, VirtualClock } from "../../../src/testing/virtual-clock.ts";
 import { interpose } from "../../support/interpose.ts";
 import { logBook } from "../../support/log-book.ts";
@@ -37,8 +38,9 @@ describe("ownership", () => {
     const stop = new AbortController();
     const slot = { partition, pipeline: "pipe" };
     const self = { instance: owner, since: "" };
-    const shares = new Shares({ self, slots: [slot], patienceMs: ttlMs, clock, stop: stop.signal, onHeld: () => {} });
-    shares.see(undefined);
+    const assignment = new Assignment({ self, slots: [slot], graceMs: ttlMs, clock, stop: stop.signal, onHeld: () => {} });
+    assignment.see(undefined);
+    const telemetry = noTelemetry;
     const held: { readonly owned: Owned; readonly sinceMs: number; lostAtMs?: number }[] = [];
     const done = own(
       slot,
@@ -50,7 +52,7 @@ describe("ownership", () => {
         });
         await clock.sleep(Number.MAX_SAFE_INTEGER, AbortSignal.any([owned.lost, owned.stop]));
       },
-      { deps: { bus: through, clock, logger, shares }, options: { owner, ttlMs }, stop: stop.signal },
+      { deps: { bus: through, clock, logger, assignment, telemetry }, options: { owner, ttlMs }, stop: stop.signal },
     );
     return { held, done, stop: () => stop.abort() };
   }

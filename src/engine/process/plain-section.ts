@@ -1,12 +1,12 @@
 import type { Entry } from "../../bus/port.ts";
 import { RetryableError } from "../../core/errors.ts";
 import type { Run } from "../../stages/run.ts";
-import type { Chunk, Item } from "./chunk.ts";
 import { Recording } from "./recording.ts";
+import type { BatchResults, Item } from "./results.ts";
 import { type TryingDeps, untilDecided } from "./until-decided.ts";
 
 /** A value that was begun: what becomes of it, and until when that is not known. */
-export interface Begun {
+interface Begun {
   readonly recording: Recording;
   readonly pending: void | Promise<void>;
 }
@@ -31,8 +31,8 @@ export class BegunEvents {
   }
 }
 
-export interface ComputeDeps extends TryingDeps {
-  readonly chunk: Chunk;
+export interface PlainSectionDeps extends TryingDeps {
+  readonly results: BatchResults;
   /** For values that are events. */
   readonly begun?: BegunEvents | undefined;
   /** Called when values have to be waited for; what it returns, when that is over. */
@@ -45,16 +45,16 @@ export interface ComputeDeps extends TryingDeps {
  *
  * Rejects with a ConfigError (the pipeline stops), or with a RetryableError once the signal has aborted and every call has ended.
  */
-export async function compute(
+export async function throughPlain(
   run: Run,
   flow: readonly (Item & Partial<Origin>)[],
-  { chunk, begun, meanwhile, ...deps }: ComputeDeps,
+  { results, begun, meanwhile, ...deps }: PlainSectionDeps,
 ): Promise<readonly Item[]> {
-  const { parking, signal } = deps;
+  const { queue, signal } = deps;
   const take = untilDecided(run, deps);
   const untold: (Begun & { readonly item: Item })[] = [];
   // Nearly all are told at once: one recording does for them all.
-  let spare = new Recording(chunk.call);
+  let spare = new Recording(results.call);
   for (const item of flow) {
     const known = isEvent(item) ? begun?.get(item) : undefined;
     const { recording, pending } = known ?? begin(item);
@@ -66,15 +66,15 @@ export async function compute(
     untold.push({ recording, pending, item });
     if (known) continue;
     if (isEvent(item)) begun?.set(item, { recording, pending });
-    spare = new Recording(chunk.call);
-    if (pending) await parking.room(signal);
+    spare = new Recording(results.call);
+    if (pending) await queue.room(signal);
   }
   if (untold.length > 0) {
     const goOn = meanwhile?.();
     await allOf(untold, signal).finally(goOn);
     for (const { item, recording } of untold) tell(item, recording);
   }
-  return chunk.takePassed();
+  return results.takePassed();
 
   function begin({ value, key, outcomes }: Item): Begun {
     spare.of = outcomes;
@@ -82,7 +82,7 @@ export async function compute(
   }
 
   function tell({ key, outcomes }: Item, recording: Recording): void {
-    chunk.key = key;
+    results.key = key;
     recording.tell(outcomes);
   }
 }

@@ -9,17 +9,20 @@ export interface Slot {
   readonly partition: Partition;
 }
 
-/** The right to try for one lease, and to keep it. */
-export interface Seat {
+/** The right to try for one lease, and to keep it; or none, since it is time to stop. */
+export type Claim = GrantedClaim | { readonly kind: "stopped" };
+
+export interface GrantedClaim {
+  readonly kind: "granted";
   /** Aborts when the lease is to be given back, in order. */
   readonly surplus: AbortSignal;
   /** The lease is ours. */
   take(): void;
-  /** There is no lease, or no more: the seat is free again. */
+  /** There is no lease, or no more: another may have the claim. */
   leave(): void;
 }
 
-interface Sitting {
+interface Grant {
   readonly slot: Slot;
   readonly surplus: AbortController;
   taken: boolean;
@@ -32,13 +35,13 @@ interface Sleeper {
   readonly nudge: AbortController;
 }
 
-export interface SharesOptions {
+export interface AssignmentOptions {
   /** This worker, as the registry knows it. */
   readonly self: Pick<Facts, "instance" | "since">;
   /** All that it stands by for. */
   readonly slots: readonly Slot[];
   /** How long workers that do not change may leave a lease to nobody before one takes it beyond its share, milliseconds. */
-  readonly patienceMs: number;
+  readonly graceMs: number;
   readonly clock: Clock;
   /** Ends all waiting. */
   readonly stop: AbortSignal;
@@ -56,12 +59,12 @@ export interface SharesOptions {
  *
  * Liveness goes before fairness. While the registry cannot be read, what is held is kept and what is free may be taken. And
  * where a worker does not take its share (it is sick, or of a version with other partitions), another takes it when its
- * patience is at an end, and keeps it until the workers change.
+ * grace is over, and keeps it until the workers change.
  */
-export class Shares {
-  readonly #options: SharesOptions;
-  readonly #sittings = new Set<Sitting>();
-  /** Those who wait for a seat, and those who rest between two tries. */
+export class Assignment {
+  readonly #options: AssignmentOptions;
+  readonly #grants = new Set<Grant>();
+  /** Those who wait for a claim, and those who rest between two tries. */
   readonly #waiting = new Set<Sleeper>();
   readonly #resting = new Set<Sleeper>();
   #view: View;
@@ -72,7 +75,7 @@ export class Shares {
   /** Until when leases are held that we tried for. */
   readonly #heldUntil = new Map<string, number>();
 
-  constructor(options: SharesOptions) {
+  constructor(options: AssignmentOptions) {
     this.#options = options;
     options.stop.addEventListener("abort", () => this.#wakeAll(), { once: true });
   }
@@ -80,7 +83,7 @@ export class Shares {
   /** The pipelines of this worker, and what it holds of each. */
   held(): Facts["pipelines"] {
     const { slots } = this.#options;
-    const taken = [...this.#sittings].filter((sitting) => sitting.taken).map(({ slot }) => slot);
+    const taken = [...this.#grants].filter((grant) => grant.taken).map(({ slot }) => slot);
     const of = (all: readonly Slot[], name: string) => all.filter(({ pipeline }) => pipeline === name);
     const names = new Set(slots.map(({ pipeline }) => pipeline));
     return Object.fromEntries(
@@ -108,21 +111,21 @@ export class Shares {
     if (seen === undefined || seen !== this.#runners) {
       this.#runners = seen;
       this.#share = view && fairShare(self.instance, runners);
-      for (const sitting of this.#sittings) sitting.beyond = false;
+      for (const grant of this.#grants) grant.beyond = false;
       for (const name of Object.keys(this.held())) this.#giveBack(name);
     }
     this.#wakeAll();
   }
 
-  /** Waits for a seat. `undefined` once it is time to stop. */
-  async seat(slot: Slot): Promise<Seat | undefined> {
+  /** Waits until one more lease is ours to take. */
+  async claim(slot: Slot): Promise<Claim> {
     while (!this.#options.stop.aborted) {
-      if (this.#hasRoom(slot.pipeline)) return this.#sit(slot, false);
-      const patienceMs = this.#patienceLeft(slot);
-      if (patienceMs <= 0) return this.#sit(slot, true);
-      await this.#sleep(this.#waiting, slot, patienceMs);
+      if (this.#hasRoom(slot.pipeline)) return this.#grant(slot, false);
+      const graceMs = this.#graceLeft(slot);
+      if (graceMs <= 0) return this.#grant(slot, true);
+      await this.#sleep(this.#waiting, slot, graceMs);
     }
-    return undefined;
+    return { kind: "stopped" };
   }
 
   /**
@@ -134,21 +137,22 @@ export class Shares {
     return this.#sleep(this.#resting, slot, ms);
   }
 
-  #sit(slot: Slot, beyond: boolean): Seat {
-    const sitting: Sitting = { slot, surplus: new AbortController(), taken: false, beyond };
-    this.#sittings.add(sitting);
+  #grant(slot: Slot, beyond: boolean): GrantedClaim {
+    const grant: Grant = { slot, surplus: new AbortController(), taken: false, beyond };
+    this.#grants.add(grant);
     const { onHeld } = this.#options;
     return {
-      surplus: sitting.surplus.signal,
+      kind: "granted",
+      surplus: grant.surplus.signal,
       take: () => {
-        sitting.taken = true;
+        grant.taken = true;
         onHeld(this.held());
-        this.#giveBack(slot.pipeline); // the share may have shrunk since we sat down
+        this.#giveBack(slot.pipeline); // the share may have shrunk since it was granted
       },
       leave: () => {
-        this.#sittings.delete(sitting);
-        if (sitting.taken) onHeld(this.held());
-        // One seat, one of those who wait: were all woken, many partitions would be busy waking each other.
+        this.#grants.delete(grant);
+        if (grant.taken) onHeld(this.held());
+        // For one claim, one of those who wait: were all woken, many partitions would be busy waking each other.
         for (const { slot: waiting, nudge } of this.#waiting) {
           if (waiting.pipeline !== slot.pipeline || nudge.signal.aborted) continue;
           nudge.abort();
@@ -170,17 +174,17 @@ export class Shares {
   }
 
   /** Also those that are on their way back: what is taken in their place would have to be given back too. */
-  #counted(pipeline: string): readonly Sitting[] {
-    return [...this.#sittings].filter(({ slot, beyond }) => slot.pipeline === pipeline && !beyond);
+  #counted(pipeline: string): readonly Grant[] {
+    return [...this.#grants].filter(({ slot, beyond }) => slot.pipeline === pipeline && !beyond);
   }
 
-  /** Patience begins when the lease is free: while somebody holds it, nobody leaves it to nobody. */
-  #patienceLeft(slot: Slot): number {
+  /** The grace begins when the lease is free: while somebody holds it, nobody leaves it to nobody. */
+  #graceLeft(slot: Slot): number {
     const { pipeline, partition } = slot;
-    const { patienceMs, clock } = this.#options;
+    const { graceMs, clock } = this.#options;
     const isHeld = this.#view?.some(({ pipelines }) => pipelines[pipeline]?.held.includes(partition.name)) ?? true;
     const freeSince = Math.max(this.#changedAt, this.#heldUntil.get(nameOf(slot)) ?? 0);
-    return isHeld ? patienceMs : freeSince + patienceMs - clock.monotonic();
+    return isHeld ? graceMs : freeSince + graceMs - clock.monotonic();
   }
 
   async #sleep(sleepers: Set<Sleeper>, slot: Slot, ms: number): Promise<void> {

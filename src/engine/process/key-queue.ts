@@ -1,26 +1,26 @@
 import { Gauge } from "../../core/gauge.ts";
 
 /** Events that wait at once, above which the next ones wait too. */
-const maxParked = 1_000;
+const maxWaiting = 1_000;
 
 /**
- * The keys whose events wait for a stage. Later events of such a key wait behind them, so order per key is kept; other keys go on.
- * What is refused once (the pipeline stops, or the lease is gone) is refused to all behind it, also to those that come later.
+ * The events that wait for a stage, in a queue for each key: order per key is kept, and other keys go on. What is refused once (the
+ * pipeline stops, or the lease is gone) is refused to all behind it, also to those that come later.
  */
-export class Parking {
+export class KeyQueue {
   readonly #tails = new Map<string, Promise<void>>();
-  readonly #parked = new Gauge(maxParked);
+  readonly #waiting = new Gauge(maxWaiting);
 
   has(key: string): boolean {
     return this.#tails.size > 0 && this.#tails.has(key);
   }
 
-  /** Runs `work` once everything that was parked under the key is through. */
+  /** Runs `work` once everything that waited under the key is through. */
   add(key: string, work: () => void | Promise<void>): Promise<void> {
-    this.#parked.add(1);
+    this.#waiting.add(1);
     const tail = (this.#tails.get(key) ?? Promise.resolve()).then(work);
     this.#tails.set(key, tail);
-    const leave = () => this.#parked.remove(1);
+    const leave = () => this.#waiting.remove(1);
     tail
       .then(() => {
         if (this.#tails.get(key) === tail) this.#tails.delete(key);
@@ -31,6 +31,6 @@ export class Parking {
 
   /** Resolves when there is room for more, or the signal aborts. */
   async room(signal: AbortSignal): Promise<void> {
-    await this.#parked.room(signal);
+    await this.#waiting.room(signal);
   }
 }

@@ -1,0 +1,134 @@
+import type { Fence } from "../bus/port.ts";
+import { backoffMs } from "../core/backoff.ts";
+import { messageOf, type RetryableError } from "../core/errors.ts";
+import type { KeyedState } from "../state/keyed-state.ts";
+import { KnownNames } from "../state/known-names.ts";
+import type { Committer } from "./commit/committer.ts";
+import type { PartitionDeps } from "./partition-deps.ts";
+import { KeyQueue } from "./process/key-queue.ts";
+import type { Processed, ProcessResult } from "./process/processing.ts";
+import type { TimerWatch } from "./process/timer-watch.ts";
+import type { Batch } from "./read/batch.ts";
+import type { LogReader } from "./read/log-reader.ts";
+
+/** What was given out, and was not taken when it was time to stop. */
+export interface Left {
+  readonly fence: Fence;
+  readonly entries: readonly string[];
+}
+
+export interface TakerParts {
+  /** `undefined` for a pipeline that keeps no state. */
+  readonly state: KeyedState | undefined;
+  readonly reader: LogReader;
+  readonly committer: Committer;
+  readonly timers: TimerWatch;
+  /** The owner is none any more. */
+  readonly gone: AbortSignal;
+  /** The owner is to end, in order or not. */
+  readonly ending: AbortSignal;
+}
+
+/** Between tries of a stage that asks for another one. */
+const retryLimits = { initialMs: 50, maxMs: 5_000 } as const;
+
+/** Takes the batches of one partition through the stages, and hands what has become of them to the committer. */
+export class BatchTaker {
+  readonly #fence: Fence;
+  readonly #deps: PartitionDeps;
+  readonly #parts: TakerParts;
+  readonly #names: KnownNames | undefined;
+  readonly #queue = new KeyQueue();
+  readonly #left: Left[] = [];
+
+  constructor(fence: Fence, deps: PartitionDeps, parts: TakerParts) {
+    this.#fence = fence;
+    this.#deps = deps;
+    this.#parts = parts;
+    this.#names = deps.identity && new KnownNames(fence, deps.bus, deps.identity);
+  }
+
+  /** What is left to the next owner. */
+  get left(): readonly Left[] {
+    return this.#left;
+  }
+
+  leave({ fence, entries }: Batch): void {
+    this.#left.push({ fence, entries: entries.map(({ id }) => id) });
+  }
+
+  /** Takes a batch through the stages, as often as it takes for all of it, and hands it on. */
+  async take(batch: Batch): Promise<void> {
+    for (let rest = batch; ; ) {
+      const processed = await this.#process(rest).catch((error) => {
+        this.leave(rest);
+        throw error;
+      });
+      if (processed.kind === "left") return this.leave(rest);
+      if (this.#parts.gone.aborted) return;
+      this.#handOn(rest, processed);
+      const taken = processed.results.entries.length;
+      if (taken >= rest.entries.length) return this.#parts.timers.afterBatch(processed.moreDue);
+      rest = { ...rest, entries: rest.entries.slice(taken) };
+    }
+  }
+
+  #handOn({ entries: _, ...batch }: Batch, processed: Processed): void {
+    const { results } = processed;
+    if (results.states) this.#parts.state?.accept(results.states);
+    if (results.names) this.#names?.accept(results.names);
+    this.#parts.committer.add(batch, processed);
+    // The next death would count against them again: they are to be through as soon as can be.
+    if (batch.from === "pending") for (const sink of this.#deps.sinks.values()) sink.hurry?.();
+    const entries = results.entries.length;
+    if (entries > 0) this.#parts.reader.measured(batch.fence.partition.side, results.bytes / entries);
+  }
+
+  /** What was read is taken through the stages, also when a stop came meanwhile; it is not tried again after one. */
+  async #process(batch: Batch): Promise<Processed | { readonly kind: "left" }> {
+    const { clock } = this.#deps;
+    const { gone, ending } = this.#parts;
+    for (let failed = 0; failed === 0 ? !gone.aborted : !ending.aborted; failed++) {
+      const began = clock.monotonic();
+      const result = await this.#tryProcess(batch);
+      if (result.kind === "processed") {
+        this.#tellProcessed(batch, result, began);
+        return result;
+      }
+      if (ending.aborted) break;
+      await this.#restBehind(result.error, failed);
+    }
+    return { kind: "left" };
+  }
+
+  #tryProcess(batch: Batch): Promise<ProcessResult> {
+    const { process, clock, logger, telemetry, inFlight } = this.#deps;
+    const { state, committer, reader, ending } = this.#parts;
+    const keyed = state && { state, idle: () => committer.idle(), behind: () => reader.behind(inFlight.hasRoom) };
+    // What is replayed is to come through, though it was there before.
+    const names = async () => (batch.fence.partition.side === "main" ? this.#names?.draft(clock.now()) : undefined);
+    return process(batch, { clock, logger, telemetry, queue: this.#queue, signal: ending, names, keyed });
+  }
+
+  async #restBehind(error: RetryableError, failed: number): Promise<void> {
+    const { clock, logger, telemetry } = this.#deps;
+    const waitMs = backoffMs(failed, retryLimits);
+    logger.warn({ ...this.#about, error: messageOf(error) }, "a stage asked to try again");
+    telemetry.retry?.({ of: "batch", ...this.#about, failed: failed + 1, waitMs, code: error.code });
+    await clock.sleep(waitMs, this.#parts.ending);
+  }
+
+  #tellProcessed({ fence: { partition, pipeline } }: Batch, { results, late }: Processed, began: number): void {
+    const { clock, telemetry } = this.#deps;
+    telemetry.processed?.({
+      ...{ pipeline, partition: partition.name, log: partition.side },
+      ...{ entries: results.entries.length, events: results.size, bytes: results.bytes },
+      ...{ rows: results.rows.size, derived: results.derived.size, deadLetters: results.deadLetters.length },
+      ...{ waiting: late.length, durationMs: clock.monotonic() - began },
+    });
+  }
+
+  get #about() {
+    return { partition: this.#fence.partition.name, pipeline: this.#fence.pipeline };
+  }
+}

@@ -1,0 +1,239 @@
+import { setImmediate } from "node:timers";
+import { ageOf } from "../../bus/entry-id.ts";
+import type { Bus, Commit } from "../../bus/port.ts";
+import { aborted } from "../../core/aborted.ts";
+import { backoffMs } from "../../core/backoff.ts";
+import { RetryableError } from "../../core/errors.ts";
+import type { Logger } from "../../core/log.ts";
+import { Outage } from "../../core/outage.ts";
+import type { KeyedState } from "../../state/keyed-state.ts";
+import type { Processed } from "../process/processing.ts";
+import type { BatchResults } from "../process/results.ts";
+import type { BatchHead } from "../read/batch.ts";
+import type { Chain } from "../read/chain.ts";
+import type { Ending } from "../read/log-reader.ts";
+import { Checkpoint, type Pending } from "./checkpoint.ts";
+import type { InFlight } from "./in-flight.ts";
+import type { Relay } from "./relay.ts";
+import { type Derived, placeOf, SinkWriter, type SinkWriterDeps } from "./sink-writer.ts";
+
+export interface CommitterDeps extends SinkWriterDeps {
+  readonly bus: Bus;
+  readonly logger: Logger;
+  /** Commits must keep the order of the reads. */
+  readonly inOrder: boolean;
+  readonly inFlight: InFlight;
+}
+
+/** What an owner has as long as it is one. */
+export interface Tenure {
+  readonly state: KeyedState | undefined;
+  readonly relay: Relay;
+  readonly chain: Chain;
+  /** The lease is gone. */
+  readonly lost: AbortSignal;
+  /** Called when a commit finds that the owner is none any more. */
+  readonly onEnd: (why: Ending) => void;
+}
+
+/** Whether the pipeline can go on. */
+export type Standing = { readonly kind: "well" } | { readonly kind: "failed"; readonly error: unknown };
+
+/** What is committed in one step. */
+interface Work {
+  readonly batch: BatchHead;
+  readonly pending: Pending;
+  readonly results: BatchResults;
+  readonly derived: Derived;
+}
+
+type Content = Omit<Commit, "number" | "reads" | "floor">;
+
+const retryLimits = { initialMs: 50, maxMs: 5_000 } as const;
+
+/**
+ * Commits the batches of one partition. Order of each: rows written → sinks confirm → one commit. Batches are written side by side, and
+ * commit one after another, since each commit names the one before: in the order of their reads where `inOrder` asks for it, else as
+ * they are ready. Without the lease nothing may be committed, and a sink may take for ever: the new owner reads it all again.
+ */
+export class Committer {
+  readonly #deps: CommitterDeps;
+  readonly #tenure: Tenure;
+  readonly #outage: Outage;
+  readonly #writer: SinkWriter;
+  readonly #checkpoint = new Checkpoint();
+  readonly #underWay = new Set<Promise<void>>();
+  readonly #isLost: Promise<void>;
+  /** The batch that was added last. */
+  #before: Promise<void> = Promise.resolve();
+  /** The commit that is under way, or was last. */
+  #committing: Promise<void> = Promise.resolve();
+  #standing: Standing = { kind: "well" };
+  // No promise to wait for: each wait would hang on to it, and where a sink is away nothing is settled for hours.
+  #tell = () => {};
+
+  constructor(deps: CommitterDeps, tenure: Tenure) {
+    this.#deps = deps;
+    this.#tenure = tenure;
+    this.#writer = new SinkWriter(deps);
+    this.#isLost = aborted(tenure.lost);
+    this.#outage = new Outage({ began: "committing failed, trying again", over: "commits are made again" }, deps);
+  }
+
+  /** Writes what is ready, and commits when every event has ended and every sink has confirmed. */
+  add(batch: BatchHead, { results, late }: Processed): void {
+    const { inFlight } = this.#deps;
+    const pending = this.#checkpoint.begin(batch.fence, results.entries);
+    const weight = inFlight.weigh(results);
+    inFlight.add(weight);
+    const settled = this.#settle(batch, pending, { results, late })
+      .catch((error) => {
+        // A stop or a lost lease ends what waits; it is left to the next owner.
+        if (!isAbort(error)) this.fail(error);
+      })
+      .finally(() => {
+        inFlight.remove(weight);
+        this.#underWay.delete(settled);
+        this.#tell();
+      });
+    this.#before = settled;
+    this.#underWay.add(settled);
+  }
+
+  /** Resolves when nothing is under way any more, or the lease is gone. */
+  async idle(): Promise<void> {
+    await Promise.race([Promise.all(this.#underWay), this.#isLost]);
+  }
+
+  /** How many batches are under way. */
+  get underWay(): number {
+    return this.#underWay.size;
+  }
+
+  /** Calls back when the next batch is settled. There is one who listens: a later call takes the place of an earlier one. */
+  onNext(listener: () => void): void {
+    this.#tell = listener;
+  }
+
+  /** What was added and has not been committed. */
+  get unsettled(): readonly Pending[] {
+    return this.#checkpoint.unsettled;
+  }
+
+  get standing(): Standing {
+    return this.#standing;
+  }
+
+  /** The pipeline cannot go on: nothing more is committed. */
+  fail(error: unknown): void {
+    if (this.#standing.kind === "well") this.#standing = { kind: "failed", error };
+  }
+
+  async #settle(batch: BatchHead, pending: Pending, { results, late }: Pick<Processed, "results" | "late">): Promise<void> {
+    const earlier = this.#before;
+    const writes = [this.#writer.write(batch, results)];
+    await lateOnes(late, () => writes.push(this.#writer.write(batch, results)));
+    await Promise.all(writes);
+    const derived = await this.#writer.pack(results);
+    if (this.#deps.inOrder) await earlier;
+    const mine = this.#committing.then(() => this.#commit({ batch, pending, results, derived }));
+    this.#committing = mine.catch(() => {});
+    await mine;
+  }
+
+  async #commit(work: Work): Promise<void> {
+    const { clock } = this.#deps;
+    const { lost, onEnd } = this.#tenure;
+    const asked = clock.monotonic();
+    const content = this.#contentOf(work);
+    for (let failed = 0; !lost.aborted && this.#standing.kind === "well"; failed++) {
+      const answer = await this.#try(work, content, failed);
+      switch (answer.kind) {
+        case "committed":
+          return this.#committed(work, asked);
+        case "fenced":
+        case "went-back":
+          // The new owner reads it again.
+          return onEnd(answer);
+        case "failed":
+          await clock.sleep(answer.waitMs, lost);
+          break;
+        default:
+          answer satisfies never;
+      }
+    }
+  }
+
+  #contentOf({ results, derived }: Work): Content {
+    const { entries, counts, deadLetters, states, names } = results;
+    return { entries, counts, deadLetters, derived: derived.frames, keyed: states?.toCommit(), names: names?.toCommit() };
+  }
+
+  /** @throws whatever waiting does not help */
+  async #try(
+    { batch: { fence }, pending }: Work,
+    content: Content,
+    failed: number,
+  ): Promise<{ readonly kind: "committed" } | { readonly kind: "failed"; readonly waitMs: number } | Ending> {
+    const { bus, telemetry } = this.#deps;
+    const { chain } = this.#tenure;
+    const { commits, reads } = chain.known;
+    const about = { partition: fence.partition.name, pipeline: fence.pipeline };
+    try {
+      const made = await bus.commit(fence, { ...content, number: commits + 1, reads, floor: this.#checkpoint.with(pending) });
+      this.#outage.over(about);
+      if (made === "committed" || made === "fenced") return { kind: made };
+      return made;
+    } catch (error) {
+      if (!(error instanceof RetryableError)) throw error;
+      const waitMs = backoffMs(failed, retryLimits);
+      this.#outage.failed(error, about);
+      telemetry.retry?.({ of: "commit", ...about, failed: failed + 1, waitMs, code: error.code });
+      return { kind: "failed", waitMs };
+    }
+  }
+
+  #committed(work: Work, asked: number): void {
+    const { pending, results, derived } = work;
+    const { chain, state, relay } = this.#tenure;
+    chain.made();
+    if (results.states) state?.settled(results.states);
+    this.#tellCommitted(work, asked);
+    this.#checkpoint.settle(pending);
+    if (derived.frames.length > 0) relay.wake();
+  }
+
+  #tellCommitted({ batch, results, derived }: Work, asked: number): void {
+    const { clock, telemetry } = this.#deps;
+    const now = clock.monotonic();
+    telemetry.committed?.({
+      ...placeOf(batch),
+      ...{ entries: results.entries.length, events: results.size, bytes: results.bytes, counts: results.counts },
+      ...{ deadLetters: results.deadLetters.length, derivedFrames: derived.frames.length },
+      ...{ durationMs: now - asked, sinceReadMs: now - batch.readAt, lagMs: ageOf(results.entries[0], clock.now()) },
+    });
+    if (telemetry.deadLetter && results.deadLetters.length > 0) {
+      const where = placeOf(batch);
+      for (const { original, ...letter } of results.deadLetters) telemetry.deadLetter({ ...where, ...letter });
+    }
+    for (const [destination, traceparents] of derived.traces) this.#writer.trace(batch, destination, traceparents);
+  }
+}
+
+/** Resolves when all late events have ended; `ready` is called for those that have, some at a time. */
+async function lateOnes(late: readonly Promise<void>[], ready: () => void): Promise<void> {
+  let isAsked = false;
+  const ask = () => {
+    if (isAsked) return;
+    isAsked = true;
+    setImmediate(() => {
+      isAsked = false;
+      ready();
+    });
+  };
+  for (const one of late) one.then(ask, () => {});
+  await Promise.all(late);
+  if (late.length > 0) ready();
+}
+
+const isAbort = (error: unknown): boolean => error instanceof Error && error.name === "AbortError";

@@ -1,0 +1,274 @@
+import type { Fence, WentBack } from "../bus/port.ts";
+import { HeadraceError, messageOf } from "../core/errors.ts";
+import { linkAbort } from "../core/linked-abort.ts";
+import { KeyedState } from "../state/keyed-state.ts";
+import type { Owned } from "./assign/owner.ts";
+import { BatchTaker, type Left } from "./batch-taker.ts";
+import { Committer } from "./commit/committer.ts";
+import { Relay } from "./commit/relay.ts";
+import { tellWentBack } from "./commit/went-back.ts";
+import type { PartitionDeps } from "./partition-deps.ts";
+import { TimerWatch } from "./process/timer-watch.ts";
+import type { Batch } from "./read/batch.ts";
+import { Chain } from "./read/chain.ts";
+import { type Ending, LogReader, type Reading, type Side } from "./read/log-reader.ts";
+
+/** What the owner of a partition is doing. */
+type State =
+  /** Takes up what an earlier owner was given and did not ack, from the first entry on. */
+  | { readonly kind: "replaying" }
+  | { readonly kind: "reading" }
+  /** Takes up one group of entries that may be what ended their readers. */
+  | { readonly kind: "suspect"; readonly side: Side }
+  /** Settles what was read, and reads no more. */
+  | { readonly kind: "draining" };
+
+/**
+ * Events that one read is to bring. Small reads keep few objects alive at once: with ten times as many the garbage collector took a
+ * fifth more of the processor. Where state is kept, a batch writes each key's state once: the more events, the fewer writes.
+ */
+const readEvents = { stateless: 1_000, keyed: 8_000 } as const;
+/** How long a read that would bring little waits for more, while earlier batches settle, milliseconds. */
+const gatherMs = 5;
+/** So many may settle side by side; for each one beyond it the next waits longer. */
+const freeBatches = 16;
+const gatherLongerMs = 2.5;
+
+/**
+ * Reads one partition for one pipeline, as its owner, until the lease is lost or `stop` aborts: its log, and beside it the log of
+ * what is replayed.
+ *
+ *   replaying ──all that was pending is read──▶ reading ──a former owner has read──▶ replaying
+ *       │  ▲  ◀──────── an answer was lost ─────── │
+ *       ▼  │                                       │
+ *     suspect ── one group is settled ──▶ replaying│
+ *       └── stop, lease lost, Redis gone back, or the pipeline cannot go on: from each ──▶ draining
+ *
+ * A batch goes one way: read → through the stages → sinks confirm → ONE commit (states, derived events, ledger, dead letters, acks).
+ *
+ * Invariant: nothing is acked before every sink has confirmed. Reading goes on while earlier batches settle.
+ *
+ * Suspects were given out several times, and may be what ends their readers: they go in small groups, and the whole process does nothing
+ * else with suspects meanwhile, so that few others die with them.
+ *
+ * `lost` aborts when the lease is gone: then nothing is committed any more. `stop` asks for an orderly end: what was read is still
+ * settled. Where Redis goes back to an earlier state, what is in memory here is ahead of it: the loop ends as if the lease were lost, and
+ * whoever takes it next begins anew.
+ */
+export async function runPartition(owned: Owned, deps: PartitionDeps): Promise<void> {
+  const loop = new PartitionLoop(owned, deps);
+  try {
+    await loop.run();
+  } finally {
+    loop.unlink();
+  }
+}
+
+class PartitionLoop {
+  readonly #fence: Fence;
+  readonly #deps: PartitionDeps;
+  /** The owner is none any more: nothing is committed. */
+  readonly #gone: ReturnType<typeof linkAbort>;
+  /** The owner is to end, in order or not. */
+  readonly #ending: ReturnType<typeof linkAbort>;
+  readonly #chain = new Chain();
+  readonly #timers: TimerWatch;
+  readonly #reader: LogReader;
+  readonly #relay: Relay;
+  readonly #committer: Committer;
+  readonly #taker: BatchTaker;
+  readonly #eventsPerRead: number;
+  #wentBack: WentBack | undefined;
+
+  constructor({ fence, lastDelivered, lost, stop }: Owned, deps: PartitionDeps) {
+    this.#fence = fence;
+    this.#deps = deps;
+    this.#gone = linkAbort(lost);
+    this.#ending = linkAbort(stop, this.#gone.signal);
+    this.#eventsPerRead = readEvents[deps.keyed ? "keyed" : "stateless"];
+    const state = deps.keyed && new KeyedState(fence, deps, deps.keyed);
+    const chain = this.#chain;
+    const gone = this.#gone.signal;
+    const ending = this.#ending.signal;
+    const onEnd = (why: Ending) => this.#end(why);
+    this.#timers = new TimerWatch(state, this.#about, deps);
+    this.#relay = new Relay(fence, deps, { stop: ending, gone, chain });
+    this.#committer = new Committer(deps, { state, relay: this.#relay, chain, lost: gone, onEnd });
+    this.#reader = new LogReader(fence, deps, { lastDelivered, eventsPerRead: this.#eventsPerRead, chain, onEnd });
+    const parts = { reader: this.#reader, committer: this.#committer, timers: this.#timers };
+    this.#taker = new BatchTaker(fence, deps, { ...parts, state, gone, ending });
+  }
+
+  async run(): Promise<void> {
+    this.#relay.wake();
+    try {
+      let state: State = { kind: "replaying" };
+      while (state.kind !== "draining") state = this.#mustEnd ? { kind: "draining" } : await this.#next(state);
+    } catch (error) {
+      // What has no name may be a death; a reason that has one is none, and must not count against what was under way.
+      if (error instanceof HeadraceError) await this.#handBack(this.#taker.left);
+      throw error;
+    }
+    await this.#drain();
+  }
+
+  unlink(): void {
+    this.#ending.unlink();
+    this.#gone.unlink();
+  }
+
+  async #next(state: Exclude<State, { readonly kind: "draining" }>): Promise<State> {
+    switch (state.kind) {
+      case "replaying":
+      case "reading": {
+        const { inFlight } = this.#deps;
+        if (!(await inFlight.room(this.#ending.signal, this.#eventsPerRead))) return { kind: "draining" };
+        return this.#follow(await this.#advance().finally(() => inFlight.remove(this.#eventsPerRead)));
+      }
+      case "suspect":
+        return this.#takeSuspects(state.side);
+      default:
+        return state satisfies never;
+    }
+  }
+
+  /** One batch: of timers that are due, or of the next read. */
+  async #advance(): Promise<Reading> {
+    const due = this.#timers.take();
+    if (due.kind === "due") {
+      const batch = this.#batchOfTimers(due.atRest);
+      await this.#taker.take(batch);
+      return { kind: "batch", batch };
+    }
+    const reading = await this.#reader.next();
+    if (reading.kind !== "batch") return reading;
+    if (this.#deps.inFlight.hasRoom) await this.#reader.readAhead();
+    await this.#taker.take(reading.batch);
+    await this.#gather();
+    return reading;
+  }
+
+  async #follow(reading: Reading): Promise<State> {
+    switch (reading.kind) {
+      case "batch":
+      case "caught-up":
+        break;
+      case "nothing":
+        await this.#rest();
+        break;
+      case "failed":
+        await this.#reader.pause(this.#ending.signal);
+        break;
+      case "suspects":
+        return { kind: "suspect", side: reading.side };
+      case "stolen":
+        await this.#lookAgain(reading.side);
+        break;
+      case "fenced":
+      case "went-back":
+        return { kind: "draining" };
+      default:
+        return reading satisfies never;
+    }
+    return { kind: this.#reader.isReplaying ? "replaying" : "reading" };
+  }
+
+  /** Takes up one group of suspects, with nothing else of this partition under way, and no suspects of another one. */
+  async #takeSuspects(side: Side): Promise<State> {
+    await this.#committer.idle();
+    let next: State = { kind: "replaying" };
+    await this.#deps.quarantine.during(this.#ending.signal, async () => {
+      const reading = await this.#reader.suspects(side, this.#ending.signal);
+      if (reading.kind === "batch") {
+        await this.#taker.take(reading.batch);
+        await this.#committer.idle();
+      } else if (reading.kind !== "suspects") next = await this.#follow(reading);
+    });
+    return next;
+  }
+
+  /**
+   * Lets more come together where a read has emptied the log and earlier batches are still settled: a read with its commit costs Redis
+   * and the worker as much as some hundred events. Where they pile up, since a sink has fallen silent, ever more comes together: each
+   * batch that waits takes memory of its own, however little it holds.
+   */
+  async #gather(): Promise<void> {
+    const { underWay } = this.#committer;
+    if (this.#reader.isFull || this.#reader.isReplaying || underWay === 0) return;
+    const settled = new AbortController();
+    this.#committer.onNext(() => settled.abort());
+    await this.#deps.clock.sleep(Math.max(gatherMs, gatherLongerMs * (underWay - freeBatches)), settled.signal);
+  }
+
+  /** Waits for something new on either log, unless timers are due. */
+  async #rest(): Promise<void> {
+    if (!this.#reader.goIdle()) return;
+    if (await this.#timers.look()) return;
+    // Frames that were taken off may be there again, where Redis has gone back and nothing else shows it.
+    if (this.#deps.inOrder) this.#relay.wake();
+    await this.#reader.news(this.#ending.signal);
+  }
+
+  /**
+   * Looks at everything that is pending, once what is under way is settled: what is left then was not read by us, and what came with
+   * the news, which may be newer.
+   */
+  async #lookAgain(side: Side): Promise<void> {
+    this.#deps.logger.warn(this.#about, "a former owner has read after it lost the lease: its entries are taken up");
+    await this.#committer.idle();
+    this.#reader.lookAgain(side);
+  }
+
+  async #drain(): Promise<void> {
+    await this.#takeLeftover();
+    await this.#committer.idle();
+    const { standing, unsettled } = this.#committer;
+    // An end in order, or for a reason that has a name, is no death either.
+    if (standing.kind === "well" || standing.error instanceof HeadraceError)
+      await this.#handBack([...unsettled, ...this.#taker.left]);
+    const isGone = this.#gone.signal.aborted;
+    if (!isGone) await this.#relay.done;
+    if (this.#wentBack) await tellWentBack(this.#fence, { chain: this.#chain, left: this.#wentBack.left }, this.#deps);
+    if (standing.kind === "failed" && !isGone) throw standing.error;
+  }
+
+  /** At an orderly end, what was read ahead was given out too. It must not overtake what was not taken. */
+  async #takeLeftover(): Promise<void> {
+    if (this.#gone.signal.aborted || this.#committer.standing.kind === "failed") return;
+    const reading = await this.#reader.leftover();
+    if (reading.kind !== "batch") return;
+    if (this.#taker.left.length === 0) await this.#taker.take(reading.batch);
+    else this.#taker.leave(reading.batch);
+  }
+
+  /** What was given out and is left to the next owner: this time is not to count as a delivery. */
+  async #handBack(left: readonly Left[]): Promise<void> {
+    const { bus, logger } = this.#deps;
+    if (this.#gone.signal.aborted) return;
+    for (const { fence, entries } of left) {
+      await bus.nack(fence, entries).catch((error) => {
+        logger.warn(
+          { ...this.#about, error: messageOf(error) },
+          "entries could not be handed back: the stop counts as a delivery",
+        );
+      });
+    }
+  }
+
+  #end(why: Ending): void {
+    if (why.kind === "went-back") this.#wentBack ??= why;
+    this.#gone.abort();
+  }
+
+  #batchOfTimers(atRest: boolean): Batch {
+    return { fence: this.#fence, entries: [], from: "new", readAt: this.#deps.clock.monotonic(), atRest };
+  }
+
+  get #mustEnd(): boolean {
+    return this.#ending.signal.aborted || this.#committer.standing.kind === "failed";
+  }
+
+  get #about() {
+    return { partition: this.#fence.partition.name, pipeline: this.#fence.pipeline };
+  }
+}
