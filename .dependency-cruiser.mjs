@@ -51,6 +51,10 @@ const drivers = ["redis", "bus/redis", "limit/redis", "registry/redis", "rollup/
 
 /** What runs inside Temporal's workflow sandbox. */
 const sandbox = ["^src/saga/", "^src/archive/workflows/"];
+/** What the streams carry and what is kept: declarations, which pipelines and activities share. */
+const catalogue = "^pipelines/(events|streams)\\.ts$";
+/** What programs may import of the package, beside `headrace/saga`, which is for workflows. */
+const doors = ["^src/index\\.ts$", "^src/participant/index\\.ts$", "^src/host/index\\.ts$", "^src/archive/index\\.ts$"];
 
 const ours = "^(src|pipelines|workflows|activities)/";
 const paths = (names) => names.map((name) => (name.endsWith(".ts") ? `^src/${name.replaceAll(".", "\\.")}$` : `^src/${name}/`));
@@ -137,9 +141,21 @@ export default {
     ),
     forbid(
       "activities-imports",
-      "An activity imports its siblings and headrace's public doors.",
+      "An activity imports its siblings, the catalogue (pipelines/events.ts and streams.ts) and headrace's public doors.",
       { path: "^activities/" },
-      { path: ours, pathNot: ["^activities/", ...["", "participant/", "archive/"].map((door) => `^src/${door}index\\.ts$`)] },
+      { path: ours, pathNot: ["^activities/", catalogue, ...doors] },
+    ),
+    forbid(
+      "activities-imports-types",
+      "An activity is run by the host: of headrace/host it knows types alone.",
+      { path: "^activities/" },
+      { path: "^src/host/index\\.ts$", dependencyTypesNot: ["type-only"] },
+    ),
+    forbid(
+      "catalogue-declares",
+      "The catalogue is what activities may know of the pipelines: declarations, and of the other files types alone.",
+      { path: catalogue },
+      { path: ours, pathNot: [catalogue, "^src/index\\.ts$"], dependencyTypesNot: ["type-only"] },
     ),
     forbid(
       "sandbox-has-no-node",

@@ -1,13 +1,11 @@
-import type { CartState } from "./carts.ts";
+import type { StateDeps } from "headrace/host";
+import { cart } from "../pipelines/streams.ts";
 import { createOrders } from "./orders.ts";
 import { createPayments } from "./payments.ts";
 import { createStock } from "./stock.ts";
 import type { StoreDeps } from "./store.ts";
 
-export interface BooksDeps extends StoreDeps {
-  /** All that a pipeline keeps, with its keys, some at a time. */
-  readonly statesOf: (pipeline: string) => AsyncIterable<readonly [key: string, state: unknown]>;
-}
+type BooksDeps = StoreDeps & Pick<StateDeps, "statesOf">;
 
 /** What each participant has in its own store. */
 interface Books {
@@ -28,7 +26,7 @@ export async function readBooks(deps: BooksDeps): Promise<Books> {
     createStock(deps).verbs.count.run({}),
   ]);
   let cartsFrozen = 0;
-  for await (const [, cart] of deps.statesOf("carts")) if ((cart as CartState).status === "frozen") cartsFrozen++;
+  for await (const [, { status }] of deps.statesOf(cart)) if (status === "frozen") cartsFrozen++;
   return {
     ordersPlaced: orders.placed,
     paymentsCaptured: payments.captured,

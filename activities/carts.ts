@@ -1,29 +1,13 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { Context } from "@temporalio/activity";
 import { ApplicationFailure } from "@temporalio/common";
-import { type AnnouncementDeps, firstScheduled } from "./announcements.ts";
+import type { StateOf } from "headrace";
+import type { ActivityDeps } from "headrace/host";
+import { cartAbandoned, cartCheckedOut, cartUnfrozen } from "../pipelines/events.ts";
+import { cart as cartState, carts } from "../pipelines/streams.ts";
 
-export interface CartDeps extends AnnouncementDeps {
-  /** What a pipeline keeps for a key, as it was committed last, and when it was written, by the clock of its worker. */
-  readonly stateOf: (
-    pipeline: string,
-    key: string,
-  ) => Promise<{ readonly state: unknown; readonly updatedAt: number } | undefined>;
-  /** All that a pipeline keeps, with its keys and when it was written, some at a time. */
-  readonly statesOf: (pipeline: string) => AsyncIterable<readonly [key: string, state: unknown, updatedAt: number]>;
-  /** By the clock of the server that keeps the carts, milliseconds since the epoch. Fails where it and ours are far apart. */
-  readonly now: () => Promise<number>;
-}
-
-/** What sagas need to know of a cart's state, as the pipeline `carts` keeps it. */
-export interface CartState {
-  readonly status: "open" | "frozen" | "checked out" | "abandoned";
-  readonly checkoutId?: string;
-  readonly undone?: readonly string[];
-  readonly version: number;
-  /** When it was last touched by the customer's clock, milliseconds since the epoch. */
-  readonly touchedAt: number;
-}
+type Cart = StateOf<typeof cartState>;
+/** What of the world carts need. */
+export type CartDeps = Pick<ActivityDeps, "announce" | "stateOf" | "statesOf" | "untilState" | "now">;
 
 /** A cart, for whoever watches it. `leftMs`: how long it may still lie untouched. */
 export type CartLook =
@@ -54,28 +38,16 @@ const idleMs = 30 * 60_000;
 /** The sweep leaves carts to their watches for so long, milliseconds. */
 const sweptAfterMs = 2 * idleMs;
 const announcedTogether = 500;
-/** How long one try looks for the pipeline to have come so far, milliseconds. */
-const lookForMs = 5_000;
 
 /**
  * Carts live in the fold of the pipeline `carts`, which alone decides on them, in the order of their events. A saga tells a cart something
  * through its stream, and sees in its state what has come of it.
  */
-export const cartActivities = ({ announce, stateOf, statesOf, now }: CartDeps) => {
-  const cartOf = async (cartId: string) => (await stateOf("carts", cartId))?.state as CartState | undefined;
-  /** Looks at a cart until it is as it should be. Fails when it is not soon: the pipeline is behind, or does not run. */
-  const until = async (cartId: string, what: string, holds: (cart: CartState | undefined) => boolean): Promise<void> => {
-    const since = performance.now();
-    for (let waitMs = 20; ; waitMs = Math.min(2 * waitMs, 500)) {
-      if (holds(await cartOf(cartId))) return;
-      if (performance.now() - since > lookForMs)
-        throw new Error(`cart '${cartId}' is not ${what} yet: the pipeline 'carts' is behind, or does not run`);
-      await sleep(waitMs, undefined, { signal: Context.current().cancellationSignal });
-    }
-  };
-  const tell = (id: string, type: string, data: object) => announce("carts", { id, type, time: firstScheduled(), data });
-  const isHeldBy = (cart: CartState | undefined, checkoutId: string) =>
-    cart?.status === "frozen" && cart.checkoutId === checkoutId;
+export const cartActivities = ({ announce, stateOf, statesOf, untilState, now }: CartDeps) => {
+  const isHeldBy = (cart: Cart | undefined, checkoutId: string) => cart?.status === "frozen" && cart.checkoutId === checkoutId;
+  const isSoldBy = (cart: Cart | undefined, checkoutId: string) =>
+    cart?.status === "checked out" && cart.checkoutId === checkoutId;
+  const giveUp = (id: string, cartId: string, version: number) => announce(carts, { id, ...cartAbandoned({ cartId, version }) });
 
   return {
     /**
@@ -83,8 +55,8 @@ export const cartActivities = ({ announce, stateOf, statesOf, now }: CartDeps) =
      * saga; here its commit is awaited.
      */
     async freezeCart(_: string, { cartId, checkoutId }: CartOfCheckout): Promise<void> {
-      await until(cartId, `frozen by '${checkoutId}'`, (cart) => {
-        if (isHeldBy(cart, checkoutId) || (cart?.status === "checked out" && cart.checkoutId === checkoutId)) return true;
+      await untilState(cartState, cartId, (cart) => {
+        if (isHeldBy(cart, checkoutId) || isSoldBy(cart, checkoutId)) return true;
         if (cart === undefined || (cart.status === "open" && !cart.undone?.includes(checkoutId))) return false;
         const why = cart.status === "open" ? "this checkout was undone before" : `it is ${cart.status}`;
         throw ApplicationFailure.create({
@@ -98,32 +70,28 @@ export const cartActivities = ({ announce, stateOf, statesOf, now }: CartDeps) =
 
     /** Opens the cart again, where this checkout has frozen it; what another one has frozen stays so. */
     async unfreezeCart(key: string, { cartId, checkoutId }: CartOfCheckout): Promise<void> {
-      await tell(key, "cart.unfrozen", { cartId, checkoutId });
-      await until(cartId, "open again", (cart) => !isHeldBy(cart, checkoutId));
+      await announce(carts, { id: key, ...cartUnfrozen({ cartId, checkoutId }) });
+      await untilState(cartState, cartId, (cart) => !isHeldBy(cart, checkoutId));
     },
 
     async closeCart(key: string, { cartId, checkoutId }: CartOfCheckout): Promise<void> {
-      await tell(key, "cart.checked_out", { cartId, checkoutId });
-      await until(cartId, "checked out", (cart) => cart?.status === "checked out" && cart.checkoutId === checkoutId);
+      await announce(carts, { id: key, ...cartCheckedOut({ cartId, checkoutId }) });
+      await untilState(cartState, cartId, (cart) => isSoldBy(cart, checkoutId));
     },
 
     async lookAtCart(cartId: string): Promise<CartLook> {
-      const kept = await stateOf("carts", cartId);
+      const kept = await stateOf(cartState, cartId);
       if (!kept) return { status: "gone" };
-      const cart = kept.state as CartState;
-      if (cart.status !== "open") return { status: cart.status };
-      return { status: "open", version: cart.version, leftMs: Math.max(0, kept.updatedAt + idleMs - (await now())) };
+      const { status, version } = kept.state;
+      if (status !== "open") return { status };
+      return { status, version, leftMs: Math.max(0, kept.updatedAt + idleMs - (await now())) };
     },
 
     /** Gives a cart up as it was looked at; whoever has touched it meanwhile wins. True where it is given up. */
     async abandonCart(key: string, { cartId, version }: { readonly cartId: string; readonly version: number }): Promise<boolean> {
-      await tell(`${key}/${version}`, "cart.abandoned", { cartId, version });
-      let status: string | undefined;
-      await until(cartId, "given up", (cart) => {
-        status = cart?.status;
-        return cart === undefined || cart.version !== version;
-      });
-      return status === "abandoned";
+      await giveUp(`${key}/${version}`, cartId, version);
+      const kept = await untilState(cartState, cartId, (cart) => cart?.version !== version);
+      return kept?.state.status === "abandoned";
     },
 
     /** Gives up every cart that has lain for long; the pipeline decides on each. */
@@ -135,12 +103,11 @@ export const cartActivities = ({ announce, stateOf, statesOf, now }: CartDeps) =
       let abandoned = 0;
       let underWay: Promise<void>[] = [];
       const sweptAt = await now();
-      for await (const [cartId, state, updatedAt] of statesOf("carts")) {
+      for await (const [cartId, { status, version, touchedAt }, updatedAt] of statesOf(cartState)) {
         Context.current().heartbeat(++looked);
-        const { status, version, touchedAt } = state as CartState;
         const lastTouched = clock === "ours" ? updatedAt : touchedAt;
         if (status !== "open" || lastTouched + sweptAfterMs > sweptAt) continue;
-        underWay.push(tell(`${key}/${cartId}/${version}`, "cart.abandoned", { cartId, version }));
+        underWay.push(giveUp(`${key}/${cartId}/${version}`, cartId, version));
         abandoned++;
         if (underWay.length < announcedTogether) continue;
         await Promise.all(underWay);

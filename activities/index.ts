@@ -1,18 +1,13 @@
-import { type ArchiveActivityDeps, archiveActivities } from "headrace/archive";
-import type { ClientOf, Participant } from "headrace/participant";
+import { archiveActivities } from "headrace/archive";
+import type { ActivityDeps } from "headrace/host";
+import type { Participant } from "headrace/participant";
 import { announcementActivities } from "./announcements.ts";
-import { type CartDeps, cartActivities } from "./carts.ts";
+import { cartActivities } from "./carts.ts";
 import { type Catalogue, catalogueActivities, createCatalogue } from "./catalogue.ts";
 import { createOrders, type Orders, orderActivities } from "./orders.ts";
 import { createPayments, type Payments, paymentActivities } from "./payments.ts";
 import { createStock, type Stock, stockActivities } from "./stock.ts";
 import type { StoreDeps } from "./store.ts";
-
-/** Everything that activities need of the world. */
-export interface ActivityDeps extends CartDeps, ArchiveActivityDeps {
-  /** A participant, wherever it is alive. */
-  readonly participant: <P extends Participant>(name: P["name"]) => ClientOf<P>;
-}
 
 /** What sagas may call: each participant's verbs. */
 export const createActivities = ({ participant, ...deps }: ActivityDeps) => ({

@@ -3,7 +3,7 @@ import { match, P } from "ts-pattern";
 import { cartWatch } from "../workflows/cart-watch.ts";
 import { checkout } from "../workflows/checkout.ts";
 import { type CartChange, decideCart, emptyCart, evolveCart, migrateCart } from "./cart-rules.ts";
-import { carts as cartStream } from "./streams.ts";
+import { cart, carts as cartStream } from "./streams.ts";
 import { cartEvents } from "./tables.ts";
 
 /** How long a cart may lie before somebody looks at it. */
@@ -31,7 +31,7 @@ const historyRow = ({ id, type, time, data }: Exclude<CartChange, { readonly typ
 export const carts = pipeline("carts")
   .from(cartStream)
   .dedupe("once", { horizonMs: rememberedMs })
-  .fold("cart", {
+  .fold(cart, {
     key: (event) => event.data.cartId,
     initial: emptyCart,
     decide: decideCart,

@@ -1,4 +1,5 @@
-import { defineStream } from "headrace";
+import { defineState, defineStream } from "headrace";
+import type { Cart } from "./cart-rules.ts";
 import * as events from "./events.ts";
 
 const loginEvents = [events.loginSucceeded, events.loginFailed, events.loginEnded] as const;
@@ -29,6 +30,9 @@ export const carts = defineStream("carts", {
   ],
   partitions: 8,
 });
+
+/** What the pipeline `carts` keeps of each cart: its fold moves it on, and sagas look at it. */
+export const cart = defineState<Cart>("cart", { pipeline: "carts" });
 
 /** How checkouts ended: announced by the checkout saga. */
 export const orders = defineStream("orders", { events: [events.orderPlaced, events.orderRefused], partitions: 4 });

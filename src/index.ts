@@ -65,6 +65,7 @@ export {
   updateWorkflow,
   type WorkflowOptions,
 } from "./dsl/sinks.ts";
+export { defineState, type KeptState, type KeptStateOptions, type StateOf } from "./dsl/state.ts";
 export {
   type AdoptedField,
   type AdoptedFields,

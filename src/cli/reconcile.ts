@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { ConfigError } from "../core/errors.ts";
+import type { KeptState } from "../dsl/state.ts";
 import { activityStore } from "../host/activity-store.ts";
 import { statesOf } from "../host/states-of.ts";
 import { findModule, loadApp, loadModule, loadSagas } from "./load-app.ts";
@@ -30,7 +31,7 @@ export async function reconcileVerb({ json, ...where }: Whereabouts & { readonly
       const before = await openSagas();
       const books = await readBooks({
         redis: activityStore(redis),
-        statesOf: (name: string) => statesOf(app.pipelines, name, redis),
+        statesOf: (state: KeptState<unknown>) => statesOf(app.pipelines, state.plan, redis),
       });
       const open = Math.max(before, await openSagas());
       return { books, open, faults: checkBooks(books, open) };

@@ -34,6 +34,7 @@ export const errorCodes = {
   "deployment.incompatible": "what is stored was written by code that this code cannot go on from",
   "state.version": "a stored state is of another form than the code expects",
   "state.unreadable": "a stored state cannot be read",
+  "state.behind": "a state that is waited for has not come yet",
   "state.size": "a state has grown beyond its limit",
   "replay.stalled": "a replay log is full, and nobody reads it",
   "replay.state": "a replay would change keyed state a second time",

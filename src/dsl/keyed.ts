@@ -100,7 +100,7 @@ export type ResultsOf<Aggregators> = {
 type Key = Callback<[value: unknown], string>;
 
 /** A fold's options, of whatever types. */
-interface FoldDraft extends Pick<FoldPlan, "key" | "initial" | "decide" | "evolve"> {
+export interface FoldDraft extends Pick<FoldPlan, "key" | "initial" | "decide" | "evolve"> {
   readonly timers?: Callback<[state: unknown], Readonly<Record<string, TimerOf>>>;
   readonly onTimer?: NonNullable<FoldPlan["onTimer"]>;
   readonly allowedLatenessMs?: number;

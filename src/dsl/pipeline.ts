@@ -10,6 +10,7 @@ import { type SourceGuards, type StageGuards, sourceGuards, stageGuards } from "
 import type { RowFor, RowLike } from "./hints.ts";
 import {
   dedupePlan,
+  type FoldDraft,
   type FoldOptions,
   foldPlan,
   type Joined,
@@ -23,6 +24,7 @@ import {
 } from "./keyed.ts";
 import type { MustDecide, SendTo } from "./outcome.ts";
 import { type SinkRef, streamSink } from "./sinks.ts";
+import { foldName, type KeptState } from "./state.ts";
 import type { Carried, Stream } from "./stream.ts";
 import type { WindowSpec } from "./window.ts";
 
@@ -72,9 +74,10 @@ export interface PipelineBuilder<out T> {
   enrich<Found, Next>(name: string, options: EnrichOptions<T, Found, Next>, guards?: StageGuards<string>): PipelineBuilder<Next>;
   /**
    * Keeps a state for each key. It moves in the same step as the ack, so each event changes it exactly once, whatever
-   * crashes. The values that `decide` returns go on; the keys of one partition are folded in the order of their events.
+   * crashes. The values that `decide` returns go on; the keys of one partition are folded in the order of their events. Its name is a
+   * text, or what `defineState` has made where others read the state too.
    */
-  fold<State, Decided>(name: string, options: FoldOptions<T, State, Decided>): PipelineBuilder<Decided>;
+  fold<State, Decided>(name: string | KeptState<State>, options: FoldOptions<T, State, Decided>): PipelineBuilder<Decided>;
   /** What the stage behind it keeps its states under. Use the stream's partition key, or a finer one. */
   keyBy(key: (value: T) => string): Keyed<T>;
   /**
@@ -114,7 +117,7 @@ export interface Keyed<T> {
   /** Gathers the values of each key by event time. */
   window(spec: WindowSpec): Windowed<T>;
   /** Keeps a state for each key, as `fold` without `keyBy` does. */
-  fold<State, Decided>(name: string, options: KeyedFoldOptions<T, State, Decided>): PipelineBuilder<Decided>;
+  fold<State, Decided>(name: string | KeptState<State>, options: KeyedFoldOptions<T, State, Decided>): PipelineBuilder<Decided>;
   /** Pairs values of two sides of each key whose times lie near enough to each other: each pair once, in whatever order they come. */
   join<Left, Right>(name: string, options: JoinOptions<T, Left, Right>): PipelineBuilder<Joined<Left, Right>>;
 }
@@ -215,6 +218,10 @@ function builder<T>(draft: Draft): PipelineBuilder<T> {
     if ("guards" in stage) checkOptions(placeOf(stage.name), stage.guards, stageGuards);
     return builder<never>({ ...draft, stages: [...draft.stages, stage] });
   };
+  const addFold = (given: string | KeptState<unknown>, options: FoldDraft) => {
+    const name = foldName(given, draft.name);
+    return add(foldPlan(placeOf(name), name, options));
+  };
   const windowed = (key: (value: T) => string, spec: WindowSpec, late: WindowPlan["late"]): Windowed<T> => ({
     late: (stream, toEvent) => windowed(key, spec, latePlan(stream.plan, toEvent)),
     aggregate: (aggregators) => add(windowPlan(placeOf(spec.plan.name), { key, spec, late, aggregators })),
@@ -225,11 +232,11 @@ function builder<T>(draft: Draft): PipelineBuilder<T> {
     map: (name, transform, guards) => add({ kind: "map", name, transform, guards }),
     flatMap: (name, transform, guards) => add({ kind: "flatMap", name, transform, guards }),
     enrich: (name, options, guards) => add(enrichPlan(placeOf(name), name, { ...options, guards })),
-    fold: (name, options) => add(foldPlan(placeOf(name), name, options)),
+    fold: (name, options) => addFold(name, options),
     dedupe: (name, options = {}) => add(dedupePlan(placeOf(name), name, options)),
     keyBy: (key) => ({
       window: (spec) => windowed(key, spec, undefined),
-      fold: (name, options) => add(foldPlan(placeOf(name), name, { ...options, key })),
+      fold: (name, options) => addFold(name, { ...options, key }),
       join: (name, options) => add(joinPlan(placeOf(name), name, { ...options, key })),
     }),
     to: (sink, toRow) => end({ kind: "to", sink: sink.plan, toRow }),

@@ -1,19 +1,16 @@
 import { Context } from "@temporalio/activity";
 import { createArchive } from "../archive/verbs.ts";
-import type { AppendLog } from "../bus/port.ts";
-import { Producer } from "../bus/producer.ts";
 import { agreedTime } from "../core/agreed-time.ts";
 import { systemClock } from "../core/clock.ts";
-import { ConfigError } from "../core/errors.ts";
-import { getOrMake } from "../core/get-or-make.ts";
-import { eventId } from "../core/hash.ts";
 import { openAll } from "../core/opened.ts";
+import type { KeptState } from "../dsl/state.ts";
 import { Caller } from "../participant/caller.ts";
 import type { ClientOf, Participant } from "../participant/participant.ts";
 import type { ArchiveVerbs } from "../plan/archive.ts";
 import { type TimeReply, timeOf } from "../redis/server.ts";
 import { createClickHouse } from "../sinks/clickhouse/client.ts";
-import { findStates } from "../state/find-states.ts";
+import { findKept, untilKept } from "../state/kept.ts";
+import { type Announce, createAnnouncer } from "./announcer.ts";
 import { type CleanedLogs, cleanLogs, type KeepLogs } from "./clean-logs.ts";
 import { type ArchiveAddress, openArchive } from "./open-archive.ts";
 import type { RoleContext } from "./role.ts";
@@ -31,47 +28,57 @@ export interface ActivityDepsOptions {
   readonly deadLetterBytes: number;
 }
 
-/** An event that an activity tells; the same id is the same event, however often it is told. */
-export interface AnnouncedEvent {
-  /** The same for the same event: the key of the step, for one. */
-  readonly id: string;
-  /** One of the types that the stream carries. */
-  readonly type: string;
-  /** When it happened. A repeat must say the same. */
-  readonly time: Date;
-  /** Its data, as the schema of the type takes it. */
-  readonly data: object;
-}
-
 /**
- * What activities get of the world. Where a service is away its calls reject with a RetryableError: the activity fails, and Temporal
- * tries it again.
+ * What activities get of the world; `createActivities` of an application takes it whole, or what it needs of it. Where a service is away
+ * its calls reject with a RetryableError: the activity fails, and Temporal tries it again.
  *
  * @example
  * ```ts
  * import type { ActivityDeps } from "headrace/host";
- * export const createActivities = ({ announce, now }: ActivityDeps) => ({
- *   tellLogin: async (id: string, userId: string) =>
- *     announce("logins", { id, type: "login.failed", time: new Date(await now()), data: { userId, ip: "203.0.113.7" } }),
+ *
+ * const told = defineEvent("order.placed", z.object({ orderId: z.string() }), { key: ({ orderId }) => orderId });
+ * const orders = defineStream("orders", { events: [told] });
+ * const createActivities = ({ announce }: ActivityDeps) => ({
+ *   tell: (key: string, orderId: string) => announce(orders, { id: key, ...told({ orderId }) }),
  * });
  * ```
  */
-export interface ActivityDeps {
+export interface ActivityDeps extends StateDeps {
   /** A participant, wherever it is alive. */
   participant<P extends Participant>(name: P["name"]): ClientOf<P>;
-  /** What a pipeline keeps under a key, and when it was written, milliseconds since the epoch; `undefined` where it keeps nothing. */
-  stateOf(pipeline: string, key: string): Promise<{ readonly state: unknown; readonly updatedAt: number } | undefined>;
-  /** What the first keyed stage of a pipeline keeps, some at a time. A state that moves meanwhile may be seen twice. */
-  statesOf(pipeline: string): AsyncIterable<readonly [key: string, state: unknown, updatedAt: number]>;
   /** The time of Redis, milliseconds since the epoch: of what keeps states. Rejects where this machine's is another. */
   now(): Promise<number>;
   /** Stores an event in a stream of the application, once for each id. */
-  announce(stream: string, event: AnnouncedEvent): Promise<void>;
+  readonly announce: Announce;
   /** Removes dead letters and archives that are older than they are kept; `beat` is called as it goes on. */
   cleanLogs(beat: () => void): Promise<CleanedLogs>;
   /** There where the application archives something. */
   readonly archive?: ArchiveVerbs;
 }
+
+/** What a fold keeps of a key, in the form of the code that runs here: a state of an older version was brought up by its `migrate`. */
+export interface KeptOf<State> {
+  readonly state: State;
+  /** When it was written, by the clock of its worker, milliseconds since the epoch. */
+  readonly updatedAt: number;
+}
+
+/** Looks at what folds keep. All of it was committed; what is under way shows later. */
+export interface StateDeps {
+  /** What a fold keeps of a key; `undefined` where it keeps nothing. */
+  stateOf<State>(state: KeptState<State>, key: string): Promise<KeptOf<State> | undefined>;
+  /** Looks at a state until `holds`, for 5 s; then rejects with a RetryableError `state.behind`, and Temporal tries the activity again. */
+  untilState<State>(
+    state: KeptState<State>,
+    key: string,
+    holds: (state: State | undefined) => boolean,
+  ): Promise<KeptOf<State> | undefined>;
+  /** All that a fold keeps, some at a time. A state that moves meanwhile may be seen twice. */
+  statesOf<State>(state: KeptState<State>): AsyncIterable<readonly [key: string, state: State, updatedAt: number]>;
+}
+
+/** How long one try of an activity waits for a state, milliseconds. */
+const waitForStateMs = 5_000;
 
 /** Opens what activities get. */
 export async function openActivityDeps(
@@ -94,43 +101,27 @@ export async function openActivityDeps(
     const announcer = createAnnouncer(context, bus);
     opened.add(announcer, (one) => one.flush());
     const pipelines = [...app.pipelines, ...others];
+    const stateOf = (state: KeptState<unknown>, key: string) => findKept(pipelines, { state: state.plan, key, bus });
+    const states = {
+      stateOf,
+      untilState: (state: KeptState<unknown>, key: string, holds: (state: unknown) => boolean) =>
+        untilKept(() => stateOf(state, key), holds, {
+          clock: systemClock,
+          withinMs: waitForStateMs,
+          signal: signalOfCall(),
+          what: `the state '${state.plan.name}' of '${key}'`,
+        }),
+      statesOf: (state: KeptState<unknown>) => statesOf(pipelines, state.plan, redis),
+    };
     const deps: ActivityDeps = {
+      // The types of states are those of their declarations, which the folds were given.
+      ...(states as StateDeps),
       ...(archive && { archive: createArchive(archive) }),
       cleanLogs: (beat) => cleanLogs({ app, bus, archive, keep, beat }),
       participant: (name) => caller.client(name),
-      stateOf: async (pipeline, key) => {
-        const [found] = await findStates(named(pipelines, pipeline, "pipeline"), key, bus);
-        return found && { state: found.state, updatedAt: Date.parse(found.updatedAt) };
-      },
-      statesOf: (pipeline) => statesOf(pipelines, pipeline, redis),
       now: async () => agreedTime("Redis", timeOf(await redis.send<TimeReply>("", ["TIME"]))),
       announce: announcer.announce,
     };
     return { deps, close: () => opened.close() };
-  });
-}
-
-/** Stores events of activities; a producer for each stream. */
-function createAnnouncer({ app, instance, logger }: RoleContext, bus: AppendLog) {
-  const producers = new Map<string, Producer>();
-  const open = (name: string) =>
-    new Producer(
-      { stream: named(app.streams, name, "stream"), producer: `sagas/${instance}`, lingerMs: 5 },
-      { bus, clock: systemClock, logger },
-    );
-  return {
-    announce: async (stream: string, { id, type, time, data }: AnnouncedEvent): Promise<void> => {
-      const event = { id: eventId(id), type, time: time.getTime(), source: "sagas", traceparent: undefined, data };
-      await (await getOrMake(producers, stream, () => open(stream)).send(event)).stored;
-    },
-    flush: () => Promise.all([...producers.values()].map((producer) => producer.flush().catch(() => {}))),
-  };
-}
-
-function named<One extends { readonly name: string }>(all: readonly One[], name: string, what: string): One {
-  const found = all.find((one) => one.name === name);
-  if (found) return found;
-  throw new ConfigError("usage", `there is no ${what} '${name}'`, {
-    hint: `The application has ${all.map((one) => one.name).join(", ")}.`,
   });
 }

@@ -17,7 +17,9 @@ export type {
   Telemetry,
   TraceReport,
 } from "../telemetry/port.ts";
-export type { ActivityDeps, AnnouncedEvent } from "./activity-deps.ts";
+export type { ActivityDeps, KeptOf, StateDeps } from "./activity-deps.ts";
+export type { ActivityStore } from "./activity-store.ts";
+export type { Announce, AnnouncedDraft } from "./announcer.ts";
 export type { CleanedLogs, KeepLogs } from "./clean-logs.ts";
 export { type CreateSagaWorkerOptions, createSagaWorker } from "./create-saga-worker.ts";
 export { type CreateWorkerOptions, createWorker } from "./create-worker.ts";

@@ -6,7 +6,7 @@ import { sagaSearchAttributes } from "../core/search-attributes.ts";
 import { settleAll } from "../core/settle-all.ts";
 import { workflowSinksOf } from "../plan/plan.ts";
 import { missingAttributes } from "../sinks/temporal/search-attributes.ts";
-import { type ActivityDepsOptions, openActivityDeps } from "./activity-deps.ts";
+import { type ActivityDeps, type ActivityDepsOptions, openActivityDeps } from "./activity-deps.ts";
 import type { ReadyRole, Role, RoleContext } from "./role.ts";
 import type { SagaLimits } from "./saga-limits.ts";
 import { openTemporal, type TemporalAddress, temporalAway } from "./services.ts";
@@ -15,8 +15,8 @@ import { installRuntime } from "./temporal-runtime.ts";
 /** What workflows call, by name. */
 export type Activities = Record<string, (...args: never[]) => Promise<unknown>>;
 
-/** Makes activities of what they get, which is `ActivityDeps`; an application names what it takes of that by a type of its own. */
-export type CreateActivities = (deps: never) => Activities;
+/** Makes activities of what they get. An application that needs little of it may say so by a type of its own. */
+export type CreateActivities = (deps: ActivityDeps) => Activities;
 
 export interface SagaRoleOptions extends ActivityDepsOptions {
   readonly limits: SagaLimits;
@@ -132,7 +132,7 @@ async function openActivities(context: RoleContext, options: SagaRoleOptions, op
   if (!options.createActivities) return {};
   const activities = await openActivityDeps(context, options);
   opened.add(activities, (one) => one.close());
-  return options.createActivities(activities.deps as never);
+  return options.createActivities(activities.deps);
 }
 
 const forced = (cause: unknown) =>

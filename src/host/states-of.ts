@@ -1,40 +1,39 @@
 import { keys, partitionsOf } from "../bus/partition.ts";
-import { isKeyed } from "../plan/keyed-state.ts";
 import type { PipelinePlan } from "../plan/plan.ts";
+import type { StatePlan } from "../plan/stage.ts";
 import type { Redis } from "../redis/client.ts";
+import { keeperOf, readKept } from "../state/kept.ts";
 import { splitName } from "../state/names.ts";
-import { parseState } from "../state/record.ts";
 
 /**
- * What the first stage of a pipeline that keeps something by key keeps, with its keys and when it was written, some at a time. A state that moves meanwhile may be seen twice.
- * @throws TerminalError `state.unreadable` at the end, once all others were given
+ * All that a fold keeps, with its keys and when it was written, some at a time. A state that moves meanwhile may be seen twice.
+ * @throws ConfigError where no fold keeps it; at the end, once all others were given, TerminalError `state.unreadable`, or ConfigError
+ * where one is of another form and the fold does not bring it up
  */
 export async function* statesOf(
   pipelines: readonly PipelinePlan[],
-  name: string,
+  state: StatePlan,
   redis: Redis,
 ): AsyncIterable<readonly [key: string, state: unknown, updatedAt: number]> {
-  const pipeline = pipelines.find((one) => one.name === name);
-  const first = pipeline?.stages.find((stage) => isKeyed(stage) && stage.kind !== "dedupe")?.name;
+  const { pipeline, fold } = keeperOf(pipelines, state);
   let unreadable: unknown;
-  for (const partition of pipeline?.sources.flatMap(partitionsOf) ?? []) {
-    const hash = keys.states(partition, name);
+  for (const partition of pipeline.sources.flatMap(partitionsOf)) {
+    const hash = keys.states(partition, pipeline.name);
     let cursor = "0";
     do {
       const [next, page] = await redis.send<[Buffer, Buffer[]]>(hash, ["HSCAN", hash, cursor, "COUNT", "1000"]);
       cursor = String(next);
       for (let i = 0; i < page.length; i += 2) {
-        const { stage, key } = splitName(String(page[i]));
-        if (stage !== first) continue;
-        const json = String(page[i + 1]);
-        let record: ReturnType<typeof parseState>;
+        const name = splitName(String(page[i]));
+        if (name.stage !== fold.name) continue;
+        let kept: ReturnType<typeof readKept>;
         try {
-          record = parseState({ stage, key }, json);
+          kept = readKept(name, String(page[i + 1]), fold);
         } catch (error) {
           unreadable ??= error;
           continue;
         }
-        yield [key, record.s, record.at];
+        yield [name.key, kept.state, kept.updatedAt];
       }
     } while (cursor !== "0");
   }

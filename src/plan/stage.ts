@@ -59,6 +59,14 @@ export interface CachePlan {
 /** When a timer rings: at a time, or so long after the state was moved on, by the clock. */
 export type TimerSetting = Omit<Timer, "rung"> | { readonly clock: "processing"; readonly afterMs: number };
 
+/** What a fold keeps of each key, by name: declared once for the fold that writes it and for whoever reads it. */
+export interface StatePlan {
+  readonly kind: "state";
+  /** The name of the fold. */
+  readonly name: string;
+  readonly pipeline: string;
+}
+
 /** Keyed state: `decide` looks at the state and the value, `evolve` moves the state on by what was decided. Both are pure. */
 export interface FoldPlan {
   readonly kind: "fold";

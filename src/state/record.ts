@@ -86,12 +86,25 @@ const isTime = (ms: unknown): boolean => typeof ms === "number" && Math.abs(ms) 
  * @throws TerminalError `state.unreadable`; ConfigError where the state is of another form than the stage's, and nothing says what
  * becomes of it
  */
-export function decodeState(
+export function decodeState(name: { readonly stage: string; readonly key: string }, json: string, form: StateForm): Held {
+  const record = parseState(name, json);
+  const state = inForm(name, record, form);
+  const timers: Record<string, Timer> = {};
+  for (const [timer, [clock, at, rung]] of Object.entries(record.t ?? {})) {
+    timers[timer] = { clock: clock === "e" ? "event" : "processing", at, ...(rung && { rung: true }) };
+  }
+  return { state, timers: timers satisfies Timers };
+}
+
+/**
+ * The state of a record, brought up to the form of its stage.
+ * @throws ConfigError where it is of another form, and nothing says what becomes of it
+ */
+export function inForm(
   { stage, key }: { readonly stage: string; readonly key: string },
-  json: string,
+  { v, s }: StateRecord,
   form: StateForm,
-): Held {
-  const { v, s, t = {} } = parseState({ stage, key }, json);
+): unknown {
   const where = `the state that stage '${stage}' keeps for '${key}'`;
   if (v > form.version)
     throw new ConfigError("state.version", `${where} is of version ${v}, and this code knows ${form.version}`, {
@@ -110,11 +123,7 @@ export function decodeState(
     state = migrated(where, { s, v }, form.migrate);
   }
   check(where, state, form);
-  const timers: Record<string, Timer> = {};
-  for (const [timer, [clock, at, rung]] of Object.entries(t)) {
-    timers[timer] = { clock: clock === "e" ? "event" : "processing", at, ...(rung && { rung: true }) };
-  }
-  return { state, timers: timers satisfies Timers };
+  return state;
 }
 
 function migrated(where: string, { s, v }: Pick<StateRecord, "s" | "v">, migrate: NonNullable<StateForm["migrate"]>): unknown {

@@ -1,6 +1,4 @@
-import { MockActivityEnvironment } from "@temporalio/testing";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { announcementActivities } from "../../activities/announcements.ts";
 import { createCatalogue } from "../../activities/catalogue.ts";
 import { createOrders } from "../../activities/orders.ts";
 import { createPayments } from "../../activities/payments.ts";
@@ -157,21 +155,5 @@ describe("the participants", () => {
     const placed = await orders.count.run({});
     await orders.place.run({ key: unique(), order: { checkoutId: unique(), cartId: "c", userId: "u", totalCents: 7 } });
     expect(await orders.count.run({})).toEqual({ ...placed, placed: placed.placed + 1 });
-  });
-
-  it("announce one event, of one id and one time, however often an announcement is tried", async () => {
-    const announced: { readonly id: string; readonly type: string; readonly time: Date }[] = [];
-    const { announceOrder } = announcementActivities({ announce: async (_, event) => void announced.push(event) });
-    const order = { orderId: "o", checkoutId: "k", cartId: "c", userId: "u", totalCents: 7 };
-    for (const attempt of [1, 2]) {
-      const environment = new MockActivityEnvironment({
-        attempt,
-        scheduledTimestampMs: 1_795_600_000_000,
-        currentAttemptScheduledTimestampMs: 1_795_600_000_000 + attempt,
-      });
-      await environment.run(announceOrder, "key", order);
-    }
-    expect(announced).toHaveLength(2);
-    expect(announced[0]).toEqual(announced[1]);
   });
 });

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type CartSweepInput, cartActivities } from "../../../activities/carts.ts";
 import { type Cart, type CartEvent, decideCart, emptyCart, evolveCart } from "../../../pipelines/cart-rules.ts";
 import { cartWatch } from "../../../workflows/cart-watch.ts";
+import { depsOfCart } from "../../support/one-cart.ts";
 import { bundleApplication, openSkippingBench, type SkippingBench } from "../../support/saga-bench.ts";
 import { unique } from "../../support/services.ts";
 
@@ -29,14 +30,7 @@ function openCart(cartId = unique("cart-"), clockSlowMs = 0) {
   };
   const say = (type: string, data: object = {}) =>
     take({ id: unique(), type, time: new Date(now - clockSlowMs), data: { cartId, ...data } } as CartEvent);
-  const activities = cartActivities({
-    stateOf: async () => cart && { state: cart, updatedAt },
-    statesOf: async function* () {
-      if (cart) yield [cartId, cart, updatedAt] as const;
-    },
-    announce: async (_, event) => take(event as unknown as CartEvent),
-    now: async () => now,
-  });
+  const activities = cartActivities(depsOfCart({ kept: () => cart && { state: cart, updatedAt }, take, now: () => now }));
   /** Called before each activity, once its time is known. */
   let meanwhile: (call: string) => void = () => {};
   const timed = Object.fromEntries(
@@ -145,15 +139,14 @@ it("the sweep gives up what has lain for long, with nobody to watch it, and leav
     shop.say("cart.created", { userId: "u" });
     if (name === "bought") shop.say("cart.checkout_requested", { checkoutId: "p", paymentToken: "t" });
   }
-  const all = cartActivities({
-    stateOf: async () => undefined,
-    statesOf: async function* () {
-      for (const [name, shop] of shops) yield [name, shop.cart(), shop.updatedAt()] as const;
-    },
-    announce: async (_, event) =>
-      shops.find(([name]) => name === (event.data as { cartId: string }).cartId)?.[1].say(event.type, event.data),
-    now: async () => now,
-  });
+  const all = cartActivities(
+    depsOfCart({
+      kept: () => undefined,
+      all: () => shops.map(([name, shop]) => [name, shop.cart() as Cart, shop.updatedAt()] as const),
+      take: ({ type, data }) => shops.find(([name]) => name === data.cartId)?.[1].say(type, data),
+      now: () => now,
+    }),
+  );
   const environment = new MockActivityEnvironment();
   expect(await environment.run(all.sweepCarts, "cart-sweep")).toEqual({ looked: 3, abandoned: 1 });
   expect(shops.map(([name, shop]) => `${name} ${shop.cart()?.status}`)).toEqual(["old abandoned", "fresh open", "bought frozen"]);
@@ -166,14 +159,14 @@ it("the sweep goes by the customers' clock where it is told to: carts of the pas
   const now = Date.now();
   shop.at(now);
   shop.say("cart.created", { userId: "u" });
-  const { sweepCarts } = cartActivities({
-    stateOf: async () => undefined,
-    statesOf: async function* () {
-      yield [shop.cartId, shop.cart(), shop.updatedAt()] as const;
-    },
-    announce: async (_, event) => shop.say(event.type, event.data),
-    now: async () => now,
-  });
+  const { sweepCarts } = cartActivities(
+    depsOfCart({
+      kept: () => undefined,
+      all: () => [[shop.cartId, shop.cart() as Cart, shop.updatedAt()]],
+      take: ({ type, data }) => shop.say(type, data),
+      now: () => now,
+    }),
+  );
   const sweep = (input: CartSweepInput) => new MockActivityEnvironment().run(sweepCarts, "sweep", input);
   expect(await sweep({})).toEqual({ looked: 1, abandoned: 0 });
   expect(await sweep({ clock: "customers" })).toEqual({ looked: 1, abandoned: 1 });

@@ -3,8 +3,10 @@ import { ApplicationFailure } from "@temporalio/common";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { type Activities, createActivities, createParticipants } from "../../../activities/index.ts";
 import { type CartEvent, decideCart, emptyCart, evolveCart } from "../../../pipelines/cart-rules.ts";
+import { carts } from "../../../pipelines/streams.ts";
 import { Refusal } from "../../../src/participant/participant.ts";
 import { checkout } from "../../../workflows/checkout.ts";
+import { depsOfCart } from "../../support/one-cart.ts";
 import { redisClient } from "../../support/redis.ts";
 import {
   bundleApplication,
@@ -167,16 +169,15 @@ async function openShop() {
       ]),
     );
   };
+  const ofCart = depsOfCart({ kept: () => ({ state: cart, updatedAt: 0 }), take: toCart, now: Date.now });
   const activities = createActivities({
     participant: (name) => client(name) as never,
-    stateOf: async () => ({ state: cart, updatedAt: 0 }),
-    statesOf: async function* () {},
+    ...ofCart,
     archive: {} as never,
     cleanLogs: {} as never,
-    now: async () => Date.now(),
-    announce: async (stream, { type, data, ...rest }) => {
-      if (stream === "carts") toCart({ ...rest, type, data } as CartEvent);
-      else told.push({ type, data });
+    announce: async (stream, draft) => {
+      if (stream.plan === carts.plan) await ofCart.announce(carts, draft as never);
+      else told.push({ type: draft.type, data: draft.data as object });
     },
   });
   return {

@@ -70,6 +70,11 @@ const faults: Readonly<Record<string, Readonly<Record<string, readonly [text: st
     "pipelines/client.ts": ['export { createClient } from "redis";\n', "pipelines-open-nothing: pipelines/client.ts"],
     "workflows/pay.ts": ['export { pay } from "../activities/pay.ts";\n', "workflows-imports: workflows/pay.ts"],
     "activities/pay.ts": ["export const pay = 1;\n", ""],
+    "pipelines/streams.ts": ['export { pay } from "./pay.ts";\n', "catalogue-declares: pipelines/streams.ts"],
+    "pipelines/pay.ts": ["export const pay = 1;\n", ""],
+    "activities/known.ts": ['export { pay } from "../pipelines/streams.ts";\n', ""],
+    "activities/unknown.ts": ['export { pay } from "../pipelines/pay.ts";\n', "activities-imports: activities/unknown.ts"],
+    "activities/host.ts": ['export { three } from "../src/host/index.ts";\n', "activities-imports-types: activities/host.ts"],
     "workflows/node.ts": ['export { readFileSync } from "node:fs";\n', "sandbox-has-no-node: workflows/node.ts"],
     "src/saga/code.ts": ['export { three } from "../plan/plan.ts";\n', "sandbox-imports-types: src/saga/code.ts"],
     "src/archive/workflows/code.ts": [

@@ -20,19 +20,18 @@ import {
 } from "headrace";
 import { z } from "zod";
 import { note } from "../workflows/index.ts";
+import { data, notes, seenOnce } from "./streams.ts";
 
-const data = z.object({ key: z.string(), n: z.int() });
+export { notes } from "./streams.ts";
+
 export const counted = defineEvent("number.counted", data, { key: ({ key }) => key });
 const copied = defineEvent("number.copied", data, { key: ({ key }) => key });
 const spanned = defineEvent("span.counted", z.object({ key: z.string(), start: z.int(), numbers: z.int(), total: z.int() }), {
   key: ({ key }) => key,
 });
-const noted = defineEvent("number.noted", data.extend({ repeated: z.int() }), { key: ({ key }) => key });
 export const numbers = defineStream("numbers", { events: [counted], partitions: 2 });
 export const copies = defineStream("copies", { events: [copied], partitions: 2 });
 export const spans = defineStream("spans", { events: [spanned], partitions: 2 });
-/** What sagas announce. */
-export const notes = defineStream("notes", { events: [noted], partitions: 2 });
 
 /** One row a number: which of the sums came last does not matter here. */
 const sums = defineTable("sums", { columns: { event_id: c.uuid(), n: c.int32() }, orderBy: ["event_id"] });
@@ -56,7 +55,7 @@ const once = pipeline("once")
   .from(numbers)
   .dedupe("once")
   .keyBy((event) => event.data.key)
-  .fold("seen", seen)
+  .fold(seenOnce, seen)
   .to(clickhouse(sums), row);
 
 export const copying = pipeline("copying")
