@@ -20,6 +20,11 @@ export interface CartOfCheckout {
   readonly checkoutId: string;
 }
 
+export interface CheckoutOfCart extends CartOfCheckout {
+  /** That of the cart once "pay" was pressed; sagas that run since before it was told do without. */
+  readonly version?: number | undefined;
+}
+
 /** Which carts a sweep gives up. */
 export interface CartSweepInput {
   /**
@@ -39,39 +44,54 @@ const idleMs = 30 * 60_000;
 const sweptAfterMs = 2 * idleMs;
 const announcedTogether = 500;
 
+const isFrozenBy = (cart: Cart | undefined, checkoutId: string) => cart?.status === "frozen" && cart.checkoutId === checkoutId;
+const isSoldBy = (cart: Cart | undefined, checkoutId: string) => cart?.status === "checked out" && cart.checkoutId === checkoutId;
+const isHeld = (cart: Cart | undefined, { checkoutId }: CartOfCheckout) =>
+  isFrozenBy(cart, checkoutId) || isSoldBy(cart, checkoutId);
+/** Whether the checkout may still get the cart. */
+const isFree = (cart: Cart | undefined, { checkoutId }: CartOfCheckout) =>
+  cart === undefined || (cart.status === "open" && !cart.undone?.includes(checkoutId));
+
+const notFree = (cart: Cart | undefined, { cartId, checkoutId }: CartOfCheckout) =>
+  ApplicationFailure.create({
+    type: "CartNotFree",
+    message: `cart '${cartId}' cannot be sold to '${checkoutId}': ${cart?.undone?.includes(checkoutId) ? "this checkout was undone before" : `it is ${cart?.status ?? "gone"}`}`,
+    nonRetryable: true,
+    category: "BENIGN",
+  });
+
+/** Rejects as long as the checkout does not have the cart: whoever asks is tried again. */
+export async function checkHeld({ stateOf }: Pick<ActivityDeps, "stateOf">, checkout: CartOfCheckout): Promise<void> {
+  const kept = await stateOf(cartState, checkout.cartId);
+  if (isHeld(kept?.state, checkout)) return;
+  throw new Error(
+    `cart '${checkout.cartId}' is not frozen by '${checkout.checkoutId}' yet: the pipeline 'carts' is behind, or does not run`,
+  );
+}
+
 /**
  * Carts live in the fold of the pipeline `carts`, which alone decides on them, in the order of their events. A saga tells a cart something
  * through its stream, and sees in its state what has come of it.
  */
 export const cartActivities = ({ announce, stateOf, statesOf, untilState, now }: CartDeps) => {
-  const isHeldBy = (cart: Cart | undefined, checkoutId: string) => cart?.status === "frozen" && cart.checkoutId === checkoutId;
-  const isSoldBy = (cart: Cart | undefined, checkoutId: string) =>
-    cart?.status === "checked out" && cart.checkoutId === checkoutId;
   const giveUp = (id: string, cartId: string, version: number) => announce(carts, { id, ...cartAbandoned({ cartId, version }) });
 
   return {
     /**
-     * Makes sure that the cart is frozen by this checkout and no other. The press of "pay" has frozen it, in the pipeline that starts the
-     * saga; here its commit is awaited.
+     * Refuses a cart that the checkout cannot have. The press of "pay" has frozen it, in the pipeline that starts the saga, whose commit may
+     * still be under way: what is kept is older than the press then, and is not waited for. `checkHeld` looks again before the order is
+     * placed.
      */
-    async freezeCart(_: string, { cartId, checkoutId }: CartOfCheckout): Promise<void> {
-      await untilState(cartState, cartId, (cart) => {
-        if (isHeldBy(cart, checkoutId) || isSoldBy(cart, checkoutId)) return true;
-        if (cart === undefined || (cart.status === "open" && !cart.undone?.includes(checkoutId))) return false;
-        const why = cart.status === "open" ? "this checkout was undone before" : `it is ${cart.status}`;
-        throw ApplicationFailure.create({
-          type: "CartNotFree",
-          message: `cart '${cartId}' cannot be sold to '${checkoutId}': ${why}`,
-          nonRetryable: true,
-          category: "BENIGN",
-        });
-      });
+    async freezeCart(_: string, { version, ...checkout }: CheckoutOfCart): Promise<void> {
+      const cart = (await stateOf(cartState, checkout.cartId))?.state;
+      const isOlder = version === undefined ? isFree(cart, checkout) : (cart?.version ?? 0) < version;
+      if (!isOlder && !isHeld(cart, checkout)) throw notFree(cart, checkout);
     },
 
     /** Opens the cart again, where this checkout has frozen it; what another one has frozen stays so. */
     async unfreezeCart(key: string, { cartId, checkoutId }: CartOfCheckout): Promise<void> {
       await announce(carts, { id: key, ...cartUnfrozen({ cartId, checkoutId }) });
-      await untilState(cartState, cartId, (cart) => !isHeldBy(cart, checkoutId));
+      await untilState(cartState, cartId, (cart) => !isFrozenBy(cart, checkoutId));
     },
 
     async closeCart(key: string, { cartId, checkoutId }: CartOfCheckout): Promise<void> {

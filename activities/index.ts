@@ -13,7 +13,7 @@ import type { StoreDeps } from "./store.ts";
 export const createActivities = ({ participant, ...deps }: ActivityDeps) => ({
   ...stockActivities(participant<Stock>("stock")),
   ...paymentActivities(participant<Payments>("payments")),
-  ...orderActivities(participant<Orders>("orders")),
+  ...orderActivities(participant<Orders>("orders"), deps),
   ...catalogueActivities(participant<Catalogue>("catalogue")),
   ...cartActivities(deps),
   ...announcementActivities(deps),

@@ -1,5 +1,7 @@
+import type { ActivityDeps } from "headrace/host";
 import { type ClientOf, defineParticipant, verb } from "headrace/participant";
 import { z } from "zod";
+import { checkHeld } from "./carts.ts";
 import { checkSuperseded, countStates, key, type StoreDeps } from "./store.ts";
 
 const keys = ["shop:{orders}:by-key", "shop:{orders}"];
@@ -46,7 +48,11 @@ export const createOrders = (deps: StoreDeps) =>
 export type Orders = ReturnType<typeof createOrders>;
 
 /** What sagas ask of the order system. */
-export const orderActivities = (orders: ClientOf<Orders>) => ({
-  placeOrder: (step: string, wanted: OrderRequest) => orders.place({ key: step, order: wanted }),
+export const orderActivities = (orders: ClientOf<Orders>, deps: Pick<ActivityDeps, "stateOf">) => ({
+  /** Places the order of a checkout that has its cart: behind it there is no way back. */
+  async placeOrder(step: string, wanted: OrderRequest) {
+    await checkHeld(deps, wanted);
+    return orders.place({ key: step, order: wanted });
+  },
   cancelOrder: (step: string) => orders.cancel({ key: step }),
 });

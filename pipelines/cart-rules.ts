@@ -53,16 +53,15 @@ export function migrateCart(cart: unknown): Cart {
 export const capacity = { items: 50, quantity: 200 } as const;
 const rememberedCheckouts = 20;
 
-/** An event that the cart did not take, with the reason. */
+/** An edit that the cart did not take, with the reason. */
 export type ItemRejected = Event<
   "cart.item_rejected",
-  {
-    readonly cartId: string;
-    readonly sku?: string;
-    readonly quantity?: number;
-    readonly checkoutId?: string;
-    readonly reason: string;
-  }
+  { readonly cartId: string; readonly sku: string; readonly quantity: number; readonly reason: string }
+>;
+/** A press of "pay" that begins no checkout, with the reason. */
+export type CheckoutRefused = Event<
+  "cart.checkout_refused",
+  { readonly cartId: string; readonly checkoutId: string; readonly reason: string }
 >;
 /** An event that changes nothing, and leaves no row. */
 export type Ignored = Event<"cart.ignored", { readonly cartId: string; readonly reason: string }>;
@@ -70,7 +69,12 @@ export type Ignored = Event<"cart.ignored", { readonly cartId: string; readonly 
 export interface Checkout extends Event<"cart.checkout_requested", EventOf<typeof events.checkoutRequested>["data"]> {
   readonly cart: Cart;
 }
-export type CartChange = Exclude<CartEvent, { readonly type: "cart.checkout_requested" }> | ItemRejected | Ignored | Checkout;
+export type CartChange =
+  | Exclude<CartEvent, { readonly type: "cart.checkout_requested" }>
+  | ItemRejected
+  | Ignored
+  | Checkout
+  | CheckoutRefused;
 
 /** What becomes of an event, given the cart: it is taken, rejected or ignored with a reason. */
 export function decideCart(cart: Cart, event: CartEvent): readonly CartChange[] {
@@ -80,7 +84,7 @@ export function decideCart(cart: Cart, event: CartEvent): readonly CartChange[] 
     case "cart.checkout_requested": {
       const { cartId, checkoutId } = event.data;
       const reason = checkoutRefusalOf(cart, checkoutId);
-      return [reason ? { ...event, type: "cart.item_rejected", data: { cartId, checkoutId, reason } } : { ...event, cart }];
+      return [reason ? { ...event, type: "cart.checkout_refused", data: { cartId, checkoutId, reason } } : { ...event, cart }];
     }
     case "cart.item_added":
     case "cart.item_removed":
@@ -109,7 +113,7 @@ const ignored = (event: CartEvent, reason: string): Ignored => ({
 
 /** The cart after a change. */
 export function evolveCart(before: Cart, change: CartChange): Cart {
-  if (change.type === "cart.item_rejected" || change.type === "cart.ignored") return before;
+  if (changesNothing(change)) return before;
   const touchedAt = Math.max(before.touchedAt, change.time.getTime());
   const cart = { ...before, touchedAt, version: before.version + 1 };
   switch (change.type) {
@@ -135,6 +139,12 @@ export function evolveCart(before: Cart, change: CartChange): Cart {
       return change satisfies never;
   }
 }
+
+const changesNothing = (change: CartChange): change is ItemRejected | CheckoutRefused | Ignored =>
+  change.type === "cart.item_rejected" || change.type === "cart.checkout_refused" || change.type === "cart.ignored";
+
+/** The version that the cart has once it has taken a checkout. */
+export const frozenVersion = ({ cart }: Checkout): number => cart.version + 1;
 
 /** Why a cart that is not open takes no edit and no checkout. */
 const isNot: Readonly<Record<Exclude<CartStatus, "open">, string>> = {

@@ -2,7 +2,7 @@ import { clickhouse, days, drop, minutes, pipeline, startWorkflow } from "headra
 import { match, P } from "ts-pattern";
 import { cartWatch } from "../workflows/cart-watch.ts";
 import { checkout } from "../workflows/checkout.ts";
-import { type CartChange, decideCart, emptyCart, evolveCart, migrateCart } from "./cart-rules.ts";
+import { type CartChange, decideCart, emptyCart, evolveCart, frozenVersion, migrateCart } from "./cart-rules.ts";
 import { cart, carts as cartStream } from "./streams.ts";
 import { cartEvents } from "./tables.ts";
 
@@ -64,7 +64,12 @@ export const carts = pipeline("carts")
       match(change)
         .with({ type: "cart.checkout_requested" }, (request) => [
           to.history(historyRow(request)),
-          to.checkout({ ...request.data, userId: request.cart.userId, lines: request.cart.lines }),
+          to.checkout({
+            ...request.data,
+            userId: request.cart.userId,
+            lines: request.cart.lines,
+            version: frozenVersion(request),
+          }),
         ])
         .with({ type: "cart.created" }, (created) => [
           to.history(historyRow(created)),
@@ -78,6 +83,7 @@ export const carts = pipeline("carts")
               "cart.item_removed",
               "cart.quantity_changed",
               "cart.item_rejected",
+              "cart.checkout_refused",
               "cart.checked_out",
               "cart.unfrozen",
               "cart.abandoned",

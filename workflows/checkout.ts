@@ -6,6 +6,8 @@ export interface CheckoutInput {
   readonly cartId: string;
   readonly userId: string;
   readonly paymentToken: string;
+  /** That of the cart once "pay" was pressed; pipelines of before did not say it. */
+  readonly version?: number;
   /** What the cart held when "pay" was pressed. */
   readonly lines: readonly { readonly sku: string; readonly quantity: number; readonly unitPriceCents: number }[];
 }
@@ -16,7 +18,7 @@ export interface CheckoutInput {
  */
 export const checkout = saga<CheckoutInput, Activities>("checkout")
   .step("freeze", {
-    do: ({ input: { cartId, checkoutId }, key, call }) => call.freezeCart(key, { cartId, checkoutId }),
+    do: ({ input: { cartId, checkoutId, version }, key, call }) => call.freezeCart(key, { cartId, checkoutId, version }),
     undo: ({ input: { cartId, checkoutId }, key, call }) => call.unfreezeCart(key, { cartId, checkoutId }),
   })
   .read("quote", ({ input, key, call }) => call.quote(key, input.lines))

@@ -88,7 +88,7 @@ describe("a checkout", () => {
     const history = await operator.sql(
       `SELECT type, reason FROM cart_events FINAL WHERE cart_id = '${press.order.cart_id}' AND checkout_id != '' ORDER BY at, type`,
     );
-    expect(history).toContainEqual({ type: "cart.item_rejected", reason: "this checkout was undone" });
+    expect(history).toContainEqual({ type: "cart.checkout_refused", reason: "this checkout was undone" });
     expect(history).toContainEqual({ type: "cart.unfrozen", reason: expect.any(String) });
     expect(await paymentsOf(press.workflowId)).toEqual(["voided|0"]);
   });

@@ -40,7 +40,7 @@ export function cartBooks(arrivals: readonly Arrival[]) {
     if (verdict === "nothing") continue;
     const reason = verdict === "taken" ? "" : verdict.reason;
     if (type === "cart.checkout_requested" && reason === "") checkouts.add(`checkout/${data.checkoutId}`);
-    const told = reason === "" ? type : "cart.item_rejected";
+    const told = reason === "" ? type : type === "cart.checkout_requested" ? "cart.checkout_refused" : "cart.item_rejected";
     const item = [data.sku ?? "", data.quantity ?? 0, data.unitPriceCents ?? 0];
     history.push([id, data.cartId, data.userId ?? "", told, ...item, data.checkoutId ?? "", reason, at].join("|"));
   }

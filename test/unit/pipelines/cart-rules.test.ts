@@ -65,7 +65,7 @@ function apply(
 }
 
 const reasons = (changes: readonly CartChange[]) =>
-  changes.flatMap((change) => (change.type === "cart.item_rejected" ? [change.data.reason] : []));
+  changes.flatMap((change) => ("reason" in change.data ? [change.data.reason] : []));
 const quantities = ({ lines }: Cart) => Object.fromEntries(lines.map(({ sku, quantity }) => [sku, quantity]));
 const fifty = Array.from({ length: capacity.items }, (_, n) => added(`sku-${n}`));
 
@@ -181,7 +181,7 @@ describe("a cart", () => {
     expect(cart).toMatchObject({ status: "frozen", checkoutId: "x1" });
     expect(quantities(cart)).toEqual({ a: 2 });
     expect(reasons(changes)).toEqual(Array.from({ length: 4 }, () => "a checkout is under way"));
-    expect(changes.at(-2)).toMatchObject({ type: "cart.item_rejected", data: { checkoutId: "x2" } });
+    expect(changes.at(-2)).toMatchObject({ type: "cart.checkout_refused", data: { checkoutId: "x2" } });
     expect(changes.at(-1)).toMatchObject({ type: "cart.checkout_requested", cart: { lines: [{ sku: "a", quantity: 2 }] } });
   });
 

@@ -67,6 +67,7 @@ describe("testPipeline", () => {
         paymentToken: "tok",
         userId: "ada",
         lines: [{ sku: "tea", quantity: 2, unitPriceCents: 450 }],
+        version: 3,
       },
     ]);
     expect(rows["history"]).toHaveLength(3);
