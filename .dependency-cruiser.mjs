@@ -34,7 +34,7 @@ const rooms = {
     "telemetry",
   ],
   "stack": ["core"],
-  "testing": ["dsl", "engine", "stages", "plan", "core", "bus", "state", "limit", "sinks", "telemetry"],
+  "testing": ["dsl", "engine", "stages", "plan", "core", "bus", "state", "limit", "sinks", "telemetry", "participant"],
 };
 
 // The rooms of the engine, in the order in which a batch goes through them, and what each may import of the others.
@@ -44,6 +44,7 @@ const engineRooms = { "assign": [], "read": [], "process": ["read"], "commit": [
 const types = {
   "stages": ["bus"],
   "state": ["stages"],
+  "testing": ["host", "saga"],
 };
 
 /** Drivers open connections: they are joined in the composition roots (host/, cli/ for its verbs, and openProducer for other programs), and imported nowhere else. */

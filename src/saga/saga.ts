@@ -128,14 +128,18 @@ export interface CommittedSaga<in out Input, in out Done, in out Activities> {
     run: (context: StepContext<Input, unknown, Activities> & { readonly refusal: Refusal }) => Promise<unknown>,
   ): CommittedSaga<Input, Done, Activities>;
   /** Ends the chain with the workflow's result. */
-  returns<Result>(result: (context: { readonly input: Input; readonly done: Readonly<Done> }) => Result): Saga<Input, Result>;
+  returns<Result>(
+    result: (context: { readonly input: Input; readonly done: Readonly<Done> }) => Result,
+  ): Saga<Input, Result, Activities>;
 }
 
 /** A plain Temporal workflow function, and what it does as data. */
-export interface Saga<in Input, out Result> {
+export interface Saga<in Input, out Result, out Activities = object> {
   (input: Input): Promise<Result>;
   /** The saga as data. */
   readonly saga: SagaPlan;
+  /** Carries the type parameter; there is no such value. */
+  readonly _activities?: Activities;
 }
 
 /**

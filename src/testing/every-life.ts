@@ -5,7 +5,8 @@ import { nth } from "../core/nth.ts";
 import type { Pipeline } from "../dsl/pipeline.ts";
 import type { Stream } from "../dsl/stream.ts";
 import type { Death } from "./mortal-bus.ts";
-import { type PipelineRun, type TestEvent, testPipeline } from "./test-pipeline.ts";
+import type { TestEvent } from "./test-log.ts";
+import { type PipelineRun, testPipeline } from "./test-pipeline.ts";
 
 /** An event of a log: it has an id and a time, since it is sent more than once and out of order. */
 export type LogEvent = TestEvent & {

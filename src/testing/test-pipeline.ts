@@ -1,29 +1,18 @@
-import type { Envelope } from "../bus/envelope.ts";
-import { MemoryBus } from "../bus/memory/bus.ts";
 import { partitionsOf } from "../bus/partition.ts";
 import type { DeadLetter } from "../bus/port.ts";
-import { Producer } from "../bus/producer.ts";
 import { ConfigError } from "../core/errors.ts";
-import { eventId, uuidOf } from "../core/hash.ts";
-import { silentLogger } from "../core/log.ts";
-import { nth } from "../core/nth.ts";
-import type { EventDraft } from "../dsl/event.ts";
+import { getOrMake } from "../core/get-or-make.ts";
 import type { Pipeline } from "../dsl/pipeline.ts";
 import type { Stream } from "../dsl/stream.ts";
 import { type Audit, audit } from "../engine/audit.ts";
-import { openEntry } from "../engine/process/open-entry.ts";
-import { runWorker } from "../engine/worker.ts";
-import { createLimits } from "../limit/limits.ts";
-import { createMemoryBuckets } from "../limit/memory.ts";
 import { type OwnSinkPlan, type SinkPlan, type StreamPlan, sinksOf } from "../plan/plan.ts";
 import { createMemorySink, type MemorySink } from "../sinks/memory.ts";
 import { findStates, type StateFound } from "../state/find-states.ts";
-import { type Death, MortalBus } from "./mortal-bus.ts";
-import { type Reorder, reordered } from "./reordered.ts";
+import type { Death } from "./mortal-bus.ts";
+import type { Reorder } from "./reordered.ts";
+import { type TestEvent, TestLog } from "./test-log.ts";
+import { TestWorker } from "./test-worker.ts";
 import { VirtualClock } from "./virtual-clock.ts";
-
-/** Few, so that a test's handful of events meets what thousands do elsewhere. */
-const portionEvents = 4;
 
 /** How a test of a pipeline begins. */
 export interface TestOptions {
@@ -40,12 +29,6 @@ export interface PipelineRun {
   /** The ledger: each event that was read has one outcome. */
   readonly audit: Audit;
 }
-
-/** An event to send: a draft, and its id where it is to come again. */
-export type TestEvent = EventDraft<string, unknown> & {
-  /** @default a new one each time */
-  readonly id?: string;
-};
 
 /** A pipeline in memory, with what it reads and what it writes. */
 export interface PipelineTest {
@@ -90,31 +73,17 @@ export interface PipelineTest {
  */
 export function testPipeline({ plan: pipeline }: Pipeline, { now }: TestOptions = {}): PipelineTest {
   const clock = new VirtualClock(now?.getTime() ?? Date.now());
-  const bus = new MemoryBus(clock);
+  const log = new TestLog(clock);
   const sinks = new Map<OwnSinkPlan, MemorySink>();
-  const producers = new Map<string, Producer>();
-  const limitFor = createLimits({ clock, logger: silentLogger, buckets: createMemoryBuckets(clock) });
-  const partitions = pipeline.sources.flatMap(partitionsOf);
-  let death: Death | undefined;
-  let order: Reorder | undefined;
-  let sent = 0;
+  const sinkFor = (plan: OwnSinkPlan): MemorySink =>
+    getOrMake(sinks, plan, () => createMemorySink({ clock, ...(plan.kind === "clickhouse" && { table: plan.table }) }));
+  const worker = new TestWorker({ pipelines: [pipeline], clock, log, sinkFor });
 
-  const sinkFor = (plan: OwnSinkPlan): MemorySink => {
-    const sink = sinks.get(plan) ?? createMemorySink({ clock, ...(plan.kind === "clickhouse" && { table: plan.table }) });
-    sinks.set(plan, sink);
-    return sink;
-  };
   /** What a destination was given: streams hold derived events, which say where they come from. */
-  const rowsOf = (plan: SinkPlan) => {
-    if (plan.kind !== "stream") return sinkFor(plan).rows;
-    const entries = partitionsOf(plan.stream).flatMap((partition) =>
-      bus.entriesOf(partition).map((entry) => openEntry(partition, { ...entry, deliveries: 1, events: 1 })),
-    );
-    const envelopes = entries.flatMap((entry) =>
-      entry.kind === "opened" ? Array.from({ length: entry.envelopes.length }, (_, i) => entry.envelopes.at(i) as Envelope) : [],
-    );
-    return envelopes.filter(({ source }) => source === pipeline.name).map((envelope) => ({ ...envelope }));
-  };
+  const rowsOf = (plan: SinkPlan) =>
+    plan.kind === "stream"
+      ? log.eventsOf(plan.stream).flatMap((envelope) => (envelope.source === pipeline.name ? [{ ...envelope }] : []))
+      : sinkFor(plan).rows;
   const source = (given: Stream<unknown> | undefined): StreamPlan => {
     const found = given ? pipeline.sources.find(({ name }) => name === given.plan.name) : pipeline.sources[0];
     if (found && (given || pipeline.sources.length === 1)) return found;
@@ -126,109 +95,25 @@ export function testPipeline({ plan: pipeline }: Pipeline, { now }: TestOptions 
       },
     );
   };
-  const isSettled = async () => {
-    const states = await Promise.all(partitions.map((partition) => bus.state(partition, pipeline.name)));
-    const outboxes = await Promise.all(partitions.map((partition) => bus.outbox(partition, pipeline.name, { count: 1 })));
-    return (
-      states.every(({ pendingEntries, lagEntries }) => pendingEntries === 0 && lagEntries === 0) &&
-      outboxes.every(({ length }) => length === 0)
-    );
-  };
-
-  /** One worker, until all is settled or it dies. */
-  async function work(): Promise<"done" | "died"> {
-    const life = new MortalBus(bus, death);
-    death = undefined;
-    const stop = new AbortController();
-    const end = { failed: false };
-    const running = runWorker(
-      { instance: "test", pipelines: [pipeline], portionEvents },
-      { bus: life.bus, clock, logger: silentLogger, sinkFor, limitFor },
-      stop.signal,
-    );
-    running.catch(() => {
-      end.failed = true;
-    });
-    const isResting = async () => end.failed || life.isDead || (life.waiting === partitions.length && (await isSettled()));
-    await clock.until(isResting);
-    stop.abort();
-    await clock.settle(running).catch((error) => {
-      if (!life.isDead) throw error;
-    });
-    return life.isDead ? "died" : "done";
-  }
 
   async function run(): Promise<PipelineRun> {
-    while ((await work()) === "died");
-    const deadLetters: DeadLetter[] = [];
-    for (const partition of partitions) for await (const letter of bus.deadLetters(partition)) deadLetters.push(letter);
+    await worker.run();
     const rows = Object.fromEntries(Object.entries(sinksOf(pipeline)).map(([name, plan]) => [name, rowsOf(plan)]));
-    return { rows, deadLetters, audit: await audit(pipeline, bus) };
+    return { rows, deadLetters: await worker.deadLetters(), audit: await audit(pipeline, log.bus) };
   }
 
   return {
-    async send(events, to) {
-      const stream = source(to);
-      const drafts = events.map(({ id, type, data, time }) => ({
-        ...{ identity: id === undefined ? uuidOf(`test ${sent++}`) : eventId(id), type, data },
-        at: time?.getTime() ?? clock.now(),
-      }));
-      const inOrder = order ? reordered(drafts, order) : drafts;
-      order = undefined;
-      for (const { identity, type, data, at } of inOrder) {
-        if (stream.layout.kind === "adopted") {
-          this.add({ data: JSON.stringify({ id: identity, type, time: new Date(at).toISOString(), data }) }, to);
-          continue;
-        }
-        const producer =
-          producers.get(stream.name) ?? new Producer({ stream, producer: "test" }, { bus, clock, logger: silentLogger });
-        producers.set(stream.name, producer);
-        const { stored } = await producer.send({
-          id: identity,
-          type,
-          time: at,
-          source: undefined,
-          traceparent: undefined,
-          data,
-        });
-        stored.catch(() => {}); // flush tells
-      }
-      await Promise.all([...producers.values()].map((producer) => clock.settle(producer.flush())));
-    },
-
-    add(fields, to) {
-      const stream = source(to);
-      const [partition] = partitionsOf(stream);
-      if (stream.layout.kind !== "adopted" || !partition) {
-        throw new ConfigError("usage", `stream '${stream.name}' is not adopted`, {
-          hint: "Use send() for a stream of your own.",
-        });
-      }
-      bus.appendPlain(partition, fields);
-    },
-
-    reorder(how) {
-      order = how;
-    },
-
-    redeliver() {
-      for (const partition of partitions) {
-        for (const { fields } of bus.entriesOf(partition)) {
-          const named = fields.flatMap((name, i) => (i % 2 === 0 ? [[String(name), nth(fields, i + 1)] as const] : []));
-          bus.appendPlain(partition, Object.fromEntries(named));
-        }
-      }
-    },
-
+    send: async (events, to) => log.send(source(to), events),
+    add: (fields, to) => log.add(source(to), fields),
+    reorder: (how) => log.reorder(how),
+    redeliver: () => log.redeliver(pipeline.sources.flatMap(partitionsOf)),
     run,
     async advance(ms) {
       await run();
       await clock.advance(ms);
       return await run();
     },
-    crash(at) {
-      death = at;
-    },
-    state: (key) => findStates(pipeline, key, bus),
+    crash: (at) => worker.crash(at),
+    state: (key) => findStates(pipeline, key, log.bus),
   };
 }

@@ -11,6 +11,8 @@ export class VirtualClock implements Clock {
   #wall: number;
   #elapsed = 0;
   #timers: readonly Timer[] = [];
+  #held = 0;
+  #onReleased: (() => void) | undefined;
 
   /** `start`: what the wall shows at first, milliseconds since the epoch. */
   constructor(start: number = Date.UTC(2026, 0, 1)) {
@@ -44,28 +46,67 @@ export class VirtualClock implements Clock {
     this.#wall += byMs;
   }
 
+  /** Time stands still until the returned function is called: something is under way that does not wait for it. */
+  hold(): () => void {
+    this.#held++;
+    return () => this.#release();
+  }
+
+  /** Somebody who holds the time waits for it to go on: for what needs time to come. */
+  async whileHeld<Result>(waited: Promise<Result>): Promise<Result> {
+    this.#release();
+    try {
+      return await waited;
+    } finally {
+      this.#held++;
+    }
+  }
+
+  #release(): void {
+    this.#held--;
+    this.#onReleased?.();
+  }
+
   /** Moves time on, timer by timer; what is ready runs in between. */
   async advance(ms: number): Promise<void> {
     const end = this.#elapsed + ms;
-    await idle();
+    await this.#settled();
     for (let next = this.#next(); next && next.at <= end; next = this.#next()) await this.#ring(next);
     this.#elapsed = end;
   }
 
+  /** Moves time to the next timer, if that is no later than `end` of the monotonic clock. @returns whether there was one */
+  async advanceToNext(end: number): Promise<boolean> {
+    await this.#settled();
+    const next = this.#next();
+    if (!next || next.at > end) return false;
+    await this.#ring(next);
+    return true;
+  }
+
   /** Moves time from timer to timer until `holds`. */
   async until(holds: () => boolean | Promise<boolean>, limitMs = 3_600_000): Promise<void> {
+    switch (await this.seek(holds, limitMs)) {
+      case "found":
+        return;
+      case "still":
+        throw new Error("nothing is going to happen any more");
+      case "late":
+        throw new Error(`it did not come true within ${limitMs} ms of virtual time`);
+    }
+  }
+
+  /** The same, and says how it ended: `still`, where no timer is left; `late`, where the next is beyond the limit. */
+  async seek(holds: () => boolean | Promise<boolean>, limitMs: number): Promise<"found" | "still" | "late"> {
     const end = this.#elapsed + limitMs;
     for (;;) {
-      await idle();
-      if (await holds()) return;
+      await this.#settled();
+      if (await holds()) return "found";
       // Looking may have set something going.
-      await idle();
+      await this.#settled();
       const next = this.#next();
-      if (!next) {
-        if (await holds()) return;
-        throw new Error("nothing is going to happen any more");
-      }
-      if (next.at > end) throw new Error(`it did not come true within ${limitMs} ms of virtual time`);
+      if (!next) return (await holds()) ? "found" : "still";
+      if (next.at > end) return "late";
       await this.#ring(next);
     }
   }
@@ -84,7 +125,18 @@ export class VirtualClock implements Clock {
   async #ring(timer: Timer): Promise<void> {
     this.#elapsed = Math.max(this.#elapsed, timer.at);
     timer.wake();
+    await this.#settled();
+  }
+
+  /** Until all has run that can, and nobody holds the time. */
+  async #settled(): Promise<void> {
     await idle();
+    while (this.#held > 0) {
+      await new Promise<void>((resolve) => {
+        this.#onReleased = resolve;
+      });
+      await idle();
+    }
   }
 
   #next(): Timer | undefined {

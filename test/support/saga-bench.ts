@@ -3,7 +3,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Context } from "@temporalio/activity";
-import { Client, Connection, type Workflow, type WorkflowHandle } from "@temporalio/client";
+import {
+  Client,
+  Connection,
+  type Workflow,
+  WorkflowFailedError,
+  type WorkflowHandle,
+  WorkflowUpdateFailedError,
+} from "@temporalio/client";
+import { CancelledFailure } from "@temporalio/common";
+import { msToNumber } from "@temporalio/common/lib/time.js";
 import { TestWorkflowEnvironment } from "@temporalio/testing";
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker, type WorkerOptions } from "@temporalio/worker";
 import { findBundle } from "../../src/cli/start/workflow-bundle.ts";
@@ -12,6 +21,9 @@ import { sagaSearchAttributes } from "../../src/core/search-attributes.ts";
 import { addAttributes } from "../../src/sinks/temporal/search-attributes.ts";
 import { findProgram } from "../../src/stack/binaries/find-program.ts";
 import { temporalTestProgram } from "../../src/stack/binaries/programs.ts";
+import type { WorkflowRun } from "../../src/testing/temporal/run.ts";
+import { MemoryTemporal } from "../../src/testing/temporal/server.ts";
+import { VirtualClock } from "../../src/testing/virtual-clock.ts";
 import { temporalAddress, unique } from "./services.ts";
 
 /** Runs sagas with nothing kept between two tasks of a workflow: every task is a replay from its start. */
@@ -77,6 +89,64 @@ export async function openSkippingBench(code: string): Promise<SkippingBench> {
   await addAttributes(environment.connection, { namespace, wanted: sagaSearchAttributes });
   const { client, nativeConnection: native } = environment;
   return { ...openBench({ client, native, code }, () => environment.teardown()), environment };
+}
+
+/** The twin in memory: with the same handles, on a virtual clock that skips to whatever is waited for. */
+export function openMemoryBench(workflows: Readonly<Record<string, Workflow>>): SkippingBench {
+  const clock = new VirtualClock(Date.now());
+  let activities: Readonly<Record<string, Activity>> = {};
+  const temporal = new MemoryTemporal({
+    clock,
+    workflows,
+    activities: new Proxy({}, { get: (_, name) => activities[String(name)] }),
+  });
+  /** Whatever can go on without time has. */
+  const settled = () => clock.seek(() => false, 0);
+  const handleOf = (run: WorkflowRun) => ({
+    workflowId: run.order.workflowId,
+    async result() {
+      await clock.until(() => run.end !== undefined);
+      const end = run.end;
+      if (end?.kind === "completed") return end.result;
+      if (end?.kind === "broken") throw end.error;
+      const cause = end?.kind === "failed" ? (end.error as Error) : new CancelledFailure("Workflow execution cancelled");
+      throw new WorkflowFailedError("Workflow execution failed", cause, "NON_RETRYABLE_FAILURE");
+    },
+    cancel: async () => run.cancel(),
+    async query({ name }: { readonly name: string }) {
+      await settled();
+      return run.query(name);
+    },
+    executeUpdate: (name: string, { args = [] }: { readonly args?: readonly unknown[] } = {}) =>
+      clock.settle(run.update(name, args)).catch((cause: Error) => {
+        throw new WorkflowUpdateFailedError("Workflow Update failed", cause);
+      }),
+    async describe() {
+      await settled();
+      const names = { completed: "COMPLETED", failed: "FAILED", broken: "RUNNING", cancelled: "CANCELLED" } as const;
+      return { status: { name: run.end ? names[run.end.kind] : "RUNNING" }, searchAttributes: run.searchAttributes };
+    },
+  });
+  return {
+    client: undefined as never,
+    environment: {
+      currentTimeMs: async () => clock.now(),
+      sleep: async (duration: string) => clock.advance(msToNumber(duration as never)),
+    } as never,
+    startWorker: () => Promise.reject(new Error("there are no workers in memory")),
+    async run(workflow, { input, workflowId = unique("saga-") }, given, body) {
+      activities = given as never;
+      const run = temporal.start(
+        { type: (workflow as { name: string }).name, workflowId, taskQueue: "test", args: [input] },
+        { reuse: "closed" },
+      );
+      const result = await body(handleOf(run as WorkflowRun) as never);
+      const odd = run?.end && (await run.replay());
+      if (odd) throw new Error(`not deterministic: ${odd}`);
+      return result;
+    },
+    close: async () => {},
+  };
 }
 
 interface BenchParts {

@@ -166,6 +166,11 @@ export class MemoryBus implements Bus {
     return log.ids.map((id) => ({ id, fields: log.fieldsOf(id) ?? [] }));
   }
 
+  /** What an HGETALL of the states of a pipeline does, by their names. */
+  statesOf(partition: Partition, pipeline: string): ReadonlyMap<string, string> {
+    return this.#store.books(partition, pipeline).keyed.states;
+  }
+
   /** What an operator's XDEL or XTRIM does. */
   removeEntries(partition: Partition, ids: readonly string[]): void {
     this.#store.log(partition).remove(ids);

@@ -32,6 +32,10 @@ export class MemoryKeyed {
     }
   }
 
+  get states(): ReadonlyMap<string, string> {
+    return this.#states;
+  }
+
   state(name: string): string | null {
     return this.#states.get(name) ?? null;
   }

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { announcementActivities } from "../../../activities/announcements.ts";
 import { loginFailed, orderRefused } from "../../../pipelines/events.ts";
 import { logins, orders } from "../../../pipelines/streams.ts";
-import { MemoryBus } from "../../../src/bus/memory.ts";
+import { MemoryBus } from "../../../src/bus/memory/bus.ts";
 import { partitionsOf } from "../../../src/bus/partition.ts";
 import { systemClock } from "../../../src/core/clock.ts";
 import { silentLogger } from "../../../src/core/log.ts";
