@@ -4,12 +4,21 @@ import { checkOptions, text } from "./check-options.ts";
 
 /** What a fold keeps of each key. */
 export interface KeptState<out State> {
+  /** Which fold of which pipeline keeps it. */
   readonly plan: StatePlan;
   /** Carries the type parameter; there is no such value. */
   readonly _state?: State;
 }
 
-/** The type that a declared state has: `StateOf<typeof balance>`. */
+/**
+ * The type that a declared state has.
+ *
+ * @example
+ * ```ts
+ * const balance = defineState<{ readonly cents: number }>("balance", { pipeline: "accounts" });
+ * type Balance = StateOf<typeof balance>;
+ * ```
+ */
 export type StateOf<Declared> = Declared extends KeptState<infer State> ? State : never;
 
 /** Where a state is kept. */

@@ -58,6 +58,7 @@ export interface ActivityDeps extends StateDeps {
 
 /** What a fold keeps of a key, in the form of the code that runs here: a state of an older version was brought up by its `migrate`. */
 export interface KeptOf<State> {
+  /** As it was committed last. */
   readonly state: State;
   /** When it was written, by the clock of its worker, milliseconds since the epoch. */
   readonly updatedAt: number;

@@ -1,7 +1,16 @@
 import type { Redis } from "../redis/client.ts";
 
-/** What activities get of Redis: scripts, whose keys share a hash tag so that they run on a cluster too. */
+/**
+ * What participants get of Redis: scripts, whose keys share a hash tag so that they run on a cluster too.
+ *
+ * @example
+ * ```ts
+ * import type { ActivityStore } from "headrace/host";
+ * const sold = (redis: ActivityStore) => redis.eval("return redis.call('HLEN', KEYS[1])", { keys: ["shop:{sold}"], arguments: [] });
+ * ```
+ */
 export interface ActivityStore {
+  /** Runs a script. Answers are texts, numbers, null, or lists of them. */
   eval(script: string, call: { readonly keys: readonly string[]; readonly arguments: readonly string[] }): Promise<unknown>;
 }
 

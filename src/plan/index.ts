@@ -26,6 +26,7 @@ export type {
   JoinPlan,
   LatePlan,
   StagePlan,
+  StatePlan,
   TimerSetting,
   WindowPlan,
 } from "./stage.ts";

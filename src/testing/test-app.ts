@@ -35,10 +35,13 @@ export interface AppTestOptions {
 
 /** A workflow, as far as it has come. */
 export interface WorkflowSeen {
+  /** Its type. */
   readonly workflow: string;
   /** `scheduled`: its delay is not over yet. */
   readonly status: "scheduled" | "running" | "completed" | "failed" | "cancelled";
+  /** What it returned. */
   readonly result?: unknown;
+  /** What it failed with. */
   readonly error?: Error;
   /** Where a saga is, as the query `saga` tells it. */
   readonly saga?: SagaView;
@@ -52,6 +55,7 @@ export interface AppRun {
   readonly streams: Readonly<Record<string, readonly Envelope[]>>;
   /** By workflow id, in the order in which they were started. */
   readonly workflows: Readonly<Record<string, WorkflowSeen>>;
+  /** Of all streams that pipelines read. */
   readonly deadLetters: readonly DeadLetter[];
   /** By pipeline. */
   readonly audits: Readonly<Record<string, Audit>>;
@@ -59,11 +63,13 @@ export interface AppRun {
 
 /** A workflow that runs in a test. */
 export interface WorkflowHandle {
+  /** Asks it to end, as the Temporal UI does. */
   cancel(): Promise<void>;
+  /** Sends it a signal. */
   signal(name: string, ...args: readonly unknown[]): Promise<void>;
   /** Resolves with what its handler returns. Rejects where it or its validator throws. */
   update(name: string, ...args: readonly unknown[]): Promise<unknown>;
-  /** @throws ReferenceError where it answers no query of that name */
+  /** Asks it something. @throws ReferenceError where it answers no query of that name */
   query(name: string, ...args: readonly unknown[]): unknown;
 }
 
@@ -93,7 +99,7 @@ export interface AppTest {
     workflow: (input: Input) => Promise<unknown>,
     options: { readonly workflowId: string; readonly input: Input },
   ): Promise<void>;
-  /** @throws ConfigError where none of that id was started */
+  /** One that was started, by its id. @throws ConfigError where there is none */
   workflow(workflowId: string): WorkflowHandle;
 }
 

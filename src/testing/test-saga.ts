@@ -19,20 +19,35 @@ import { VirtualClock } from "./virtual-clock.ts";
  * `times`: how often, from the first try on. @default every time; `cancel` once
  */
 export type Happening =
-  | { readonly kind: "refuse"; readonly type?: string; readonly message?: string; readonly times?: number }
-  | { readonly kind: "fail" | "loseReply" | "hang" | "cancel"; readonly times?: number };
+  | {
+      readonly kind: "refuse";
+      /** Of the refusal. @default `Refused` */
+      readonly type?: string;
+      /** @default `it says no` */
+      readonly message?: string;
+      /** @default every time */
+      readonly times?: number;
+    }
+  | {
+      readonly kind: "fail" | "loseReply" | "hang" | "cancel";
+      /** @default every time; `cancel` once */
+      readonly times?: number;
+    };
 
 /** What happens, by the names of steps; `undo <step>` for an undo, `undone` for what is told at the end of all undos. */
 export type SagaScript = Readonly<Record<string, Happening>>;
 
 /** What an operator decides when a person is called: as the updates of the same names. */
 export interface OperatorDecision {
+  /** What he does. */
   readonly verb: "retryNow" | "skipUndo" | "giveUp";
+  /** Why; it is kept with the saga. */
   readonly reason: string;
 }
 
 /** How a saga is tested. */
 export interface SagaTestOptions<Input, Activities> {
+  /** What the saga is started with. */
   readonly input: Input;
   /**
    * What its steps call: stand-ins, or activities of yours with deps of yours. One that is left out answers nothing. A function makes them
@@ -54,8 +69,11 @@ export interface SagaTestOptions<Input, Activities> {
 export interface SagaCall {
   /** The step; `undone` for what is told at the end. */
   readonly step: string;
+  /** Whether the step was done or undone by it. */
   readonly kind: "do" | "undo";
+  /** Its name. */
   readonly activity: string;
+  /** What it was given, the key first. */
   readonly args: readonly unknown[];
   /** From 1 on. */
   readonly attempt: number;
@@ -67,11 +85,13 @@ export interface SagaRun<Result> {
   readonly outcome: SagaOutcome;
   /** Whether the workflow ended as cancelled. */
   readonly isCancelled: boolean;
+  /** What the workflow returned; undefined where it did not. */
   readonly result: Result | undefined;
   /** Why it was undone. */
   readonly refusal: Refusal | undefined;
   /** Where each step is, as the query `saga` tells it. */
   readonly steps: SagaView["steps"];
+  /** Every call of an activity, tries apart. */
   readonly calls: readonly SagaCall[];
   /** Steps whose do was called, in the order in which they began. */
   readonly begun: readonly string[];
@@ -91,8 +111,11 @@ export interface SagaRun<Result> {
 
 /** A trouble at one step, and what became of it. */
 export interface SagaTrouble<Result> {
+  /** Where. */
   readonly step: string;
+  /** Which. */
   readonly kind: Happening["kind"];
+  /** What came of it. */
   readonly run: SagaRun<Result>;
 }
 
