@@ -1,5 +1,5 @@
-import type { KeyedStore } from "../bus/keyed-store.ts";
 import { type Partition, partitionIndex, partitionsOf } from "../bus/partition.ts";
+import type { LogOperations } from "../bus/port.ts";
 import { backoffMs } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
 import { ConfigError, RetryableError } from "../core/errors.ts";
@@ -43,7 +43,7 @@ export function readKept(name: { readonly stage: string; readonly key: string },
  */
 export async function findKept(
   pipelines: readonly PipelinePlan[],
-  { state, key, bus }: { readonly state: StatePlan; readonly key: string; readonly bus: Pick<KeyedStore, "peek"> },
+  { state, key, bus }: { readonly state: StatePlan; readonly key: string; readonly bus: Pick<LogOperations, "peek"> },
 ): Promise<Kept | undefined> {
   const { pipeline, fold } = keeperOf(pipelines, state);
   const name = { stage: fold.name, key };
