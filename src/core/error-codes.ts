@@ -20,6 +20,7 @@ export const errorCodes = {
   "producer.overloaded": "events come faster than Redis stores them",
   "producer.closed": "an event was sent through a producer that is closed",
   "lease.lost": "another worker owns the partition by now",
+  "outbox.unreadable": "a record of an outbox cannot be read, and what is behind it waits",
   "producer.superseded": "another program sends under the same producer name",
   "frame.undecodable": "a frame or entry cannot be decoded",
   "event.invalid": "an event does not fit its schema",

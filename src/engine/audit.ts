@@ -1,5 +1,5 @@
 import { partitionsOf } from "../bus/partition.ts";
-import type { Bus } from "../bus/port.ts";
+import type { LogOperations } from "../bus/port.ts";
 import type { PipelinePlan } from "../plan/plan.ts";
 
 /** The balance of a pipeline: `read = delivered + dropped + deadLettered + duplicate + late + inFlight`, in events. */
@@ -44,7 +44,7 @@ export interface Audit {
  * Adds up the ledgers of all partitions of a pipeline. `read` was counted when entries were given out, the outcomes when
  * they were committed, and `inFlight` is counted here, from the entries that are pending: three counts that must agree.
  */
-export async function audit(pipeline: PipelinePlan, bus: Bus): Promise<Audit> {
+export async function audit(pipeline: PipelinePlan, bus: LogOperations): Promise<Audit> {
   const states = await Promise.all(
     pipeline.sources.flatMap(partitionsOf).map((partition) => bus.state(partition, pipeline.name)),
   );

@@ -1,4 +1,4 @@
-import type { Bus } from "../bus/port.ts";
+import type { PartitionLog } from "../bus/port.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
 import type { IdentityPlan } from "../plan/plan.ts";
@@ -12,7 +12,7 @@ import type { Quarantine } from "./read/quarantine.ts";
 
 /** What the loop of one partition is given. */
 export interface PartitionDeps {
-  readonly bus: Bus;
+  readonly bus: PartitionLog;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly telemetry: Telemetry;

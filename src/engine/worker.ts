@@ -1,5 +1,5 @@
 import { partitionsOf } from "../bus/partition.ts";
-import type { Bus } from "../bus/port.ts";
+import type { LogOperations, PartitionLog } from "../bus/port.ts";
 import type { Clock } from "../core/clock.ts";
 import { seconds } from "../core/duration.ts";
 import type { Logger } from "../core/log.ts";
@@ -25,7 +25,7 @@ import { Quarantine } from "./read/quarantine.ts";
 import { Trimmer, type Trimming } from "./trimmer.ts";
 
 export interface WorkerDeps {
-  readonly bus: Bus;
+  readonly bus: PartitionLog & LogOperations;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Makes the sink of a plan, or gives the one that it made before: pipelines that write one table share its batches. */

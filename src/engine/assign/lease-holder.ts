@@ -1,4 +1,4 @@
-import type { Bus, Fence } from "../../bus/port.ts";
+import type { Fence, PartitionLog } from "../../bus/port.ts";
 import type { Clock } from "../../core/clock.ts";
 import { HeadraceError, messageOf } from "../../core/errors.ts";
 import { linkAbort } from "../../core/linked-abort.ts";
@@ -13,7 +13,7 @@ export interface LeaseOptions {
 }
 
 export interface LeaseDeps {
-  readonly bus: Bus;
+  readonly bus: PartitionLog;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly telemetry: Telemetry;

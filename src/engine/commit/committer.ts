@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers";
 import { ageOf } from "../../bus/entry-id.ts";
-import type { Bus, Commit } from "../../bus/port.ts";
+import type { Commit, PartitionLog } from "../../bus/port.ts";
 import { aborted } from "../../core/aborted.ts";
 import { backoffMs } from "../../core/backoff.ts";
 import { RetryableError } from "../../core/errors.ts";
@@ -18,7 +18,7 @@ import type { Relay } from "./relay.ts";
 import { type Derived, placeOf, SinkWriter, type SinkWriterDeps } from "./sink-writer.ts";
 
 export interface CommitterDeps extends SinkWriterDeps {
-  readonly bus: Bus;
+  readonly bus: PartitionLog;
   readonly logger: Logger;
   /** Commits must keep the order of the reads. */
   readonly inOrder: boolean;

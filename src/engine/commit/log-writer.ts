@@ -1,15 +1,12 @@
-import type { Bus, Fence, FrameLink, OutboxEntry, Relayed } from "../../bus/port.ts";
+import type { Fence, FrameLink, OutboxEntry, PartitionLog, Relayed } from "../../bus/port.ts";
 import { at } from "../../core/at.ts";
 import { RetryableError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
 import { isLacking, type OutboxReader } from "./outbox-reader.ts";
 import { isSameLink, lacksFrames, Strays } from "./strays.ts";
 
-/** Something in the outbox has to go first. */
-const unreadableCode = "state.unreadable";
-
 export interface LogWriterDeps {
-  readonly bus: Bus;
+  readonly bus: PartitionLog;
   readonly logger: Logger;
   readonly outbox: OutboxReader;
   /** The owner is none any more. */
@@ -53,7 +50,7 @@ export class LogWriter {
 
   #noteStored({ id, to }: OutboxEntry, { kind }: Relayed, stored: Set<string>): void {
     if (kind === "superseded" || kind === "unlinked")
-      throw new RetryableError("service.unreachable", `${to.name}: another relay of this outbox has come in between`);
+      throw new RetryableError("lease.lost", `${to.name}: another relay of this outbox has come in between`);
     stored.add(id);
   }
 
@@ -89,8 +86,9 @@ export class LogWriter {
     const obstacle = await outbox.obstacleTo(entry, last, gone);
     if (obstacle.kind === "none") return;
     for (const frame of frames) if (isLacking(frame, last)) stored.delete(frame.id);
-    throw new RetryableError(unreadableCode, `the record ${obstacle.id} of the outbox has to go first`);
+    throw new RetryableError("outbox.unreadable", `the record ${obstacle.id} of the outbox has to go first`);
   }
 }
 
-export const isObstacle = (error: unknown): boolean => error instanceof RetryableError && error.code === unreadableCode;
+/** Something in the outbox has to go first. */
+export const isObstacle = (error: unknown): boolean => error instanceof RetryableError && error.code === "outbox.unreadable";

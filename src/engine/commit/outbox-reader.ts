@@ -1,6 +1,6 @@
 import { isBefore } from "../../bus/entry-id.ts";
 import { keys } from "../../bus/partition.ts";
-import type { Bus, Fence, FrameLink, OutboxEntry, OutboxRecord } from "../../bus/port.ts";
+import type { Fence, FrameLink, OutboxEntry, OutboxRecord, PartitionLog } from "../../bus/port.ts";
 import type { Logger } from "../../core/log.ts";
 import { isSameLink, lacksFrames } from "./strays.ts";
 
@@ -10,11 +10,11 @@ const pageSize = 64;
 /** Looks at the outbox of one partition, and tells of records there that nobody can read. */
 export class OutboxReader {
   readonly #fence: Fence;
-  readonly #deps: { readonly bus: Bus; readonly logger: Logger };
+  readonly #deps: { readonly bus: PartitionLog; readonly logger: Logger };
   /** The newest record that nobody can read, of those that were told. */
   #unreadable: string | undefined;
 
-  constructor(fence: Fence, deps: { readonly bus: Bus; readonly logger: Logger }) {
+  constructor(fence: Fence, deps: { readonly bus: PartitionLog; readonly logger: Logger }) {
     this.#fence = fence;
     this.#deps = deps;
   }

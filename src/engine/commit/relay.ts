@@ -1,5 +1,5 @@
 import { isBefore } from "../../bus/entry-id.ts";
-import type { Bus, Fence, OutboxEntry } from "../../bus/port.ts";
+import type { Fence, OutboxEntry, PartitionLog } from "../../bus/port.ts";
 import { backoffMs } from "../../core/backoff.ts";
 import type { Clock } from "../../core/clock.ts";
 import { codeOf, messageOf, RetryableError } from "../../core/errors.ts";
@@ -15,7 +15,7 @@ import { isReadable, OutboxReader } from "./outbox-reader.ts";
 const retryLimits = { initialMs: 50, maxMs: 5_000 } as const;
 
 export interface RelayDeps {
-  readonly bus: Bus;
+  readonly bus: PartitionLog;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly telemetry: Telemetry;
@@ -181,7 +181,7 @@ export class Relay {
     const logs = [...byLog.values()];
     const results = await Promise.allSettled(logs.map((frames) => this.#writer.store(frames, stored)));
     if (stored.size > 0 && !(await bus.relayed(this.#fence, [...stored], chain.known.commits)))
-      throw new RetryableError("service.unreachable", "the outbox has another owner, or has gone back to an earlier state");
+      throw new RetryableError("lease.lost", "the outbox has another owner, or has gone back to an earlier state");
     for (const [i, result] of results.entries()) {
       const to = logs[i]?.[0]?.to;
       if (to && result.status === "rejected") this.#hold(to, result.reason, before);

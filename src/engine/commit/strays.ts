@@ -2,7 +2,7 @@ import type { Envelope } from "../../bus/envelope.ts";
 import { EntryFields, type Fields } from "../../bus/fields.ts";
 import { decodeFrame, encodeFrame } from "../../bus/frame.ts";
 import { outboxProducer, type Partition } from "../../bus/partition.ts";
-import type { Bus, Fence, Frame, FrameLink, OutboxEntry, RelayedFrame } from "../../bus/port.ts";
+import type { Fence, Frame, FrameLink, OutboxEntry, PartitionLog, RelayedFrame } from "../../bus/port.ts";
 import type { Logger } from "../../core/log.ts";
 
 /** Entries of one look at a log, and of all looks together: some seconds at full speed. */
@@ -22,13 +22,13 @@ type Last = (FrameLink & { readonly sum: number }) | undefined;
  */
 export class Strays {
   readonly #fence: Fence;
-  readonly #bus: Bus;
+  readonly #bus: PartitionLog;
   readonly #logger: Logger;
   readonly #producer: string;
   /** By log. */
   readonly #known = new Map<string, ReadonlySet<string>>();
 
-  constructor(fence: Fence, { bus, logger }: { readonly bus: Bus; readonly logger: Logger }) {
+  constructor(fence: Fence, { bus, logger }: { readonly bus: PartitionLog; readonly logger: Logger }) {
     this.#fence = fence;
     this.#producer = outboxProducer(fence.partition, fence.pipeline);
     this.#bus = bus;

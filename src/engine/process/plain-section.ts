@@ -97,7 +97,7 @@ async function allOf(begun: readonly Begun[], signal: AbortSignal): Promise<void
     if (!signal.aborted) throw error;
     // The next owner begins them again: it must not meet those that are still under way.
     await Promise.allSettled(pending);
-    throw new RetryableError("service.unreachable", "events still wait in a stage, and the worker lets go of the partition", {
+    throw new RetryableError("stop.asked", "events still wait in a stage, and the worker lets go of the partition", {
       cause: error,
     });
   }

@@ -21,5 +21,4 @@ export function paced(process: ProcessBatch, limit: RateLimit | undefined): Proc
   };
 }
 
-const stopping = () =>
-  new RetryableError("service.unreachable", "the worker stops while the source's limit holds its entries back");
+const stopping = () => new RetryableError("stop.asked", "the worker stops while the source's limit holds its entries back");

@@ -2,7 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import { bytesOf } from "../../bus/entry-bytes.ts";
 import { ageOf } from "../../bus/entry-id.ts";
 import { type Partition, replayOf } from "../../bus/partition.ts";
-import type { Bus, Entry, Fence, Watch, WentBack } from "../../bus/port.ts";
+import type { Entry, Fence, PartitionLog, Watch, WentBack } from "../../bus/port.ts";
 import { backoffMs } from "../../core/backoff.ts";
 import type { Clock } from "../../core/clock.ts";
 import { RetryableError } from "../../core/errors.ts";
@@ -39,7 +39,7 @@ export type Reading =
 export type Ending = { readonly kind: "fenced" } | WentBack;
 
 export interface LogReaderDeps {
-  readonly bus: Bus;
+  readonly bus: PartitionLog;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly telemetry: Telemetry;
