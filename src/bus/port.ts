@@ -14,7 +14,6 @@ export type {
   OutboxRecord,
   Relayed,
   RelayedFrame,
-  UnreadableRecord,
 } from "./outboxes.ts";
 export type {
   Acquired,

@@ -51,7 +51,7 @@ export const stageGuards: readonly Mutant[] = [
     name: "answers-without-a-bound",
     breaks: "a stream of ever new keys fills the worker's memory",
     file: answers,
-    find: "if (known.size > maxEntries) known.delete(oldest as string);",
+    find: "if (oldest !== undefined && known.size > maxEntries) known.delete(oldest);",
     replace: "",
     by: kept,
   },
