@@ -3,6 +3,7 @@ import type { LogOperations } from "../bus/port.ts";
 import { backoffMs } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
 import { ConfigError, RetryableError } from "../core/errors.ts";
+import { nth } from "../core/nth.ts";
 import type { FoldPlan, PipelinePlan, StreamPlan } from "../plan/plan.ts";
 import type { StatePlan } from "../plan/stage.ts";
 import { nameOf } from "./names.ts";
@@ -59,7 +60,7 @@ export async function findKept(
 
 function partitionFor(stream: StreamPlan, key: string): Partition {
   const partitions = partitionsOf(stream);
-  return partitions[partitionIndex(key, partitions.length)] as Partition;
+  return nth(partitions, partitionIndex(key, partitions.length));
 }
 
 const between = { initialMs: 40, maxMs: 500 } as const;

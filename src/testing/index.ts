@@ -1,4 +1,5 @@
 /** The public door `headrace/testing`. */
+export type { Envelope, Fault } from "../bus/envelope.ts";
 export type { DeadLetter, DeadLetterDraft } from "../bus/port.ts";
 export type { Audit } from "../engine/audit.ts";
 export type { StateFound } from "../state/find-states.ts";

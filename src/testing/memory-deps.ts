@@ -69,7 +69,7 @@ export function memoryDeps({ app, log, clock, participants }: MemoryDepsOptions)
     cleanLogs: missing("cleanLogs"),
   };
   // As in the host, the types of streams and states are those of their declarations.
-  return deps as unknown as ActivityDeps;
+  return deps as never;
 }
 
 const missing = (what: string) => async () => {

@@ -27,7 +27,7 @@ export interface AppTestOptions {
   readonly workflows?: Readonly<Record<string, unknown>>;
   /** What workflows call, made of deps in memory: `createActivities`, whole or with stand-ins beside it. @default none */
   readonly activities?: (deps: ActivityDeps) => Readonly<Record<string, (...args: never[]) => unknown>>;
-  /** What participants answer, by participant and verb. What is left out answers nothing; throw a `Refusal` to refuse. */
+  /** What participants answer, by participant and verb. What is left out answers nothing; throw a `Refusal` to refuse. @default they answer nothing */
   readonly participants?: StandIns;
   /** What the clock shows at first. @default now */
   readonly now?: Date;
@@ -107,6 +107,7 @@ export interface AppTest {
  * Runs an application in memory: its pipelines over their streams with the engine of production, and the workflows that they start on Temporal's own
  * runtime, all of them on one virtual clock. Every workflow that ends is replayed. No service is needed, and none is opened.
  *
+ * @throws ConfigError from the methods of what it returns, each of which says when
  * @example
  * ```ts
  * declare const workflows: Record<string, () => Promise<void>>;

@@ -311,7 +311,7 @@ async function watch(run: WorkflowRun, { clock, limitMs, operator, calls, help }
   for (;;) {
     const how = await clock.seek(() => run.end !== undefined || isNews(), end - clock.monotonic());
     if (run.end || how !== "found") return;
-    const decision = operator?.(help.at(-1) as string);
+    const decision = operator?.(help.at(-1) ?? "");
     if (decision) await clock.settle(run.update(decision.verb, [decision.reason]));
   }
 }

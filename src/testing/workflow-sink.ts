@@ -9,12 +9,11 @@ export const createWorkflowSink = (
   { call, workflowId }: WorkflowSinkPlan,
   { temporal, clock }: { readonly temporal: () => Promise<MemoryTemporal>; readonly clock: VirtualClock },
 ): Sink => {
-  const idOf = workflowId as (input: unknown) => string;
   const send = async (server: MemoryTemporal, input: unknown): Promise<string | { readonly reason: string }> => {
-    const id = idOf(input);
+    const id = workflowId(input);
     if (call.kind === "start") {
       const { workflow: type, taskQueue, delayMs, notAfter } = call;
-      if (notAfter && clock.now() > (notAfter as (input: unknown) => Date)(input).getTime()) return "stale";
+      if (notAfter && clock.now() > notAfter(input).getTime()) return "stale";
       const known = server.find(id);
       if (known) return known.end ? "alreadyDone" : "joined";
       server.start({ type, workflowId: id, taskQueue, args: [input] }, { ...(delayMs !== undefined && { delayMs }) });

@@ -196,7 +196,7 @@ export class ActivityCall {
       scheduleToCloseTimeoutMs: optionalTsToMs(scheduleToCloseTimeout) ?? 0,
       heartbeatTimeoutMs: optionalTsToMs(heartbeatTimeout),
     };
-    return info as unknown as Info;
+    return info as never;
   }
 
   /** The server's own: a second at first, twice as long each time, a hundred times as long at most. */
