@@ -4,13 +4,17 @@ import { isDate } from "../core/dates.ts";
 export interface Envelope {
   /** Always a UUID. */
   readonly id: string;
+  /** The type of the event. */
   readonly type: string;
   /** Milliseconds since the epoch. */
   readonly time: number;
+  /** Who said so; undefined where the producer did not tell. */
   readonly source: string | undefined;
+  /** Of the trace that it belongs to, as W3C Trace Context has it. */
   readonly traceparent: string | undefined;
   /** Of the event's schema. @default 1 */
   readonly version?: number | undefined;
+  /** As its schema takes it. */
   readonly data: unknown;
   /** The producer of the event that this one was made of, as the pipeline that made it knew it. `undefined` where it was made of no single one. */
   readonly by?: string | undefined;
@@ -23,9 +27,11 @@ export interface Envelope {
   readonly fault?: Fault;
 }
 
-/** `reason`: a short word that counts are kept under. `error`: a sentence for people. */
+/** Why an event cannot be taken. */
 export interface Fault {
+  /** A short word that counts are kept under. */
   readonly reason: string;
+  /** A sentence for people. */
   readonly error: string;
 }
 
