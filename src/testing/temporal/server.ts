@@ -18,7 +18,7 @@ const restMs = 5_000;
 
 /**
  * What stands for Temporal in tests: workflows run on its own runtime, and server, timers and tries of activities are in memory, on a
- * virtual clock. The twin passes the suites that the real one passes.
+ * virtual clock. `test/services/sagas/saga.test.ts` can be run on it too.
  */
 export class MemoryTemporal {
   readonly #options: MemoryTemporalOptions;

@@ -74,10 +74,13 @@ async function untilCancelled(stopping: () => void): Promise<never> {
   }
 }
 
-describe.each([
+const places: readonly [where: string, open: typeof openServers][] = [
   ["on Temporal", openServers],
-  ["in memory", openTwin],
-])("%s", (_, open) => {
+  // The twin has its own tests in test/unit/testing; this suite is tried on it where it is asked for.
+  ...(process.env["HEADRACE_TWIN"] ? [["in memory", openTwin] as [string, typeof openServers]] : []),
+];
+
+describe.each(places)("%s", (_, open) => {
   beforeAll(async () => {
     [bench, skipping] = await open();
   }, 120_000);
