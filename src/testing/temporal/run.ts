@@ -209,7 +209,7 @@ export class WorkflowRun {
   #startTimer(seq: number, ms: number): void {
     const stop = new AbortController();
     this.#timers.set(seq, stop);
-    this.#world.clock.sleep(ms, stop.signal).then(() => {
+    void this.#world.clock.sleep(ms, stop.signal).then(() => {
       this.#timers.delete(seq);
       if (!stop.signal.aborted) this.#tell({ variant: "fireTimer", fireTimer: { seq } });
     });
@@ -219,7 +219,7 @@ export class WorkflowRun {
     const call = new ActivityCall(order, this.#caller, this.#world);
     this.#calls.set(seq, call);
     const isOurs = () => this.#calls.get(seq) === call;
-    call.resolve().then((result) => {
+    void call.resolve().then((result) => {
       if (!result || !isOurs()) return;
       this.#calls.delete(seq);
       this.#tell({ variant: "resolveActivity", resolveActivity: { seq, result } });
@@ -258,7 +258,7 @@ export class WorkflowRun {
     this.#closePolicies.set(child, order.parentClosePolicy || 1);
     const succeeded = { runId: child.#caller.runId };
     this.#tell({ variant: "resolveChildWorkflowExecutionStart", resolveChildWorkflowExecutionStart: { seq, succeeded } });
-    child.closed.then((end) => {
+    void child.closed.then((end) => {
       const result = this.#childResult(end, child.order);
       this.#tell({ variant: "resolveChildWorkflowExecution", resolveChildWorkflowExecution: { seq, result } });
     });

@@ -61,7 +61,7 @@ export class MemoryTemporal {
     });
     this.#runs.set(order.workflowId, run);
     if (delayMs === 0) run.begin();
-    else clock.sleep(delayMs).then(() => run.begin());
+    else void clock.sleep(delayMs).then(() => run.begin());
     return run;
   }
 }
