@@ -64,6 +64,7 @@ export function memoryDeps({ app, log, clock, participants }: MemoryDepsOptions)
         });
       const at = time?.getTime() ?? Context.current().info.scheduledTimestampMs;
       const { stored } = await log.tell(stream, { id: eventId(id), type, data, at, source: "sagas" }, "sagas");
+      log.hasten();
       await clock.whileHeld(stored);
     },
     cleanLogs: missing("cleanLogs"),

@@ -78,6 +78,11 @@ export class TestLog {
     return told;
   }
 
+  /** Has what was told go at once: producers wait for company by the machine's clock, and the time of the test would run away meanwhile. */
+  hasten(): void {
+    for (const producer of this.#producers.values()) producer.flush().catch(() => {}); // whoever told it hears of it
+  }
+
   /** Stores an entry as it is, as another program's XADD does. */
   add(stream: StreamPlan, fields: Readonly<Record<string, string | Buffer>>): void {
     const [partition] = partitionsOf(stream);

@@ -12,7 +12,7 @@ export class VirtualClock implements Clock {
   #elapsed = 0;
   #timers: readonly Timer[] = [];
   #held = 0;
-  #onReleased: (() => void) | undefined;
+  #onReleased: readonly (() => void)[] = [];
 
   /** `start`: what the wall shows at first, milliseconds since the epoch. */
   constructor(start: number = Date.UTC(2026, 0, 1)) {
@@ -64,7 +64,9 @@ export class VirtualClock implements Clock {
 
   #release(): void {
     this.#held--;
-    this.#onReleased?.();
+    const waiting = this.#onReleased;
+    this.#onReleased = [];
+    for (const goOn of waiting) goOn();
   }
 
   /** Moves time on, timer by timer; what is ready runs in between. */
@@ -133,7 +135,7 @@ export class VirtualClock implements Clock {
     await idle();
     while (this.#held > 0) {
       await new Promise<void>((resolve) => {
-        this.#onReleased = resolve;
+        this.#onReleased = [...this.#onReleased, resolve];
       });
       await idle();
     }

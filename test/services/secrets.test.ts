@@ -28,7 +28,12 @@ const cases: readonly (readonly [string, readonly string[], Readonly<Record<stri
   ["Redis, a slash", ["lag"], { REDIS_URL: "redis://app:tiger/moth@127.0.0.1:1" }, /%2F/],
   ["Redis, the address where its file is named", ["ps"], { REDIS_URL: "", REDIS_URL_FILE: "redis://app:tigermoth@h" }, /ENOENT/],
   ["ClickHouse away", doctor, { CLICKHOUSE_URL: "http://app:tigermoth@127.0.0.1:1" }, /at 127\.0\.0\.1:1/],
-  ["ClickHouse, an unknown setting", ["sql", "SELECT 1"], { CLICKHOUSE_URL: "http://127.0.0.1:1/?tiger=moth" }, /its query/],
+  [
+    "ClickHouse, an unknown setting",
+    ["sql", "SELECT 1"],
+    { CLICKHOUSE_URL: "http://127.0.0.1:1/?tiger=moth" },
+    /behind its '\?'/,
+  ],
   ["Temporal, a user", doctor, { TEMPORAL_ADDRESS: "app:tigermoth@127.0.0.1:1" }, /more than a host and a port/],
   ["Temporal, a key with a line break", doctor, { TEMPORAL_API_KEY: "tiger\nmoth" }, /TEMPORAL_API_KEY holds a line break/],
   [

@@ -37,7 +37,7 @@ describe("a saga", () => {
         expect(refusal).type.toBe<Refusal>();
       })
       .returns(({ done }) => ({ number: done.order, length: done.announce }));
-    expect(workflow).type.toBe<Saga<Input, { number: string; length: number }>>();
+    expect(workflow).type.toBe<Saga<Input, { number: string; length: number }, Activities>>();
     expect(workflow).type.toBeAssignableTo<(input: Input) => Promise<{ number: string; length: number }>>();
   });
 
@@ -104,7 +104,7 @@ describe("a saga", () => {
     expect(committed).type.not.toHaveProperty("pivot");
     expect(committed).type.not.toHaveProperty("read");
     expect(committed).type.not.toHaveProperty("parallel");
-    // @ts-expect-error 'do' does not exist in type 'Run<
+    // @ts-expect-error 'do' does not exist in type 'RunStep<
     committed.then("late", { do: nothing, undo: nothing });
     // @ts-expect-error 'scheduleToCloseTimeout' does not exist in type 'EndlessCalls'
     committed.then("late", nothing, { scheduleToCloseTimeout: "1m" });

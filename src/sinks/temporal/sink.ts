@@ -126,6 +126,11 @@ export class TemporalSink implements Sink {
     }
   }
 
+  /** A memo that is encrypted would keep whoever has no keys from asking how a workflow is. */
+  get #encrypts(): boolean {
+    return this.#deps.client.options.loadedDataConverter.payloadCodecs.length > 0;
+  }
+
   async #call(workflowId: string, input: unknown, traceparent: string | undefined): Promise<Ended> {
     const { call } = this.#plan;
     const { workflow } = this.#deps.client;
@@ -136,7 +141,7 @@ export class TemporalSink implements Sink {
           workflowId,
           args: [input],
           // For whoever follows a trace: `workflowInfo().memo`, and Temporal's own pages.
-          ...(traceparent !== undefined && { memo: { traceparent } }),
+          ...(traceparent !== undefined && !this.#encrypts && { memo: { traceparent } }),
           ...(call.delayMs !== undefined && { startDelay: call.delayMs }),
           ...(call.summary && { staticSummary: call.summary(input) }),
           ...(call.searchAttributes && { typedSearchAttributes: attributePairs(call.searchAttributes, input) }),

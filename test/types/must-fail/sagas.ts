@@ -6,7 +6,7 @@ const committed = open.pivot("order", { do: async () => "number", undo: done });
 
 // refused: Property 'step' does not exist on type 'CommittedSaga<
 export const stepBehindPivot = committed.step("late", { do: done, undo: done });
-// refused: 'do' does not exist in type 'Run<
+// refused: 'do' does not exist in type 'RunStep<
 export const undoBehindPivot = committed.then("late", { do: done, undo: done });
 // refused: Property 'undo' is missing in type
 export const noUndoBeforePivot = open.step("payment", { do: async () => 1 });
