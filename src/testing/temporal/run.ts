@@ -144,9 +144,7 @@ export class WorkflowRun {
     if (this.end) return;
     this.#news.push(...jobs);
     if (!this.hasBegun) return;
-    this.#deciding ??= this.#decideAll().finally(() => {
-      this.#deciding = undefined;
-    });
+    this.#deciding ??= this.#decideAll();
   }
 
   async #decideAll(): Promise<void> {
@@ -161,6 +159,8 @@ export class WorkflowRun {
         this.#close({ kind: "broken", error });
       }
     } while ((this.#begins || this.#news.length > 0) && !this.end);
+    // In the same turn as the look at the news: what comes later begins anew.
+    this.#deciding = undefined;
   }
 
   #obey(command: Command): void {

@@ -18,7 +18,7 @@ const restMs = 5_000;
 
 /**
  * What stands for Temporal in tests: workflows run on its own runtime, and server, timers and tries of activities are in memory, on a
- * virtual clock. `test/services/sagas/saga.test.ts` can be run on it too.
+ * virtual clock. It passes the same suite, `test/services/sagas/saga.test.ts`.
  */
 export class MemoryTemporal {
   readonly #options: MemoryTemporalOptions;

@@ -76,8 +76,7 @@ async function untilCancelled(stopping: () => void): Promise<never> {
 
 const places: readonly [where: string, open: typeof openServers][] = [
   ["on Temporal", openServers],
-  // The twin has its own tests in test/unit/testing; this suite is tried on it where it is asked for.
-  ...(process.env["HEADRACE_TWIN"] ? [["in memory", openTwin] as [string, typeof openServers]] : []),
+  ["in memory", openTwin],
 ];
 
 describe.each(places)("%s", (_, open) => {
