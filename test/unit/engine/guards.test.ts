@@ -73,6 +73,26 @@ describe("the guards of a source", () => {
     await worker.stop();
   });
 
+  it("takes an event once, also where a commit carries only a part of what was read", async () => {
+    const bench = new Workbench();
+    const stream = things();
+    const finished = pipeline("slow")
+      .from(stream, { rateLimit: { perSecond: 1, burst: 60 } })
+      .fold("text", {
+        key: ({ data }) => data.key,
+        initial: "",
+        decide: (_, event) => [event],
+        evolve: () => "x".repeat(900_000),
+      })
+      .to(clickhouse(table), thingRow);
+    const large = Array.from({ length: 60 }, (_, n) => envelopeOf(n, "thing.happened", { key: `k${n}`, n }));
+    await bench.send(stream.plan, large, 1);
+    const worker = bench.start([finished]);
+    expect(await bench.drained(finished)).toMatchObject({ delivered: 60 });
+    expect(bench.clock.monotonic()).toBeLessThan(20_000);
+    await worker.stop();
+  });
+
   it("that are shared stop the worker where there is no place to share them in", async () => {
     const bench = new Workbench();
     const finished = pipeline("slow")
