@@ -6,7 +6,7 @@ import { pipeline } from "../../../src/dsl/pipeline.ts";
 import { clickhouse } from "../../../src/dsl/sinks.ts";
 import { decodeAll } from "../../support/decode-all.ts";
 import { interpose, refuseCalls } from "../../support/interpose.ts";
-import { type Thing, thingRow, things, thingTable } from "../../support/things.ts";
+import { thingRow, things, thingTable } from "../../support/things.ts";
 import { envelopeOf, Workbench } from "../../support/workbench.ts";
 
 const table = thingTable("rows");
@@ -153,35 +153,6 @@ describe("workers that end without a death", () => {
     rows.stopWith(undefined);
     const worker = bench.start([copy]);
     expect(await bench.drained(copy)).toMatchObject({ read: 10, delivered: 10, deadLettered: {}, balanced: true });
-    await worker.stop();
-  });
-
-  const wrong = new ConfigError("config.environment", "no key for the service");
-  let isWrong = true;
-  const ask = (event: Thing) => {
-    if (isWrong && event.data.n === 5) throw wrong;
-    return event;
-  };
-  it.each([
-    ["no state", pipeline("asking").from(stream).map("ask", ask).to(clickhouse(table), thingRow)],
-    [
-      "state",
-      pipeline("asking")
-        .from(stream)
-        .fold("seen", { key: ({ data }) => data.key, initial: 0, decide: (_, event) => [ask(event)], evolve: (n) => n + 1 })
-        .to(clickhouse(table), thingRow),
-    ],
-  ])("since a stage that keeps %s says that the configuration is wrong, make no dead letters", async (_, asking) => {
-    const bench = new Workbench();
-    isWrong = true;
-    await bench.send(stream.plan, things10, 1);
-    for (let ends = 0; ends < 2 * deliveryLimits.last; ends++) {
-      await expect(bench.clock.settle(bench.start([asking]).done)).rejects.toBe(wrong);
-    }
-    expect(await bench.audit(asking)).toMatchObject({ deadLettered: {}, balanced: true });
-    isWrong = false;
-    const worker = bench.start([asking]);
-    expect(await bench.drained(asking)).toMatchObject({ read: 10, delivered: 10, deadLettered: {}, balanced: true });
     await worker.stop();
   });
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type Partition, partitionsOf } from "../../../src/bus/partition.ts";
+import { deliveryLimits } from "../../../src/bus/port.ts";
 import { ConfigError, RetryableError } from "../../../src/core/errors.ts";
 import { pipeline } from "../../../src/dsl/pipeline.ts";
 import { clickhouse } from "../../../src/dsl/sinks.ts";
@@ -225,5 +226,37 @@ describe("a worker", () => {
     await bench.send(stream.plan, events(3));
     await expect(bench.clock.settle(bench.start([finished]).done)).rejects.toBe(error);
     expect(await bench.audit(finished)).toMatchObject({ read: 3, inFlight: 3, balanced: true });
+  });
+});
+
+describe("a stage that says that the configuration is wrong", () => {
+  const stream = things();
+  const wrong = new ConfigError("config.environment", "no key for the service");
+  let isWrong = true;
+  const ask = (event: Thing) => {
+    if (isWrong && event.data.n === 5) throw wrong;
+    return event;
+  };
+  it.each([
+    ["no state", pipeline("asking").from(stream).map("ask", ask).to(clickhouse(table), thingRow)],
+    [
+      "state",
+      pipeline("asking")
+        .from(stream)
+        .fold("seen", { key: ({ data }) => data.key, initial: 0, decide: (_, event) => [ask(event)], evolve: (n) => n + 1 })
+        .to(clickhouse(table), thingRow),
+    ],
+  ])("makes no dead letters however often it stops the pipeline, where it keeps %s", async (_, asking) => {
+    const bench = new Workbench();
+    isWrong = true;
+    await bench.send(stream.plan, events(10), 1);
+    for (let ends = 0; ends < 2 * deliveryLimits.last; ends++) {
+      await expect(bench.clock.settle(bench.start([asking]).done)).rejects.toBe(wrong);
+    }
+    expect(await bench.audit(asking)).toMatchObject({ deadLettered: {}, balanced: true });
+    isWrong = false;
+    const worker = bench.start([asking]);
+    expect(await bench.drained(asking)).toMatchObject({ read: 10, delivered: 10, deadLettered: {}, balanced: true });
+    await worker.stop();
   });
 });
