@@ -1,5 +1,6 @@
 import { isHalved, mayBeHalved } from "../core/half-character.ts";
 import { crcOf } from "../core/hash.ts";
+import { isRecord } from "../core/is-record.ts";
 import type { EntryReading } from "../plan/plan.ts";
 import type { Attributes } from "./attributes.ts";
 import type { Fault } from "./envelope.ts";
@@ -54,7 +55,7 @@ function fromField(fields: Fields, name: string): EntryContentResult {
   if (mayBeHalved(text) && isHalved(parsed)) return refused("half-character", halved);
   const hasAttributes = fields.has("type");
   const event = hasAttributes ? { ...attributesOf(fields), data: parsed } : parsed;
-  if (!isObject(event)) return refused("not-an-object", "the event is not a JSON object");
+  if (!isRecord(event)) return refused("not-an-object", "the event is not a JSON object");
   return { kind: "content", event, bytes, hasAttributes };
 }
 
@@ -81,7 +82,7 @@ function fromFields(
   } catch (error) {
     return refused("unreadable", `reading the entry failed: ${error instanceof Error ? error.message.slice(0, 300) : error}`);
   }
-  if (!isObject(event)) return refused("unreadable", "reading the entry gave no event");
+  if (!isRecord(event)) return refused("unreadable", "reading the entry gave no event");
   if (isDeeper(event["data"], maxDepth - 1)) return refused("too-deep", tooDeep);
   if (isHalved(event)) return refused("half-character", halved);
   const { time } = event;
@@ -94,9 +95,6 @@ function fromFields(
 }
 
 const timeText = (time: Date): string => (Number.isNaN(time.getTime()) ? "an invalid date" : time.toISOString());
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
 
 const refused = (reason: string, error: string): EntryContentResult => ({ kind: "refused", reason, error });
 
