@@ -2,11 +2,11 @@ import { Context } from "@temporalio/activity";
 import type { AppendLog } from "../bus/port.ts";
 import { Producer } from "../bus/producer.ts";
 import { systemClock } from "../core/clock.ts";
-import { ConfigError } from "../core/errors.ts";
 import { getOrMake } from "../core/get-or-make.ts";
 import { eventId } from "../core/hash.ts";
 import type { EventDraft } from "../dsl/event.ts";
 import type { Carried, Stream } from "../dsl/stream.ts";
+import { usedStream } from "../dsl/used-stream.ts";
 import type { RoleContext } from "./role.ts";
 
 /**
@@ -30,16 +30,10 @@ export interface AnnouncedDraft extends EventDraft<string, unknown> {
 export function createAnnouncer({ app, instance, logger }: Pick<RoleContext, "app" | "instance" | "logger">, bus: AppendLog) {
   const producers = new Map<string, Producer>();
   const open = (stream: Stream<unknown>) =>
-    new Producer({ stream: used(stream), producer: `sagas/${instance}`, lingerMs: 5 }, { bus, clock: systemClock, logger });
-  const used = (given: Stream<unknown>) => {
-    const found = app.streams.find(({ name }) => name === given.plan?.name);
-    if (found) return found;
-    throw new ConfigError("config.invalid", `the application uses no stream '${given.plan?.name ?? given}'`, {
-      hint: given.plan
-        ? "List it under 'streams' of defineApp, or read it by a pipeline."
-        : "Give the stream itself, as pipelines/streams.ts declares it: announce(orders, { id, ...orderPlaced(data) }).",
-    });
-  };
+    new Producer(
+      { stream: usedStream(app, stream), producer: `sagas/${instance}`, lingerMs: 5 },
+      { bus, clock: systemClock, logger },
+    );
   const announce: Announce = async (stream, { id, type, time, data }: AnnouncedDraft) => {
     const producer = getOrMake(producers, stream.plan?.name, () => open(stream));
     const at = time?.getTime() ?? Context.current().info.scheduledTimestampMs;

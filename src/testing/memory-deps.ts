@@ -7,6 +7,7 @@ import { ConfigError } from "../core/errors.ts";
 import { eventId } from "../core/hash.ts";
 import type { KeptState } from "../dsl/state.ts";
 import type { Stream } from "../dsl/stream.ts";
+import { usedStream } from "../dsl/used-stream.ts";
 import type { ActivityDeps, AnnouncedDraft } from "../host/index.ts";
 import { Refusal } from "../participant/participant.ts";
 import type { AppPlan } from "../plan/plan.ts";
@@ -56,14 +57,9 @@ export function memoryDeps({ app, log, clock, participants }: MemoryDepsOptions)
         }
       }
     },
-    announce: async ({ plan }: Stream<unknown>, { id, type, time, data }: AnnouncedDraft) => {
-      const stream = app.streams.find(({ name }) => name === plan.name);
-      if (!stream)
-        throw new ConfigError("config.invalid", `the application uses no stream '${plan.name}'`, {
-          hint: "List it under 'streams' of defineApp.",
-        });
+    announce: async (stream: Stream<unknown>, { id, type, time, data }: AnnouncedDraft) => {
       const at = time?.getTime() ?? Context.current().info.scheduledTimestampMs;
-      const { stored } = await log.tell(stream, { id: eventId(id), type, data, at, source: "sagas" }, "sagas");
+      const { stored } = await log.tell(usedStream(app, stream), { id: eventId(id), type, data, at, source: "sagas" }, "sagas");
       log.hasten();
       await clock.whileHeld(stored);
     },
