@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { createClient as createClickHouse } from "@clickhouse/client";
 import { createClient as createRedis } from "redis";
+import { deliveryLimits } from "../../src/bus/partition-log.ts";
 import { createRandom, type Random } from "../demo/random.ts";
 import { type Headrace, headrace, startHeadrace, tryHeadrace } from "../support/headrace.ts";
 import type { Fault } from "./fault.ts";
@@ -101,6 +102,11 @@ export interface Rig {
   owners(): Promise<readonly (string | null)[]>;
   /** Whether every log has entries that were given out and are not settled. */
   isPendingEverywhere(): Promise<boolean>;
+  /**
+   * Resolves when no entry was given out so often that it would be set aside after one more death. A fault that kills again and again
+   * waits for it: on a slow machine its workers would make a crash loop, which is to be answered in another way.
+   */
+  spared(): Promise<void>;
   /** Resolves with undefined when all that is in the streams is read and settled, else with what is not. */
   drained(withinMs?: number): Promise<string | undefined>;
   /** Resolves when it comes true; rejects, with these words, when it does not. */
@@ -254,6 +260,7 @@ async function assemble(
       const groups = await Promise.all(lanes.map(({ log }) => redis.xInfoGroups(log).catch(() => [])));
       return groups.every((found, i) => found.some(({ name, pending }) => name === lanes[i]?.group && Number(pending) > 0));
     },
+    spared: () => until("no entry is with its last reader", async () => !(await isAnyWithItsLastReader(redis, lanes))),
     verb: (...args) => tryHeadrace(["--cwd", app.directory, ...args], { env }),
     migrate: async (more = {}) => {
       await headrace(["--cwd", app.directory, "migrate", "--apply"], { env: { ...env, ...more } });
@@ -349,4 +356,11 @@ async function supervised<Started>(start: () => Promise<Started>): Promise<Start
       await sleep(500);
     }
   }
+}
+
+async function isAnyWithItsLastReader(redis: RedisClient, lanes: readonly Lane[]): Promise<boolean> {
+  const pending = await Promise.all(
+    lanes.map(({ log, group }) => redis.xPendingRange(log, group, "-", "+", 100_000).catch(() => [])),
+  );
+  return pending.flat().some(({ deliveriesCounter }) => Number(deliveriesCounter) >= deliveryLimits.last);
 }

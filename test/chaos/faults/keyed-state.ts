@@ -53,6 +53,7 @@ async function killAtRandom(rig: Rig, sender: Sender, workflows: Awaited<ReturnT
       break;
     }
     await sleep(rig.random.int(20, 900));
+    await rig.spared();
     if (i === Math.floor(kills / 2)) {
       await rig.redisServer.kill();
       await sleep(1_000);

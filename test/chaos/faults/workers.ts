@@ -61,8 +61,9 @@ export const workerFaults: readonly Fault[] = [
       let owner = await rig.startWorker();
       for (let i = 0; i < kills; i++) {
         const sending = rig.workload.sendMixed(900, rate);
-        // A worker that only ever lives for moments is a crash loop, and what it has in hand is set aside, as it should be.
         await sleep(rig.random.int(20, 2_000));
+        // A worker that only ever lives for moments is a crash loop, and what it has in hand is set aside, as it should be.
+        await rig.spared();
         await owner.kill();
         const since = performance.now();
         owner = await rig.startWorker();
