@@ -2,7 +2,7 @@ import type { NameStore, NamesCommit } from "../bus/known-names.ts";
 import type { Fence } from "../bus/port.ts";
 import { RetryableError } from "../core/errors.ts";
 import type { IdentityPlan } from "../plan/stream.ts";
-import { leastContent, NameHash, NamePage } from "./name-page.ts";
+import { NameHash, NamePage } from "./name-page.ts";
 
 /** What a name is to those that are remembered: not among them, or there with the same content, or with another. */
 export type Naming = "new" | "duplicate" | "conflict";
@@ -58,11 +58,10 @@ export class KnownNames {
     this.#newest = page.number;
     page.until = now + rememberMs;
     this.#pages = pages.slice(-pageCount);
-    const commit = { page: page.number, out: page.number - pageCount, ttlMs: rememberMs };
     this.#open = new NameDraft(
       this.#pages.map(({ names }) => names),
       page.names,
-      commit,
+      { page: page.number, out: page.number - pageCount, ttlMs: rememberMs },
     );
     return this.#open;
   }
@@ -93,67 +92,48 @@ export class KnownNames {
 export class NameDraft {
   readonly #known: readonly NamePage[];
   readonly #page: NamePage;
+  /** Its names in the page: from this number to below that one. */
+  readonly #from: number;
+  #to: number;
   readonly #commit: Omit<NamesCommit, "records">;
   readonly #hash = new NameHash();
-  /** Low, high and content of one name after the other; a content of 0 where it was forgotten. */
-  #records = new Uint32Array(3 * 256);
-  #length = 0;
 
+  /** `page`, the last of those that are known, takes what is new. */
   constructor(known: readonly NamePage[], page: NamePage, commit: Omit<NamesCommit, "records">) {
     this.#known = known;
     this.#page = page;
+    this.#from = page.count;
+    this.#to = page.count;
     this.#commit = commit;
   }
 
   /** Takes a name that is new; `id` is a UUID. */
   take(id: string, contentHash: number): Naming {
     const { low, high } = this.#hash.of(id);
-    const content = Math.max(leastContent, contentHash >>> 0);
+    const content = Math.max(1, contentHash >>> 0);
     for (let i = this.#known.length - 1; i >= 0; i--) {
       const known = (this.#known[i] as NamePage).find(low, high);
       if (known !== 0) return known === content ? "duplicate" : "conflict";
     }
     this.#page.add(low, high, content);
-    this.#keep(low, high, content);
+    this.#to++;
     return "new";
   }
 
   /** The event was set aside: it is to come in again when it is sent again. */
   forget(id: string): void {
     const { low, high } = this.#hash.of(id);
-    for (let i = 0; i < this.#length; i += 3) {
-      if (this.#records[i] !== low || this.#records[i + 1] !== high || this.#records[i + 2] === 0) continue;
-      this.#records[i + 2] = 0;
-      this.#page.forget(low, high);
-    }
+    this.#page.forget(low, high, this.#from, this.#to);
   }
 
   abandon(): void {
-    for (let i = 0; i < this.#length; i += 3) {
-      if (this.#records[i + 2] !== 0) this.#page.forget(this.#records[i] as number, this.#records[i + 1] as number);
-    }
-    this.#length = 0;
+    this.#page.cutTo(this.#from);
+    this.#to = this.#from;
   }
 
   /** What goes into the commit. */
   toCommit(): NamesCommit | undefined {
-    const records = Buffer.alloc(4 * this.#length);
-    let end = 0;
-    for (let i = 0; i < this.#length; i += 3) {
-      if (this.#records[i + 2] === 0) continue;
-      for (let k = i; k < i + 3; k++) end = records.writeUInt32LE(this.#records[k] as number, end);
-    }
-    return end === 0 ? undefined : { ...this.#commit, records: records.subarray(0, end) };
-  }
-
-  #keep(low: number, high: number, content: number): void {
-    if (this.#length === this.#records.length) {
-      const larger = new Uint32Array(2 * this.#length);
-      larger.set(this.#records);
-      this.#records = larger;
-    }
-    this.#records[this.#length++] = low;
-    this.#records[this.#length++] = high;
-    this.#records[this.#length++] = content;
+    const records = this.#page.bytesOf(this.#from, this.#to);
+    return records.length === 0 ? undefined : { ...this.#commit, records };
   }
 }

@@ -34,66 +34,111 @@ function mixed(bits: number): number {
   return (h ^ (h >>> 16)) >>> 0;
 }
 
-/** Below it are the marks of a place that holds nothing, and of one whose name was forgotten. */
-export const leastContent = 2;
-const empty = 0;
-const forgotten = 1;
+/** What stands for the content of a name that was forgotten. */
+const forgotten = 0;
 
-/** Words of a place: low, high and content side by side, since each place is somewhere else in memory. */
+/** Words of a name: low, high and content side by side. */
 const words = 3;
 
-/** Hashes of names in open addressing: 12 bytes a place, three quarters of them taken at most. An object for each would cost ten times that. */
+/**
+ * Names, numbered from 0 in the order in which they came, and an index of them in open addressing, half of it taken at most. Nearly
+ * every name that is looked for is new: then the index alone is touched, 4 bytes a place, since each look is somewhere else in memory.
+ */
 export class NamePage {
   #count = 0;
+  #names = new Uint32Array(words * 512);
   #places = 1_024;
-  #table = new Uint32Array(words * this.#places);
+  /** What each place says of its name: a part of its hash, or 0 where there is none. */
+  #marks = new Uint32Array(this.#places);
+  /** The number of the name of each place. */
+  #numbers = new Uint32Array(this.#places);
 
   /** How many names it was given, those too that were forgotten. */
   get count(): number {
     return this.#count;
   }
 
-  /** The hash of what the name says; 0 where it is not known. */
+  /** What is remembered under the name as its content, above 0; 0 where it is not known. */
   find(low: number, high: number): number {
-    const content = this.#table[this.#placeOf(low, high) + 2] as number;
-    return content < leastContent ? 0 : content;
+    const number = this.#numberOf(low, high);
+    return number < 0 ? 0 : (this.#names[words * number + 2] as number);
   }
 
+  /** Adds a name that is not known. `content` is above 0. */
   add(low: number, high: number, content: number): void {
-    if (this.#count >= this.#places * 0.75) this.#grow();
-    const place = this.#placeOf(low, high);
-    if (this.#table[place + 2] === empty) this.#count++;
-    this.#table[place] = low;
-    this.#table[place + 1] = high;
-    this.#table[place + 2] = content;
+    if (this.#count === this.#places / 2) this.#grow();
+    const at = words * this.#count;
+    this.#names[at] = low;
+    this.#names[at + 1] = high;
+    this.#names[at + 2] = content;
+    this.#index(this.#count++);
   }
 
-  forget(low: number, high: number): void {
-    const place = this.#placeOf(low, high);
-    if (this.#table[place + 2] !== empty) this.#table[place + 2] = forgotten;
+  /** Forgets a name, if it is known and its number is `from` or more, and below `to`. */
+  forget(low: number, high: number, from: number, to: number): void {
+    const number = this.#numberOf(low, high);
+    if (number >= from && number < to) this.#names[words * number + 2] = forgotten;
   }
 
-  /** Where in the table the name is, or would be. */
-  #placeOf(low: number, high: number): number {
-    const table = this.#table;
-    const end = table.length;
-    // Of both parts: ids may differ in what only one of them is made of, and would all begin at one place.
-    let at = words * ((low ^ high) & (this.#places - 1));
-    while (table[at + 2] !== empty && !(table[at] === low && table[at + 1] === high)) {
-      at += words;
-      if (at === end) at = 0;
+  /** Takes all away again from number `from` on. */
+  cutTo(from: number): void {
+    const last = this.#places - 1;
+    // The newest first: so each place is emptied before those that were taken while it was empty.
+    while (this.#count > from) {
+      let place = this.#startOf(--this.#count);
+      while (this.#marks[place] === 0 || this.#numbers[place] !== this.#count) place = (place + 1) & last;
+      this.#marks[place] = 0;
     }
-    return at;
+  }
+
+  /** What is known from number `from` to below `to`: of each name low, high and content, each as 4 bytes, the least significant first. */
+  bytesOf(from: number, to: number): Buffer {
+    const bytes = Buffer.allocUnsafe(4 * words * (to - from));
+    let end = 0;
+    for (let at = words * from; at < words * to; at += words) {
+      if (this.#names[at + 2] === forgotten) continue;
+      for (let i = at; i < at + words; i++) end = bytes.writeUInt32LE(this.#names[i] as number, end);
+    }
+    return bytes.subarray(0, end);
+  }
+
+  /** The number of a name; -1 where it is not known. */
+  #numberOf(low: number, high: number): number {
+    const [marks, mark, last] = [this.#marks, markOf(low), this.#places - 1];
+    for (let place = startOf(low, high, last); marks[place] !== 0; place = (place + 1) & last) {
+      if (marks[place] !== mark) continue;
+      const number = this.#numbers[place] as number;
+      const at = words * number;
+      if (this.#names[at] === low && this.#names[at + 1] === high && this.#names[at + 2] !== forgotten) return number;
+    }
+    return -1;
+  }
+
+  /** Gives a name the first place that is free. */
+  #index(number: number): void {
+    const last = this.#places - 1;
+    let place = this.#startOf(number);
+    while (this.#marks[place] !== 0) place = (place + 1) & last;
+    this.#marks[place] = markOf(this.#names[words * number] as number);
+    this.#numbers[place] = number;
+  }
+
+  #startOf(number: number): number {
+    return startOf(this.#names[words * number] as number, this.#names[words * number + 1] as number, this.#places - 1);
   }
 
   #grow(): void {
-    const old = this.#table;
+    const names = this.#names;
     this.#places *= 2;
-    this.#table = new Uint32Array(words * this.#places);
-    this.#count = 0;
-    for (let at = 0; at < old.length; at += words) {
-      const content = old[at + 2] as number;
-      if (content >= leastContent) this.add(old[at] as number, old[at + 1] as number, content);
-    }
+    this.#marks = new Uint32Array(this.#places);
+    this.#numbers = new Uint32Array(this.#places);
+    this.#names = new Uint32Array((words * this.#places) / 2);
+    this.#names.set(names);
+    for (let number = 0; number < this.#count; number++) this.#index(number);
   }
 }
+
+/** Where a name would like to be. Of both parts: ids may differ in what only one of them is made of, and would all begin at one place. */
+const startOf = (low: number, high: number, last: number): number => (low ^ high) & last;
+
+const markOf = (low: number): number => low || 1;

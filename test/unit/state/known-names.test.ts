@@ -25,7 +25,15 @@ function bench({ rememberMs, maxNames } = plan) {
     restart: () => {
       known = open();
     },
-    async read(events: readonly (readonly [id: string, content?: number])[], { commits = true, forgets = [] as string[] } = {}) {
+    async read(
+      events: readonly (readonly [id: string, content?: number])[],
+      { commits = true, forgets = [] as string[], fails = 0 } = {},
+    ) {
+      for (let i = 0; i < fails; i++) {
+        const failing = await known.draft(now);
+        for (const [id, content = 7] of events.slice(i)) failing.take(id, content);
+        for (const id of forgets) failing.forget(id);
+      }
       const draft = await known.draft(now);
       const namings = events.map(([id, content = 7]) => draft.take(id, content));
       for (const id of forgets) draft.forget(id);
@@ -104,6 +112,25 @@ describe("the names of events", () => {
     expect(await read([1_700, 5_000, 9_999].map(last))).toEqual(["new", "new", "new"]);
   });
 
+  it("of a read that fails again and again take no room from those that are remembered", async () => {
+    const { read } = bench();
+    await read([[id(0)]]);
+    for (let n = 1; n <= 50; n++) await read([[id(n)]], { fails: 100 });
+    expect(await read([[id(0)]])).toEqual(["duplicate"]);
+  });
+
+  it("that were set aside twice stay with the read that took them again", async () => {
+    const { known, now, read } = bench();
+    const first = await known().draft(now());
+    first.take(id(1), 7);
+    known().accept(first);
+    first.forget(id(1));
+    expect(await read([[id(1)]])).toEqual(["new"]);
+    first.forget(id(1));
+    expect(first.toCommit()).toBeUndefined();
+    expect(await read([[id(1)]])).toEqual(["duplicate"]);
+  });
+
   it("are told apart whatever kind of UUID they are", async () => {
     const { read } = bench({ ...plan, maxNames: 1_000_000 });
     const digits = (n: number, length: number) => n.toString(16).padStart(length, "0");
@@ -124,13 +151,14 @@ describe("the names of events", () => {
     const step = fc.record({
       events: fc.array(fc.tuple(fc.nat(30), fc.nat(2)), { maxLength: 20 }),
       forgets: fc.array(fc.nat(30), { maxLength: 3 }),
+      fails: fc.nat(2),
       restarts: fc.boolean(),
     });
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
         const { read, restart } = bench();
         const truth = new Map<number, number>();
-        for (const { events, forgets, restarts } of steps) {
+        for (const { events, forgets, fails, restarts } of steps) {
           const taken = new Set<number>();
           const expected = events.map(([n, content]) => {
             const before = truth.get(n);
@@ -140,7 +168,7 @@ describe("the names of events", () => {
             return "new";
           });
           const given = events.map(([n, content]) => [id(n), content + 2] as const);
-          expect(await read(given, { forgets: forgets.map(id) })).toEqual(expected);
+          expect(await read(given, { forgets: forgets.map(id), fails })).toEqual(expected);
           for (const n of forgets) if (taken.has(n)) truth.delete(n);
           if (restarts) restart();
         }
