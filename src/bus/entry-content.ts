@@ -1,5 +1,5 @@
 import { isHalved, mayBeHalved } from "../core/half-character.ts";
-import { crcOf } from "../core/hash.ts";
+import { hash32 } from "../core/hash.ts";
 import { isRecord } from "../core/is-record.ts";
 import type { EntryReading } from "../plan/plan.ts";
 import type { Attributes } from "./attributes.ts";
@@ -29,9 +29,9 @@ export const entryContent = (fields: Fields, id: string, reads: EntryReading = i
 /** A hash of all that the producer of an event said, but for its trace: each attempt to send it may have one of its own. */
 export function contentHash({ event, bytes, hasAttributes }: EntryContent, read: Attributes): number {
   const { type, time, version, traceparent } = read;
-  if (bytes && hasAttributes) return crcOf(`${type}\n${time}\n${version}`) ^ crcOf(bytes);
-  if (bytes && traceparent === undefined) return crcOf(bytes);
-  return crcOf(JSON.stringify([type, time, version, event["data"]]));
+  if (bytes && hasAttributes) return hash32(bytes, hash32(Buffer.from(`${type}\n${time}\n${version}`)));
+  if (bytes && traceparent === undefined) return hash32(bytes);
+  return hash32(Buffer.from(JSON.stringify([type, time, version, event["data"]])));
 }
 
 function fromField(fields: Fields, name: string): EntryContentResult {

@@ -1,6 +1,5 @@
 import { hash } from "node:crypto";
-import { crc32 } from "node:zlib";
-import { hashBytes, hashText } from "./xxhash64.ts";
+import { hashBytes, hashBytes32, hashText } from "./xxhash.ts";
 
 /** xxhash64 with seed 0 of the UTF-8 bytes of `text`: an unsigned 64-bit integer. An on-disk contract: partitions rest on it. */
 export const xxhash64 = (text: string): bigint => hashText(text);
@@ -8,8 +7,8 @@ export const xxhash64 = (text: string): bigint => hashText(text);
 /** xxhash64 with seed 0 of `bytes`, as 16 lower-case hexadecimal digits. */
 export const checksum = (bytes: Uint8Array): string => hashBytes(bytes).toString(16).padStart(16, "0");
 
-/** 32 bits of a text, or of bytes: tells what was said under one name apart, and is no name itself. */
-export const crcOf = (content: string | Uint8Array): number => crc32(content);
+/** xxhash32 of `bytes`: tells what was said under one name apart, and is no name itself. An on-disk contract. */
+export const hash32 = (bytes: Uint8Array, seed = 0): number => hashBytes32(bytes, seed);
 
 /** For each ASCII code: 1 for a lower-case hexadecimal digit, 0 for anything else. */
 const isHex = Uint8Array.from({ length: 128 }, (_, code) => Number(/[0-9a-f]/.test(String.fromCharCode(code))));

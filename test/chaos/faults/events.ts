@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { slowHash } from "../../../src/core/xxhash64.ts";
+import { slowHash } from "../../../src/core/xxhash.ts";
 import { type Fault, sized } from "../fault.ts";
 import { logOf, partitions, type Rig, type RigWorker } from "../rig.ts";
 

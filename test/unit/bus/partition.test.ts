@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { keys, type Partition, partitionIndex, partitionsOf, replayOf } from "../../../src/bus/partition.ts";
 import { checksum, eventId, uuidOf, xxhash64 } from "../../../src/core/hash.ts";
-import { slowHash } from "../../../src/core/xxhash64.ts";
+import { slowHash } from "../../../src/core/xxhash.ts";
 import { defineStream } from "../../../src/dsl/stream.ts";
 import { thingHappened, things } from "../../support/things.ts";
 

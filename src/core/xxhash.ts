@@ -21,6 +21,9 @@ export const hashText = (text: string): bigint => compiled?.h64(text) ?? slowHas
 /** xxhash64 with seed 0 of bytes. */
 export const hashBytes = (bytes: Uint8Array): bigint => compiled?.h64Raw(bytes) ?? slowHash(bytes);
 
+/** xxhash32 of bytes: an unsigned 32-bit integer. Half as long for short ones as xxhash64, and no BigInt. */
+export const hashBytes32 = (bytes: Uint8Array, seed = 0): number => compiled?.h32Raw(bytes, seed) ?? slowHash32(bytes, seed);
+
 // The constants and the steps are those of the specification of xxHash ("XXH64 algorithm description").
 const [p1, p2, p3, p4, p5] = [
   0x9e3779b185ebca87n,
@@ -53,4 +56,32 @@ export function slowHash(bytes: Uint8Array): bigint {
   hash = wrap((hash ^ (hash >> 33n)) * p2);
   hash = wrap((hash ^ (hash >> 29n)) * p3);
   return hash ^ (hash >> 32n);
+}
+
+// The same for "XXH32 algorithm description".
+const [q1, q2, q3, q4, q5] = [0x9e3779b1, 0x85ebca77, 0xc2b2ae3d, 0x27d4eb2f, 0x165667b1] as const;
+const turn32 = (value: number, bits: number): number => (value << bits) | (value >>> (32 - bits));
+const round32 = (lane: number, input: number): number => Math.imul(turn32((lane + Math.imul(input, q2)) | 0, 13), q1);
+
+/** xxhash32 without WebAssembly. */
+export function slowHash32(bytes: Uint8Array, seed = 0): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let at = 0;
+  let hash = (seed + q5) | 0;
+  if (bytes.length >= 16) {
+    let [a, b, c, d] = [(seed + q1 + q2) | 0, (seed + q2) | 0, seed | 0, (seed - q1) | 0];
+    for (; at + 16 <= bytes.length; at += 16) {
+      a = round32(a, view.getUint32(at, true));
+      b = round32(b, view.getUint32(at + 4, true));
+      c = round32(c, view.getUint32(at + 8, true));
+      d = round32(d, view.getUint32(at + 12, true));
+    }
+    hash = (turn32(a, 1) + turn32(b, 7) + turn32(c, 12) + turn32(d, 18)) | 0;
+  }
+  hash = (hash + bytes.length) | 0;
+  for (; at + 4 <= bytes.length; at += 4) hash = Math.imul(turn32((hash + Math.imul(view.getUint32(at, true), q3)) | 0, 17), q4);
+  for (; at < bytes.length; at++) hash = Math.imul(turn32((hash + Math.imul(bytes[at] as number, q5)) | 0, 11), q1);
+  hash = Math.imul(hash ^ (hash >>> 15), q2);
+  hash = Math.imul(hash ^ (hash >>> 13), q3);
+  return (hash ^ (hash >>> 16)) >>> 0;
 }
