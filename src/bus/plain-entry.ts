@@ -11,7 +11,7 @@ import { shellWord } from "../core/shell-word.ts";
 import { readAttributes } from "./attributes.ts";
 import { contentHash, entryContent } from "./entry-content.ts";
 import { timeOfEntry } from "./entry-id.ts";
-import type { Envelope } from "./envelope.ts";
+import type { Envelope, Fault } from "./envelope.ts";
 import type { Fields } from "./fields.ts";
 import { idOfEntry, originOf } from "./origin.ts";
 import type { Partition } from "./partition.ts";
@@ -23,29 +23,28 @@ export type PlainResult =
 /** Decodes a plain entry of a partition. A copy in a replay log is the event that its origin was. */
 export function decodePlainEntry({ log, reads }: Pick<Partition, "log" | "reads">, entryId: string, fields: Fields): PlainResult {
   const origin = originOf(log, entryId, fields);
-  const refuse = (reason: string, error: string, of: { readonly type?: unknown; readonly id?: string } = {}): PlainResult => ({
-    kind: "refused",
-    reason,
-    error,
-    type: typeof of.type === "string" ? of.type.slice(0, 128) : "",
-    id: of.id ?? idOfEntry(origin),
-  });
   const content = entryContent(fields, origin.entry, reads);
-  if (content.kind === "refused") return refuse(content.reason, content.error);
+  if (content.kind === "refused") return refused(content, "", idOfEntry(origin));
   const { event } = content;
   const read = readAttributes(event);
   const { id: givenId, source: givenSource, type: givenType, data } = event;
   // Also what is refused is known by its name, where it has one.
   const id = typeof givenId === "string" && givenId !== "" ? eventId(givenId, stringOf(givenSource)) : idOfEntry(origin);
-  if (read.kind === "bad") return refuse(read.reason, read.error, { type: givenType, id });
+  if (read.kind === "bad") return refused(read, givenType, id);
   const { type, source, traceparent, version, time = timeOfEntry(origin.entry) } = read;
   if (time === undefined) {
     const error = `the event has no time, and the id of its entry, ${origin.entry}, is none either: somebody gave it. Send a time with the event, or let Redis give the id: redis-cli XADD ${shellWord(log)} '*' …`;
-    return refuse("no-time", error, { type, id });
+    return refused({ reason: "no-time", error }, type, id);
   }
   // Of one shape, whatever it has: the stages look at millions.
   const hash = read.id === undefined ? undefined : contentHash(content, read);
   return { kind: "event", envelope: { id, type, time, source, traceparent, version, data, contentHash: hash } };
 }
+
+const refused = ({ reason, error }: Fault, type: unknown, id: string): PlainResult => ({
+  kind: "refused",
+  ...{ reason, error, id },
+  type: typeof type === "string" ? type.slice(0, 128) : "",
+});
 
 const stringOf = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);

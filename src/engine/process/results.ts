@@ -20,10 +20,20 @@ export interface OpenedFrame {
   readonly producerOf: ProducerOf;
 }
 
-/** Where events of the batch came from, from number `first` on: a frame, or an entry that is one event and its own original. */
-type Span =
-  | (OpenedFrame & { readonly kind: "frame"; readonly first: number })
-  | { readonly kind: "lone"; readonly first: number; readonly id: string; readonly type: string; readonly eventId: string };
+/**
+ * Entries that are one event each, and their own originals: one behind the other. As lists, since they stay until they are committed:
+ * an object for each would be copied by the garbage collector twice.
+ */
+interface LoneEvents {
+  readonly kind: "lone";
+  /** The place of the first one among the entries of the batch. */
+  readonly place: number;
+  readonly types: string[];
+  readonly eventIds: string[];
+}
+
+/** Where events of the batch came from, from number `first` on. */
+type Span = (OpenedFrame & { readonly kind: "frame"; readonly first: number }) | (LoneEvents & { readonly first: number });
 
 /** A value between two sections of a pipeline, and what becomes of it. */
 export interface Item {
@@ -103,8 +113,17 @@ export class BatchResults {
 
   /** Opens an entry that is one event. */
   openLone(id: string, { type, id: eventId }: Envelope): void {
+    let last = this.#spans.at(-1);
+    if (last?.kind !== "lone" || last.place + last.types.length !== this.entries.length) {
+      last = { kind: "lone", first: this.#opened, place: this.entries.length, types: [], eventIds: [] };
+      this.#spans.push(last);
+    }
+    const before = last.types.at(-1);
+    // Mostly it is the type of the last one: then its text is kept once.
+    last.types.push(before === type ? before : type);
+    last.eventIds.push(eventId);
     this.entries.push(id);
-    this.#spans.push({ kind: "lone", first: this.#opened++, id, type, eventId });
+    this.#opened++;
   }
 
   /** The number of the next event. */
@@ -169,10 +188,10 @@ export class BatchResults {
     this.rows.remove(event);
     this.derived.remove(event);
     if (!this.#setAside.delete(event)) return;
-    const { id, first } = this.#spanOf(event);
+    const place = this.#placeOf(event);
     for (let i = this.deadLetters.length - 1; i >= 0; i--) {
       const { entry, index } = at(this.deadLetters, i);
-      if (entry === id && index === event - first) this.deadLetters.splice(i, 1);
+      if (entry === place.entry && index === place.index) this.deadLetters.splice(i, 1);
     }
   }
 
@@ -208,16 +227,24 @@ export class BatchResults {
   /** `envelope`: the event, where it is at hand. */
   #draft(event: number, letter: Letter, envelope?: Envelope): DeadLetterDraft {
     const span = this.#spanOf(event);
+    const place = this.#placeOf(event);
+    const nth = event - span.first;
     if (span.kind === "lone")
-      return { entry: span.id, index: 0, type: span.type, eventId: span.eventId, original: undefined, ...letter };
-    const index = event - span.first;
-    const { type, id: eventId, ...rest } = envelope ?? this.#decodeAgain(span, index);
-    return { entry: span.id, index, type, eventId, original: originalOf({ type, id: eventId, ...rest }), ...letter };
+      return { ...place, type: at(span.types, nth), eventId: at(span.eventIds, nth), original: undefined, ...letter };
+    const { type, id: eventId, ...rest } = envelope ?? this.#decodeAgain(span, nth);
+    return { ...place, type, eventId, original: originalOf({ type, id: eventId, ...rest }), ...letter };
   }
 
   #causedDraft(event: number, { value, ...letter }: Letter & { readonly value: unknown }): DeadLetterDraft {
     const { moment } = at(this.#caused, -event - 1);
     return { entry: "", index: 0, type: "", eventId: moment.id, original: readableJson(value), ...letter };
+  }
+
+  /** The entry of an event, and its index in it. */
+  #placeOf(event: number): { readonly entry: string; readonly index: number } {
+    const span = this.#spanOf(event);
+    const nth = event - span.first;
+    return span.kind === "frame" ? { entry: span.id, index: nth } : { entry: at(this.entries, span.place + nth), index: 0 };
   }
 
   #spanOf(event: number): Span {
