@@ -10,6 +10,7 @@ import type {
   Survey,
   TableDay,
 } from "../plan/archive.ts";
+import type { Expired } from "./expire.ts";
 
 /** What the activities of the archive need: a part of the `ActivityDeps` of `headrace/host`. */
 export interface ArchiveActivityDeps {
@@ -19,12 +20,12 @@ export interface ArchiveActivityDeps {
   readonly cleanLogs: (beat: () => void) => Promise<CleanedLogs>;
 }
 
-/** How many were looked at, and how many of them were removed. */
+/** What was cleaned. */
 export interface CleanedLogs {
   /** Dead letters of all streams. */
-  readonly deadLetters: { readonly looked: number; readonly removed: number };
+  readonly deadLetters: Expired;
   /** Generations of archived days. */
-  readonly archives: { readonly looked: number; readonly removed: number };
+  readonly archives: Expired;
 }
 
 /** What waiting does not mend. */

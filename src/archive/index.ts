@@ -12,3 +12,4 @@ export type {
   TableDay,
 } from "../plan/archive.ts";
 export { type ArchiveActivities, type ArchiveActivityDeps, archiveActivities, type CleanedLogs } from "./activities.ts";
+export type { Expired } from "./expire.ts";

@@ -12,7 +12,7 @@ export interface Fence {
 }
 
 /** What an owner was told: how many commits it has made, and how many reads have brought it something new. */
-export interface Links {
+export interface OwnerCounts {
   readonly commits: number;
   readonly reads: number;
 }
@@ -24,5 +24,5 @@ export interface Links {
 export interface WentBack {
   readonly kind: "went-back";
   /** What is left of it. */
-  readonly left: Links;
+  readonly left: OwnerCounts;
 }

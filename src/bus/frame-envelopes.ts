@@ -4,11 +4,11 @@ import { eventId } from "../core/hash.ts";
 import { type Envelope, type Envelopes, envelopeJson, type Fault, type Makers } from "./envelope.ts";
 import { halved, isDeeper, maxDepth, maxEventBytes, maxIdLength, mayBeTooDeep, tooDeep, tooLarge } from "./event-limits.ts";
 
-export type Shape = readonly [type: string, fields: readonly string[] | null, version?: number];
+export type EventShape = readonly [type: string, fields: readonly string[] | null, version?: number];
 
 /** The body of a frame: columns, as frame.ts says. */
 export interface Body {
-  readonly s: readonly Shape[];
+  readonly s: readonly EventShape[];
   readonly i?: readonly number[];
   readonly id: readonly string[];
   readonly t: readonly number[];
@@ -82,7 +82,7 @@ function checked(value: unknown, count: number): Checked {
   if (
     !Array.isArray(d) ||
     d.length !== s.length ||
-    !d.every((columns, k) => areColumns(columns, s[k] as Shape, next[k] as number))
+    !d.every((columns, k) => areColumns(columns, s[k] as EventShape, next[k] as number))
   )
     throw undecodable("its columns do not fit its events");
   return { body: value as Body, places };
@@ -113,7 +113,7 @@ class FrameEnvelopes implements Envelopes {
   at(index: number): Envelope {
     const { s, i, id, t, src, tp, by, b, d } = this.#body;
     const shape = i ? (i[index] as number) : 0;
-    const [type, fields, version] = s[shape] as Shape;
+    const [type, fields, version] = s[shape] as EventShape;
     const columns = d[shape] as readonly (readonly unknown[])[];
     const place = this.#places[index] as number;
     const given = id[index] as string;
@@ -155,7 +155,7 @@ function objectOf(fields: readonly string[], columns: readonly (readonly unknown
   return object;
 }
 
-function isShape(value: unknown): value is Shape {
+function isShape(value: unknown): value is EventShape {
   if (!Array.isArray(value)) return false;
   const [type, fields, version = 1] = value;
   return typeof type === "string" && Number.isSafeInteger(version) && version > 0 && (fields === null || areFields(fields));
@@ -182,7 +182,7 @@ function areMakers(by: unknown, b: unknown, events: number): boolean {
   );
 }
 
-const areColumns = (columns: unknown, [, fields]: Shape, events: number): boolean =>
+const areColumns = (columns: unknown, [, fields]: EventShape, events: number): boolean =>
   isColumn(columns, fields?.length ?? 1) && columns.every((column) => isColumn(column, events));
 
 const textOf = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);

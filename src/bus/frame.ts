@@ -20,7 +20,7 @@ import { isRecord } from "../core/is-record.ts";
 import { systemCode } from "../core/system-code.ts";
 import type { Envelope, Envelopes } from "./envelope.ts";
 import { type Fields, isNamed } from "./fields.ts";
-import { type Body, readBody, type Shape, undecodable } from "./frame-envelopes.ts";
+import { type Body, type EventShape, readBody, undecodable } from "./frame-envelopes.ts";
 import type { UnnumberedFrame } from "./port.ts";
 
 /** A frame with more shapes than this is not worth its columns: further shapes keep their data whole. */
@@ -33,7 +33,7 @@ export const maxBodyBytes = 1024 * 1024;
 
 /** Encodes 1 to `frameLimits.maxEvents` envelopes whose data is JSON. */
 export function encodeFrame(envelopes: readonly Envelope[], codec: "j" | "jz" = "j"): UnnumberedFrame {
-  const shapes: Shape[] = [];
+  const shapes: EventShape[] = [];
   const columns: unknown[][][] = [];
   const known = new Map<string, number>();
   const index: number[] = [];

@@ -1,4 +1,4 @@
-import type { Fence, Links, WentBack } from "./fence.ts";
+import type { Fence, OwnerCounts, WentBack } from "./fence.ts";
 import type { KeyedCommit, KeyedStore } from "./keyed-store.ts";
 import type { NameStore, NamesCommit } from "./known-names.ts";
 import type { DerivedFrame, Outboxes } from "./outboxes.ts";
@@ -49,7 +49,7 @@ export interface ReadRequest {
   /** How many suspects may be given out together at first. @default 0, none */
   readonly suspects?: number;
   /** What the reader was told so far. @default nothing */
-  readonly known?: Links;
+  readonly known?: OwnerCounts;
 }
 
 export type ReadResult =
@@ -108,7 +108,7 @@ export interface Commit {
   /** Frames of derived events, for the outbox. */
   readonly derived: readonly DerivedFrame[];
   /** Every entry up to this one is settled, with this commit. Not known where an earlier one is not yet. */
-  readonly floor: string | undefined;
+  readonly checkpoint: string | undefined;
 }
 
 /**

@@ -4,7 +4,7 @@ import type { Partition } from "./partition.ts";
 import type { PartitionLog, VanishedOf } from "./partition-log.ts";
 
 export type { Appended, AppendLog, Frame, UnnumberedFrame } from "./append-log.ts";
-export type { Fence, Links, WentBack } from "./fence.ts";
+export type { Fence, OwnerCounts, WentBack } from "./fence.ts";
 export type { DeadLetter, GroupState, HeldBack, LogOperations, Trimmed, TrimRequest } from "./log-operations.ts";
 export { maxDeadLetterBytes } from "./log-operations.ts";
 export type {

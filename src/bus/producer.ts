@@ -7,14 +7,14 @@ import { nth } from "../core/nth.ts";
 import { Outage } from "../core/outage.ts";
 import { describeIssues } from "../core/schema-issues.ts";
 import { partitionKey, type StreamPlan } from "../plan/plan.ts";
+import { BufferLimit } from "./buffer-limit.ts";
 import type { Durability } from "./durability.ts";
 import { type Envelope, envelopeJson } from "./envelope.ts";
 import { halved, isTooDeep, maxEventBytes, tooDeep, tooLarge } from "./event-limits.ts";
-import { type Accepted, Lane } from "./lane.ts";
 import { partitionIndex, partitionsOf } from "./partition.ts";
+import { type Accepted, PartitionQueue } from "./partition-queue.ts";
 import type { AppendLog } from "./port.ts";
 import { type BreakerOptions, ProducerBreaker } from "./producer-breaker.ts";
-import { Room } from "./room.ts";
 import { Sender } from "./sender.ts";
 
 export interface ProducerOptions {
@@ -60,10 +60,10 @@ const outageTexts = { began: "cannot store events, trying again", over: "events 
  */
 export class Producer {
   readonly #options: ProducerOptions;
-  readonly #lanes: readonly Lane[];
+  readonly #queues: readonly PartitionQueue[];
   readonly #plans: ReadonlyMap<string, StreamPlan["events"][number]>;
   readonly #breaker: ProducerBreaker;
-  #firstLane = 0;
+  #firstQueue = 0;
   #closing: Promise<void> | undefined;
 
   constructor(options: ProducerOptions, deps: ProducerDeps) {
@@ -78,8 +78,8 @@ export class Producer {
       giveUpAfterMs: options.giveUpAfterMs ?? Number.POSITIVE_INFINITY,
     };
     const senderDeps = { ...deps, breaker: this.#breaker, outage: new Outage(outageTexts, deps) };
-    const room = new Room(maxBufferedBytes);
-    const laneOptions = {
+    const buffer = new BufferLimit(maxBufferedBytes);
+    const queueOptions = {
       lingerMs,
       codec: deflate ? "jz" : "j",
       maxWaitMs,
@@ -87,8 +87,9 @@ export class Producer {
     } as const;
     const onShort = () => this.#hastenAll();
     const onFreed = () => this.#admitAll();
-    this.#lanes = partitionsOf(stream).map(
-      (partition) => new Lane(laneOptions, { sender: new Sender(partition, senderOptions, senderDeps), room, onFreed, onShort }),
+    this.#queues = partitionsOf(stream).map(
+      (partition) =>
+        new PartitionQueue(queueOptions, { sender: new Sender(partition, senderOptions, senderDeps), buffer, onFreed, onShort }),
     );
   }
 
@@ -106,13 +107,13 @@ export class Producer {
       });
     this.#refuseWhileIll();
     const { key, bytes, version } = this.#admit(envelope);
-    const lane = this.#lanes[partitionIndex(key, this.#lanes.length)] as Lane;
-    return lane.offer(version === 1 ? envelope : { ...envelope, version }, bytes);
+    const queue = this.#queues[partitionIndex(key, this.#queues.length)] as PartitionQueue;
+    return queue.offer(version === 1 ? envelope : { ...envelope, version }, bytes);
   }
 
   /** Resolves when everything that was sent so far is stored. */
   async flush(): Promise<void> {
-    await Promise.all(this.#lanes.map((lane) => lane.flush()));
+    await Promise.all(this.#queues.map((queue) => queue.flush()));
   }
 
   /** Flushes; `send` rejects from now on. May be called again. */
@@ -132,16 +133,16 @@ export class Producer {
   }
 
   #hastenAll(): void {
-    for (const lane of this.#lanes) lane.hasten();
+    for (const queue of this.#queues) queue.hasten();
   }
 
   /** Freed bytes are offered to another partition first each time: none is starved by those before it. */
   #admitAll(): void {
-    this.#firstLane = (this.#firstLane + 1) % this.#lanes.length;
+    this.#firstQueue = (this.#firstQueue + 1) % this.#queues.length;
     let isShort = false;
-    for (let i = 0; i < this.#lanes.length; i++) {
-      const lane = nth(this.#lanes, (this.#firstLane + i) % this.#lanes.length);
-      isShort = lane.admit() || isShort;
+    for (let i = 0; i < this.#queues.length; i++) {
+      const queue = nth(this.#queues, (this.#firstQueue + i) % this.#queues.length);
+      isShort = queue.admit() || isShort;
     }
     if (isShort) this.#hastenAll();
   }

@@ -4,10 +4,10 @@ import { type AddressForm, readAddress } from "../core/service-address.ts";
 import type { KeepLogs } from "../host/clean-logs.ts";
 import type { ArchiveAddress } from "../host/open-archive.ts";
 import { readEnvironment } from "./environment.ts";
-import type { Whereabouts } from "./services.ts";
+import type { ServiceLocation } from "./services.ts";
 
 /** `HEADRACE_ARCHIVE`: a path, or `s3://bucket/prefix`; where it is not set, a directory beside the stack's own. */
-export function archiveAt({ cwd, dir }: Whereabouts): ArchiveAddress {
+export function archiveAt({ cwd, dir }: ServiceLocation): ArchiveAddress {
   const address = readEnvironment("HEADRACE_ARCHIVE") || resolve(cwd, dir, "archive");
   if (!/^[a-z0-9]+:\/\//i.test(address)) return { kind: "directory", path: resolve(cwd, address) };
   const setting = (name: string) => readEnvironment(`HEADRACE_ARCHIVE_${name}`) || undefined;

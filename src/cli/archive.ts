@@ -9,11 +9,11 @@ import { archiveAt } from "./archive-settings.ts";
 import { loadApp } from "./load-app.ts";
 import { createLogger } from "./logger.ts";
 import { exitCodes, printJson, printLine, printTable, say } from "./output.ts";
-import { openClickHouse, openMarks, openTemporal, type Whereabouts } from "./services.ts";
+import { openClickHouse, openMarks, openTemporal, type ServiceLocation } from "./services.ts";
 
 type Sizes = Pick<ArchiveLine, "bytes" | "rawBytes">;
 
-interface Options extends Whereabouts {
+interface Options extends ServiceLocation {
   readonly json: boolean;
 }
 
@@ -81,7 +81,7 @@ export async function archiveRestore(day: TableDay, { json, ...where }: Options)
   });
 }
 
-async function atArchive(where: Whereabouts, work: (archive: ArchiveDeps) => Promise<number>): Promise<number> {
+async function atArchive(where: ServiceLocation, work: (archive: ArchiveDeps) => Promise<number>): Promise<number> {
   const app = await loadApp(where.cwd);
   const clickhouse = await openClickHouse(where);
   try {

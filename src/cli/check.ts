@@ -8,7 +8,7 @@ import { missingImports } from "./check/missing-imports.ts";
 import { loadApp } from "./load-app.ts";
 import { createLogger } from "./logger.ts";
 import { exitCodes, printJson, printLine, say } from "./output.ts";
-import { openRedis, type Whereabouts } from "./services.ts";
+import { openRedis, type ServiceLocation } from "./services.ts";
 
 /** How long Redis has to answer, milliseconds: nobody is to wait for a service that is not there. */
 const answerWithinMs = 3_000;
@@ -17,7 +17,7 @@ const answerWithinMs = 3_000;
  * `headrace check`: every pipeline looked over, without a service. Where a Redis is found, also whether it can go on from what is
  * deployed there.
  */
-export async function checkVerb({ json, ...where }: Whereabouts & { readonly json: boolean }): Promise<number> {
+export async function checkVerb({ json, ...where }: ServiceLocation & { readonly json: boolean }): Promise<number> {
   const { pipelines, findings } = await look(where, json);
   const ok = findings.length === 0;
   if (json) printJson(ok ? { ok } : { ok, findings });
@@ -30,7 +30,7 @@ export async function checkVerb({ json, ...where }: Whereabouts & { readonly jso
 }
 
 /** A definition that throws while it is made is a finding too; so is an application that cannot be loaded, for those who read JSON. */
-async function look(where: Whereabouts, json: boolean) {
+async function look(where: ServiceLocation, json: boolean) {
   const missing = missingImports(where.cwd);
   if (missing.length > 0) return { pipelines: [], findings: missing };
   try {
@@ -45,7 +45,7 @@ async function look(where: Whereabouts, json: boolean) {
   }
 }
 
-async function changes(app: AppPlan, where: Whereabouts): Promise<readonly Finding[]> {
+async function changes(app: AppPlan, where: ServiceLocation): Promise<readonly Finding[]> {
   try {
     return await within(answerWithinMs, async () => {
       const redis = await openRedis(where, createLogger(), "headrace-check");

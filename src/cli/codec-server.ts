@@ -7,7 +7,7 @@ import { onStop } from "./interrupt.ts";
 import { printJson, say } from "./output.ts";
 import { payloadCodec } from "./services.ts";
 
-export interface CodecServerOptions {
+export interface CodecServerVerbOptions {
   readonly host: string;
   readonly port: string;
   readonly origin: readonly string[];
@@ -15,7 +15,7 @@ export interface CodecServerOptions {
 }
 
 /** `headrace codec-server`: decodes payloads for Temporal's UI and CLI, until SIGTERM or SIGINT. */
-export async function codecServerVerb({ host, port, origin, json }: CodecServerOptions): Promise<number> {
+export async function codecServerVerb({ host, port, origin, json }: CodecServerVerbOptions): Promise<number> {
   const codec = payloadCodec();
   if (!codec) {
     throw new ConfigError("config.environment", "HEADRACE_PAYLOAD_KEYS is not set: there is nothing to decode with", {

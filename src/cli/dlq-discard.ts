@@ -1,6 +1,6 @@
 import { ConfigError } from "../core/errors.ts";
 import { act } from "./dlq/act.ts";
-import { atDesk, type DlqOptions } from "./dlq/letters.ts";
+import { type DlqOptions, withDeadLetters } from "./dlq/letters.ts";
 import { onInterrupt } from "./interrupt.ts";
 
 /** `headrace dlq discard`: removes dead letters for good. Without an id, a filter or `--all` it refuses. */
@@ -14,14 +14,14 @@ export async function dlqDiscard(
       hint: "Name one by its id, some with --pipeline, --stage, --reason or --since, or add --all.",
     });
   }
-  return atDesk(options, (desk) =>
+  return withDeadLetters(options, (context) =>
     act(
-      desk,
+      context,
       {
         words: { done: "discarded", would: "would-discard" },
         obstacle: () => undefined,
         take: async ({ partition, letter }) => {
-          const answer = await desk.bus.discardDeadLetter(partition, letter);
+          const answer = await context.bus.discardDeadLetter(partition, letter);
           return { kind: answer === "gone" ? "gone" : "done" };
         },
         end: async () => ({ counts: {} }),

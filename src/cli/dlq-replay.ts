@@ -1,7 +1,7 @@
 import { systemClock } from "../core/clock.ts";
 import { startedOnce } from "../sinks/temporal/memory.ts";
 import { act } from "./dlq/act.ts";
-import { atDesk, type Desk, type DlqOptions, isCalled, storedAt } from "./dlq/letters.ts";
+import { type DeadLetterContext, type DlqOptions, isCalled, storedAt, withDeadLetters } from "./dlq/letters.ts";
 import { mayBeElsewhere, nothingKept, obstacle } from "./dlq/obstacle.ts";
 import { onInterrupt } from "./interrupt.ts";
 import { Feeder } from "./replay/feeder.ts";
@@ -17,19 +17,19 @@ const maxWaiting = 2_000;
 export async function dlqReplay(options: DlqOptions & FeedOptions, id: string | undefined): Promise<number> {
   const { apply, json, stateAgain } = options;
   const limits = parseFeedOptions(options, defaultRate);
-  return atDesk(options, async (desk) => {
-    await tellForgottenLetters(options, desk, id);
+  return withDeadLetters(options, async (context) => {
+    await tellForgottenLetters(options, context, id);
     const signal = onInterrupt("Stopping: what was moved so far is read again, the rest stays where it is.");
-    const feeder = new Feeder({ bus: desk.bus, clock: systemClock }, { ...limits, signal });
+    const feeder = new Feeder({ bus: context.bus, clock: systemClock }, { ...limits, signal });
     return act(
-      desk,
+      context,
       {
         words: { done: "replayed", would: "would-replay" },
-        obstacle: (found) => obstacle(desk.app, found, stateAgain),
+        obstacle: (found) => obstacle(context.app, found, stateAgain),
         take: async ({ partition, letter }) => {
-          await feeder.room(partition, letter.pipeline, { entries: 1, limit: maxWaiting });
+          await feeder.waitForRoom(partition, letter.pipeline, { entries: 1, limit: maxWaiting });
           if (signal.aborted) return { kind: "skipped", why: "interrupted" };
-          const moved = await desk.bus.replayDeadLetter(partition, letter);
+          const moved = await context.bus.replayDeadLetter(partition, letter);
           if (moved.kind === "empty") return { kind: "skipped", why: nothingKept };
           if (moved.kind === "gone") return { kind: "gone" };
           await feeder.pace(moved.events);
@@ -46,7 +46,11 @@ export async function dlqReplay(options: DlqOptions & FeedOptions, id: string | 
 }
 
 /** Says which workflows may be started again: another destination than the one that refused an event may have started one for it. */
-async function tellForgottenLetters(options: DlqOptions, { app, found }: Desk, id: string | undefined): Promise<void> {
+async function tellForgottenLetters(
+  options: DlqOptions,
+  { app, found }: DeadLetterContext,
+  id: string | undefined,
+): Promise<void> {
   if (startedOnce(app.pipelines).length === 0) return;
   const oldest = new Map<string, number>();
   for await (const one of found) {

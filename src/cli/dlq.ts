@@ -1,12 +1,12 @@
 import { originField } from "../bus/origin.ts";
-import { atDesk, type DlqOptions, isCalled, noSuchLetter, notKept, summary } from "./dlq/letters.ts";
+import { type DlqOptions, isCalled, noSuchLetter, notKept, summary, withDeadLetters } from "./dlq/letters.ts";
 import { counted } from "./doctor/finding.ts";
 import { exitCodes, printJson, printJsonLines, printTable, say } from "./output.ts";
 
 /** `headrace dlq ls`: a line a dead letter, oldest first within a partition. */
 export const dlqLs = (options: DlqOptions, id: string | undefined): Promise<number> =>
-  atDesk(options, async (desk) => {
-    const { found: letters } = desk;
+  withDeadLetters(options, async (context) => {
+    const { found: letters } = context;
     const lines: Record<string, unknown>[] = [];
     for await (const found of letters) {
       if (id !== undefined && !isCalled(id, found)) continue;
@@ -15,14 +15,14 @@ export const dlqLs = (options: DlqOptions, id: string | undefined): Promise<numb
       else lines.push({ ...line, error: line.error.slice(0, 80) });
     }
     printTable(lines);
-    for (const { pipeline, count } of await notKept(desk, options.pipeline))
+    for (const { pipeline, count } of await notKept(context, options.pipeline))
       say(`${counted(count, "more dead letter")} of '${pipeline}' had no room and were not kept: 'headrace audit' counts them.`);
     return exitCodes.fine;
   });
 
 /** `headrace dlq show <id>`: everything that is kept of one, its original bytes included. Without an id, of all that the filter finds. */
 export const dlqShow = (options: DlqOptions, id: string | undefined): Promise<number> =>
-  atDesk(options, async ({ found: letters }) => {
+  withDeadLetters(options, async ({ found: letters }) => {
     let shown = 0;
     for await (const found of letters) {
       if (id !== undefined && !isCalled(id, found)) continue;
@@ -42,8 +42,8 @@ export const dlqShow = (options: DlqOptions, id: string | undefined): Promise<nu
 
 /** `headrace dlq stats`: how many by pipeline, stage and reason. */
 export const dlqStats = (options: DlqOptions): Promise<number> =>
-  atDesk(options, async (desk) => {
-    const { found: letters } = desk;
+  withDeadLetters(options, async (context) => {
+    const { found: letters } = context;
     const stats = new Map<
       string,
       { pipeline: string; stage: string; reason: string; count: number; first: string; last: string }
@@ -55,7 +55,7 @@ export const dlqStats = (options: DlqOptions): Promise<number> =>
       const [first = at, , last = at] = [known.first, known.last, at].sort();
       stats.set(key, { ...known, count: known.count + 1, first, last });
     }
-    const missing = await notKept(desk, options.pipeline);
+    const missing = await notKept(context, options.pipeline);
     const lines = [
       ...[...stats.values()].sort((a, b) => b.count - a.count),
       ...missing.map(({ pipeline, count }) => ({ pipeline, stage: "", reason: "not-kept", count, first: null, last: null })),

@@ -3,25 +3,25 @@ import { silentLogger } from "../core/log.ts";
 import { type AppPlan, workflowSinksOf } from "../plan/plan.ts";
 import { clickhouseFindings } from "./doctor/clickhouse-findings.ts";
 import { deadLetterFindings } from "./doctor/dead-letter-findings.ts";
-import { type Finding, failureOf } from "./doctor/finding.ts";
+import { type DoctorFinding, failureOf } from "./doctor/finding.ts";
 import { redisFindings } from "./doctor/redis-findings.ts";
 import { streamFindings } from "./doctor/stream-findings.ts";
 import { temporalFindings } from "./doctor/temporal-findings.ts";
-import { harmless } from "./harmless.ts";
 import { loadApp } from "./load-app.ts";
 import { exitCodes, printJson, printLine } from "./output.ts";
-import { openClickHouse, openRedis, openTemporal, type Whereabouts } from "./services.ts";
+import { printable } from "./printable.ts";
+import { openClickHouse, openRedis, openTemporal, type ServiceLocation } from "./services.ts";
 
 const noApp: AppPlan = { kind: "app", streams: [], pipelines: [], tables: [], formats: [], schedules: [], archives: [] };
 
 /** `headrace doctor`: what in the environment would lose data or fail; findings when there is an error or a warning. Changes nothing. */
-export async function doctorVerb({ json, ...where }: Whereabouts & { readonly json: boolean }): Promise<number> {
+export async function doctorVerb({ json, ...where }: ServiceLocation & { readonly json: boolean }): Promise<number> {
   const count = { error: 0, warning: 0, note: 0 };
-  const tell = (findings: readonly Finding[]) => {
+  const tell = (findings: readonly DoctorFinding[]) => {
     for (const { severity, what, where: place, hint } of findings) {
       count[severity]++;
       if (json) printJson({ severity, what, where: place, hint });
-      else printLine(`${severity.padEnd(7)}  ${harmless(`${place}: ${what}`)}\n         ${harmless(hint)}`);
+      else printLine(`${severity.padEnd(7)}  ${printable(`${place}: ${what}`)}\n         ${printable(hint)}`);
     }
   };
   tell(nodeFindings());
@@ -42,14 +42,14 @@ export async function doctorVerb({ json, ...where }: Whereabouts & { readonly js
 /** What package.json asks for under `engines`. */
 const nodeFrom = [20, 19] as const;
 
-function nodeFindings(): readonly Finding[] {
+function nodeFindings(): readonly DoctorFinding[] {
   const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
   if (major > nodeFrom[0] || (major === nodeFrom[0] && minor >= nodeFrom[1])) return [];
   const what = `Node ${process.versions.node} is too old`;
   return [{ severity: "error", where: "node", what, hint: `Install ${nodeFrom.join(".")} or newer.` }];
 }
 
-async function checkRedis(where: Whereabouts, app: AppPlan): Promise<readonly Finding[]> {
+async function checkRedis(where: ServiceLocation, app: AppPlan): Promise<readonly DoctorFinding[]> {
   try {
     const redis = await openRedis(where, silentLogger, "headrace-doctor");
     try {
@@ -62,7 +62,7 @@ async function checkRedis(where: Whereabouts, app: AppPlan): Promise<readonly Fi
   }
 }
 
-async function checkClickHouse(where: Whereabouts, app: AppPlan): Promise<readonly Finding[]> {
+async function checkClickHouse(where: ServiceLocation, app: AppPlan): Promise<readonly DoctorFinding[]> {
   try {
     const clickhouse = await openClickHouse(where);
     try {
@@ -75,7 +75,7 @@ async function checkClickHouse(where: Whereabouts, app: AppPlan): Promise<readon
   }
 }
 
-async function checkTemporal(where: Whereabouts, app: AppPlan): Promise<readonly Finding[]> {
+async function checkTemporal(where: ServiceLocation, app: AppPlan): Promise<readonly DoctorFinding[]> {
   try {
     const { connection, client } = await openTemporal(where);
     try {

@@ -4,10 +4,10 @@ import { toSvg } from "./graph/svg.ts";
 import { loadApp, loadSagas } from "./load-app.ts";
 import { exitCodes, printJson, printLine } from "./output.ts";
 
-type Format = "mermaid" | "json" | "svg";
+type GraphFormat = "mermaid" | "json" | "svg";
 
 /** `headrace graph`: streams, pipelines, tables and sagas, and what flows between them. */
-export async function graphVerb({ cwd, format }: { readonly cwd: string; readonly format: Format }): Promise<number> {
+export async function graphVerb({ cwd, format }: { readonly cwd: string; readonly format: GraphFormat }): Promise<number> {
   const graph = graphOf(await loadApp(cwd), await loadSagas(cwd));
   switch (format) {
     case "mermaid":

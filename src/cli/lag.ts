@@ -3,10 +3,10 @@ import { rollupsOf } from "../plan/rollup.ts";
 import { loadApp } from "./load-app.ts";
 import { createLogger } from "./logger.ts";
 import { exitCodes, printJson, printLine, printTable } from "./output.ts";
-import { openBus, openMarks, type Whereabouts } from "./services.ts";
+import { openBus, openMarks, type ServiceLocation } from "./services.ts";
 
 /** `headrace lag`: how far each pipeline is with each partition, in entries; then how many buckets of each rollup are to be counted again. */
-export async function lagVerb({ json, ...where }: Whereabouts & { readonly json: boolean }): Promise<number> {
+export async function lagVerb({ json, ...where }: ServiceLocation & { readonly json: boolean }): Promise<number> {
   const app = await loadApp(where.cwd);
   const logger = createLogger();
   const rollups = rollupsOf(app);

@@ -2,7 +2,7 @@ import { pino } from "pino";
 import { ConfigError, messageOf } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import { writeStandardError } from "../core/standard-error.ts";
-import { harmless } from "./harmless.ts";
+import { printable } from "./printable.ts";
 
 const levels = ["debug", "info", "warn", "error"] as const;
 
@@ -35,5 +35,5 @@ function forPeople(line: string): string {
   const rest = Object.entries(fields).map(
     ([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`,
   );
-  return `${harmless(`${String(time).slice(11, 19)} ${String(level).padEnd(5)} ${[msg, ...rest].join("  ")}`)}\n`;
+  return `${printable(`${String(time).slice(11, 19)} ${String(level).padEnd(5)} ${[msg, ...rest].join("  ")}`)}\n`;
 }

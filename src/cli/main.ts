@@ -3,8 +3,8 @@ import { durabilityKinds } from "../bus/durability.ts";
 import { messageOf } from "../core/errors.ts";
 import { writeStandardError } from "../core/standard-error.ts";
 import { defaultSagaLimits } from "../host/saga-limits.ts";
-import { harmlessLines } from "./harmless.ts";
 import { exitCodes, reportError, say } from "./output.ts";
+import { printableLines } from "./printable.ts";
 
 let exitCode: number = exitCodes.fine;
 let isAnswerLost = false;
@@ -24,7 +24,7 @@ const program = new Command("headrace")
   .exitOverride()
   .showHelpAfterError("       'headrace --help' lists the verbs, and 'headrace <verb> --help' their options.")
   .configureOutput({
-    writeErr: (text) => writeStandardError(harmlessLines(text)),
+    writeErr: (text) => writeStandardError(printableLines(text)),
     // What it suggests stands on a line of its own.
     outputError: (text, write) => write(text.replace("\n(", " (")),
   });

@@ -6,15 +6,15 @@ import { applySchedules, planSchedules } from "../sinks/temporal/schedules.ts";
 import { addAttributes, missingAttributes } from "../sinks/temporal/search-attributes.ts";
 import { loadApp } from "./load-app.ts";
 import { exitCodes, printJson, printLine, say } from "./output.ts";
-import { openClickHouse, openTemporal, type Whereabouts } from "./services.ts";
+import { openClickHouse, openTemporal, type ServiceLocation } from "./services.ts";
 
-interface MigrateOptions extends Whereabouts {
+interface MigrateOptions extends ServiceLocation {
   readonly apply: boolean;
   readonly json: boolean;
 }
 
 /** A line of the plan. */
-interface Step {
+interface MigrateStep {
   readonly kind: string;
   readonly object: string;
   readonly summary: string;
@@ -79,7 +79,7 @@ const wantedAttributes = ({ pipelines }: AppPlan): SearchAttributes => ({
   ...sagaSearchAttributes,
 });
 
-function print(step: Step, json: boolean): void {
+function print(step: MigrateStep, json: boolean): void {
   if (json) printJson(step);
   else printLine(`${step.kind === "refused" ? "refused" : step.kind.padEnd(7)}  ${step.summary}`);
   if (step.kind === "refused") say(`         ${step.hint}`);

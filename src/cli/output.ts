@@ -3,7 +3,7 @@ import { errorCodes } from "../core/error-codes.ts";
 import { HeadraceError, messageOf } from "../core/errors.ts";
 import { exactJson } from "../core/exact-json.ts";
 import { writeStandardError } from "../core/standard-error.ts";
-import { harmless, harmlessJson, harmlessLines } from "./harmless.ts";
+import { printable, printableJson, printableLines } from "./printable.ts";
 
 /** Exit codes that scripts rely on. */
 export const exitCodes = { fine: 0, findings: 1, usage: 2, interrupted: 130 } as const;
@@ -18,23 +18,23 @@ export const printJsonLines = (value: object): void => {
   process.stdout.write(`${jsonOf(value, 2)}\n`);
 };
 
-const jsonOf = (value: object, indent?: number): string => harmlessJson(exactJson(value, indent));
+const jsonOf = (value: object, indent?: number): string => printableJson(exactJson(value, indent));
 
 /** Text for people. All that is printed goes through here or through its neighbours, so nothing steers the terminal. */
 export const printLine = (text: string): void => {
-  process.stdout.write(`${harmlessLines(text)}\n`);
+  process.stdout.write(`${printableLines(text)}\n`);
 };
 
 /** For people, beside the answer: progress, hints, warnings. */
 export const say = (text: string): void => {
-  writeStandardError(`${harmlessLines(text)}\n`);
+  writeStandardError(`${printableLines(text)}\n`);
 };
 
 /** Rows as an aligned table; numbers to the right. */
 export function printTable(rows: readonly Readonly<Record<string, unknown>>[]): void {
   const keys = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   if (keys.length === 0) return;
-  const names = keys.map(harmless);
+  const names = keys.map(printable);
   const cells = rows.map((row) => keys.map((key) => cellText(row[key])));
   const widths = names.map((name, i) => Math.max(name.length, ...cells.map((row) => row[i]?.length ?? 0)));
   const numeric = names.map((_, i) => cells.every((row) => row[i] === "" || /^-?\d+(\.\d+)?$/.test(row[i] ?? "")));
@@ -49,12 +49,12 @@ export function printTable(rows: readonly Readonly<Record<string, unknown>>[]): 
 }
 
 const cellText = (value: unknown): string =>
-  value === undefined || value === null ? "" : harmless(typeof value === "object" ? exactJson(value) : String(value));
+  value === undefined || value === null ? "" : printable(typeof value === "object" ? exactJson(value) : String(value));
 
 /** Says what failed and the way out; the stack only with --debug, or where the fault is ours. */
 export function reportError(error: unknown, debug: boolean): number {
   writeStandardError(process.stderr.isTTY && !process.env.NO_COLOR ? styleText("red", "error:") : "error:");
-  say(` ${harmless(messageOf(error))}`);
+  say(` ${printable(messageOf(error))}`);
   if (error instanceof HeadraceError && error.hint) say(`       ${error.hint}`);
   if (debug) say(`${error instanceof HeadraceError ? `${error.code}: ${errorCodes[error.code]}\n` : ""}${inspect(error)}`);
   else if (!(error instanceof HeadraceError)) say("       Run it again with --debug for the details.");

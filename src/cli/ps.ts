@@ -1,10 +1,10 @@
 import type { Instance } from "../registry/port.ts";
 import { createLogger } from "./logger.ts";
 import { exitCodes, printJson, printTable, say } from "./output.ts";
-import { openRegistry, type Whereabouts } from "./services.ts";
+import { openRegistry, type ServiceLocation } from "./services.ts";
 
 /** `headrace ps`: the registry, one line a process. A process with several roles names them all, joined by commas. */
-export async function psVerb({ json, ...where }: Whereabouts & { readonly json: boolean }): Promise<number> {
+export async function psVerb({ json, ...where }: ServiceLocation & { readonly json: boolean }): Promise<number> {
   const registry = await openRegistry(where, createLogger());
   try {
     const live = await registry.live();

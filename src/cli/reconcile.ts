@@ -6,7 +6,7 @@ import { statesOf } from "../host/states-of.ts";
 import { findModule, loadApp, loadModule, loadSagas } from "./load-app.ts";
 import { createLogger } from "./logger.ts";
 import { exitCodes, printJson, printTable, say } from "./output.ts";
-import { openRedis, openTemporal, type Whereabouts } from "./services.ts";
+import { openRedis, openTemporal, type ServiceLocation } from "./services.ts";
 
 type Books = Readonly<Record<string, number>>;
 
@@ -16,7 +16,7 @@ interface Bookkeeping {
 }
 
 /** `headrace reconcile`: what the participants have in their own stores, and whether it agrees. */
-export async function reconcileVerb({ json, ...where }: Whereabouts & { readonly json: boolean }): Promise<number> {
+export async function reconcileVerb({ json, ...where }: ServiceLocation & { readonly json: boolean }): Promise<number> {
   const app = await loadApp(where.cwd);
   const { readBooks, checkBooks } = await loadBookkeeping(where.cwd);
   const redis = await openRedis(where, createLogger(), "headrace-reconcile");

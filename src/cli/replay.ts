@@ -12,12 +12,12 @@ import { tellForgotten } from "./replay/forgotten.ts";
 import { type FeedOptions, parseFeedOptions, waitingSentence } from "./replay/options.ts";
 import { type Position, parsePosition } from "./replay/position.ts";
 import { oldestOf, type Part, rereadPartition } from "./replay/reread.ts";
-import { openBus, type Whereabouts } from "./services.ts";
+import { openBus, type ServiceLocation } from "./services.ts";
 
 /** Events a second where `--rate` says nothing: the pipeline has new events to read beside them. */
 const defaultRate = 20_000;
 
-export interface ReplayOptions extends Whereabouts, FeedOptions {
+export interface ReplayOptions extends ServiceLocation, FeedOptions {
   readonly pipeline: string;
   readonly from: string;
   readonly json: boolean;

@@ -7,15 +7,15 @@ import { createRollupStore } from "../sinks/clickhouse/rollup-rows.ts";
 import { loadApp } from "./load-app.ts";
 import { createLogger } from "./logger.ts";
 import { exitCodes, printJson, printLine, say } from "./output.ts";
-import { openClickHouse, openMarks, type Whereabouts } from "./services.ts";
+import { openClickHouse, openMarks, type ServiceLocation } from "./services.ts";
 
-export interface RollupOptions extends Whereabouts {
+export interface RollupVerbOptions extends ServiceLocation {
   readonly rebuild: boolean;
   readonly json: boolean;
 }
 
 /** `headrace rollup`: counts what is dirty now, as workers do it all the time; with `--rebuild`, everything. One line a rollup. */
-export async function rollupVerb(name: string | undefined, { rebuild, json, ...where }: RollupOptions): Promise<number> {
+export async function rollupVerb(name: string | undefined, { rebuild, json, ...where }: RollupVerbOptions): Promise<number> {
   const rollups = pick(await loadApp(where.cwd), name);
   const marks = await openMarks(where, createLogger());
   try {

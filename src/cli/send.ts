@@ -18,11 +18,11 @@ import { tellLateness } from "./send/lateness.ts";
 import { type LineSource, openLines } from "./send/lines.ts";
 import { readAll } from "./send/read-all.ts";
 import { RecentEvents } from "./send/recent-events.ts";
-import { type Place, Tally } from "./send/tally.ts";
+import { type LinePlace, SendReport } from "./send/report.ts";
 import { draftEnvelopes } from "./send/to-envelope.ts";
-import { openBus, type Whereabouts } from "./services.ts";
+import { openBus, type ServiceLocation } from "./services.ts";
 
-export interface SendOptions extends Whereabouts {
+export interface SendOptions extends ServiceLocation {
   /** Files, or `-` for standard input. */
   readonly files: readonly string[];
   readonly from: string;
@@ -65,10 +65,10 @@ export async function sendVerb(name: string, options: SendOptions): Promise<numb
   const logger = createLogger();
   const durability = toDurability(options.durability);
   const bus = await openBus(options, logger);
-  const tally = new Tally(options.from);
+  const report = new SendReport(options.from);
   const draft = draftEnvelopes(stream);
   const recent = new RecentEvents();
-  let at: Place = { line: 0 };
+  let at: LinePlace = { line: 0 };
   try {
     await bus.checkDurability(durability);
     await tellLateness({ app, stream, bus }, { format, sources, contextOf });
@@ -92,26 +92,26 @@ export async function sendVerb(name: string, options: SendOptions): Promise<numb
       failed ??= { error };
     };
     const pace = rate === undefined ? undefined : createPace(rate, systemClock);
-    const send = async (event: LineEvent, place: Place): Promise<void> => {
+    const send = async (event: LineEvent, place: LinePlace): Promise<void> => {
       if (failed) throw failed.error;
       at = place;
       const drafted = draft(event, format.name === "json" ? undefined : format.name, systemClock.now());
-      if (drafted.kind === "refused") return tally.refuse(place, drafted.reason);
+      if (drafted.kind === "refused") return report.refuse(place, drafted.reason);
       try {
         if (!recent.isNew(drafted.envelope)) {
-          tally.duplicates++;
+          report.duplicates++;
           return;
         }
         await pace?.take(1, stop.signal);
         const { stored } = await producer.send(drafted.envelope);
         stored.catch(fail);
-        tally.sent++;
+        report.sent++;
       } catch (error) {
         if (!isOfTheEvent(error)) throw error;
-        return tally.refuse(place, messageOf(error));
+        return report.refuse(place, messageOf(error));
       }
     };
-    const notes = await readAll({ format, sources, contextOf, signal: stop.signal }, { tally, send });
+    const notes = await readAll({ format, sources, contextOf, signal: stop.signal }, { report, send });
     await producer.flush();
     for (const note of notes) say(note);
   } catch (error) {
@@ -127,8 +127,8 @@ export async function sendVerb(name: string, options: SendOptions): Promise<numb
   } finally {
     await bus.close();
   }
-  tally.print(options.json);
-  return stop.signal.aborted ? exitCodes.interrupted : tally.invalid > 0 ? exitCodes.findings : exitCodes.fine;
+  report.print(options.json);
+  return stop.signal.aborted ? exitCodes.interrupted : report.invalid > 0 ? exitCodes.findings : exitCodes.fine;
 }
 
 /** TypeError: its data hold what JSON cannot say. */

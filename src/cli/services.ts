@@ -10,7 +10,7 @@ import * as host from "../host/services.ts";
 import type { Redis } from "../redis/client.ts";
 import type { RedisAddress } from "../redis/connection.ts";
 import type { Registry } from "../registry/port.ts";
-import type { Marks } from "../rollup/port.ts";
+import type { DirtyMarks } from "../rollup/port.ts";
 import type { ClickHouse, ClickHouseAddress } from "../sinks/clickhouse/client.ts";
 import { readStack } from "../stack/state-file.ts";
 import { readEnvironment, readTls } from "./environment.ts";
@@ -19,12 +19,12 @@ import { wholeNumber } from "./numbers.ts";
 import { readTemporalConfig } from "./temporal-config.ts";
 
 /** Where the services are looked for: the environment first, then the stack that `headrace up` runs on `dir`. */
-export interface Whereabouts {
+export interface ServiceLocation {
   readonly cwd: string;
   readonly dir: string;
 }
 
-interface Service {
+interface ServiceSetting {
   readonly name: string;
   readonly variable: string;
   readonly ofStack: (stack: NonNullable<ReturnType<typeof readStack>>) => string;
@@ -34,10 +34,10 @@ const services = {
   redis: { name: "Redis", variable: "REDIS_URL", ofStack: (stack) => stack.redis },
   clickhouse: { name: "ClickHouse", variable: "CLICKHOUSE_URL", ofStack: (stack) => stack.clickhouse },
   temporal: { name: "Temporal", variable: "TEMPORAL_ADDRESS", ofStack: (stack) => stack.temporal },
-} as const satisfies Record<string, Service>;
+} as const satisfies Record<string, ServiceSetting>;
 
 /** The address of a service. */
-function addressOf(service: keyof typeof services, { cwd, dir }: Whereabouts): string {
+function addressOf(service: keyof typeof services, { cwd, dir }: ServiceLocation): string {
   const { name, variable, ofStack } = services[service];
   const given = readEnvironment(variable);
   if (given) return given;
@@ -49,7 +49,7 @@ function addressOf(service: keyof typeof services, { cwd, dir }: Whereabouts): s
 }
 
 /** Where Redis is, and how it is reached. */
-function redisAt(where: Whereabouts): RedisAddress {
+function redisAt(where: ServiceLocation): RedisAddress {
   const url = addressOf("redis", where);
   if (/^redis:\/\/[^/]*@/.test(url)) warnOfPlain("REDIS_URL", url.split(/,(?=redis)/));
   return { url, tls: readTls("REDIS") };
@@ -67,7 +67,7 @@ function warnOfPlain(variable: string, urls: readonly string[]): void {
 }
 const warned = new Set<string>();
 
-export const openBus = (where: Whereabouts, logger: Logger): Promise<Bus> =>
+export const openBus = (where: ServiceLocation, logger: Logger): Promise<Bus> =>
   host.openBus(redisAt(where), logger, deadLetterBytes());
 
 /** `HEADRACE_DEAD_LETTER_MB`, in bytes. */
@@ -77,15 +77,16 @@ export function deadLetterBytes(): number {
 }
 
 /** The same Redis, past the bus: to look at what that does not tell. `name` is told by CLIENT LIST. */
-export const openRedis = (where: Whereabouts, logger: Logger, name: string): Promise<Redis> =>
+export const openRedis = (where: ServiceLocation, logger: Logger, name: string): Promise<Redis> =>
   host.openRedis(redisAt(where), logger, name);
 
-export const openRegistry = (where: Whereabouts, logger: Logger): Promise<Registry> => host.openRegistry(redisAt(where), logger);
+export const openRegistry = (where: ServiceLocation, logger: Logger): Promise<Registry> =>
+  host.openRegistry(redisAt(where), logger);
 
-export const openMarks = (where: Whereabouts, logger: Logger): Promise<Marks> => host.openMarks(redisAt(where), logger);
+export const openMarks = (where: ServiceLocation, logger: Logger): Promise<DirtyMarks> => host.openMarks(redisAt(where), logger);
 
 /** Where ClickHouse is, and how it is reached. */
-function clickhouseAt(where: Whereabouts): ClickHouseAddress {
+function clickhouseAt(where: ServiceLocation): ClickHouseAddress {
   const setting = (name: string) => readEnvironment(`CLICKHOUSE_${name}`) || undefined;
   const [user, password, database] = [setting("USER"), setting("PASSWORD"), setting("DATABASE")];
   const url = addressOf("clickhouse", where);
@@ -100,10 +101,10 @@ function clickhouseAt(where: Whereabouts): ClickHouseAddress {
 }
 
 /** A client of the ClickHouse that answers; the database that it names need not be there. */
-export const openClickHouse = (where: Whereabouts): Promise<ClickHouse> => host.openClickHouse(clickhouseAt(where));
+export const openClickHouse = (where: ServiceLocation): Promise<ClickHouse> => host.openClickHouse(clickhouseAt(where));
 
 /** Where Temporal is; its own variables and configuration file say the rest (namespace, TLS, API key). */
-async function temporalAt(where: Whereabouts): Promise<host.TemporalAddress> {
+async function temporalAt(where: ServiceLocation): Promise<host.TemporalAddress> {
   const { options, namespace } = await readTemporalConfig(() => addressOf("temporal", where));
   const codec = payloadCodec();
   return {
@@ -114,10 +115,10 @@ async function temporalAt(where: Whereabouts): Promise<host.TemporalAddress> {
 }
 
 /** A client of the Temporal server that answers. */
-export const openTemporal = async (where: Whereabouts) => host.openTemporal(await temporalAt(where));
+export const openTemporal = async (where: ServiceLocation) => host.openTemporal(await temporalAt(where));
 
 /** Where the services are, for the roles of a process. */
-export const addressesAt = (where: Whereabouts): host.Addresses => ({
+export const addressesAt = (where: ServiceLocation): host.Addresses => ({
   redis: () => redisAt(where),
   clickhouse: () => clickhouseAt(where),
   temporal: () => temporalAt(where),

@@ -1,9 +1,12 @@
 import { ConfigError, messageOf, RetryableError, TerminalError } from "../core/errors.ts";
 import { exitCodes, printJson, printTable } from "./output.ts";
-import { openClickHouse, type Whereabouts } from "./services.ts";
+import { openClickHouse, type ServiceLocation } from "./services.ts";
 
 /** `headrace sql`: rows of ClickHouse, one JSON object a line, or a table for people. */
-export async function sqlVerb(statement: string, { json, ...where }: Whereabouts & { readonly json: boolean }): Promise<number> {
+export async function sqlVerb(
+  statement: string,
+  { json, ...where }: ServiceLocation & { readonly json: boolean },
+): Promise<number> {
   const text = statement.trim().replace(/;$/, "");
   if (text === "")
     throw new ConfigError("usage", "the statement is empty", { hint: 'Give it in quotes: headrace sql "SELECT 1".' });

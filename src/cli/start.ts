@@ -8,11 +8,11 @@ import { loadApp } from "./load-app.ts";
 import { createLogger } from "./logger.ts";
 import { wholeNumber } from "./numbers.ts";
 import { printJson, say } from "./output.ts";
-import { addressesAt, type Whereabouts } from "./services.ts";
+import { addressesAt, type ServiceLocation } from "./services.ts";
 import { openRoles, parseRoles, type RoleSettings, rolesOfProject } from "./start/roles.ts";
 import { parseSagaFlags, type SagaFlags } from "./start/saga-options.ts";
 
-export interface StartOptions extends Whereabouts, SagaFlags {
+export interface StartOptions extends ServiceLocation, SagaFlags {
   /** What to run, by commas; all that the project has where it is left out. */
   readonly role?: string | undefined;
   readonly pipelines?: string | undefined;

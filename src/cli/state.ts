@@ -6,13 +6,13 @@ import { findStates } from "../state/find-states.ts";
 import { loadApp } from "./load-app.ts";
 import { createLogger } from "./logger.ts";
 import { exitCodes, printJson, printLine } from "./output.ts";
-import { openBus, type Whereabouts } from "./services.ts";
+import { openBus, type ServiceLocation } from "./services.ts";
 
 /** `headrace state get`: what a pipeline keeps for a key, one line a stage that keeps something. */
 export async function stateGet(
   name: string,
   key: string,
-  { json, ...where }: Whereabouts & { readonly json: boolean },
+  { json, ...where }: ServiceLocation & { readonly json: boolean },
 ): Promise<number> {
   const pipeline = findKeyed(await loadApp(where.cwd), name);
   const bus = await openBus(where, createLogger());
@@ -46,6 +46,6 @@ function findKeyed({ pipelines }: AppPlan, name: string): PipelinePlan {
 }
 
 function sentence({ stage, partition, state, timers, updatedAt }: Awaited<ReturnType<typeof findStates>>[number]): string {
-  const rings = timers.map(({ timer, clock, at }) => `\n  ${timer} rings at ${at} (${clock} time)`).join("");
-  return `${stage} (${partition}, ${updatedAt}): ${JSON.stringify(state, undefined, 2)}${rings}`;
+  const lines = timers.map(({ timer, clock, at }) => `\n  ${timer} fires at ${at} (${clock} time)`).join("");
+  return `${stage} (${partition}, ${updatedAt}): ${JSON.stringify(state, undefined, 2)}${lines}`;
 }

@@ -5,9 +5,9 @@ import type { StackInfo } from "../stack/state-file.ts";
 import { onStop } from "./interrupt.ts";
 import { createLogger } from "./logger.ts";
 import { printJson, printLine, say } from "./output.ts";
-import type { Whereabouts } from "./services.ts";
+import type { ServiceLocation } from "./services.ts";
 
-export interface UpOptions extends Whereabouts {
+export interface UpOptions extends ServiceLocation {
   readonly ports: string;
   readonly json: boolean;
   /** When Redis calls fsync: `everysec`, unless the caller wants `always`. */

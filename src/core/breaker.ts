@@ -2,7 +2,7 @@ import type { Clock } from "./clock.ts";
 import { linkAbort } from "./linked-abort.ts";
 import type { Logger } from "./log.ts";
 
-export interface BreakerOptions {
+export interface BreakerConfig {
   /** What is called, for the log. */
   readonly name: string;
   /** Failures in a row that open it. */
@@ -29,13 +29,13 @@ export type BreakerChange =
  * A call that is let through and never ends holds nobody up for longer than `openMs`: then the next one may try.
  */
 export class Breaker {
-  readonly #options: BreakerOptions;
+  readonly #options: BreakerConfig;
   readonly #deps: BreakerDeps;
   #failures = 0;
   /** While it is open. `closed` aborts when it closes. */
   #open: { until: number; readonly since: number; readonly closed: AbortController } | undefined;
 
-  constructor(options: BreakerOptions, deps: BreakerDeps) {
+  constructor(options: BreakerConfig, deps: BreakerDeps) {
     this.#options = options;
     this.#deps = deps;
   }

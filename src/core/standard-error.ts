@@ -2,7 +2,7 @@ import { writeSync } from "node:fs";
 import { systemCode } from "./system-code.ts";
 
 /** How long a reader that is too slow is waited for, a try at a time, milliseconds. */
-const patienceMs = 1_000;
+const maxWaitMs = 1_000;
 const restMs = 10;
 
 let lost = 0;
@@ -18,7 +18,7 @@ export function writeStandardError(text: string): void {
 }
 
 function isWritten(bytes: Buffer): boolean {
-  const until = performance.now() + patienceMs;
+  const until = performance.now() + maxWaitMs;
   for (let at = 0; at < bytes.length; ) {
     try {
       at += writeSync(2, bytes, at);

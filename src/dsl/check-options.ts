@@ -11,9 +11,9 @@ export interface Rule {
 }
 
 /** The options of an object by their names. One that has options itself must have each of them that is not optional. */
-export type Shape = { readonly [name: string]: Rule | { readonly of: Shape } };
+export type OptionsShape = { readonly [name: string]: Rule | { readonly of: OptionsShape } };
 
-/** Longer, and Node's timers ring at once. */
+/** Longer, and Node's timers fire at once. */
 const maxMs = 2 ** 31 - 1;
 
 const isNumber = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value);
@@ -52,7 +52,7 @@ export const oneOf = (...values: readonly string[]): Rule =>
  * Refuses options that types cannot refuse, or that come from JavaScript: unknown names, numbers that are no numbers or too small.
  * @throws ConfigError that names the place and the option
  */
-export function checkOptions(where: string, options: unknown, shape: Shape): void {
+export function checkOptions(where: string, options: unknown, shape: OptionsShape): void {
   if (options === undefined) return;
   if (!isRecord(options)) throw refused(`${where} is ${shown(options)}`, `Give an object with ${list(shape)}.`);
   const unknown = Object.keys(options).find((name) => !Object.hasOwn(shape, name));
@@ -76,7 +76,7 @@ const refused = (message: string, hint: string): ConfigError => new ConfigError(
 
 const shown = (value: unknown): string => (typeof value === "string" ? `"${value}"` : String(value));
 
-function list(shape: Shape): string {
+function list(shape: OptionsShape): string {
   const names = Object.keys(shape);
   return names.length === 1 ? `${names[0]}` : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
 }

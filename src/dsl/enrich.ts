@@ -1,6 +1,6 @@
 import { minutes } from "../core/duration.ts";
 import type { EnrichPlan, StageCall } from "../plan/stage.ts";
-import { callback, checkOptions, count, duration, optional, type Shape } from "./check-options.ts";
+import { callback, checkOptions, count, duration, type OptionsShape, optional } from "./check-options.ts";
 
 /** How a value is put together with what is found elsewhere, under a key that many values may share. */
 export interface EnrichOptions<in T, in out Found, out Next> {
@@ -26,7 +26,7 @@ interface EnrichDraft extends Pick<EnrichPlan, "key" | "look" | "combine" | "gua
   readonly ttlMs?: number;
 }
 
-const shape: Shape = {
+const shape: OptionsShape = {
   key: callback,
   look: callback,
   combine: callback,

@@ -1,6 +1,6 @@
 import type { GuardsPlan, RateLimitPlan, SinkGuardsPlan } from "../plan/guards.ts";
 import type { GuardName } from "../plan/stage-guards.ts";
-import { callback, count, duration, optional, positive, type Shape, sharing } from "./check-options.ts";
+import { callback, count, duration, type OptionsShape, optional, positive, sharing } from "./check-options.ts";
 import type { TypeHint } from "./hints.ts";
 
 /** Options and guards of a source. Guards that have no meaning there say why. */
@@ -58,14 +58,14 @@ export interface StreamGuards {
   readonly breaker?: TypeHint<"A stream sink has no breaker: its stream is in the Redis that is read">;
 }
 
-const rateLimit: Shape = { perSecond: positive, burst: optional(count), shared: optional(sharing) };
-const breaker: Shape = { failures: count, openMs: duration };
-export const sinkRetry: Shape = { initialMs: duration, maxMs: duration };
+const rateLimit: OptionsShape = { perSecond: positive, burst: optional(count), shared: optional(sharing) };
+const breaker: OptionsShape = { failures: count, openMs: duration };
+export const sinkRetry: OptionsShape = { initialMs: duration, maxMs: duration };
 
-export const streamGuards: Shape = { rateLimit: { of: rateLimit } };
-export const sourceGuards: Shape = { ...streamGuards, idleMs: duration };
-export const sinkGuards: Shape = { ...streamGuards, breaker: { of: breaker } };
-export const stageGuards: Readonly<Record<GuardName, Shape[string]>> = {
+export const streamGuards: OptionsShape = { rateLimit: { of: rateLimit } };
+export const sourceGuards: OptionsShape = { ...streamGuards, idleMs: duration };
+export const sinkGuards: OptionsShape = { ...streamGuards, breaker: { of: breaker } };
+export const stageGuards: Readonly<Record<GuardName, OptionsShape[string]>> = {
   retry: { of: { attempts: count, ...sinkRetry } },
   concurrency: count,
   breaker: { of: breaker },

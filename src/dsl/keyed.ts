@@ -6,19 +6,19 @@ import type { DeadLettered, DedupePlan, Dropped, FoldPlan, JoinPlan, StreamPlan 
 import type { LatePlan, TimerSetting, WindowPlan } from "../plan/stage.ts";
 import type { WindowResult } from "../plan/window.ts";
 import type { Aggregator } from "./aggregators/aggregator.ts";
-import { callback, checkOptions, count, duration, interval, needed, optional, type Shape } from "./check-options.ts";
+import { callback, checkOptions, count, duration, interval, needed, type OptionsShape, optional } from "./check-options.ts";
 import type { WindowSpec } from "./window.ts";
 
 /**
- * When a timer of a key rings: by event time when the watermark reaches it, by processing time when the clock does. `afterMs`: so long after
+ * When a timer of a key fires: by event time when the watermark reaches it, by processing time when the clock does. `afterMs`: so long after
  * the state was moved on, by our clock, whatever time the event says. It is the one for silence: a device whose clock is ahead would put off
- * a timer that is set by its events' times, and others whose clocks are right ring no sooner for it.
+ * a timer that is set by its events' times, and others whose clocks are right fire no sooner for it.
  */
 export type TimerOf =
   | {
-      /** By which clock it rings. */
+      /** By which clock it fires. */
       readonly clock: "event" | "processing";
-      /** When it rings. */
+      /** When it fires. */
       readonly at: Date;
       /** Not beside `at`; milliseconds where it stands alone. */
       readonly afterMs?: never;
@@ -26,7 +26,7 @@ export type TimerOf =
   | {
       /** The clock of Redis. */
       readonly clock: "processing";
-      /** How long after the state was moved on it rings, milliseconds. */
+      /** How long after the state was moved on it fires, milliseconds. */
       readonly afterMs: number;
       /** Not beside `afterMs`. */
       readonly at?: never;
@@ -40,11 +40,11 @@ export interface KeyedFoldOptions<in T, in out State, in out Decided> {
   readonly decide: (state: State, value: T) => readonly Decided[] | Dropped | DeadLettered;
   /** The state after a decided value; `null` forgets it. */
   readonly evolve: (state: State, decided: Decided) => State | null;
-  /** The timers that the state asks for, by their names. A timer rings once for each time that it is set to. @default none */
+  /** The timers that the state asks for, by their names. A timer fires once for each time that it is set to. @default none */
   readonly timers?: (state: State) => Readonly<Record<string, TimerOf>>;
   /** What follows from a timer, as from a value; `evolve` moves the state on by it. @default nothing */
   readonly onTimer?: (state: State, timer: { readonly name: string; readonly at: Date }) => readonly Decided[];
-  /** How much older than the newest event an event may be before timers of event time ring, milliseconds. @default 0 */
+  /** How much older than the newest event an event may be before timers of event time fire, milliseconds. @default 0 */
   readonly allowedLatenessMs?: number;
   /** A state that nothing has touched for so long is forgotten, milliseconds of processing time. @default kept for ever */
   readonly ttlMs?: number;
@@ -110,7 +110,7 @@ export interface FoldDraft extends Pick<FoldPlan, "key" | "initial" | "decide" |
   readonly migrate?: NonNullable<FoldPlan["migrate"]>;
 }
 
-const foldShape: Shape = {
+const foldShape: OptionsShape = {
   key: optional(callback),
   initial: needed,
   decide: callback,
@@ -213,5 +213,5 @@ function inMs(timers: Readonly<Record<string, TimerOf>>): Readonly<Record<string
 }
 
 /** Checks the options of a stage as those of one object, so that each that is needed is asked for. */
-const check = (where: string, options: object, shape: Shape): void =>
+const check = (where: string, options: object, shape: OptionsShape): void =>
   checkOptions(where, { options }, { options: { of: shape } });

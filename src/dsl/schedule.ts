@@ -1,7 +1,7 @@
 import { days, minutes } from "../core/duration.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { SchedulePlan } from "../plan/schedule.ts";
-import { checkOptions, duration, flag, needed, oneOf, type Shape, text } from "./check-options.ts";
+import { checkOptions, duration, flag, needed, type OptionsShape, oneOf, text } from "./check-options.ts";
 import type { TypeHint } from "./hints.ts";
 
 /** A schedule of the application: `headrace migrate` makes it in Temporal. */
@@ -32,7 +32,7 @@ export type ScheduleOptions<Input = undefined> = ScheduledWorkflowOptions &
     | { /** A time of the day in UTC, such as `02:15`. */ readonly dailyAt: string; readonly everyMs?: never }
   );
 
-const shape: Shape = {
+const shape: OptionsShape = {
   taskQueue: text,
   everyMs: duration,
   dailyAt: text,

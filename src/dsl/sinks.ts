@@ -4,7 +4,7 @@ import { ConfigError } from "../core/errors.ts";
 import type { SearchAttributeType } from "../core/search-attributes.ts";
 import type { RetryPlan, SinkGuardsPlan } from "../plan/guards.ts";
 import type { BatchPlan, SinkPlan, StreamSinkPlan, WorkflowCallPlan } from "../plan/plan.ts";
-import { callback, checkOptions, count, duration, interval, oneOf, type Shape, text } from "./check-options.ts";
+import { callback, checkOptions, count, duration, interval, type OptionsShape, oneOf, text } from "./check-options.ts";
 import { type ClickHouseGuards, type StreamGuards, sinkGuards, sinkRetry, streamGuards } from "./guards.ts";
 import type { TypeHint } from "./hints.ts";
 import type { DraftFor, Stream } from "./stream.ts";
@@ -49,7 +49,7 @@ export interface LowLatencyOptions extends InsertOptions {
   readonly minIntervalMs?: TypeHint<"The low-latency profile has no minIntervalMs: it inserts as soon as no insert is under way">;
 }
 
-const insertOptions: Shape = {
+const insertOptions: OptionsShape = {
   profile: oneOf("default", "low-latency"),
   maxRows: count,
   maxBytes: count,
@@ -159,12 +159,12 @@ export interface SearchAttributeValues {
   readonly KeywordList: readonly string[];
 }
 
-const searchAttribute: Shape = {
+const searchAttribute: OptionsShape = {
   type: oneOf("Text", "Keyword", "Int", "Double", "Bool", "Datetime", "KeywordList"),
   value: callback,
 };
 
-const workflowOptions: Shape = {
+const workflowOptions: OptionsShape = {
   workflowId: callback,
   concurrency: count,
   timeoutMs: duration,

@@ -1,7 +1,7 @@
 import { days } from "../core/duration.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { WindowPlan } from "../plan/stage.ts";
-import { checkOptions, duration, flag, interval, optional, type Shape, shift, text, zone } from "./check-options.ts";
+import { checkOptions, duration, flag, interval, type OptionsShape, optional, shift, text, zone } from "./check-options.ts";
 import type { TypeHint } from "./hints.ts";
 
 /** How the values of a key are cut into windows. */
@@ -61,7 +61,7 @@ export interface SessionOptions extends WindowOptions {
   readonly gapMs: number;
 }
 
-const common: Shape = { name: optional(text), allowedLatenessMs: optional(interval), early: optional(flag) };
+const common: OptionsShape = { name: optional(text), allowedLatenessMs: optional(interval), early: optional(flag) };
 
 /**
  * Windows side by side: each value is in one. They begin at multiples of `sizeMs` since the epoch, in UTC, unless `offsetMs` or `timeZone`
@@ -138,5 +138,5 @@ function spec({ name = "window", allowedLatenessMs = 0, early = false }: WindowO
   return { plan: { name, shape, allowedLatenessMs, early } };
 }
 
-const check = (verb: string, options: WindowOptions, shape: Shape): void =>
+const check = (verb: string, options: WindowOptions, shape: OptionsShape): void =>
   checkOptions("window", { [verb]: options }, { [verb]: { of: { ...shape, ...common } } });

@@ -12,7 +12,7 @@ import type { Batch } from "./read/batch.ts";
 import type { LogReader } from "./read/log-reader.ts";
 
 /** What was given out, and was not taken when it was time to stop. */
-export interface Left {
+export interface LeftEntries {
   readonly fence: Fence;
   readonly entries: readonly string[];
 }
@@ -39,7 +39,7 @@ export class BatchTaker {
   readonly #parts: TakerParts;
   readonly #names: KnownNames | undefined;
   readonly #queue = new KeyQueue();
-  readonly #left: Left[] = [];
+  readonly #left: LeftEntries[] = [];
 
   constructor(fence: Fence, deps: PartitionDeps, parts: TakerParts) {
     this.#fence = fence;
@@ -49,7 +49,7 @@ export class BatchTaker {
   }
 
   /** What is left to the next owner. */
-  get left(): readonly Left[] {
+  get left(): readonly LeftEntries[] {
     return this.#left;
   }
 
@@ -79,7 +79,7 @@ export class BatchTaker {
     if (results.names) this.#names?.accept(results.names);
     this.#parts.committer.add(batch, processed);
     // The next death would count against them again: they are to be through as soon as can be.
-    if (batch.from === "pending") for (const sink of this.#deps.sinks.values()) sink.hurry?.();
+    if (batch.from === "pending") for (const sink of this.#deps.sinks.values()) sink.flush?.();
     const entries = results.entries.length;
     if (entries > 0) this.#parts.reader.measured(batch.fence.partition.side, results.bytes / entries);
   }

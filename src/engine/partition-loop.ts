@@ -3,23 +3,23 @@ import { HeadraceError, messageOf } from "../core/errors.ts";
 import { linkAbort } from "../core/linked-abort.ts";
 import { KeyedState } from "../state/keyed-state.ts";
 import type { Owned } from "./assign/owner.ts";
-import { BatchTaker, type Left } from "./batch-taker.ts";
+import { BatchTaker, type LeftEntries } from "./batch-taker.ts";
 import { Committer } from "./commit/committer.ts";
 import { Relay } from "./commit/relay.ts";
 import { tellWentBack } from "./commit/went-back.ts";
 import type { PartitionDeps } from "./partition-deps.ts";
 import { TimerWatch } from "./process/timer-watch.ts";
 import type { Batch } from "./read/batch.ts";
-import { Chain } from "./read/chain.ts";
-import { type Ending, LogReader, type Reading, type Side } from "./read/log-reader.ts";
+import { LogReader, type LogSide, type OwnershipEnd, type Reading } from "./read/log-reader.ts";
+import { OwnerHistory } from "./read/owner-history.ts";
 
 /** What the owner of a partition is doing. */
-type State =
+type LoopState =
   /** Takes up what an earlier owner was given and did not ack, from the first entry on. */
   | { readonly kind: "replaying" }
   | { readonly kind: "reading" }
   /** Takes up one group of entries that may be what ended their readers. */
-  | { readonly kind: "suspect"; readonly side: Side }
+  | { readonly kind: "suspect"; readonly side: LogSide }
   /** Settles what was read, and reads no more. */
   | { readonly kind: "draining" };
 
@@ -71,7 +71,7 @@ class PartitionLoop {
   readonly #gone: ReturnType<typeof linkAbort>;
   /** The owner is to end, in order or not. */
   readonly #ending: ReturnType<typeof linkAbort>;
-  readonly #chain = new Chain();
+  readonly #history = new OwnerHistory();
   readonly #timers: TimerWatch;
   readonly #reader: LogReader;
   readonly #relay: Relay;
@@ -87,14 +87,14 @@ class PartitionLoop {
     this.#ending = linkAbort(stop, this.#gone.signal);
     this.#eventsPerRead = readEvents[deps.keyed ? "keyed" : "stateless"];
     const state = deps.keyed && new KeyedState(fence, deps, deps.keyed);
-    const chain = this.#chain;
+    const history = this.#history;
     const gone = this.#gone.signal;
     const ending = this.#ending.signal;
-    const onEnd = (why: Ending) => this.#end(why);
+    const onEnd = (why: OwnershipEnd) => this.#end(why);
     this.#timers = new TimerWatch(state, this.#about, deps);
-    this.#relay = new Relay(fence, deps, { stop: ending, gone, chain });
-    this.#committer = new Committer(deps, { state, relay: this.#relay, chain, lost: gone, onEnd });
-    this.#reader = new LogReader(fence, deps, { lastDelivered, eventsPerRead: this.#eventsPerRead, chain, onEnd });
+    this.#relay = new Relay(fence, deps, { stop: ending, gone, history });
+    this.#committer = new Committer(deps, { state, relay: this.#relay, history, lost: gone, onEnd });
+    this.#reader = new LogReader(fence, deps, { lastDelivered, eventsPerRead: this.#eventsPerRead, history, onEnd });
     const parts = { reader: this.#reader, committer: this.#committer, timers: this.#timers };
     this.#taker = new BatchTaker(fence, deps, { ...parts, state, gone, ending });
   }
@@ -102,7 +102,7 @@ class PartitionLoop {
   async run(): Promise<void> {
     this.#relay.wake();
     try {
-      let state: State = { kind: "replaying" };
+      let state: LoopState = { kind: "replaying" };
       while (state.kind !== "draining") state = this.#mustEnd ? { kind: "draining" } : await this.#next(state);
     } catch (error) {
       // What has no name may be a death; a reason that has one is none, and must not count against what was under way.
@@ -117,12 +117,12 @@ class PartitionLoop {
     this.#gone.unlink();
   }
 
-  async #next(state: Exclude<State, { readonly kind: "draining" }>): Promise<State> {
+  async #next(state: Exclude<LoopState, { readonly kind: "draining" }>): Promise<LoopState> {
     switch (state.kind) {
       case "replaying":
       case "reading": {
         const { inFlight } = this.#deps;
-        if (!(await inFlight.room(this.#ending.signal, this.#eventsPerRead))) return { kind: "draining" };
+        if (!(await inFlight.waitForRoom(this.#ending.signal, this.#eventsPerRead))) return { kind: "draining" };
         return this.#follow(await this.#advance().finally(() => inFlight.remove(this.#eventsPerRead)));
       }
       case "suspect":
@@ -148,7 +148,7 @@ class PartitionLoop {
     return reading;
   }
 
-  async #follow(reading: Reading): Promise<State> {
+  async #follow(reading: Reading): Promise<LoopState> {
     switch (reading.kind) {
       case "batch":
       case "caught-up":
@@ -174,9 +174,9 @@ class PartitionLoop {
   }
 
   /** Takes up one group of suspects, with nothing else of this partition under way, and no suspects of another one. */
-  async #takeSuspects(side: Side): Promise<State> {
+  async #takeSuspects(side: LogSide): Promise<LoopState> {
     await this.#committer.idle();
-    let next: State = { kind: "replaying" };
+    let next: LoopState = { kind: "replaying" };
     await this.#deps.quarantine.during(this.#ending.signal, async () => {
       const reading = await this.#reader.suspects(side, this.#ending.signal);
       if (reading.kind === "batch") {
@@ -206,14 +206,14 @@ class PartitionLoop {
     if (await this.#timers.look()) return;
     // Frames that were taken off may be there again, where Redis has gone back and nothing else shows it.
     if (this.#deps.inOrder) this.#relay.wake();
-    await this.#reader.news(this.#ending.signal);
+    await this.#reader.waitForNews(this.#ending.signal);
   }
 
   /**
    * Looks at everything that is pending, once what is under way is settled: what is left then was not read by us, and what came with
    * the news, which may be newer.
    */
-  async #lookAgain(side: Side): Promise<void> {
+  async #lookAgain(side: LogSide): Promise<void> {
     this.#deps.logger.warn(this.#about, "a former owner has read after it lost the lease: its entries are taken up");
     await this.#committer.idle();
     this.#reader.lookAgain(side);
@@ -222,19 +222,19 @@ class PartitionLoop {
   async #drain(): Promise<void> {
     await this.#takeLeftover();
     await this.#committer.idle();
-    const { standing, unsettled } = this.#committer;
+    const { status, unsettled } = this.#committer;
     // An end in order, or for a reason that has a name, is no death either.
-    if (standing.kind === "well" || standing.error instanceof HeadraceError)
+    if (status.kind === "well" || status.error instanceof HeadraceError)
       await this.#handBack([...unsettled, ...this.#taker.left]);
     const isGone = this.#gone.signal.aborted;
     if (!isGone) await this.#relay.done;
-    if (this.#wentBack) await tellWentBack(this.#fence, { chain: this.#chain, left: this.#wentBack.left }, this.#deps);
-    if (standing.kind === "failed" && !isGone) throw standing.error;
+    if (this.#wentBack) await tellWentBack(this.#fence, { history: this.#history, left: this.#wentBack.left }, this.#deps);
+    if (status.kind === "failed" && !isGone) throw status.error;
   }
 
   /** At an orderly end, what was read ahead was given out too. It must not overtake what was not taken. */
   async #takeLeftover(): Promise<void> {
-    if (this.#gone.signal.aborted || this.#committer.standing.kind === "failed") return;
+    if (this.#gone.signal.aborted || this.#committer.status.kind === "failed") return;
     const reading = await this.#reader.leftover();
     if (reading.kind !== "batch") return;
     if (this.#taker.left.length === 0) await this.#taker.take(reading.batch);
@@ -242,7 +242,7 @@ class PartitionLoop {
   }
 
   /** What was given out and is left to the next owner: this time is not to count as a delivery. */
-  async #handBack(left: readonly Left[]): Promise<void> {
+  async #handBack(left: readonly LeftEntries[]): Promise<void> {
     const { bus, logger } = this.#deps;
     if (this.#gone.signal.aborted) return;
     for (const { fence, entries } of left) {
@@ -255,7 +255,7 @@ class PartitionLoop {
     }
   }
 
-  #end(why: Ending): void {
+  #end(why: OwnershipEnd): void {
     if (why.kind === "went-back") this.#wentBack ??= why;
     this.#gone.abort();
   }
@@ -265,7 +265,7 @@ class PartitionLoop {
   }
 
   get #mustEnd(): boolean {
-    return this.#ending.signal.aborted || this.#committer.standing.kind === "failed";
+    return this.#ending.signal.aborted || this.#committer.status.kind === "failed";
   }
 
   get #about() {

@@ -5,15 +5,15 @@ import { seconds } from "../core/duration.ts";
 import type { Logger } from "../core/log.ts";
 import { settleAll } from "../core/settle-all.ts";
 import { createLimits, type LimitFor } from "../limit/limits.ts";
-import { toldLimits } from "../limit/told-limits.ts";
+import { reportedLimits } from "../limit/reported-limits.ts";
 import { type OwnSinkPlan, type PipelinePlan, type StreamPlan, sinksOf } from "../plan/plan.ts";
-import type { Presence } from "../registry/port.ts";
+import type { RegistryEntry } from "../registry/port.ts";
 import type { Sink } from "../sinks/port.ts";
 import { guardStages } from "../stages/guard.ts";
 import { formsOf } from "../state/forms.ts";
 import { noTelemetry, type Telemetry } from "../telemetry/port.ts";
 import { shielded } from "../telemetry/shielded.ts";
-import { Assignment, type Slot } from "./assign/assignment.ts";
+import { Assignment, type AssignmentSlot } from "./assign/assignment.ts";
 import { own } from "./assign/owner.ts";
 import { pacedPacking } from "./commit/derived-guard.ts";
 import { InFlight } from "./commit/in-flight.ts";
@@ -33,7 +33,7 @@ export interface WorkerDeps {
   /** Makes the rate limits of guards. @default limits of this process alone; then a shared one is refused */
   readonly limitFor?: LimitFor;
   /** This process in the registry: the workers there share the partitions. Without one, a worker takes all that is free. */
-  readonly presence?: Presence;
+  readonly presence?: RegistryEntry;
   /** Told what the worker does. @default nobody */
   readonly telemetry?: Telemetry;
 }
@@ -73,8 +73,8 @@ interface Common extends Omit<WorkerDeps, "telemetry" | "limitFor"> {
 }
 
 /** A partition that the worker stands by for. */
-interface Place {
-  readonly slot: Slot;
+interface StandbyPartition {
+  readonly slot: AssignmentSlot;
   readonly trimmed: Trimming;
   readonly deps: PartitionDeps;
 }
@@ -92,10 +92,10 @@ export async function runWorker(options: WorkerOptions, deps: WorkerDeps, stop: 
   const either = AbortSignal.any([stop, failed.signal]);
   const common = commonOf(options, deps, either);
   // Before anything is read: a limit that cannot be made stops the worker here.
-  const places = options.pipelines.flatMap((plan) => placesOf(plan, common));
+  const partitions = options.pipelines.flatMap((plan) => standbyPartitions(plan, common));
   const assignment = new Assignment({
     self: { instance, since: deps.presence?.facts.since ?? "" },
-    slots: places.map(({ slot }) => slot),
+    slots: partitions.map(({ slot }) => slot),
     // Longer than a lease lives whose owner has just vanished from the registry: until then nobody can take it.
     graceMs: 1.1 * leaseTtlMs,
     clock: deps.clock,
@@ -103,7 +103,7 @@ export async function runWorker(options: WorkerOptions, deps: WorkerDeps, stop: 
     onHeld: (pipelines) => deps.presence?.tell({ pipelines }),
   });
   const watching = watchOthers(assignment, deps.presence, either);
-  const run = ({ slot, trimmed, deps: given }: Place) =>
+  const run = ({ slot, trimmed, deps: given }: StandbyPartition) =>
     own(slot, (owned) => trimmer.during(trimmed, () => runPartition(owned, given)), {
       deps: { ...common, assignment },
       options: { owner: instance, ttlMs: leaseTtlMs },
@@ -113,7 +113,7 @@ export async function runWorker(options: WorkerOptions, deps: WorkerDeps, stop: 
       throw error;
     });
   try {
-    await settleAll(places.map(run));
+    await settleAll(partitions.map(run));
   } finally {
     await watching;
   }
@@ -135,7 +135,7 @@ function commonOf(options: WorkerOptions, deps: WorkerDeps, stop: AbortSignal): 
   return {
     ...deps,
     telemetry,
-    limitFor: toldLimits(deps.limitFor ?? createLimits(deps), { telemetry, clock: deps.clock }),
+    limitFor: reportedLimits(deps.limitFor ?? createLimits(deps), { telemetry, clock: deps.clock }),
     inFlight: new InFlight({ events: maxInFlightEvents, bytes: maxInFlightBytes }),
     quarantine: new Quarantine(),
     groupsOf: (stream) => [...pipelines, ...others].filter(({ sources }) => sources.includes(stream)).map(({ name }) => name),
@@ -146,7 +146,7 @@ function commonOf(options: WorkerOptions, deps: WorkerDeps, stop: AbortSignal): 
 }
 
 /** Everything that a pipeline needs, made once: its guards and limits are of the process, not of a partition. */
-function placesOf(plan: PipelinePlan, common: Common): readonly Place[] {
+function standbyPartitions(plan: PipelinePlan, common: Common): readonly StandbyPartition[] {
   const { limitFor, sinkFor, stop, portionEvents, cacheBytes, groupsOf } = common;
   const pipeline = guardStages(plan, common);
   const limit = plan.sourceGuards?.rateLimit && limitFor(plan.sourceGuards.rateLimit, `source:${plan.name}`);
@@ -170,7 +170,7 @@ function placesOf(plan: PipelinePlan, common: Common): readonly Place[] {
   );
 }
 
-async function watchOthers(assignment: Assignment, presence: Presence | undefined, stop: AbortSignal): Promise<void> {
+async function watchOthers(assignment: Assignment, presence: RegistryEntry | undefined, stop: AbortSignal): Promise<void> {
   if (!presence) return assignment.see(undefined);
   presence.tell({ pipelines: assignment.held() });
   await presence.registry.watch((view) => assignment.see(view), stop);

@@ -4,8 +4,8 @@ import { hostname } from "node:os";
 import { systemClock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
 import { loadMeter } from "../registry/load.ts";
-import type { Presence, Registry } from "../registry/port.ts";
-import { appear } from "../registry/presence.ts";
+import type { Registry, RegistryEntry } from "../registry/port.ts";
+import { enterRegistry } from "../registry/presence.ts";
 
 /** A name that no other process has, now or later. */
 export const newInstance = (): string => `${hostname()}-${process.pid}-${randomBytes(3).toString("hex")}`;
@@ -25,8 +25,8 @@ export interface Announcement {
 const beatsOfLease = 3.3;
 
 /** Enters this process into the registry. */
-export const announce = ({ instance, roles, addresses, registry, logger, leaseMs }: Announcement): Promise<Presence> =>
-  appear(
+export const announce = ({ instance, roles, addresses, registry, logger, leaseMs }: Announcement): Promise<RegistryEntry> =>
+  enterRegistry(
     {
       instance,
       roles,

@@ -1,4 +1,5 @@
-import { type Expired, expireArchives } from "../archive/expire.ts";
+import type { CleanedLogs } from "../archive/activities.ts";
+import { expireArchives } from "../archive/expire.ts";
 import type { ArchiveDeps } from "../archive/port.ts";
 import { timeOfEntry } from "../bus/entry-id.ts";
 import { partitionsOf } from "../bus/partition.ts";
@@ -23,14 +24,6 @@ export interface Cleaning {
   readonly keep: KeepLogs;
   /** Says that it goes on. */
   readonly beat: () => void;
-}
-
-/** What was cleaned. */
-export interface CleanedLogs {
-  /** Dead letters, in Redis. */
-  readonly deadLetters: Expired;
-  /** Archived days, in the archive's store. */
-  readonly archives: Expired;
 }
 
 const defaultDays = 30;

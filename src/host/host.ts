@@ -1,6 +1,6 @@
 import { ConfigError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
-import { openAll } from "../core/opened.ts";
+import { openAll } from "../core/open-resources.ts";
 import { settleAll } from "../core/settle-all.ts";
 import type { AppPlan, PipelinePlan } from "../plan/plan.ts";
 import { announce, newInstance } from "./announce.ts";

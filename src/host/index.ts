@@ -1,4 +1,5 @@
 /** The public door `headrace/host`: workers inside a process of yours. */
+export type { CleanedLogs } from "../archive/activities.ts";
 export type { Expired } from "../archive/expire.ts";
 export type { S3Options } from "../archive/s3-store.ts";
 export type { Tls } from "../core/tls.ts";
@@ -20,7 +21,7 @@ export type {
 export type { ActivityDeps, KeptOf, StateDeps } from "./activity-deps.ts";
 export type { ActivityStore } from "./activity-store.ts";
 export type { Announce, AnnouncedDraft } from "./announcer.ts";
-export type { CleanedLogs, KeepLogs } from "./clean-logs.ts";
+export type { KeepLogs } from "./clean-logs.ts";
 export { type CreateSagaWorkerOptions, createSagaWorker } from "./create-saga-worker.ts";
 export { type CreateWorkerOptions, createWorker } from "./create-worker.ts";
 export type { Running } from "./lifecycle.ts";

@@ -4,7 +4,7 @@ import { createS3Store, type S3Options } from "../archive/s3-store.ts";
 import { agreedTime } from "../core/agreed-time.ts";
 import type { AppPlan } from "../plan/plan.ts";
 import { rollupsOf } from "../plan/rollup.ts";
-import type { Marks } from "../rollup/port.ts";
+import type { DirtyMarks } from "../rollup/port.ts";
 import { createArchiveTables } from "../sinks/clickhouse/archive-tables.ts";
 import { createArchiveTexts } from "../sinks/clickhouse/archive-texts.ts";
 import type { ClickHouse } from "../sinks/clickhouse/client.ts";
@@ -22,7 +22,7 @@ export type ArchiveAddress =
 /** The archive of an application, over its ClickHouse and a store. */
 export function openArchive(
   app: AppPlan,
-  { clickhouse, marks, at }: { readonly clickhouse: ClickHouse; readonly marks: Marks; readonly at: ArchiveAddress },
+  { clickhouse, marks, at }: { readonly clickhouse: ClickHouse; readonly marks: DirtyMarks; readonly at: ArchiveAddress },
 ): ArchiveDeps {
   const rollups = createRollupStore(clickhouse);
   const of = (table: string) => rollupsOf(app).filter(({ from }) => from.name === table);

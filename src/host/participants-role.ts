@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import { aborted } from "../core/aborted.ts";
-import { openAll } from "../core/opened.ts";
-import type { Fault } from "../participant/faults.ts";
+import { openAll } from "../core/open-resources.ts";
+import type { InjectedFault } from "../participant/faults.ts";
 import type { Participant } from "../participant/participant.ts";
 import { serveParticipants } from "../participant/serve.ts";
 import { type ActivityStore, activityStore } from "./activity-store.ts";
@@ -19,7 +19,7 @@ export interface ParticipantsRoleOptions {
   /** Names under which they are called beside those of the machine. */
   readonly hosts: readonly string[];
   /** What they do wrong on purpose. */
-  readonly faults: readonly Fault[];
+  readonly faults: readonly InjectedFault[];
 }
 
 /** Serves participants of sagas, each to be found in the registry by its name. */

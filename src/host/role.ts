@@ -1,6 +1,6 @@
 import type { Logger } from "../core/log.ts";
 import type { AppPlan, PipelinePlan } from "../plan/plan.ts";
-import type { Presence } from "../registry/port.ts";
+import type { RegistryEntry } from "../registry/port.ts";
 import type { Addresses } from "./services.ts";
 
 export interface RoleContext {
@@ -21,7 +21,7 @@ export interface ReadyRole {
   /** Where it can be called: name to URL. */
   readonly addresses?: Readonly<Record<string, string>>;
   /** Resolves after `stop` has aborted and its work is settled. */
-  run(stop: AbortSignal, presence: Presence): Promise<void>;
+  run(stop: AbortSignal, presence: RegistryEntry): Promise<void>;
   /** Closes its connections, also where it never ran. */
   close(): Promise<void>;
 }

@@ -1,7 +1,7 @@
 import type { Worker } from "@temporalio/worker";
 import { aborted } from "../core/aborted.ts";
 import { ConfigError, RetryableError } from "../core/errors.ts";
-import { type Opened, openAll } from "../core/opened.ts";
+import { type OpenResources, openAll } from "../core/open-resources.ts";
 import { sagaSearchAttributes } from "../core/search-attributes.ts";
 import { settleAll } from "../core/settle-all.ts";
 import { workflowSinksOf } from "../plan/plan.ts";
@@ -54,7 +54,11 @@ async function openSagas(context: RoleContext, options: SagaRoleOptions): Promis
 /** A worker of Temporal for each task queue; they share a connection and their activities. */
 async function openWorkers(
   taskQueues: ReadonlySet<string>,
-  { context, options, opened }: { readonly context: RoleContext; readonly options: SagaRoleOptions; readonly opened: Opened },
+  {
+    context,
+    options,
+    opened,
+  }: { readonly context: RoleContext; readonly options: SagaRoleOptions; readonly opened: OpenResources },
 ): Promise<readonly Worker[]> {
   const { NativeConnection, Worker } = await import("@temporalio/worker");
   const { limits } = options;
@@ -128,7 +132,7 @@ async function endUnstarted(worker: Worker): Promise<void> {
 }
 
 /** Workflows that call none do without. */
-async function openActivities(context: RoleContext, options: SagaRoleOptions, opened: Opened): Promise<Activities> {
+async function openActivities(context: RoleContext, options: SagaRoleOptions, opened: OpenResources): Promise<Activities> {
   if (!options.createActivities) return {};
   const activities = await openActivityDeps(context, options);
   opened.add(activities, (one) => one.close());

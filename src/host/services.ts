@@ -12,7 +12,7 @@ import type { RedisAddress } from "../redis/connection.ts";
 import { openRedis as open } from "../redis/open-redis.ts";
 import type { Registry } from "../registry/port.ts";
 import { openRedisRegistry } from "../registry/redis/registry.ts";
-import type { Marks } from "../rollup/port.ts";
+import type { DirtyMarks } from "../rollup/port.ts";
 import { openRedisMarks } from "../rollup/redis/marks.ts";
 import { type ClickHouse, type ClickHouseAddress, createClickHouse } from "../sinks/clickhouse/client.ts";
 
@@ -44,7 +44,7 @@ export const openRedis = (at: RedisAddress, logger: Logger, name: string): Promi
 export const openRegistry = (at: RedisAddress, logger: Logger): Promise<Registry> =>
   openRedisRegistry({ ...at, clock: systemClock, logger });
 
-export const openMarks = (at: RedisAddress, logger: Logger): Promise<Marks> => openRedisMarks({ ...at, logger });
+export const openMarks = (at: RedisAddress, logger: Logger): Promise<DirtyMarks> => openRedisMarks({ ...at, logger });
 
 /** A client of the ClickHouse that answers; the database that it names need not be there. */
 export async function openClickHouse(at: ClickHouseAddress): Promise<ClickHouse> {

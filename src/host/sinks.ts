@@ -7,7 +7,7 @@ import type { LimitFor } from "../limit/limits.ts";
 import { type ClickHouseSinkPlan, type OwnSinkPlan, targetOf, type WorkflowSinkPlan } from "../plan/plan.ts";
 import type { RollupPlan } from "../plan/table.ts";
 import { markingSink } from "../rollup/marking-sink.ts";
-import type { Marks } from "../rollup/port.ts";
+import type { DirtyMarks } from "../rollup/port.ts";
 import type { ClickHouse } from "../sinks/clickhouse/client.ts";
 import { createClickHouseSink } from "../sinks/clickhouse/sink.ts";
 import type { SinkGuards } from "../sinks/guarded-call.ts";
@@ -28,7 +28,7 @@ export interface SinkDeps {
   readonly telemetry?: Telemetry;
   readonly rollups: readonly RollupPlan[];
   /** There where there are rollups. */
-  readonly marks: Marks | undefined;
+  readonly marks: DirtyMarks | undefined;
 }
 
 /**

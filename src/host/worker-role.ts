@@ -3,18 +3,18 @@ import { partitionsOf } from "../bus/partition.ts";
 import { checkLogs } from "../bus/redis/log-key.ts";
 import { systemClock } from "../core/clock.ts";
 import { ConfigError, messageOf, RetryableError } from "../core/errors.ts";
-import { openAll } from "../core/opened.ts";
+import { openAll } from "../core/open-resources.ts";
 import { runWorker } from "../engine/worker.ts";
 import { createLimits } from "../limit/limits.ts";
 import { openRedisBuckets } from "../limit/redis/buckets.ts";
-import { toldLimits } from "../limit/told-limits.ts";
+import { reportedLimits } from "../limit/reported-limits.ts";
 import { type AppPlan, rateLimitsOf, sinksOf, workflowSinksOf } from "../plan/plan.ts";
 import { rollupsOf } from "../plan/rollup.ts";
 import type { TableObjectPlan, TablePlan } from "../plan/table.ts";
 import type { Redis } from "../redis/client.ts";
 import { readServer, refusalOf } from "../redis/server.ts";
 import { deploy } from "../registry/deployments.ts";
-import type { Presence } from "../registry/port.ts";
+import type { RegistryEntry } from "../registry/port.ts";
 import { redisDeployments } from "../registry/redis/deployments.ts";
 import { keepMarks } from "../rollup/kept-marks.ts";
 import { runRefresher } from "../rollup/refresher.ts";
@@ -86,14 +86,14 @@ async function openWorker(
       clock: systemClock,
       logger,
       signal: giveUp.signal,
-      limitFor: toldLimits(limitFor, { telemetry, clock: systemClock }),
+      limitFor: reportedLimits(limitFor, { telemetry, clock: systemClock }),
       telemetry,
       rollups,
       marks,
     });
     opened.add(sinks, (one) => one.close());
 
-    const refresh = async (presence: Presence, stop: AbortSignal) => {
+    const refresh = async (presence: RegistryEntry, stop: AbortSignal) => {
       if (!marks || !clickhouse) return;
       const deps = { marks, store: createRollupStore(clickhouse), clock: systemClock, logger, presence };
       await runRefresher(rollups, deps, { stop });

@@ -1,6 +1,6 @@
 import type { Rate } from "../core/rate-limit.ts";
 
-export interface Grant {
+export interface TokenGrant {
   /** Tokens taken, from 0 to what was wanted. */
   readonly granted: number;
   /** Where fewer than wanted were there: how long until there is another one, milliseconds. Else 0. */
@@ -16,6 +16,6 @@ export interface Buckets {
    * Takes as many tokens as there are, up to the whole number `want`.
    * @throws RetryableError when the buckets cannot be reached; nothing is granted then, though tokens may be lost
    */
-  take(name: string, rate: Rate, want: number): Promise<Grant>;
+  take(name: string, rate: Rate, want: number): Promise<TokenGrant>;
   close(): Promise<void>;
 }

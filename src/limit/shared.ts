@@ -14,7 +14,7 @@ export interface SharedLimitDeps {
   readonly random?: () => number;
 }
 
-interface Waiter {
+interface TokenWaiter {
   left: number;
   readonly amount: number;
   readonly go: () => void;
@@ -39,7 +39,7 @@ export class SharedLimit implements RateLimit {
   readonly #deps: SharedLimitDeps;
   readonly #chunk: number;
   readonly #outage: Outage;
-  readonly #waiters: Waiter[] = [];
+  readonly #waiters: TokenWaiter[] = [];
   #held = 0;
   #heldUntil = 0;
   #asking = false;
@@ -67,7 +67,7 @@ export class SharedLimit implements RateLimit {
         unlisten();
         resolve();
       };
-      const waiter: Waiter = { left: amount - had, amount, go };
+      const waiter: TokenWaiter = { left: amount - had, amount, go };
       const leave = () => {
         this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
         this.#hold(waiter.amount - waiter.left);

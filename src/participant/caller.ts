@@ -5,7 +5,7 @@ import { messageOf, RetryableError } from "../core/errors.ts";
 import { halvedIn, isHalved } from "../core/half-character.ts";
 import { isRecord } from "../core/is-record.ts";
 import type { Logger } from "../core/log.ts";
-import type { Registry, View } from "../registry/port.ts";
+import type { Registry, RegistryView } from "../registry/port.ts";
 import type { ClientOf, Participant } from "./participant.ts";
 import { participantHeader, problemType } from "./protocol.ts";
 
@@ -42,7 +42,7 @@ export class Caller {
   readonly #looked = new Promise<void>((resolve) => {
     this.#firstLook = resolve;
   });
-  #view: View;
+  #view: RegistryView;
   #turn = 0;
 
   constructor(deps: CallerDeps) {
@@ -64,7 +64,7 @@ export class Caller {
     await this.#watching;
   }
 
-  #see(view: View): void {
+  #see(view: RegistryView): void {
     // Where nobody can tell who is alive, those who were are still tried.
     if (view) this.#view = view;
     this.#firstLook();

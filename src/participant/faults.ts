@@ -3,7 +3,7 @@ import { ConfigError } from "../core/errors.ts";
 import { Refusal, ReplyLost } from "./participant.ts";
 
 /** What a participant is made to do wrong, to see that sagas stand it. */
-export interface Fault {
+export interface InjectedFault {
   readonly participant: string;
   /** Of which verb; all of them where it is left out. */
   readonly verb?: string;
@@ -20,7 +20,7 @@ const slowMs = 3_000;
  * `decline` refuses, and names its verb: an undo must not be declined. `slow` answers after three seconds; `lose-reply` does it, and
  * breaks the connection; `die` does it, and kills the process.
  */
-export function parseFaults(text: string): readonly Fault[] {
+export function parseFaults(text: string): readonly InjectedFault[] {
   return text
     .split(",")
     .map((part) => part.trim())
@@ -44,7 +44,7 @@ export function parseFaults(text: string): readonly Fault[] {
 
 /** Runs a verb with the faults that are its. */
 export async function withFaults<Response>(
-  faults: readonly Fault[],
+  faults: readonly InjectedFault[],
   run: () => Promise<Response>,
   random: () => number = Math.random,
 ): Promise<Response> {

@@ -4,18 +4,18 @@ import { halvedIn, isHalved } from "../core/half-character.ts";
 import type { Logger } from "../core/log.ts";
 import { portOf } from "../core/port-of.ts";
 import { describeIssues } from "../core/schema-issues.ts";
-import { type Door, turnedAway } from "./door.ts";
-import { type Fault, withFaults } from "./faults.ts";
+import { type AccessOptions, accessRefusal } from "./access.ts";
+import { type InjectedFault, withFaults } from "./faults.ts";
 import { type Participant, Refusal, ReplyLost } from "./participant.ts";
 import { participantHeader, problemType } from "./protocol.ts";
 
-export interface ServeOptions extends Door {
+export interface ServeOptions extends AccessOptions {
   readonly participants: readonly Participant[];
   /** @default 127.0.0.1 */
   readonly host?: string;
   /** 0 takes a free one. @default 0 */
   readonly port?: number;
-  readonly faults?: readonly Fault[];
+  readonly faults?: readonly InjectedFault[];
 }
 
 export interface Served {
@@ -30,7 +30,7 @@ const maxBodyBytes = 1024 * 1024;
 /**
  * Serves participants over HTTP: `POST /<participant>/<verb>` with the request as JSON. Answers: 200 with the response as JSON, 409 for a
  * refusal, 400 for a request that does not fit, 404, 500 for a fault; what is not 200 is `application/problem+json`. All of them name the
- * participant in a header (protocol.ts). `GET /healthz`, for which no token is needed. Who may call says door.ts.
+ * participant in a header (protocol.ts). `GET /healthz`, for which no token is needed. Who may call says access.ts.
  */
 export async function serveParticipants(
   { participants, host = "127.0.0.1", port = 0, faults = [], token, hosts = [] }: ServeOptions,
@@ -44,9 +44,9 @@ export async function serveParticipants(
   });
   // Behind the hook that names the participant: a caller has to know whose refusal it reads. Before anything of the body is read.
   server.addHook("preParsing", async ({ headers, routeOptions }, reply) => {
-    const door = { token: routeOptions.url === healthPath ? undefined : token, hosts: [host, ...hosts] };
-    const turned = turnedAway(headers, door);
-    if (turned) return problem(reply, turned.status, turned.type, turned.detail);
+    const access = { token: routeOptions.url === healthPath ? undefined : token, hosts: [host, ...hosts] };
+    const refusal = accessRefusal(headers, access);
+    if (refusal) return problem(reply, refusal.status, refusal.type, refusal.detail);
   });
   server.get(healthPath, () => ({ ok: true }));
   for (const { name, verbs } of participants) {

@@ -28,7 +28,7 @@ export type ColumnKind = ColumnType["kind"];
 export type TypeOfKind<Kind extends ColumnKind> = Extract<ColumnType, { readonly kind: Kind }>;
 
 /** What a kind of column is, to everyone but the sink that writes it. */
-type Descriptor<Type> = {
+type KindDescriptor<Type> = {
   /** Whether it may say which of two rows of one key is the newer one. */
   readonly canBeVersion: (type: Type) => boolean;
   /** A value of it, for where one is needed that says nothing. */
@@ -46,7 +46,7 @@ const always = () => true;
 const epoch = () => new Date(0);
 
 /** One entry a kind. How ClickHouse names, writes and stores it stands in `sinks/clickhouse/column-kinds.ts`. */
-const descriptors: { readonly [Kind in ColumnKind]: Descriptor<TypeOfKind<Kind>> } = {
+const descriptors: { readonly [Kind in ColumnKind]: KindDescriptor<TypeOfKind<Kind>> } = {
   uuid: {
     nature: "id",
     canBeVersion: never,
@@ -92,10 +92,10 @@ const descriptors: { readonly [Kind in ColumnKind]: Descriptor<TypeOfKind<Kind>>
 };
 
 // The descriptor of a type takes types of its kind: the compiler cannot tell that the two belong together.
-const descriptorOf = (type: ColumnType): Descriptor<ColumnType> => descriptors[type.kind] as Descriptor<ColumnType>;
+const descriptorOf = (type: ColumnType): KindDescriptor<ColumnType> => descriptors[type.kind] as KindDescriptor<ColumnType>;
 
 /** What its values are to whoever sorts, groups, counts or ages by them. */
-export const natureOf = (type: ColumnType): Descriptor<ColumnType>["nature"] => descriptorOf(type).nature;
+export const natureOf = (type: ColumnType): KindDescriptor<ColumnType>["nature"] => descriptorOf(type).nature;
 
 /** Whether its values are times: days, or moments of them. */
 export const isTime = (type: ColumnType): boolean => ["day", "moment"].includes(natureOf(type));

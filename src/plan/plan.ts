@@ -6,10 +6,17 @@
  *   (attribute names of CloudEvents 1.0).
  * - stream: a named log of events, split in partitions by the partition key; or one Redis stream of another program, adopted.
  * - entry: one record of a Redis stream; frame: an entry that holds many events; position: partition, entry id and index in the frame.
- * - group: the consumer group of a pipeline; lease: the right of one worker to read a partition; epoch: its fencing token.
+ * - group: the consumer group of a pipeline; lease: the right of one worker to read a partition; epoch: its fencing token; owner: the
+ *   worker that has it; assignment: which worker owns which partitions.
+ * - batch: what one read brought, on its way to its commit; committer: what commits batches, each in one step; checkpoint: the entry up
+ *   to which a log is settled without a gap; in-flight limit: how much may be read and not committed yet.
+ * - buffer: what a producer holds until it is stored; queue: what waits for its turn in order, such as the events of one key.
  * - stage: one transformation; outcome: what became of an event (delivered, dropped with a reason, dead-lettered with a reason).
- * - source, sink: where a pipeline reads and writes; row: what a sink takes; batch: the rows of one write.
- * - saga: work of several steps that finishes or is undone; step, undo, pivot (the point of no return).
+ * - fold: a stage that keeps a state for each key; timer: of a key, it fires when its time has come; window, watermark, late.
+ * - source, sink: where a pipeline reads and writes; row: what a sink takes; insert: the rows of one write to a table.
+ * - rollup: counts by buckets of time; dirty bucket: one whose rows have changed since it was counted.
+ * - saga: work of several steps that finishes or is undone; step, undo, pivot (the point of no return);
+ *   status: how far each step is; operator update: what a person asks of a saga (try again, skip an undo, give up).
  * - dead letter: an entry, event or row that could not be handled, kept with its bytes and reason; replay: reading again.
  * - ledger: the counts of every outcome; registry: who is alive.
  */

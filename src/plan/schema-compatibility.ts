@@ -2,14 +2,14 @@ import { isRecord } from "../core/is-record.ts";
 import type { JsonSchema } from "../core/json-schema.ts";
 
 /** A schema, with what its `$ref`s point into. */
-interface Side {
+interface ComparedSchema {
   readonly schema: unknown;
   readonly root: JsonSchema;
 }
 
 interface Pair {
-  readonly before: Side;
-  readonly after: Side;
+  readonly before: ComparedSchema;
+  readonly after: ComparedSchema;
   readonly path: string;
   /** References that are being compared: a schema may hold itself. */
   readonly open: readonly string[];
@@ -133,7 +133,7 @@ function items(before: JsonSchema, after: JsonSchema, path: string, inner: Inner
 }
 
 /** Follows a reference into the definitions. */
-function resolve({ schema, root }: Side): JsonSchema | boolean {
+function resolve({ schema, root }: ComparedSchema): JsonSchema | boolean {
   if (typeof schema === "boolean") return schema;
   const at = schemaOf(schema);
   const ref = at["$ref"];
@@ -157,7 +157,7 @@ function united(schema: JsonSchema | boolean): JsonSchema | boolean {
   };
 }
 
-const refOf = ({ schema }: Side): string => String(schemaOf(schema)["$ref"] ?? "");
+const refOf = ({ schema }: ComparedSchema): string => String(schemaOf(schema)["$ref"] ?? "");
 const schemaOf = (value: unknown): JsonSchema => (isRecord(value) ? value : {});
 const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
 const fieldsOf = (schema: JsonSchema): Readonly<Record<string, unknown>> => schemaOf(schema["properties"]);

@@ -56,8 +56,8 @@ export interface CachePlan {
   readonly ttlMs: number;
 }
 
-/** When a timer rings: at a time, or so long after the state was moved on, by the clock. */
-export type TimerSetting = Omit<Timer, "rung"> | { readonly clock: "processing"; readonly afterMs: number };
+/** When a timer fires: at a time, or so long after the state was moved on, by the clock. */
+export type TimerSetting = Omit<Timer, "fired"> | { readonly clock: "processing"; readonly afterMs: number };
 
 /** What a fold keeps of each key, by name: declared once for the fold that writes it and for whoever reads it. */
 export interface StatePlan {
@@ -82,7 +82,7 @@ export interface FoldPlan {
   readonly onTimer:
     | Callback<[state: unknown, timer: { readonly name: string; readonly at: Date }], readonly unknown[]>
     | undefined;
-  /** How much older than the newest event an event may be before timers of event time ring, milliseconds. */
+  /** How much older than the newest event an event may be before timers of event time fire, milliseconds. */
   readonly allowedLatenessMs: number;
   /** A state that nothing has touched for so long is forgotten, milliseconds of processing time. */
   readonly ttlMs: number | undefined;

@@ -19,7 +19,7 @@ export interface ClusterOptions {
   readonly seeds: readonly ConnectOptions[];
 }
 
-interface Found {
+interface ClusterLayout {
   readonly owners: Owners;
   readonly members: readonly string[];
 }
@@ -119,8 +119,8 @@ export class Cluster implements Redis {
   }
 
   /** The first answer of those that we use, else of all that we have heard of, and of those that we began with; none while nobody answers. */
-  async #ask(): Promise<Found | undefined> {
-    const ask = async (node: Node): Promise<Found> => {
+  async #ask(): Promise<ClusterLayout | undefined> {
+    const ask = async (node: Node): Promise<ClusterLayout> => {
       const reply = await node.send<SlotsReply>(["CLUSTER", "SLOTS"]);
       return { owners: ownersIn(reply, node.address), members: membersIn(reply, node.address) };
     };
@@ -133,7 +133,7 @@ export class Cluster implements Redis {
     return found;
   }
 
-  #learn({ owners, members }: Found): void {
+  #learn({ owners, members }: ClusterLayout): void {
     this.#owners = owners;
     this.#members = members;
     const addresses = new Set(owners);

@@ -21,7 +21,7 @@ export interface Deployments {
 }
 
 /** One record of an application: where it lies, and how it is compared and made. */
-interface Place {
+interface DeploymentText {
   readonly key: string;
   readonly compare: (before: string) => readonly Finding[];
   /** `null` where there is nothing to write down. */
@@ -31,7 +31,7 @@ interface Place {
 /** What was deployed that this code cannot go on from. Changes nothing. */
 export async function findChanges(app: Pick<AppPlan, "pipelines">, deployments: Deployments): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
-  for (const { key, compare } of placesOf(app)) {
+  for (const { key, compare } of textsOf(app)) {
     const before = await deployments.read(key);
     if (before !== null) findings.push(...compare(before));
   }
@@ -47,7 +47,7 @@ export async function findChanges(app: Pick<AppPlan, "pipelines">, deployments: 
 export async function deploy(app: Pick<AppPlan, "pipelines">, deployments: Deployments): Promise<void> {
   const [first, ...others] = await findChanges(app, deployments);
   if (first) throw refusal(first, others.length);
-  for (const { key, compare, next } of placesOf(app)) {
+  for (const { key, compare, next } of textsOf(app)) {
     for (;;) {
       const before = await deployments.read(key);
       // Somebody else may have deployed since.
@@ -64,10 +64,10 @@ function refusal({ where, message, hint }: Finding, others: number): ConfigError
   return new ConfigError("deployment.incompatible", `${where}: ${message}${more}`, { hint });
 }
 
-function placesOf({ pipelines }: Pick<AppPlan, "pipelines">): readonly Place[] {
+function textsOf({ pipelines }: Pick<AppPlan, "pipelines">): readonly DeploymentText[] {
   const streams = new Set(pipelines.flatMap(({ sources }) => sources));
   return [
-    ...[...streams].map((stream): Place => {
+    ...[...streams].map((stream): DeploymentText => {
       const text = JSON.stringify(recordOfStream(stream));
       const key = keys.schemas(firstOf(stream));
       return {
@@ -77,7 +77,7 @@ function placesOf({ pipelines }: Pick<AppPlan, "pipelines">): readonly Place[] {
       };
     }),
     ...pipelines.flatMap((pipeline) =>
-      pipeline.sources.slice(0, 1).map((stream): Place => {
+      pipeline.sources.slice(0, 1).map((stream): DeploymentText => {
         const key = keys.stages(firstOf(stream), pipeline.name);
         const recordIn = (text: string) => parse<PipelineRecord>(text, key, "stages");
         return {

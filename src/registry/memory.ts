@@ -1,8 +1,8 @@
 import type { Clock } from "../core/clock.ts";
-import { byAge, type Facts, type Instance, type Load, type Registry, type View } from "./port.ts";
+import { byAge, type Facts, type Instance, type Load, type Registry, type RegistryView } from "./port.ts";
 import { watchLive } from "./watch.ts";
 
-interface Entry {
+interface RegisteredProcess {
   readonly process: Facts & Load;
   readonly ttlMs: number;
   until: number;
@@ -11,7 +11,7 @@ interface Entry {
 /** The registry in memory: the twin of the Redis driver, for tests on a virtual clock. All who are to see each other share the object. */
 export class MemoryRegistry implements Registry {
   readonly #clock: Clock;
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries = new Map<string, RegisteredProcess>();
   readonly #listeners = new Set<() => void>();
 
   constructor(clock: Clock) {
@@ -37,7 +37,7 @@ export class MemoryRegistry implements Registry {
       .sort(byAge);
   }
 
-  watch(seen: (view: View) => void, stop: AbortSignal): Promise<void> {
+  watch(seen: (view: RegistryView) => void, stop: AbortSignal): Promise<void> {
     return watchLive(this, seen, { clock: this.#clock, onPush: (pushed) => this.onPush(pushed), stop });
   }
 

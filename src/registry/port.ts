@@ -39,7 +39,7 @@ export interface Instance extends Facts, Load {
 }
 
 /** Who is alive. `undefined`: nobody can tell, since the registry does not answer, and what it said last has run out. */
-export type View = readonly Instance[] | undefined;
+export type RegistryView = readonly Instance[] | undefined;
 
 /**
  * Who is alive. Drivers: Redis, and the in-memory twin of the tests. A call that is not answered within seconds fails with a
@@ -53,12 +53,12 @@ export interface Registry {
   /** Everyone who is alive, by age, the oldest first. */
   live(): Promise<readonly Instance[]>;
   /** Tells who is alive: at first, and soon after each change, until `stop` aborts. Changes of load alone are no changes. Never rejects. */
-  watch(seen: (view: View) => void, stop: AbortSignal): Promise<void>;
+  watch(seen: (view: RegistryView) => void, stop: AbortSignal): Promise<void>;
   close(): Promise<void>;
 }
 
 /** A process's own entry in the registry: kept alive until it is closed. */
-export interface Presence {
+export interface RegistryEntry {
   readonly facts: Facts;
   readonly registry: Registry;
   /** Says something new of this process, to everyone, soon. */

@@ -1,7 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
 import { Outage } from "../core/outage.ts";
-import type { Facts, Load, Presence, Registry } from "./port.ts";
+import type { Facts, Load, Registry, RegistryEntry } from "./port.ts";
 
 export interface PresenceOptions {
   /** How long the entry lives without a beat, milliseconds. @default 10000 */
@@ -26,11 +26,11 @@ const togetherMs = 30;
  * Enters a process into the registry and keeps it there. Resolves once it was tried: a registry that is away at that moment
  * hears of us when it is back.
  */
-export async function appear(
+export async function enterRegistry(
   facts: Facts,
   { registry, clock, logger, load }: PresenceDeps,
   { ttlMs = 10_000, beatMs = 3_000 }: PresenceOptions = {},
-): Promise<Presence> {
+): Promise<RegistryEntry> {
   const stop = new AbortController();
   let current = facts;
   let told = new AbortController();

@@ -1,5 +1,5 @@
 import type { Clock } from "../core/clock.ts";
-import type { Instance, Registry, View } from "./port.ts";
+import type { Instance, Registry, RegistryView } from "./port.ts";
 
 /** How often the registry is read where nothing is pushed: a push that was lost is made up for after this time, milliseconds. */
 const rereadMs = 3_000;
@@ -19,7 +19,7 @@ export interface WatchDeps {
  */
 export async function watchLive(
   registry: Pick<Registry, "live">,
-  seen: (view: View) => void,
+  seen: (view: RegistryView) => void,
   { clock, onPush, stop }: WatchDeps & { readonly stop: AbortSignal },
 ): Promise<void> {
   let pushed = new AbortController();
@@ -28,7 +28,7 @@ export async function watchLive(
   stop.addEventListener("abort", wake, { once: true });
   let told: string | undefined;
   let trustedUntil = Number.NEGATIVE_INFINITY;
-  const tell = (view: View) => {
+  const tell = (view: RegistryView) => {
     const facts = JSON.stringify(view?.map(({ cpu, rssBytes, leftMs, ...rest }) => rest) ?? null);
     if (facts === told) return;
     told = facts;

@@ -1,7 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import { minutes } from "../core/duration.ts";
 import type { Logger } from "../core/log.ts";
-import type { Marks } from "./port.ts";
+import type { DirtyMarks } from "./port.ts";
 
 /** How long marks are remembered: whatever is counted within it is not lost with a mark. */
 const rememberedMs = minutes(10);
@@ -11,7 +11,7 @@ const maxRemembered = 100_000;
 const maxAtOnce = 5_000;
 
 /** Marks that their store may lose. */
-export interface KeptMarks extends Marks {
+export interface KeptMarks extends DirtyMarks {
   /**
    * Marks once more what was marked of a rollup through this object in the last ten minutes, where the store has gone back to an earlier
    * state since: a bucket whose mark is gone would not be counted again. Resolves with how many buckets it marked.
@@ -20,7 +20,7 @@ export interface KeptMarks extends Marks {
 }
 
 /** Remembers what it marks. */
-export function keepMarks(marks: Marks, { clock, logger }: { readonly clock: Clock; readonly logger: Logger }): KeptMarks {
+export function keepMarks(marks: DirtyMarks, { clock, logger }: { readonly clock: Clock; readonly logger: Logger }): KeptMarks {
   /** When each bucket of a rollup was marked, the latest last. */
   const remembered = new Map<string, Map<number, number>>();
   const owed = new Set<string>();
@@ -44,14 +44,14 @@ export function keepMarks(marks: Marks, { clock, logger }: { readonly clock: Clo
       remember(rollup, starts);
       return marks.mark(rollup, starts);
     },
-    stands: (rollup) => marks.stands(rollup),
+    isComplete: (rollup) => marks.isComplete(rollup),
     dirty: (rollup) => marks.dirty(rollup),
     clean: (rollup, buckets) => marks.clean(rollup, buckets),
     async renew(rollup) {
       remember(rollup, []);
       const starts = [...(remembered.get(rollup)?.keys() ?? [])];
       if (starts.length === 0) return 0;
-      if (!(await marks.stands(rollup))) owed.add(rollup);
+      if (!(await marks.isComplete(rollup))) owed.add(rollup);
       if (!owed.has(rollup)) return 0;
       for (let i = 0; i < starts.length; i += maxAtOnce) await marks.mark(rollup, starts.slice(i, i + maxAtOnce));
       owed.delete(rollup);

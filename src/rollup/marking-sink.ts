@@ -7,10 +7,10 @@ import type { RollupPlan } from "../plan/table.ts";
 import type { Sink, WriteResult } from "../sinks/port.ts";
 import { type RetryDeps, retrying } from "../sinks/retrying.ts";
 import type { Telemetry } from "../telemetry/port.ts";
-import type { Marks } from "./port.ts";
+import type { DirtyMarks } from "./port.ts";
 
 export interface MarkingDeps {
-  readonly marks: Marks;
+  readonly marks: DirtyMarks;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Ends all waiting. */
@@ -52,7 +52,7 @@ export function markingSink(sink: Sink, rollups: readonly RollupPlan[], deps: Ma
       const changed = changedBy(rows);
       return sink.write(rows, bytes, traces).then((result) => markWith(changed, result));
     },
-    hurry: () => sink.hurry?.(),
+    flush: () => sink.flush?.(),
     get inFlightRows() {
       return sink.inFlightRows;
     },

@@ -1,7 +1,7 @@
 import type { Clock } from "../core/clock.ts";
-import type { DirtyBucket, Marks } from "./port.ts";
+import type { DirtyBucket, DirtyMarks } from "./port.ts";
 
-interface MemoryMarks extends Marks {
+interface MemoryMarks extends DirtyMarks {
   /** Keeps the marks as they are now; what it returns puts them back, as a store that goes back does. */
   snapshot(): () => void;
 }
@@ -20,7 +20,7 @@ export function createMemoryMarks(clock: Clock): MemoryMarks {
       for (const start of starts) dirty.set(start, { start, generation, since: dirty.get(start)?.since ?? clock.now() });
       marks.set(rollup, dirty);
     },
-    stands: async (rollup) => !behind.delete(rollup),
+    isComplete: async (rollup) => !behind.delete(rollup),
     dirty: async (rollup) => [...of(rollup).values()],
     async clean(rollup, buckets) {
       const dirty = of(rollup);

@@ -14,14 +14,14 @@ export interface DirtyBucket {
  * Which buckets of rollups are to be counted again. Drivers: Redis, and the in-memory twin of the tests. Calls throw RetryableError
  * while the marks cannot be reached, and may all be repeated.
  */
-export interface Marks {
+export interface DirtyMarks {
   /** Marks buckets as dirty, each with a new generation. */
   mark(rollup: string, starts: readonly number[]): Promise<void>;
   /**
    * Whether all that was marked through this object is known still. False, once, where the store has gone back to an earlier state
    * since it was last asked: some of the marks that it has forgotten may have been of buckets that nobody has counted.
    */
-  stands(rollup: string): Promise<boolean>;
+  isComplete(rollup: string): Promise<boolean>;
   /** The buckets that are dirty, in no order. */
   dirty(rollup: string): Promise<readonly DirtyBucket[]>;
   /** Takes the marks off that still have the generation that is given: others have been made since. */

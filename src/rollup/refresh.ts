@@ -1,9 +1,9 @@
 import { byDay } from "../plan/rollup.ts";
 import type { RollupPlan } from "../plan/table.ts";
-import type { Marks, RollupStore } from "./port.ts";
+import type { DirtyMarks, RollupStore } from "./port.ts";
 
 export interface RefreshDeps {
-  readonly marks: Marks;
+  readonly marks: DirtyMarks;
   readonly store: RollupStore;
 }
 

@@ -5,7 +5,7 @@ import { seconds } from "../core/duration.ts";
 import { HeadraceError, messageOf, RetryableError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import type { RollupPlan } from "../plan/table.ts";
-import { type Presence, type View, withRole } from "../registry/port.ts";
+import { type RegistryEntry, type RegistryView, withRole } from "../registry/port.ts";
 import { rendezvous } from "../registry/rendezvous.ts";
 import type { KeptMarks } from "./kept-marks.ts";
 import { type RefreshDeps, refreshRollup } from "./refresh.ts";
@@ -16,7 +16,7 @@ export interface RefresherDeps extends RefreshDeps {
   /** Those that the sinks of this process make: where they are lost, they are made anew. */
   readonly marks: KeptMarks;
   /** This process in the registry: the workers there share the rollups. Without one, a worker refreshes all of them. */
-  readonly presence?: Presence;
+  readonly presence?: RegistryEntry;
   readonly random?: () => number;
 }
 
@@ -41,7 +41,7 @@ export async function runRefresher(
   const { clock, presence, random = Math.random } = deps;
   // Every rollup listens, asleep or at work: many listeners are no leak.
   setMaxListeners(0, stop);
-  let view: View;
+  let view: RegistryView;
   const isOurs = ({ name }: RollupPlan): boolean => {
     if (!view || !presence) return true;
     const { instance } = presence.facts;

@@ -1,6 +1,6 @@
 import type { SagaPlan, SagaStepPlan } from "../plan/saga.ts";
 import type { BoundedCalls, EndlessCalls } from "./calls.ts";
-import type { Refusal } from "./refusal.ts";
+import type { SagaRefusal } from "./refusal.ts";
 
 /** What the engine gives to a step; the builder's types say the same, exactly. */
 export interface AnyContext {
@@ -13,7 +13,7 @@ export interface AnyContext {
 
 export type StepRun = (context: AnyContext) => Promise<unknown>;
 export type StepWhen = (context: Pick<AnyContext, "input" | "done">) => boolean;
-export type WhenUndone = (context: AnyContext & { readonly refusal: Refusal }) => Promise<unknown>;
+export type WhenUndone = (context: AnyContext & { readonly refusal: SagaRefusal }) => Promise<unknown>;
 export type Returns = (context: Pick<AnyContext, "input" | "done">) => unknown;
 
 /** How a step is done and undone. */

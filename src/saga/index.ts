@@ -1,7 +1,7 @@
 /** The public door `headrace/saga`: it is bundled into the workflow sandbox. */
-export { type Intervention, type SagaOutcome, type SagaView, type StepState, sagaQuery } from "./board.ts";
+
 export type { BoundedCalls, EndlessCalls } from "./calls.ts";
-export type { Refusal } from "./refusal.ts";
+export type { SagaRefusal } from "./refusal.ts";
 export {
   type CommittedSaga,
   type FreshName,
@@ -17,3 +17,4 @@ export {
   type WithResult,
 } from "./saga.ts";
 export { seenBefore } from "./seen.ts";
+export { type Intervention, type SagaOutcome, type SagaView, type StepState, sagaQuery } from "./status.ts";

@@ -1,7 +1,7 @@
 import { ActivityFailure, ApplicationFailure, ChildWorkflowFailure, isCancellation } from "@temporalio/workflow";
 
 /** Why a saga was undone. */
-export interface Refusal {
+export interface SagaRefusal {
   /** The step that was refused. */
   readonly step: string;
   /** The type of the failure, such as `PaymentDeclined`; `Cancelled`; `Fault` where it was no refusal. */
@@ -11,7 +11,7 @@ export interface Refusal {
 }
 
 /** An activity's refusal arrives wrapped; its type is what the participant threw. */
-export function refusalOf(step: string, error: unknown): Refusal {
+export function refusalOf(step: string, error: unknown): SagaRefusal {
   if (isCancellation(error)) return { step, type: "Cancelled", message: "the saga was cancelled" };
   const inner = innermost(error);
   const type = inner instanceof ApplicationFailure && isFinal(inner) ? (inner.type ?? "Refused") : "Fault";

@@ -6,11 +6,11 @@ import {
   TemporalFailure,
   workflowInfo,
 } from "@temporalio/workflow";
-import { openBoard } from "./board.ts";
 import { boundedCalls, endlessCalls } from "./calls.ts";
 import { type AnyContext, type Chain, planOf, type Returns, type Step } from "./chain.ts";
-import { openDesk } from "./desk.ts";
-import { type Refusal, refusalOf } from "./refusal.ts";
+import { acceptOperatorUpdates } from "./operator-updates.ts";
+import { refusalOf, type SagaRefusal } from "./refusal.ts";
+import { openStatus } from "./status.ts";
 import { insist, tryStep } from "./try-step.ts";
 
 /**
@@ -21,8 +21,8 @@ import { insist, tryStep } from "./try-step.ts";
  *      └──(before the pivot's end: refusal, fault, cancellation)──▶ undoing ──▶ undone | undone in part | given up
  */
 export async function runSaga(chain: Chain, returns: Returns, input: unknown): Promise<unknown> {
-  const board = openBoard(planOf(chain));
-  const desk = openDesk(board);
+  const status = openStatus(planOf(chain));
+  const updates = acceptOperatorUpdates(status);
   const { workflowId } = workflowInfo();
   const done: Record<string, unknown> = {};
   const begun: Step[] = [];
@@ -32,52 +32,53 @@ export async function runSaga(chain: Chain, returns: Returns, input: unknown): P
   const isLeftOut = (step: Step) => step.when !== undefined && !step.when({ input, done });
 
   const runReversible = async (step: Step): Promise<void> => {
-    if (isLeftOut(step)) return board.show(step.name, "left out");
+    if (isLeftOut(step)) return status.show(step.name, "left out");
     if (CancellationScope.current().consideredCancelled)
       throw new StepFailed(step.name, new CancelledFailure("the saga was cancelled"));
-    board.show(step.name, "running");
+    status.show(step.name, "running");
     // Before the do: a reply that is lost must still be undone.
     if (step.undo) begun.push(step);
     const context = contextOf(step.name, boundedCalls(step.name, step.calls));
-    const tried = await tryStep({ step: step.name, phase: "before the pivot" }, () => step.do(context), { board, desk }).catch(
-      (error) => {
-        if (!(error instanceof TemporalFailure)) throw error;
-        board.show(step.name, isCancellation(error) ? "cancelled" : "failed");
-        throw new StepFailed(step.name, error);
-      },
-    );
+    const tried = await tryStep({ step: step.name, phase: "before the pivot" }, () => step.do(context), {
+      status,
+      updates,
+    }).catch((error) => {
+      if (!(error instanceof TemporalFailure)) throw error;
+      status.show(step.name, isCancellation(error) ? "cancelled" : "failed");
+      throw new StepFailed(step.name, error);
+    });
     if (tried.kind === "done") done[step.name] = tried.value;
-    board.show(step.name, "done");
+    status.show(step.name, "done");
   };
 
   const runForward = async (step: Step): Promise<void> => {
-    if (isLeftOut(step)) return board.show(step.name, "left out");
-    board.show(step.name, "running");
+    if (isLeftOut(step)) return status.show(step.name, "left out");
+    status.show(step.name, "running");
     const context = contextOf(step.name, endlessCalls(step.name, step.calls));
-    const tried = await tryStep({ step: step.name, phase: "behind the pivot" }, () => step.do(context), { board, desk });
+    const tried = await tryStep({ step: step.name, phase: "behind the pivot" }, () => step.do(context), { status, updates });
     if (tried.kind !== "done") throw givenUp(step.name);
     done[step.name] = tried.value;
-    board.show(step.name, "done");
+    status.show(step.name, "done");
   };
 
-  const undoAll = async (refusal: Refusal): Promise<void> => {
+  const undoAll = async (refusal: SagaRefusal): Promise<void> => {
     for (const step of begun.reverse()) {
-      board.show(step.name, "undoing");
+      status.show(step.name, "undoing");
       const context = contextOf(step.name, endlessCalls(`undo ${step.name}`, step.undoCalls));
       const undo = async () => step.undo?.({ ...context, result: done[step.name] });
-      const tried = await tryStep({ step: step.name, phase: "undoing" }, undo, { board, desk });
+      const tried = await tryStep({ step: step.name, phase: "undoing" }, undo, { status, updates });
       if (tried.kind === "giveUp") throw givenUp(step.name);
-      board.show(step.name, tried.kind === "done" ? "undone" : "undo skipped");
+      status.show(step.name, tried.kind === "done" ? "undone" : "undo skipped");
     }
     const tell = async () => chain.whenUndone?.({ ...contextOf("undone", endlessCalls("undone")), refusal });
-    const told = await tryStep({ step: "undone", phase: "undoing" }, tell, { board, desk });
+    const told = await tryStep({ step: "undone", phase: "undoing" }, tell, { status, updates });
     if (told.kind === "giveUp") throw givenUp("undone");
   };
 
   const givenUp = (step: string): ApplicationFailure => {
-    board.show(step, "given up");
-    board.end("given up", step);
-    const { steps, interventions } = board.view;
+    status.show(step, "given up");
+    status.end("given up", step);
+    const { steps, interventions } = status.view;
     return ApplicationFailure.create({
       type: "SagaGivenUp",
       nonRetryable: true,
@@ -92,10 +93,10 @@ export async function runSaga(chain: Chain, returns: Returns, input: unknown): P
   } catch (error) {
     if (!(error instanceof StepFailed)) throw error;
     const refusal = refusalOf(error.step, error.cause);
-    board.end("undoing", error.step);
-    await insist(() => undoAll(refusal), board);
-    const skipped = board.view.steps.filter(({ state }) => state === "undo skipped").map(({ name }) => name);
-    board.end(skipped.length === 0 ? "undone" : "undone in part");
+    status.end("undoing", error.step);
+    await insist(() => undoAll(refusal), status);
+    const skipped = status.view.steps.filter(({ state }) => state === "undo skipped").map(({ name }) => name);
+    status.end(skipped.length === 0 ? "undone" : "undone in part");
     if (isCancellation(error.cause)) throw error.cause;
     throw ApplicationFailure.create({
       type: "SagaUndone",
@@ -108,8 +109,8 @@ export async function runSaga(chain: Chain, returns: Returns, input: unknown): P
   }
   await insist(async () => {
     for (const group of chain.groups.slice(pivot + 1)) await sideBySide(group, runForward);
-  }, board);
-  board.end("completed");
+  }, status);
+  status.end("completed");
   return returns({ input, done });
 }
 

@@ -22,7 +22,7 @@ import {
   type WhenUndone,
   withGroup,
 } from "./chain.ts";
-import type { Refusal } from "./refusal.ts";
+import type { SagaRefusal } from "./refusal.ts";
 import { runSaga } from "./run.ts";
 
 /** What a step sees: the saga's input, the results of earlier steps, and its key. */
@@ -125,7 +125,7 @@ export interface CommittedSaga<in out Input, in out Done, in out Activities> {
   ): CommittedSaga<Input, WithResult<Done, Name, Result | undefined>, Activities>;
   /** What to tell the world once everything is undone. Tried until it succeeds. */
   whenUndone(
-    run: (context: StepContext<Input, unknown, Activities> & { readonly refusal: Refusal }) => Promise<unknown>,
+    run: (context: StepContext<Input, unknown, Activities> & { readonly refusal: SagaRefusal }) => Promise<unknown>,
   ): CommittedSaga<Input, Done, Activities>;
   /** Ends the chain with the workflow's result. */
   returns<Result>(

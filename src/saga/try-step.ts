@@ -1,17 +1,17 @@
 import { CancellationScope, condition, isCancellation, sleep, TemporalFailure } from "@temporalio/workflow";
-import type { Board } from "./board.ts";
-import type { Decision, Desk, Phase } from "./desk.ts";
+import type { OperatorUpdates, OperatorVerb, Phase } from "./operator-updates.ts";
 import { refusalOf } from "./refusal.ts";
+import type { SagaStatus } from "./status.ts";
 
 /** How long what must succeed is tried before a person is called. */
-const patience = "10m";
+const callPersonAfter = "10m";
 
 /** How a step ended: with its result, or as an operator decided. */
-export type Tried = { readonly kind: "done"; readonly value: unknown } | { readonly kind: Exclude<Decision, "retryNow"> };
+export type StepEnd = { readonly kind: "done"; readonly value: unknown } | { readonly kind: Exclude<OperatorVerb, "retryNow"> };
 
-export interface Trying {
-  readonly board: Board;
-  readonly desk: Desk;
+export interface TryStepDeps {
+  readonly status: SagaStatus;
+  readonly updates: OperatorUpdates;
 }
 
 /**
@@ -21,13 +21,13 @@ export interface Trying {
 export async function tryStep(
   { step, phase }: { readonly step: string; readonly phase: Phase },
   run: () => Promise<unknown>,
-  { board, desk }: Trying,
-): Promise<Tried> {
+  { status, updates }: TryStepDeps,
+): Promise<StepEnd> {
   const around = CancellationScope.current();
   for (;;) {
     const scope = new CancellationScope();
-    let decision: Decision | undefined;
-    const close = desk.open({
+    let decision: OperatorVerb | undefined;
+    const close = updates.open({
       step,
       phase,
       decide: (decided) => {
@@ -44,28 +44,28 @@ export async function tryStep(
       if (around.consideredCancelled) throw error;
       if (phase === "before the pivot" && (decision === undefined || !isCancellation(error))) throw error;
       if (decision === undefined) {
-        board.show(step, "refused");
-        board.callForHelp(step, `${refusalOf(step, error).message}; it will not be tried again by itself`);
+        status.show(step, "refused");
+        status.callForHelp(step, `${refusalOf(step, error).message}; it will not be tried again by itself`);
         await condition(() => decision !== undefined);
       }
     } finally {
       close();
     }
     if (decision === "skipUndo" || decision === "giveUp") return { kind: decision };
-    board.show(step, phase === "undoing" ? "undoing" : "running");
+    status.show(step, phase === "undoing" ? "undoing" : "running");
   }
 }
 
 /** Runs what must succeed, out of reach of cancellation: after ten minutes a person is called, and the flag lowered when it is through. */
-export const insist = <Result>(work: () => Promise<Result>, board: Board): Promise<Result> =>
+export const insist = <Result>(work: () => Promise<Result>, status: SagaStatus): Promise<Result> =>
   CancellationScope.nonCancellable(async () => {
     const watch = new CancellationScope();
-    const late = watch.run(() => sleep(patience, { summary: "until a person is called" }));
+    const late = watch.run(() => sleep(callPersonAfter, { summary: "until a person is called" }));
     late.then(
       () => {
         // Somebody may have been called before, with a better reason.
-        if (board.view.needsAttention === undefined)
-          board.callForHelp(board.current, `not through after ${patience}, and still being tried`);
+        if (status.view.needsAttention === undefined)
+          status.callForHelp(status.current, `not through after ${callPersonAfter}, and still being tried`);
       },
       () => {},
     );
@@ -73,6 +73,6 @@ export const insist = <Result>(work: () => Promise<Result>, board: Board): Promi
       return await work();
     } finally {
       watch.cancel();
-      board.helped();
+      status.helped();
     }
   });

@@ -30,7 +30,7 @@ interface Write {
 }
 
 /** Rows of one write that stay together: from `from` of the write on. */
-interface Piece<Prepared> {
+interface WritePiece<Prepared> {
   readonly write: Write;
   readonly from: number;
   readonly count: number;
@@ -48,14 +48,14 @@ const stragglersMs = 2;
  */
 export function createBatcher<Prepared>(delivery: Delivery<Prepared>, options: BatcherOptions): Sink {
   const { name, batch: limits, clock, signal } = options;
-  const queue: Piece<Prepared>[] = [];
+  const queue: WritePiece<Prepared>[] = [];
   let queuedRows = 0;
   let queuedBytes = 0;
   let inFlightRows = 0;
   let lastStart = Number.NEGATIVE_INFINITY;
   let running: Promise<void> | undefined;
   let closing = false;
-  let hurried = false;
+  let flushing = false;
   /** Ends the wait for more rows early. */
   let wake = () => {};
 
@@ -89,9 +89,9 @@ export function createBatcher<Prepared>(delivery: Delivery<Prepared>, options: B
         if (isFull()) wake();
       });
     },
-    hurry() {
+    flush() {
       if (queue.length === 0) return;
-      hurried = true;
+      flushing = true;
       wake();
     },
     get inFlightRows() {
@@ -106,7 +106,7 @@ export function createBatcher<Prepared>(delivery: Delivery<Prepared>, options: B
   };
 
   /** The rows of one write, ready, in pieces that each fit a batch. Nearly always it is one. */
-  function cutUp(rows: readonly object[], bytes: number, write: Write): readonly Piece<Prepared>[] {
+  function cutUp(rows: readonly object[], bytes: number, write: Write): readonly WritePiece<Prepared>[] {
     const bytesPerRow = bytes / rows.length;
     const size = Math.max(
       1,
@@ -136,7 +136,7 @@ export function createBatcher<Prepared>(delivery: Delivery<Prepared>, options: B
   /** Waits for the interval to pass, or for a full batch, or for the end. */
   async function moreRows(): Promise<void> {
     const waitMs = lastStart + limits.minIntervalMs - clock.monotonic();
-    if (waitMs <= 0 || isFull() || closing || hurried) return;
+    if (waitMs <= 0 || isFull() || closing || flushing) return;
     const early = new AbortController();
     wake = () => early.abort();
     await clock.sleep(waitMs, early.signal);
@@ -144,7 +144,7 @@ export function createBatcher<Prepared>(delivery: Delivery<Prepared>, options: B
   }
 
   /** Takes a batch off the queue: as many pieces as fit, and at least one. */
-  function cut(): readonly Piece<Prepared>[] {
+  function cut(): readonly WritePiece<Prepared>[] {
     let rows = 0;
     let bytes = 0;
     let count = 0;
@@ -157,12 +157,12 @@ export function createBatcher<Prepared>(delivery: Delivery<Prepared>, options: B
     queuedRows -= rows;
     queuedBytes = queuedRows === 0 ? 0 : queuedBytes - bytes;
     const batch = queue.splice(0, count);
-    hurried &&= queue.length > 0;
+    flushing &&= queue.length > 0;
     return batch;
   }
 
   /** Delivers a batch and settles its writes. Never throws. */
-  async function deliver(batch: readonly Piece<Prepared>[]): Promise<void> {
+  async function deliver(batch: readonly WritePiece<Prepared>[]): Promise<void> {
     try {
       settle(batch, await delivery.deliver(batch.map(({ prepared }) => prepared)));
     } catch (error) {
@@ -170,7 +170,7 @@ export function createBatcher<Prepared>(delivery: Delivery<Prepared>, options: B
     }
   }
 
-  function settle(batch: readonly Piece<Prepared>[], rejected: readonly Rejected[]): void {
+  function settle(batch: readonly WritePiece<Prepared>[], rejected: readonly Rejected[]): void {
     const sorted = [...rejected].sort((a, b) => a.row - b.row);
     let start = 0;
     let next = 0;
@@ -187,7 +187,7 @@ export function createBatcher<Prepared>(delivery: Delivery<Prepared>, options: B
     }
   }
 
-  function failAll(batch: readonly Piece<Prepared>[], error: unknown): void {
+  function failAll(batch: readonly WritePiece<Prepared>[], error: unknown): void {
     const reason = signal.aborted ? signal.reason : error;
     const failed = new Set(batch.map(({ write }) => write));
     // What is still queued of these writes must not go on without the rest: their writers have been told that they failed.

@@ -22,7 +22,7 @@ export interface Sink {
    */
   write(rows: readonly unknown[], bytes: number, traces?: ReadonlyMap<number, string>): Promise<WriteResult>;
   /** Asks a sink that gathers rows to wait for no more: those written so far go out as soon as none is under way. */
-  hurry?(): void;
+  flush?(): void;
   /** Rows written and not yet settled. */
   readonly inFlightRows: number;
   /** Drains; may be called twice. */

@@ -1,4 +1,4 @@
-import type { Envelope } from "../bus/envelope.ts";
+import type { Envelope, Fault } from "../bus/envelope.ts";
 import { isDate } from "../core/dates.ts";
 import { days, hours } from "../core/duration.ts";
 import { ConfigError } from "../core/errors.ts";
@@ -16,17 +16,12 @@ export interface AdmittedEvent {
   readonly data: unknown;
 }
 
-export interface Refusal {
-  readonly reason: string;
-  readonly error: string;
-}
-
 /** How far an event's time may lie from now: behind it ClickHouse would hold ever more partitions, before it lies a wrong clock. */
 const maxAgeMs = days(400);
 const maxAheadMs = days(1);
 
 /** Makes the gate of a stream: type known, time in reach, data fits its schema. `now` is in milliseconds since the epoch. */
-export function compileAdmission(stream: StreamPlan): (envelope: Envelope, now: number) => AdmittedEvent | Refusal {
+export function compileAdmission(stream: StreamPlan): (envelope: Envelope, now: number) => AdmittedEvent | Fault {
   const types = new Map<string, EventPlan>(stream.events.map((event) => [event.type, event]));
   return (envelope, now) => {
     const { id, type, time, source = stream.name, traceparent, version = 1 } = envelope;
@@ -70,6 +65,6 @@ function upcast(data: unknown, from: number, { version, upcast: steps }: EventPl
   return now;
 }
 
-export const isRefusal = (result: AdmittedEvent | Refusal): result is Refusal => "reason" in result;
+export const isFault = (result: AdmittedEvent | Fault): result is Fault => "reason" in result;
 
 const isoOf = (time: number): string => (isDate(time) ? new Date(time).toISOString() : String(time));

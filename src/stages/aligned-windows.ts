@@ -1,11 +1,11 @@
 import type { WindowShape } from "../plan/window.ts";
-import type { Gathering } from "./gathering.ts";
+import type { Aggregation } from "./aggregation.ts";
 import { type Added, noPanes, type Pane, type Windows } from "./windows.ts";
 
 /** Values gathered from `start` on, for the width of a slice. */
 type Slice = [start: number, gathered: unknown[]];
 
-interface State {
+interface AlignedState {
   /** Windows that end up to here were handed on. */
   closed: number;
   /** In rising order; no two with the same start. A window is some slices side by side, so that a value is added once. */
@@ -15,8 +15,8 @@ interface State {
 /** Windows of `sizeMs`, one beginning each `hopMs`, from `offsetMs` on. They take a value as long as the last window that it falls in is open. */
 export function alignedWindows(
   { sizeMs, hopMs, offsetMs }: Extract<WindowShape, { kind: "aligned" }>,
-  gathering: Gathering,
-): Windows<State> {
+  aggregation: Aggregation,
+): Windows<AlignedState> {
   const width = greatestCommonDivisor(sizeMs, hopMs);
   const startOf = (time: number, step: number) => Math.floor((time - offsetMs) / step) * step + offsetMs;
   /** The earliest window that holds a slice, and the latest. */
@@ -29,13 +29,13 @@ export function alignedWindows(
   return {
     init: (watermark) => ({ closed: watermark, slices: [] }),
 
-    copy: ({ closed, slices }) => ({ closed, slices: slices.map(([start, gathered]) => [start, gathering.copy(gathered)]) }),
+    copy: ({ closed, slices }) => ({ closed, slices: slices.map(([start, gathered]) => [start, aggregation.copy(gathered)]) }),
 
     add(state, value, moment, watermark): Added {
       const start = startOf(moment.time, width);
       if (isDone(start, watermark)) return { kind: "late" };
       const slice = sliceOf(state, start);
-      gathering.add(slice[1], value, moment);
+      aggregation.add(slice[1], value, moment);
       return { kind: "added", retracted: noPanes, at: start };
     },
 
@@ -70,19 +70,19 @@ export function alignedWindows(
     },
   };
 
-  function sliceOf({ slices }: State, start: number): Slice {
+  function sliceOf({ slices }: AlignedState, start: number): Slice {
     let at = slices.length;
     while (at > 0 && (slices[at - 1] as Slice)[0] > start) at--;
     const known = slices[at - 1];
     if (known?.[0] === start) return known;
-    const made: Slice = [start, gathering.init()];
+    const made: Slice = [start, aggregation.init()];
     slices.splice(at, 0, made);
     return made;
   }
 
-  function paneAt({ slices }: State, start: number): Pane {
+  function paneAt({ slices }: AlignedState, start: number): Pane {
     const parts = slices.filter(([slice]) => slice >= start && slice < start + sizeMs).map(([, gathered]) => gathered);
-    return { start, end: start + sizeMs, lastTime: start + sizeMs - 1, gathered: gathering.mergeAll(parts) };
+    return { start, end: start + sizeMs, lastTime: start + sizeMs - 1, gathered: aggregation.mergeAll(parts) };
   }
 }
 

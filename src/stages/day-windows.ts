@@ -1,15 +1,15 @@
 import { zoneDays } from "../core/zone-days.ts";
 import type { WindowShape } from "../plan/window.ts";
-import type { Gathering } from "./gathering.ts";
+import type { Aggregation } from "./aggregation.ts";
 import type { Added, Pane, Windows } from "./windows.ts";
 
 type Day = [start: number, gathered: unknown[]];
 
 /** In rising order; no two with the same start. */
-type State = Day[];
+type DayState = Day[];
 
 /** Windows side by side, each a day of a zone. */
-export function dayWindows({ timeZone }: Extract<WindowShape, { kind: "day" }>, gathering: Gathering): Windows<State> {
+export function dayWindows({ timeZone }: Extract<WindowShape, { kind: "day" }>, aggregation: Aggregation): Windows<DayState> {
   const dayOf = zoneDays(timeZone);
   const endOf = ([start]: Day): number => dayOf(start).end;
   const paneOf = (day: Day): Pane => {
@@ -21,12 +21,12 @@ export function dayWindows({ timeZone }: Extract<WindowShape, { kind: "day" }>, 
   return {
     init: () => [],
 
-    copy: (open) => open.map(([start, gathered]) => [start, gathering.copy(gathered)]),
+    copy: (open) => open.map(([start, gathered]) => [start, aggregation.copy(gathered)]),
 
     add(open, value, moment, watermark): Added {
       const { start, end } = dayOf(moment.time);
       if (end <= watermark) return { kind: "late" };
-      gathering.add(gatheredOn(open, start), value, moment);
+      aggregation.add(gatheredOn(open, start), value, moment);
       return { kind: "added", retracted: [], at: start };
     },
 
@@ -40,12 +40,12 @@ export function dayWindows({ timeZone }: Extract<WindowShape, { kind: "day" }>, 
     closesAt: ([oldest]) => oldest && endOf(oldest),
   };
 
-  function gatheredOn(open: State, start: number): unknown[] {
+  function gatheredOn(open: DayState, start: number): unknown[] {
     const later = open.findIndex((day) => day[0] >= start);
     const at = later < 0 ? open.length : later;
     const known = open[at];
     if (known?.[0] === start) return known[1];
-    const made: Day = [start, gathering.init()];
+    const made: Day = [start, aggregation.init()];
     open.splice(at, 0, made);
     return made[1];
   }

@@ -1,5 +1,5 @@
 import type { EnrichPlan } from "../plan/plan.ts";
-import { brokenOff } from "./pursue.ts";
+import { brokenOff } from "./failures.ts";
 import type { Run } from "./run.ts";
 
 /** `look` keeps what it finds: `guardStages` has seen to it, once for all partitions. */

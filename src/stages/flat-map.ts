@@ -1,6 +1,6 @@
 import type { StagePlan } from "../plan/plan.ts";
 import { each } from "./each.ts";
-import { brokenOff } from "./pursue.ts";
+import { brokenOff } from "./failures.ts";
 import type { Effects, Run } from "./run.ts";
 
 export function flatMap({ name, transform }: Extract<StagePlan, { kind: "flatMap" }>, next: Run): Run {

@@ -2,8 +2,8 @@ import { TerminalError } from "../core/errors.ts";
 import type { FoldPlan } from "../plan/plan.ts";
 import type { Timer, Timers } from "../plan/timer.ts";
 import { each } from "./each.ts";
-import { pursue } from "./pursue.ts";
-import type { Held, KeyedStage, Outcomes, Ring, Run } from "./run.ts";
+import { passOn } from "./failures.ts";
+import type { FiredTimer, KeyedStage, Outcomes, Run, StateAndTimers } from "./run.ts";
 
 /** The state behind what was decided; null where it is to be forgotten. @throws TerminalError where `evolve` returns nothing */
 export function evolved(plan: Pick<FoldPlan, "name" | "evolve">, before: unknown, decided: readonly unknown[]): unknown {
@@ -38,14 +38,14 @@ export function fold(plan: FoldPlan, { next, behindMs }: { readonly next: Run; r
       return held instanceof Promise ? held.then((fetched) => take(fetched, given)) : take(held, given);
     },
     fire(given, outcomes) {
-      return withHeld(given.key, outcomes, (held) => ring(given, held, outcomes));
+      return withHeld(given.key, outcomes, (held) => fireTimer(given, held, outcomes));
     },
   };
 
   function withHeld(
     key: string,
     { states }: Outcomes,
-    go: (held: Held | undefined) => void | Promise<void>,
+    go: (held: StateAndTimers | undefined) => void | Promise<void>,
   ): void | Promise<void> {
     const held = states.get(name, key);
     return held instanceof Promise ? held.then(go) : go(held);
@@ -53,19 +53,19 @@ export function fold(plan: FoldPlan, { next, behindMs }: { readonly next: Run; r
 
   /** What was due before a value comes before it, also where nobody has heard the timer yet. */
   function take(
-    held: Held | undefined,
+    held: StateAndTimers | undefined,
     given: { readonly key: string; readonly value: unknown; readonly outcomes: Outcomes },
   ): void | Promise<void> {
     const { key, outcomes } = given;
     const due = held && earliestDue(held.timers, outcomes.watermark);
     if (!due) return step(held, given);
     const again = () => withHeld(key, outcomes, (now) => take(now, given));
-    const ringing = ring({ key, ...due }, held, outcomes);
-    return ringing ? ringing.then(again) : again();
+    const firing = fireTimer({ key, ...due }, held, outcomes);
+    return firing ? firing.then(again) : again();
   }
 
   function step(
-    held: Held | undefined,
+    held: StateAndTimers | undefined,
     { key, value, outcomes }: { readonly key: string; readonly value: unknown; readonly outcomes: Outcomes },
   ): void | Promise<void> {
     const decided = decide(held === undefined ? initial : held.state, value);
@@ -79,19 +79,19 @@ export function fold(plan: FoldPlan, { next, behindMs }: { readonly next: Run; r
   }
 
   /** What follows from a timer. One that was set otherwise meanwhile does nothing. */
-  function ring({ key, timer, at }: Ring, held: Held | undefined, outcomes: Outcomes): void | Promise<void> {
+  function fireTimer({ key, timer, at }: FiredTimer, held: StateAndTimers | undefined, outcomes: Outcomes): void | Promise<void> {
     const set = held?.timers[timer];
-    if (!held || !set || set.at !== at || set.rung) return;
+    if (!held || !set || set.at !== at || set.fired) return;
     if (timer === forgetting) return outcomes.states.set(name, key, undefined);
     const time = set.clock === "event" ? at - waitsMs : at;
     const decided = onTimer?.(held.state, { name: timer, at: new Date(time) }) ?? [];
-    move({ state: held.state, timers: { ...held.timers, [timer]: { ...set, rung: true } } }, { key, decided, outcomes });
+    move({ state: held.state, timers: { ...held.timers, [timer]: { ...set, fired: true } } }, { key, decided, outcomes });
     const caused = outcomes.caused(`${name}\n${key}\n${timer}\n${at}`, time);
-    return each(decided, (one) => pursue(next, one, caused), caused);
+    return each(decided, (one) => passOn(next, one, caused), caused);
   }
 
   function move(
-    held: Held | undefined,
+    held: StateAndTimers | undefined,
     { key, decided, outcomes }: { readonly key: string; readonly decided: readonly unknown[]; readonly outcomes: Outcomes },
   ): void {
     const { states } = outcomes;
@@ -100,7 +100,7 @@ export function fold(plan: FoldPlan, { next, behindMs }: { readonly next: Run; r
     states.set(name, key, { state, timers: timersAfter(state, held?.timers ?? {}, states.now) });
   }
 
-  /** The timers that a state asks for. One that has rung for the same time stays silent. */
+  /** The timers that a state asks for. One that has fired for the same time stays silent. */
   function timersAfter(state: unknown, before: Timers, now: number): Timers {
     if (!timersOf && ttlMs === undefined) return noTimers;
     const timers: Record<string, Timer> = {};
@@ -108,7 +108,7 @@ export function fold(plan: FoldPlan, { next, behindMs }: { readonly next: Run; r
       const { clock } = setting;
       const at = "afterMs" in setting ? now + setting.afterMs : setting.at;
       const set: Timer = { clock, at: clock === "event" ? at + waitsMs : at };
-      timers[timer] = before[timer]?.rung && before[timer].at === set.at ? before[timer] : set;
+      timers[timer] = before[timer]?.fired && before[timer].at === set.at ? before[timer] : set;
     }
     if (ttlMs === undefined) return timers;
     const forgets = before[forgetting];
@@ -118,10 +118,10 @@ export function fold(plan: FoldPlan, { next, behindMs }: { readonly next: Run; r
     return timers;
   }
 
-  function earliestDue(timers: Timers, watermark: number): Omit<Ring, "key"> | undefined {
-    let due: Omit<Ring, "key"> | undefined;
-    for (const [timer, { clock, at, rung }] of Object.entries(timers)) {
-      if (clock === "event" && !rung && at <= watermark && (!due || at < due.at)) due = { timer, at };
+  function earliestDue(timers: Timers, watermark: number): Omit<FiredTimer, "key"> | undefined {
+    let due: Omit<FiredTimer, "key"> | undefined;
+    for (const [timer, { clock, at, fired }] of Object.entries(timers)) {
+      if (clock === "event" && !fired && at <= watermark && (!due || at < due.at)) due = { timer, at };
     }
     return due;
   }

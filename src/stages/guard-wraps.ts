@@ -1,7 +1,7 @@
 import { Breaker } from "../core/breaker.ts";
 import type { Clock } from "../core/clock.ts";
 import { codeOf, RetryableError, TerminalError } from "../core/errors.ts";
-import { Gauge } from "../core/gauge.ts";
+import { InFlightLimit } from "../core/in-flight-limit.ts";
 import { linkAbort } from "../core/linked-abort.ts";
 import type { Logger } from "../core/log.ts";
 import type { RateLimit } from "../core/rate-limit.ts";
@@ -23,21 +23,21 @@ export interface GuardDeps {
 }
 
 /** A call on its way through the guards. */
-export interface Passing extends StageCall {
+export interface PassingCall extends StageCall {
   readonly value: unknown;
   /** Called right before the function begins, when every guard has let the call through; throws where one does so no more. */
   readonly beforeBegin: () => void;
 }
 
 /** A call whose function has begun. */
-export interface Begun {
+export interface BegunCall {
   readonly answer: Promise<unknown>;
   /** Resolves when the function has ended, which may be long after the answer. */
   readonly ended: Promise<void>;
 }
 
 /** Takes a call through the guards that are left. Rejects where one of them does not let it through: then its function has not begun. */
-export type Passage = (passing: Passing) => Promise<Begun>;
+export type GuardedFunction = (passing: PassingCall) => Promise<BegunCall>;
 
 export interface GuardContext {
   /** The stage's name, for people. */
@@ -50,21 +50,21 @@ export interface GuardContext {
 }
 
 /** Puts a guard before what is behind it. Made once for a stage in a process. */
-type Wrap<Plan> = (plan: Plan, next: Passage, context: GuardContext) => Passage;
+type Wrap<Plan> = (plan: Plan, next: GuardedFunction, context: GuardContext) => GuardedFunction;
 
 /** What each guard does. In which order a call passes them is said in `plan/stage-guards.ts`. */
 export const guardWraps: { readonly [Name in GuardName]: Wrap<GuardPlan<Name>> } = {
   retry(plan, next, { place, deps: { clock, random, telemetry } }) {
-    const once = async (passing: Passing): Promise<unknown> => (await next(passing)).answer;
+    const once = async (passing: PassingCall): Promise<unknown> => (await next(passing)).answer;
     const onFailure = (error: unknown, waiting: { readonly failed: number; readonly waitMs: number }) =>
       telemetry?.retry?.({ of: "call", call: stageAt(place), ...waiting, code: codeOf(error) });
     return async (passing) => begun(retry(() => once(passing), { ...plan, clock, random, signal: passing.signal, onFailure }));
   },
 
   concurrency(limit, next, { name }) {
-    const slots = new Gauge(limit);
+    const slots = new InFlightLimit(limit);
     return async (passing) => {
-      if (!(await slots.room(passing.signal, 1))) throw stopping(name);
+      if (!(await slots.waitForRoom(passing.signal, 1))) throw stopping(name);
       const leave = () => slots.remove(1);
       try {
         const call = await next(passing);
@@ -160,7 +160,7 @@ const nothing = () => {};
 const stageAt = (place: string): string => `stage '${place}'`;
 
 /** A call that has ended when it is answered. */
-export const begun = (answer: Promise<unknown>): Begun => ({ answer, ended: answer.then(nothing, nothing) });
+export const begun = (answer: Promise<unknown>): BegunCall => ({ answer, ended: answer.then(nothing, nothing) });
 
 const stopping = (name: string): RetryableError =>
   new RetryableError("stop.asked", `stage '${name}' was asked to stop while it waited for its turn`);

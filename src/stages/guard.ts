@@ -1,7 +1,7 @@
 import type { GuardsPlan } from "../plan/guards.ts";
 import type { PipelinePlan, StageCall, StagePlan } from "../plan/plan.ts";
 import { type GuardName, guardNames } from "../plan/stage-guards.ts";
-import { begun, type GuardContext, type GuardDeps, guardWraps, type Passage } from "./guard-wraps.ts";
+import { begun, type GuardContext, type GuardDeps, type GuardedFunction, guardWraps } from "./guard-wraps.ts";
 import { keepAnswers } from "./kept-answers.ts";
 
 export type { GuardDeps } from "./guard-wraps.ts";
@@ -44,20 +44,20 @@ export function guarded(
   if (Object.keys(guards).length === 0) return call;
   const bounded = guards.timeoutMs === undefined ? guards : { ...guards, concurrency: guards.concurrency ?? maxOpenCalls };
   const context = { name, place, guards: bounded, deps };
-  const passage = guardNames.reduceRight((next, guard) => behind(guard, next, context), beginning(call));
-  return async (value, { signal }) => (await passage({ value, signal, beforeBegin: () => {} })).answer;
+  const guardedFunction = guardNames.reduceRight((next, guard) => behind(guard, next, context), beginning(call));
+  return async (value, { signal }) => (await guardedFunction({ value, signal, beforeBegin: () => {} })).answer;
 }
 
-function behind<Name extends GuardName>(guard: Name, next: Passage, context: GuardContext): Passage {
+function behind<Name extends GuardName>(guard: Name, next: GuardedFunction, context: GuardContext): GuardedFunction {
   const plan = context.guards[guard];
   // A guard takes its own plan: the compiler cannot tell that the two belong together.
-  const wrap = guardWraps[guard] as (plan: GuardsPlan[Name], next: Passage, context: GuardContext) => Passage;
+  const wrap = guardWraps[guard] as (plan: GuardsPlan[Name], next: GuardedFunction, context: GuardContext) => GuardedFunction;
   return plan === undefined ? next : wrap(plan, next, context);
 }
 
 /** Calls the function, which may throw as well as reject. */
 const beginning =
-  (call: Call): Passage =>
+  (call: Call): GuardedFunction =>
   async ({ value, signal, beforeBegin }) => {
     beforeBegin();
     return begun(new Promise((resolve) => resolve(call(value, { signal }))));

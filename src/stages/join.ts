@@ -1,19 +1,19 @@
 import type { JoinPlan } from "../plan/plan.ts";
 import { inTurn } from "./each.ts";
-import { pursue } from "./pursue.ts";
-import type { Held, KeyedStage, Outcomes, Run } from "./run.ts";
+import { passOn } from "./failures.ts";
+import type { KeyedStage, Outcomes, Run, StateAndTimers } from "./run.ts";
 
 type Waiting = readonly [time: number, id: string, value: unknown];
 
-interface State {
+interface JoinState {
   readonly left: readonly Waiting[];
   readonly right: readonly Waiting[];
 }
 
-type Side = keyof State;
+type JoinSide = keyof JoinState;
 
-const none: State = { left: [], right: [] };
-/** The timer of a key: it rings when the first that waits has nobody left to wait for. */
+const none: JoinState = { left: [], right: [] };
+/** The timer of a key: it fires when the first that waits has nobody left to wait for. */
 const parting = "part";
 
 /**
@@ -40,22 +40,22 @@ export function join(plan: JoinPlan, { next, behindMs }: { readonly next: Run; r
     },
     fire({ key, at }, outcomes) {
       const held = outcomes.states.get(name, key);
-      const part = (known: Held | undefined) => {
-        if (known) keep(stillWaiting(known.state as State, at - waitsMs), { key, outcomes });
+      const part = (known: StateAndTimers | undefined) => {
+        if (known) keep(stillWaiting(known.state as JoinState, at - waitsMs), { key, outcomes });
       };
       return held instanceof Promise ? held.then(part) : part(held);
     },
   };
 
   function meet(
-    held: Held | undefined,
-    arrival: { readonly key: string; readonly side: Side; readonly part: unknown; readonly outcomes: Outcomes },
+    held: StateAndTimers | undefined,
+    arrival: { readonly key: string; readonly side: JoinSide; readonly part: unknown; readonly outcomes: Outcomes },
   ): void | Promise<void> {
     const { key, side, part, outcomes } = arrival;
     const { moment } = outcomes;
     const watermark = outcomes.watermark - waitsMs;
     if (moment.time + reachMs[side] < watermark) return outcomes.late(name, part);
-    const state = stillWaiting((held?.state as State | undefined) ?? none, watermark);
+    const state = stillWaiting((held?.state as JoinState | undefined) ?? none, watermark);
     if (state[side].some(([, id]) => id === moment.id)) return outcomes.duplicate();
     const own: Waiting = [moment.time, moment.id, part];
     keep({ ...state, [side]: [...state[side], own] }, { key, outcomes });
@@ -65,16 +65,16 @@ export function join(plan: JoinPlan, { next, behindMs }: { readonly next: Run; r
       const apartMs = right[0] - left[0];
       if (apartMs < -beforeMs || apartMs > afterMs) return;
       const caused = outcomes.completed(`${name}\n${left[1]}\n${right[1]}`, Math.max(left[0], right[0]));
-      return pursue(next, { key, left: dated(left), right: dated(right) }, caused);
+      return passOn(next, { key, left: dated(left), right: dated(right) }, caused);
     });
   }
 
-  function stillWaiting(state: State, watermark: number): State {
-    const waits = (side: Side) => state[side].filter(([time]) => time + reachMs[side] >= watermark);
+  function stillWaiting(state: JoinState, watermark: number): JoinState {
+    const waits = (side: JoinSide) => state[side].filter(([time]) => time + reachMs[side] >= watermark);
     return { left: waits("left"), right: waits("right") };
   }
 
-  function keep(state: State, { key, outcomes }: { readonly key: string; readonly outcomes: Outcomes }): void {
+  function keep(state: JoinState, { key, outcomes }: { readonly key: string; readonly outcomes: Outcomes }): void {
     const ends = (["left", "right"] as const).flatMap((side) => state[side].map(([time]) => time + reachMs[side]));
     if (ends.length === 0) return outcomes.states.set(name, key, undefined);
     const at = Math.min(...ends) + 1 + waitsMs;

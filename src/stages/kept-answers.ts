@@ -2,7 +2,7 @@ import type { Clock } from "../core/clock.ts";
 import { onAbort } from "../core/on-abort.ts";
 import type { CachePlan, StageCall } from "../plan/plan.ts";
 
-type Look = (key: string, call: StageCall) => unknown;
+type LookUp = (key: string, call: StageCall) => unknown;
 
 /** A call that has not been answered yet. */
 interface UnderWay {
@@ -17,7 +17,7 @@ interface UnderWay {
  * promise. Calls for one key share one call while it is under way; its signal aborts when the last of them waits no more. What fails
  * is not kept: the next call asks anew.
  */
-export function keepAnswers(look: Look, { maxEntries, ttlMs }: CachePlan, clock: Clock): Look {
+export function keepAnswers(look: LookUp, { maxEntries, ttlMs }: CachePlan, clock: Clock): LookUp {
   /** The one that was asked for last comes last. */
   const known = new Map<string, { readonly found: unknown; readonly until: number }>();
   const underWay = new Map<string, UnderWay>();

@@ -1,5 +1,5 @@
 import type { StagePlan } from "../plan/plan.ts";
-import { brokenOff } from "./pursue.ts";
+import { brokenOff } from "./failures.ts";
 import type { Run } from "./run.ts";
 
 export function map({ transform }: Extract<StagePlan, { kind: "map" }>, next: Run): Run {

@@ -43,21 +43,25 @@ export interface Outcomes extends Effects {
 export interface States {
   /** Processing time, milliseconds since the epoch. */
   readonly now: number;
-  get(stage: string, key: string): Held | undefined | Promise<Held | undefined>;
+  get(stage: string, key: string): StateAndTimers | undefined | Promise<StateAndTimers | undefined>;
   /**
    * The state to change in place. Where an event fails half way through, call `startOver`, and the batch is taken again from the states
    * before it, with a copy for each event.
    */
-  own(stage: string, key: string, copy: (state: never) => unknown): Held | undefined | Promise<Held | undefined>;
+  own(
+    stage: string,
+    key: string,
+    copy: (state: never) => unknown,
+  ): StateAndTimers | undefined | Promise<StateAndTimers | undefined>;
   /** `undefined` removes the state and its timers. */
-  set(stage: string, key: string, held: Held | undefined): void;
+  set(stage: string, key: string, held: StateAndTimers | undefined): void;
   /** Whether an id was taken before, within what is remembered. Takes it. */
   takes(stage: string, moment: Moment): boolean | Promise<boolean>;
   /** Has the batch taken again with a copy for each event, unless that is so already. */
   startOver(): void;
 }
 
-export interface Held {
+export interface StateAndTimers {
   readonly state: unknown;
   readonly timers: Timers;
 }
@@ -73,13 +77,13 @@ export interface KeyedStage {
   /** `key`: of the value, where it is known. */
   readonly run: (value: unknown, outcomes: Outcomes, key?: string) => void | Promise<void>;
   /** The time of a timer has come. */
-  fire(ring: Ring, outcomes: Outcomes): void | Promise<void>;
+  fire(fire: FiredTimer, outcomes: Outcomes): void | Promise<void>;
 }
 
-export interface Ring {
+export interface FiredTimer {
   readonly key: string;
   readonly timer: string;
-  /** When it was to ring: by the watermark, or by the clock. */
+  /** When it was to fire: by the watermark, or by the clock. */
   readonly at: number;
 }
 

@@ -1,20 +1,23 @@
 import type { WindowShape } from "../plan/window.ts";
-import type { Gathering } from "./gathering.ts";
+import type { Aggregation } from "./aggregation.ts";
 import type { Added, Pane, Windows } from "./windows.ts";
 
 type Session = [start: number, last: number, gathered: unknown[]];
 
 /** In rising order, further from each other than the gap. */
-type State = Session[];
+type SessionState = Session[];
 
 /** Values with no more than `gapMs` between one and the next. One that lies between two sessions makes them one. */
-export function sessionWindows({ gapMs }: Extract<WindowShape, { kind: "session" }>, gathering: Gathering): Windows<State> {
+export function sessionWindows(
+  { gapMs }: Extract<WindowShape, { kind: "session" }>,
+  aggregation: Aggregation,
+): Windows<SessionState> {
   const paneOf = ([start, last, gathered]: Session): Pane => ({ start, end: last, lastTime: last, gathered });
 
   return {
     init: () => [],
 
-    copy: (sessions) => sessions.map(([start, last, gathered]) => [start, last, gathering.copy(gathered)]),
+    copy: (sessions) => sessions.map(([start, last, gathered]) => [start, last, aggregation.copy(gathered)]),
 
     add(sessions, value, moment, watermark): Added {
       const { time } = moment;
@@ -27,8 +30,8 @@ export function sessionWindows({ gapMs }: Extract<WindowShape, { kind: "session"
       const [oldest, newest] = [met[0], met.at(-1)];
       const start = Math.min(time, oldest?.[0] ?? time);
       const retracted = met.filter(([other]) => other !== start).map(paneOf);
-      const gathered = oldest ? [...gathering.mergeAll(met.map((session) => session[2]))] : gathering.init();
-      gathering.add(gathered, value, moment);
+      const gathered = oldest ? [...aggregation.mergeAll(met.map((session) => session[2]))] : aggregation.init();
+      aggregation.add(gathered, value, moment);
       const session: Session = [start, Math.max(time, newest?.[1] ?? time), gathered];
       sessions.splice(first, met.length, session);
       return { kind: "added", retracted, at: time };

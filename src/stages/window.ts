@@ -1,16 +1,16 @@
 import { lateDestination } from "../plan/plan.ts";
 import type { WindowPlan } from "../plan/stage.ts";
 import type { WindowResult, WindowShape } from "../plan/window.ts";
+import { type Aggregation, createAggregation } from "./aggregation.ts";
 import { alignedWindows } from "./aligned-windows.ts";
 import { dayWindows } from "./day-windows.ts";
 import { each, inTurn } from "./each.ts";
-import { type Gathering, gathering } from "./gathering.ts";
-import { pursue } from "./pursue.ts";
-import type { Held, KeyedStage, Outcomes, Run } from "./run.ts";
+import { passOn } from "./failures.ts";
+import type { KeyedStage, Outcomes, Run, StateAndTimers } from "./run.ts";
 import { sessionWindows } from "./session-windows.ts";
 import type { Added, Pane, Windows } from "./windows.ts";
 
-/** The timer of a key: it rings when its next window closes, or earlier, and is set again then. */
+/** The timer of a key: it fires when its next window closes, or earlier, and is set again then. */
 const closing = "close";
 
 interface Taking {
@@ -21,15 +21,15 @@ interface Taking {
 
 /**
  * Gathers values by key and event time. What is late, and what a window holds, follows from the values before in the log and
- * nothing else: neither from how they were cut into reads nor from when a timer rang.
+ * nothing else: neither from how they were cut into reads nor from when a timer fired.
  *
  * `behindMs`: how far the watermark of this stage lies behind that of the source, by what the stages before it wait for.
  */
 export function window(plan: WindowPlan, { next, behindMs }: { readonly next: Run; readonly behindMs: number }): KeyedStage {
   const { name, shape, early, late, key: keyOf } = plan;
   const toLateEvent = late?.toEvent;
-  const gather = gathering(plan.aggregators);
-  const windows: Windows<unknown> = windowsOf(shape, gather);
+  const aggregation = createAggregation(plan.aggregators);
+  const windows: Windows<unknown> = windowsOf(shape, aggregation);
   const waitsMs = behindMs + plan.allowedLatenessMs;
 
   return {
@@ -44,7 +44,7 @@ export function window(plan: WindowPlan, { next, behindMs }: { readonly next: Ru
       const held = outcomes.states.own(name, key, windows.copy);
       return held instanceof Promise ? held.then((fetched) => close(fetched)) : close(held);
 
-      function close(known: Held | undefined): void | Promise<void> {
+      function close(known: StateAndTimers | undefined): void | Promise<void> {
         if (!known) return;
         const closed = windows.close(known.state, at - waitsMs);
         keep({ state: known.state, timers: {} }, key, outcomes);
@@ -53,7 +53,7 @@ export function window(plan: WindowPlan, { next, behindMs }: { readonly next: Ru
     },
   };
 
-  function take(known: Held | undefined, { key, value, outcomes }: Taking): void | Promise<void> {
+  function take(known: StateAndTimers | undefined, { key, value, outcomes }: Taking): void | Promise<void> {
     const watermark = outcomes.watermark - waitsMs;
     const held = known ?? { state: windows.init(watermark), timers: {} };
     const closed = windows.close(held.state, watermark);
@@ -93,13 +93,13 @@ export function window(plan: WindowPlan, { next, behindMs }: { readonly next: Ru
   }
 
   /** Writes the state down, and the time at which it has to be looked at again. */
-  function keep({ state, timers }: Held, key: string, { states }: Outcomes): void {
+  function keep({ state, timers }: StateAndTimers, key: string, { states }: Outcomes): void {
     const closesAt = windows.closesAt(state);
     if (closesAt === undefined) return states.set(name, key, undefined);
     const at = closesAt + waitsMs;
     const set = timers[closing];
-    // One that rings too early is set again then: sessions would move theirs with each event.
-    const isInTime = set !== undefined && !set.rung && set.at <= at;
+    // One that fires too early is set again then: sessions would move theirs with each event.
+    const isInTime = set !== undefined && !set.fired && set.at <= at;
     states.set(name, key, { state, timers: isInTime ? timers : { [closing]: { clock: "event", at } } });
   }
 
@@ -108,22 +108,22 @@ export function window(plan: WindowPlan, { next, behindMs }: { readonly next: Ru
   }
 
   function finish(pane: Pane, key: string, outcomes: Outcomes): void | Promise<void> {
-    return pursue(next, resultOf(pane, key, "final"), outcomes.caused(`${name}\n${key}\n${pane.start}`, pane.lastTime));
+    return passOn(next, resultOf(pane, key, "final"), outcomes.caused(`${name}\n${key}\n${pane.start}`, pane.lastTime));
   }
 
   function resultOf({ start, end, gathered }: Pane, key: string, pane: WindowResult["pane"]): WindowResult {
-    return { key, start: new Date(start), end: new Date(end), values: gather.result(gathered), pane };
+    return { key, start: new Date(start), end: new Date(end), values: aggregation.result(gathered), pane };
   }
 }
 
-function windowsOf(shape: WindowShape, gather: Gathering) {
+function windowsOf(shape: WindowShape, aggregation: Aggregation) {
   switch (shape.kind) {
     case "aligned":
-      return alignedWindows(shape, gather);
+      return alignedWindows(shape, aggregation);
     case "day":
-      return dayWindows(shape, gather);
+      return dayWindows(shape, aggregation);
     case "session":
-      return sessionWindows(shape, gather);
+      return sessionWindows(shape, aggregation);
     default:
       return shape satisfies never;
   }

@@ -13,7 +13,7 @@ export interface StateFound {
   readonly partition: string;
   /** What it keeps. */
   readonly state: unknown;
-  /** What is to ring, by which clock, and when (ISO 8601). */
+  /** What is to fire, by which clock, and when (ISO 8601). */
   readonly timers: readonly { readonly timer: string; readonly clock: "event" | "processing"; readonly at: string }[];
   /** When it was written, ISO 8601. */
   readonly updatedAt: string;
@@ -41,7 +41,7 @@ export async function findStates(
 
 function describe({ s, t = {}, at }: StateRecord, place: Pick<StateFound, "stage" | "partition">): StateFound {
   const timers = Object.entries(t)
-    .filter(([, [, , rung]]) => !rung)
+    .filter(([, [, , fired]]) => !fired)
     .map(([timer, [clock, time]]) => ({
       timer,
       clock: clock === "e" ? ("event" as const) : ("processing" as const),

@@ -5,10 +5,10 @@ import type { Clock } from "../core/clock.ts";
 import { messageOf, RetryableError, TerminalError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import type { Timer } from "../plan/timer.ts";
-import type { Held } from "../stages/run.ts";
+import type { StateAndTimers } from "../stages/run.ts";
 import { progressName, splitName } from "./names.ts";
 import { decodeState, type StageForm } from "./record.ts";
-import { none, type Slot, StateDraft, type StateSource } from "./state-draft.ts";
+import { none, StateDraft, type StateSlot, type StateSource } from "./state-draft.ts";
 import { TimerQueue } from "./timer-queue.ts";
 import { type Progress, parseProgress, Watermark } from "./watermark.ts";
 
@@ -45,9 +45,9 @@ export class KeyedState implements StateSource {
   readonly #fence: Fence;
   readonly #forms: ReadonlyMap<string, StageForm>;
   /** Committed ones; any of them may go. */
-  readonly #cache: LRUCache<string, Held | typeof none>;
+  readonly #cache: LRUCache<string, StateAndTimers | typeof none>;
   /** Not committed yet. They go before what the cache holds. */
-  readonly #newer = new Map<string, Slot>();
+  readonly #newer = new Map<string, StateSlot>();
   /** Ids that were taken and are not committed yet. */
   readonly #newerIds = new Map<string, Set<string>>();
   readonly #queues = new Map<string, TimerQueue>();
@@ -161,7 +161,7 @@ export class KeyedState implements StateSource {
     if (known?.size === 0) this.#newerIds.delete(set);
   }
 
-  known(name: string): Held | typeof none | undefined {
+  known(name: string): StateAndTimers | typeof none | undefined {
     const newer = this.#newer.get(name);
     return newer ? (newer.held ?? none) : this.#cache.get(name);
   }
@@ -172,7 +172,7 @@ export class KeyedState implements StateSource {
     return form;
   }
 
-  async fetch(names: readonly string[]): Promise<readonly (Held | TerminalError | undefined)[]> {
+  async fetch(names: readonly string[]): Promise<readonly (StateAndTimers | TerminalError | undefined)[]> {
     const stored = await this.#ask((fence) => this.#deps.bus.states(fence, names));
     return names.map((name, i) => {
       const json = stored[i] ?? null;
@@ -185,7 +185,7 @@ export class KeyedState implements StateSource {
     });
   }
 
-  #decode(name: { readonly stage: string; readonly key: string }, json: string): Held | TerminalError {
+  #decode(name: { readonly stage: string; readonly key: string }, json: string): StateAndTimers | TerminalError {
     try {
       return decodeState(name, json, this.form(name.stage));
     } catch (error) {
@@ -204,7 +204,7 @@ export class KeyedState implements StateSource {
     return { partition: this.#fence.partition.name, pipeline: this.#fence.pipeline };
   }
 
-  #keep(name: string, held: Held | undefined, length: number): void {
+  #keep(name: string, held: StateAndTimers | undefined, length: number): void {
     this.#cache.set(name, held ?? none, { size: overhead.entry + overhead.perByte * length });
   }
 

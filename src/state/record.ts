@@ -2,7 +2,7 @@ import { ConfigError, messageOf, TerminalError } from "../core/errors.ts";
 import { describeIssues } from "../core/schema-issues.ts";
 import type { FoldPlan } from "../plan/plan.ts";
 import type { Timer, Timers } from "../plan/timer.ts";
-import type { Held } from "../stages/run.ts";
+import type { StateAndTimers } from "../stages/run.ts";
 
 /** What is stored of a key's state. An on-disk contract. */
 export interface StateRecord {
@@ -11,8 +11,8 @@ export interface StateRecord {
   /** When it was written, milliseconds since the epoch. */
   readonly at: number;
   readonly s: unknown;
-  /** Its timers: event or processing time, when, and 1 where it has rung. Left out where there are none. */
-  readonly t?: Readonly<Record<string, readonly [clock: "e" | "p", at: number, rung?: 1]>>;
+  /** Its timers: event or processing time, when, and 1 where it has fired. Left out where there are none. */
+  readonly t?: Readonly<Record<string, readonly [clock: "e" | "p", at: number, fired?: 1]>>;
 }
 
 /** How the states of a stage are read. */
@@ -28,11 +28,11 @@ export interface StageForm extends StateForm {
 /** @throws ConfigError where the state is not JSON */
 export function encodeState(
   name: { readonly stage: string; readonly key: string },
-  { state, timers }: Held,
+  { state, timers }: StateAndTimers,
   { version, now }: { readonly version: number; readonly now: number },
 ): string {
   const t = Object.entries(timers).map(
-    ([timer, { clock, at, rung }]) => `${JSON.stringify(timer)}:["${clock === "event" ? "e" : "p"}",${at}${rung ? ",1" : ""}]`,
+    ([timer, { clock, at, fired }]) => `${JSON.stringify(timer)}:["${clock === "event" ? "e" : "p"}",${at}${fired ? ",1" : ""}]`,
   );
   // Put together by hand, since every event makes one.
   return `{"v":${version},"at":${now},"s":${jsonOf(name, state)}${t.length > 0 ? `,"t":{${t.join()}}` : ""}}`;
@@ -86,12 +86,16 @@ const isTime = (ms: unknown): boolean => typeof ms === "number" && Math.abs(ms) 
  * @throws TerminalError `state.unreadable`; ConfigError where the state is of another form than the stage's, and nothing says what
  * becomes of it
  */
-export function decodeState(name: { readonly stage: string; readonly key: string }, json: string, form: StateForm): Held {
+export function decodeState(
+  name: { readonly stage: string; readonly key: string },
+  json: string,
+  form: StateForm,
+): StateAndTimers {
   const record = parseState(name, json);
   const state = inForm(name, record, form);
   const timers: Record<string, Timer> = {};
-  for (const [timer, [clock, at, rung]] of Object.entries(record.t ?? {})) {
-    timers[timer] = { clock: clock === "e" ? "event" : "processing", at, ...(rung && { rung: true }) };
+  for (const [timer, [clock, at, fired]] of Object.entries(record.t ?? {})) {
+    timers[timer] = { clock: clock === "e" ? "event" : "processing", at, ...(fired && { fired: true }) };
   }
   return { state, timers: timers satisfies Timers };
 }

@@ -3,7 +3,7 @@ import { type PackedStates, packStates, type StateChange } from "../bus/packed-s
 import { TerminalError } from "../core/errors.ts";
 import type { Timer, Timers } from "../plan/timer.ts";
 import type { Moment } from "../plan/window.ts";
-import type { Held, States } from "../stages/run.ts";
+import type { StateAndTimers, States } from "../stages/run.ts";
 import { nameOf, progressName, splitName } from "./names.ts";
 import { encodeState, type StageForm } from "./record.ts";
 import type { TimerQueue } from "./timer-queue.ts";
@@ -17,9 +17,9 @@ export interface StateSource {
   readonly now: number;
   readonly watermark: Watermark;
   /** `undefined` where it has to be fetched; `none` where it is known that there is none. */
-  known(name: string): Held | typeof none | undefined;
+  known(name: string): StateAndTimers | typeof none | undefined;
   /** An error in the place of a state that cannot be read. */
-  fetch(names: readonly string[]): Promise<readonly (Held | TerminalError | undefined)[]>;
+  fetch(names: readonly string[]): Promise<readonly (StateAndTimers | TerminalError | undefined)[]>;
   /** Which of these ids were taken before, each in its set. */
   fetchIds(wanted: ReadonlyMap<string, readonly string[]>): Promise<ReadonlyMap<string, ReadonlySet<string>>>;
   /** An id that was accepted is not to be remembered after all. */
@@ -32,12 +32,12 @@ export interface StateSource {
 export const none = Symbol("no state");
 
 /** A state as one read sees it. */
-export interface Slot {
+export interface StateSlot {
   readonly stage: string;
   readonly key: string;
   /** Under which it is stored. */
   readonly name: string;
-  held: Held | undefined;
+  held: StateAndTimers | undefined;
   /** Why what is stored cannot be read. It is looked at by nobody, and stays as it is. */
   readonly fault: TerminalError | undefined;
   /** Whether the read has set it. */
@@ -52,9 +52,9 @@ export type Encoded = { readonly kind: "encoded"; readonly bytes: number } | { r
 /** The states of one read on its way. Nothing that it sets is seen by others before it is accepted. */
 export class StateDraft implements States {
   /** What it has set. */
-  readonly changed: Slot[] = [];
+  readonly changed: StateSlot[] = [];
   /** What it may have changed in place: these states are of no use where it is thrown away. */
-  readonly touched: Slot[] = [];
+  readonly touched: StateSlot[] = [];
   /** The ids that it takes, by set. */
   readonly ids = new Map<string, Set<string>>();
   readonly now: number;
@@ -64,9 +64,9 @@ export class StateDraft implements States {
   readonly #careful: boolean;
   #mustStartOver = false;
   /** What was looked at, by stage and key: it must still be there when it is set, whatever leaves the cache meanwhile. */
-  readonly #slots = new Map<string, Map<string, Slot>>();
+  readonly #slots = new Map<string, Map<string, StateSlot>>();
   /** The one that was asked for last: an event asks for its own several times. */
-  #last: Slot | undefined;
+  #last: StateSlot | undefined;
   readonly #timers = new Map<string, TimerChange>();
   /** Ids that were asked for, by set: whether each was taken before. */
   readonly #asked = new Map<string, Map<string, boolean>>();
@@ -78,17 +78,21 @@ export class StateDraft implements States {
   }
 
   /** @throws TerminalError where the state cannot be read, as `own` does */
-  get(stage: string, key: string): Held | undefined | Promise<Held | undefined> {
+  get(stage: string, key: string): StateAndTimers | undefined | Promise<StateAndTimers | undefined> {
     const slot = this.#slot(stage, key);
     return slot ? heldOf(slot) : this.#fetched(stage, key).then(heldOf);
   }
 
-  own(stage: string, key: string, copy: (state: never) => unknown): Held | undefined | Promise<Held | undefined> {
+  own(
+    stage: string,
+    key: string,
+    copy: (state: never) => unknown,
+  ): StateAndTimers | undefined | Promise<StateAndTimers | undefined> {
     const slot = this.#slot(stage, key);
     return slot ? this.#owned(slot, copy) : this.#fetched(stage, key).then((fetched) => this.#owned(fetched, copy));
   }
 
-  #owned(slot: Slot, copy: (state: never) => unknown): Held | undefined {
+  #owned(slot: StateSlot, copy: (state: never) => unknown): StateAndTimers | undefined {
     const held = heldOf(slot);
     if (held && this.#careful) return { state: copy(held.state as never), timers: held.timers };
     if (held && !slot.isChanged) this.touched.push(slot);
@@ -96,7 +100,7 @@ export class StateDraft implements States {
   }
 
   /** @throws TerminalError where the state is too large: then it stays as it was */
-  set(stage: string, key: string, held: Held | undefined): void {
+  set(stage: string, key: string, held: StateAndTimers | undefined): void {
     const slot = this.#slot(stage, key);
     if (!slot) throw new Error(`the state of '${key}' was not looked at before it was set`);
     if (this.#careful && held) checkSize(slot, this.#encode(slot, held));
@@ -142,13 +146,13 @@ export class StateDraft implements States {
     missing.forEach((key, i) => void this.#open(stage, key, fetched[i]));
   }
 
-  async #fetched(stage: string, key: string): Promise<Slot> {
+  async #fetched(stage: string, key: string): Promise<StateSlot> {
     await this.prefetch(stage, [key]);
-    return this.#slot(stage, key) as Slot;
+    return this.#slot(stage, key) as StateSlot;
   }
 
   /** `undefined` where the state has to be fetched. */
-  #slot(stage: string, key: string): Slot | undefined {
+  #slot(stage: string, key: string): StateSlot | undefined {
     const last = this.#last;
     if (last && last.key === key && last.stage === stage) return last;
     const slot = this.#slotsOf(stage).get(key);
@@ -160,18 +164,18 @@ export class StateDraft implements States {
     return known && this.#open(stage, key, known === none ? undefined : known);
   }
 
-  #open(stage: string, key: string, found: Held | TerminalError | undefined): Slot {
+  #open(stage: string, key: string, found: StateAndTimers | TerminalError | undefined): StateSlot {
     const [held, fault] = found instanceof TerminalError ? [undefined, found] : [found, undefined];
-    const slot: Slot = { stage, key, name: nameOf(stage, key), held, fault, isChanged: false, length: 0 };
+    const slot: StateSlot = { stage, key, name: nameOf(stage, key), held, fault, isChanged: false, length: 0 };
     this.#slotsOf(stage).set(key, slot);
     this.#last = slot;
     return slot;
   }
 
-  #slotsOf(stage: string): Map<string, Slot> {
+  #slotsOf(stage: string): Map<string, StateSlot> {
     const known = this.#slots.get(stage);
     if (known) return known;
-    const made = new Map<string, Slot>();
+    const made = new Map<string, StateSlot>();
     this.#slots.set(stage, made);
     return made;
   }
@@ -188,7 +192,7 @@ export class StateDraft implements States {
     }
   }
 
-  /** A timer that has rung and was not set anew: it must not ring again. */
+  /** A timer that has fired and was not set anew: it must not fire again. */
   silence(stage: string, clock: Timer["clock"], member: string): void {
     this.#change({ stage, clock, member, at: undefined });
   }
@@ -216,15 +220,15 @@ export class StateDraft implements States {
     return { states: this.#packed, timers: [...this.#timers.values()], seen };
   }
 
-  #setTimers({ stage, key }: Slot, { before, after }: { readonly before: Timers; readonly after: Timers }): void {
-    for (const [timer, { clock, rung }] of Object.entries(before)) {
-      if (!rung && (after[timer]?.clock !== clock || after[timer].rung))
+  #setTimers({ stage, key }: StateSlot, { before, after }: { readonly before: Timers; readonly after: Timers }): void {
+    for (const [timer, { clock, fired }] of Object.entries(before)) {
+      if (!fired && (after[timer]?.clock !== clock || after[timer].fired))
         this.#change({ stage, clock, member: memberOf(timer, key), at: undefined });
     }
-    for (const [timer, { clock, at, rung }] of Object.entries(after)) {
+    for (const [timer, { clock, at, fired }] of Object.entries(after)) {
       const known = before[timer];
-      const stays = known?.clock === clock && known.at === at && !known.rung;
-      if (!rung && !stays) this.#change({ stage, clock, member: memberOf(timer, key), at });
+      const stays = known?.clock === clock && known.at === at && !known.fired;
+      if (!fired && !stays) this.#change({ stage, clock, member: memberOf(timer, key), at });
     }
   }
 
@@ -234,7 +238,7 @@ export class StateDraft implements States {
     this.#timers.set(`${clock}\n${stage}\n${member}`, change);
   }
 
-  #encode({ stage, key }: Slot, held: Held): string {
+  #encode({ stage, key }: StateSlot, held: StateAndTimers): string {
     return encodeState({ stage, key }, held, { version: this.#base.form(stage).version, now: this.now });
   }
 
@@ -254,12 +258,12 @@ export class StateDraft implements States {
 
 const noTimers: Timers = {};
 
-function heldOf({ held, fault }: Slot): Held | undefined {
+function heldOf({ held, fault }: StateSlot): StateAndTimers | undefined {
   if (fault) throw fault;
   return held;
 }
 
-function checkSize({ stage, key }: Slot, json: string): void {
+function checkSize({ stage, key }: StateSlot, json: string): void {
   if (!isTooLarge(json)) return;
   throw new TerminalError(
     "state.size",

@@ -41,7 +41,7 @@ export interface Arrival {
 /** Further producers share one place: what is written with each commit stays small, some 50 bytes for each of these. */
 const maxProducers = 64;
 
-interface Place {
+interface ProducerProgress {
   time: number;
   heard: number;
 }
@@ -58,7 +58,7 @@ interface Place {
  */
 export class Watermark {
   readonly #idleMs: number;
-  readonly #producers = new Map<string, Place>();
+  readonly #producers = new Map<string, ProducerProgress>();
   #crowd: Crowd | undefined;
   /** `#newest`, when silent producers were last forgotten. */
   #swept = 0;
@@ -121,7 +121,7 @@ export class Watermark {
   }
 
   /** None for one that has to share. */
-  #place(producer: string): Place | undefined {
+  #place(producer: string): ProducerProgress | undefined {
     const known = this.#producers.get(producer);
     if (known) return known;
     if (this.#producers.size >= maxProducers) this.#forgetSilent();

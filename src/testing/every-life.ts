@@ -4,7 +4,7 @@ import { ConfigError } from "../core/errors.ts";
 import { nth } from "../core/nth.ts";
 import type { Pipeline } from "../dsl/pipeline.ts";
 import type { Stream } from "../dsl/stream.ts";
-import type { Death } from "./mortal-bus.ts";
+import type { Death } from "./crashing-bus.ts";
 import type { TestEvent } from "./test-log.ts";
 import { type PipelineRun, testPipeline } from "./test-pipeline.ts";
 
@@ -50,7 +50,7 @@ const restMs = 2;
 /** Calls of the bus at which a worker may die. */
 const calls = ["acquire", "renew", "read", "states", "timers", "seen", "commit", "outbox", "append", "relayed"] as const;
 
-interface Step {
+interface SendStep {
   readonly lateMs: number;
   /** Sent again so many portions later. */
   readonly again: number | undefined;
@@ -79,7 +79,7 @@ export async function everyLife(
 ): Promise<void> {
   const check = await loadFastCheck();
   const { shuffledMs = 0, repeats = true, deaths = true, runs = 100, seed, logs, to } = options;
-  const step: fc.Arbitrary<Step> = check.record({
+  const step: fc.Arbitrary<SendStep> = check.record({
     lateMs: check.oneof({ weight: 3, arbitrary: check.constant(0) }, check.integer({ min: 0, max: shuffledMs })),
     again: repeats
       ? check.oneof({ weight: 4, arbitrary: check.constant(undefined) }, check.integer({ min: 0, max: 3 }))
@@ -105,7 +105,7 @@ export async function everyLife(
   await check.assert(property, { numRuns: runs, ...(seed !== undefined && { seed }) });
 }
 
-function portionsOf(log: readonly LogEvent[], steps: readonly Step[]): readonly (readonly LogEvent[])[] {
+function portionsOf(log: readonly LogEvent[], steps: readonly SendStep[]): readonly (readonly LogEvent[])[] {
   const arriving = log
     .map((event, i) => ({ event, step: nth(steps, i) }))
     .toSorted((a, b) => a.event.time.getTime() + a.step.lateMs - b.event.time.getTime() - b.step.lateMs);

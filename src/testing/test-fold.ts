@@ -20,7 +20,7 @@ export interface FoldTest<in T, State, Decided> {
   given(...values: readonly T[]): FoldTest<T, State, Decided>;
   /** A value comes. */
   when(value: T): FoldTest<T, State, Decided>;
-  /** A timer rings that the state asks for. @throws ConfigError when it asks for none of that name */
+  /** A timer fires that the state asks for. @throws ConfigError when it asks for none of that name */
   whenRings(timer: string): FoldTest<T, State, Decided>;
   /** Exactly these follow, in their order. */
   thenDecided(...expected: readonly Decided[]): FoldTest<T, State, Decided>;
@@ -33,7 +33,7 @@ export interface FoldTest<in T, State, Decided> {
 }
 
 /**
- * Tests a fold's rules without a pipeline: given values, when one comes or a timer rings, then something follows. It needs no test runner;
+ * Tests a fold's rules without a pipeline: given values, when one comes or a timer fires, then something follows. It needs no test runner;
  * `decided` and `state` are there for the matchers of yours.
  *
  * @throws ConfigError `usage` by `whenRings`, where the state asks for no timer of that name

@@ -20,7 +20,7 @@ export type TestEvent = EventDraft<string, unknown> & {
 };
 
 /** What a producer stores. */
-interface Told {
+interface SentEvent {
   readonly id: string;
   readonly type: string;
   readonly data: unknown;
@@ -68,7 +68,7 @@ export class TestLog {
   /** Stores one event; `stored` resolves once it is, for which time has to pass. */
   async tell(
     stream: StreamPlan,
-    { id, type, data, at, source }: Told,
+    { id, type, data, at, source }: SentEvent,
     producer: string,
   ): Promise<{ readonly stored: Promise<unknown> }> {
     const deps = { bus: this.bus, clock: this.#clock, logger: silentLogger };

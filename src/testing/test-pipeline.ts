@@ -8,7 +8,7 @@ import { type Audit, audit } from "../engine/audit.ts";
 import { type OwnSinkPlan, type SinkPlan, type StreamPlan, sinksOf } from "../plan/plan.ts";
 import { createMemorySink, type MemorySink } from "../sinks/memory.ts";
 import { findStates, type StateFound } from "../state/find-states.ts";
-import type { Death } from "./mortal-bus.ts";
+import type { Death } from "./crashing-bus.ts";
 import type { Reorder } from "./reordered.ts";
 import { type TestEvent, TestLog } from "./test-log.ts";
 import { TestWorker } from "./test-worker.ts";
@@ -48,7 +48,7 @@ export interface PipelineTest {
   redeliver(): void;
   /** Runs the pipeline until all of it is settled. */
   run(): Promise<PipelineRun>;
-  /** Lets time pass, and runs the pipeline before and after it: timers ring, and windows close where nothing comes any more. */
+  /** Lets time pass, and runs the pipeline before and after it: timers fire, and windows close where nothing comes any more. */
   advance(ms: number): Promise<PipelineRun>;
   /**
    * The worker dies at a call of the bus during the next run, and another takes its place: what was read and not committed is

@@ -2,7 +2,7 @@ import { deepStrictEqual } from "node:assert/strict";
 import { hours } from "../core/duration.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { SagaPlan, SagaStepPlan } from "../plan/saga.ts";
-import type { Refusal, Saga, SagaOutcome, SagaView } from "../saga/index.ts";
+import type { Saga, SagaOutcome, SagaRefusal, SagaView } from "../saga/index.ts";
 import type { ActivityTry } from "./temporal/activity-call.ts";
 import type { WorkflowRun } from "./temporal/run.ts";
 import { VirtualClock } from "./virtual-clock.ts";
@@ -88,7 +88,7 @@ export interface SagaRun<Result> {
   /** What the workflow returned; undefined where it did not. */
   readonly result: Result | undefined;
   /** Why it was undone. */
-  readonly refusal: Refusal | undefined;
+  readonly refusal: SagaRefusal | undefined;
   /** Where each step is, as the query `saga` tells it. */
   readonly steps: SagaView["steps"];
   /** Every call of an activity, tries apart. */
@@ -219,14 +219,14 @@ function checkScript({ name, steps, tellsWhenUndone }: SagaPlan, script: SagaScr
   throw new ConfigError("usage", `saga '${name}' has no step '${unknown}'`, { hint: `There are ${known.join(", ")}.` });
 }
 
-interface Running {
+interface SagaToRun {
   readonly plan: SagaPlan;
   readonly workflow: (input: never) => Promise<unknown>;
   readonly options: SagaTestOptions<unknown, Record<string, never>>;
   readonly script: SagaScript;
 }
 
-async function runSaga<Result>({ plan, workflow, options, script }: Running): Promise<SagaRun<Result>> {
+async function runSaga<Result>({ plan, workflow, options, script }: SagaToRun): Promise<SagaRun<Result>> {
   // Temporal's runtime is loaded for those who test sagas.
   const { MemoryTemporal } = await import("./temporal/server.ts");
   const { input, workflowId = `${plan.name}/test`, now, operator, limitMs = hours(24) } = options;
@@ -322,13 +322,13 @@ function callOf({ activityId, activity, args, attempt }: ActivityTry): SagaCall 
   return { step: isUndo ? name.slice("undo ".length) : name, kind: isUndo ? "undo" : "do", activity, args, attempt };
 }
 
-interface Told {
+interface RunRecord {
   readonly calls: readonly SagaCall[];
   readonly help: readonly string[];
   readonly tookMs: number;
 }
 
-function described<Result>(run: WorkflowRun, told: Told): SagaRun<Result> {
+function described<Result>(run: WorkflowRun, told: RunRecord): SagaRun<Result> {
   const { outcome, steps } = run.query("saga") as SagaView;
   const { end } = run;
   const failure =
@@ -338,7 +338,7 @@ function described<Result>(run: WorkflowRun, told: Told): SagaRun<Result> {
       told.calls.filter((call) => call.kind === kind && steps.some(({ name }) => name === call.step)).map(({ step }) => step),
     ),
   ];
-  const refused = failure?.type === "SagaUndone" ? (failure.details?.[0] as Refusal | undefined) : undefined;
+  const refused = failure?.type === "SagaUndone" ? (failure.details?.[0] as SagaRefusal | undefined) : undefined;
   const self: SagaRun<Result> = {
     outcome,
     isCancelled: end?.kind === "cancelled",

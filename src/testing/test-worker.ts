@@ -6,7 +6,7 @@ import { createLimits } from "../limit/limits.ts";
 import { createMemoryBuckets } from "../limit/memory.ts";
 import type { OwnSinkPlan, PipelinePlan } from "../plan/plan.ts";
 import type { Sink } from "../sinks/port.ts";
-import { type Death, MortalBus } from "./mortal-bus.ts";
+import { CrashingBus, type Death } from "./crashing-bus.ts";
 import type { TestLog } from "./test-log.ts";
 import type { VirtualClock } from "./virtual-clock.ts";
 
@@ -56,7 +56,7 @@ export class TestWorker {
   /** One worker, until all is settled or it dies. */
   async #live(): Promise<"done" | "died"> {
     const { pipelines, clock, log, sinkFor, isResting = () => true } = this.#options;
-    const life = new MortalBus(log.bus, this.#death);
+    const life = new CrashingBus(log.bus, this.#death);
     this.#death = undefined;
     const stop = new AbortController();
     const end = { failed: false };

@@ -1,7 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import { onAbort } from "../core/on-abort.ts";
 
-interface Timer {
+interface ClockTimer {
   readonly at: number;
   readonly wake: () => void;
 }
@@ -10,7 +10,7 @@ interface Timer {
 export class VirtualClock implements Clock {
   #wall: number;
   #elapsed = 0;
-  #timers: readonly Timer[] = [];
+  #timers: readonly ClockTimer[] = [];
   #held = 0;
   #onReleased: readonly (() => void)[] = [];
 
@@ -73,7 +73,7 @@ export class VirtualClock implements Clock {
   async advance(ms: number): Promise<void> {
     const end = this.#elapsed + ms;
     await this.#settled();
-    for (let next = this.#next(); next && next.at <= end; next = this.#next()) await this.#ring(next);
+    for (let next = this.#next(); next && next.at <= end; next = this.#next()) await this.#fire(next);
     this.#elapsed = end;
   }
 
@@ -82,7 +82,7 @@ export class VirtualClock implements Clock {
     await this.#settled();
     const next = this.#next();
     if (!next || next.at > end) return false;
-    await this.#ring(next);
+    await this.#fire(next);
     return true;
   }
 
@@ -109,7 +109,7 @@ export class VirtualClock implements Clock {
       const next = this.#next();
       if (!next) return (await holds()) ? "found" : "still";
       if (next.at > end) return "late";
-      await this.#ring(next);
+      await this.#fire(next);
     }
   }
 
@@ -124,7 +124,7 @@ export class VirtualClock implements Clock {
     return promise;
   }
 
-  async #ring(timer: Timer): Promise<void> {
+  async #fire(timer: ClockTimer): Promise<void> {
     this.#elapsed = Math.max(this.#elapsed, timer.at);
     timer.wake();
     await this.#settled();
@@ -141,8 +141,11 @@ export class VirtualClock implements Clock {
     }
   }
 
-  #next(): Timer | undefined {
-    return this.#timers.reduce<Timer | undefined>((first, timer) => (first && first.at <= timer.at ? first : timer), undefined);
+  #next(): ClockTimer | undefined {
+    return this.#timers.reduce<ClockTimer | undefined>(
+      (first, timer) => (first && first.at <= timer.at ? first : timer),
+      undefined,
+    );
   }
 }
 

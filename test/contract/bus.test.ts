@@ -255,7 +255,7 @@ describe.each(Object.entries(twins))("the bus %s", (_, open) => {
     const fence = await own(partition);
     for (let n = 0; n < 4; n++) await bus.append(partition, frame(n));
     const [first, second] = await readNew(fence, 2);
-    const settled = { ...nothing, entries: [first?.id ?? ""], counts: { delivered: 3 }, floor: first?.id };
+    const settled = { ...nothing, entries: [first?.id ?? ""], counts: { delivered: 3 }, checkpoint: first?.id };
     await bus.commit(fence, settled);
     await twin.removeGroup(partition);
     expect(await bus.read(fence, { from: "new", after: "0-0", count: 100 })).toEqual({ kind: "fenced" });
@@ -265,7 +265,7 @@ describe.each(Object.entries(twins))("the bus %s", (_, open) => {
     expect(again.map(({ id }) => id)[0]).toBe(second?.id);
     expect(again).toHaveLength(3);
     const ids = again.map(({ id }) => id);
-    await bus.commit(successor, { ...nothing, entries: ids, counts: { delivered: 9 }, floor: ids.at(-1) });
+    await bus.commit(successor, { ...nothing, entries: ids, counts: { delivered: 9 }, checkpoint: ids.at(-1) });
     await twin.removeGroup(partition);
     expect(await readNew(successor)).toEqual([]);
     expect(await bus.state(partition, "pipe")).toMatchObject({

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { systemClock } from "../../src/core/clock.ts";
 import { silentLogger } from "../../src/core/log.ts";
 import { createMemoryMarks } from "../../src/rollup/memory.ts";
-import type { Marks } from "../../src/rollup/port.ts";
+import type { DirtyMarks } from "../../src/rollup/port.ts";
 import { openRedisMarks } from "../../src/rollup/redis/marks.ts";
 import { startCluster } from "../support/redis-cluster.ts";
 import { snapshotOf } from "../support/redis-snapshot.ts";
@@ -11,7 +11,7 @@ import { redisUrl, unique } from "../support/services.ts";
 
 interface Twin {
   /** Two clients of the same marks. */
-  readonly clients: readonly [Marks, Marks];
+  readonly clients: readonly [DirtyMarks, DirtyMarks];
   /** Keeps the marks of a rollup as they are now; what it resolves with puts them back. */
   snapshot(rollup: string): Promise<() => unknown>;
   close(): Promise<void>;
@@ -53,14 +53,14 @@ const hour = (n: number) => Date.UTC(2026, 2, 1, n);
 
 describe.each(Object.entries(twins))("marks %s", (_, open) => {
   let twin: Twin;
-  let one: Marks;
-  let two: Marks;
+  let one: DirtyMarks;
+  let two: DirtyMarks;
   beforeAll(async () => {
     twin = await open();
     [one, two] = twin.clients;
   }, 120_000);
   afterAll(() => twin.close());
-  const starts = async (marks: Marks, rollup: string) => (await marks.dirty(rollup)).map(({ start }) => start).sort();
+  const starts = async (marks: DirtyMarks, rollup: string) => (await marks.dirty(rollup)).map(({ start }) => start).sort();
 
   it("are none at first, and are seen by everyone once they are made", async () => {
     const rollup = unique();
@@ -112,7 +112,7 @@ describe.each(Object.entries(twins))("marks %s", (_, open) => {
   it("lose none that is made while others are taken off", async () => {
     const rollup = unique();
     const marked = new Set<number>();
-    const writer = async (marks: Marks) => {
+    const writer = async (marks: DirtyMarks) => {
       for (let i = 0; i < 100; i++) {
         const start = hour(randomInt(20));
         marked.add(start);
@@ -135,21 +135,21 @@ describe.each(Object.entries(twins))("marks %s", (_, open) => {
 
   it("that are forgotten, since their store went back, are missed by whoever has made them, once", async () => {
     const rollup = unique();
-    expect(await one.stands(rollup)).toBe(true);
+    expect(await one.isComplete(rollup)).toBe(true);
     await one.mark(rollup, [hour(1)]);
     const putBack = await twin.snapshot(rollup);
-    expect(await one.stands(rollup)).toBe(true);
+    expect(await one.isComplete(rollup)).toBe(true);
     await one.mark(rollup, [hour(2)]);
     await putBack();
     expect(await starts(two, rollup)).toEqual([hour(1)]);
     // What comes then, from whom ever, does not hide it.
     for (let i = 0; i < 3; i++) await two.mark(rollup, [hour(3)]);
     for (let i = 0; i < 3; i++) await one.mark(rollup, [hour(4)]);
-    expect(await one.stands(rollup)).toBe(false);
-    expect(await one.stands(rollup)).toBe(true);
+    expect(await one.isComplete(rollup)).toBe(false);
+    expect(await one.isComplete(rollup)).toBe(true);
     await one.mark(rollup, [hour(2)]);
-    expect(await one.stands(rollup)).toBe(true);
-    expect(await one.stands(unique())).toBe(true);
+    expect(await one.isComplete(rollup)).toBe(true);
+    expect(await one.isComplete(unique())).toBe(true);
   });
 
   it("that are made anew after their store went back are not taken for those that it has forgotten", async () => {

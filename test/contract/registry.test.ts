@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { systemClock } from "../../src/core/clock.ts";
 import { silentLogger } from "../../src/core/log.ts";
 import { MemoryRegistry } from "../../src/registry/memory.ts";
-import type { Registry, View } from "../../src/registry/port.ts";
+import type { Registry, RegistryView } from "../../src/registry/port.ts";
 import { openRedisRegistry } from "../../src/registry/redis/registry.ts";
 import { process } from "../support/process.ts";
 import { redisClient } from "../support/redis.ts";
@@ -56,7 +56,7 @@ describe.each(Object.entries(twins))("the registry %s", (_, open) => {
   /** Watches until it is stopped; `views` holds what was told. */
   function watch(where = other) {
     const stop = new AbortController();
-    const views: View[] = [];
+    const views: RegistryView[] = [];
     const done = where.watch((view) => views.push(view), stop.signal);
     return {
       views,
@@ -135,7 +135,7 @@ describe.each(Object.entries(twins))("the registry %s", (_, open) => {
     const name = fresh();
     const watchings = [watch(), watch(), watch(registry)];
     await vi.waitFor(() => expect(watchings.map(({ views }) => views.length)).toEqual([1, 1, 1]), { interval: 5 });
-    const soon = (holds: (view: View) => boolean) =>
+    const soon = (holds: (view: RegistryView) => boolean) =>
       vi.waitFor(() => expect(watchings.filter(({ views }) => !holds(views.at(-1)))).toEqual([]), {
         timeout: 1_000,
         interval: 5,

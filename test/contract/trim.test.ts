@@ -176,7 +176,7 @@ describe.each(Object.entries(twins))("trimming the bus %s", (_, open) => {
     for (let n = 0; n < 6; n++) await bus.append(partition, frame(n));
     await tick();
     const read = (await readNew(fence, 4)).map(({ id }) => id);
-    await bus.commit(fence, { ...nothing, entries: read, floor: read.at(-1) });
+    await bus.commit(fence, { ...nothing, entries: read, checkpoint: read.at(-1) });
     expect((await trim(partition, { maxAgeMs: 0 })).removed).toBe(4);
     expect((await bus.state(partition, "pipe")).lost).toEqual({ entries: 0, events: 0 });
     const late = await group(partition, "late");
@@ -191,7 +191,7 @@ describe.each(Object.entries(twins))("trimming the bus %s", (_, open) => {
     const fence = await group(partition);
     for (let n = 0; n < 6; n++) await bus.append(partition, frame(n));
     const read = (await readNew(fence, 4)).map(({ id }) => id);
-    await bus.commit(fence, { ...nothing, entries: read, floor: read.at(-1) });
+    await bus.commit(fence, { ...nothing, entries: read, checkpoint: read.at(-1) });
     expect((await trim(partition, { maxEntries: 4 })).removed).toBe(2);
     await twin.removeGroup(partition);
     expect(await readNew(fence)).toHaveLength(2);

@@ -64,7 +64,7 @@ test("what is sent twice counts once, also where the worker dies in between", as
   expect(audit).toMatchObject({ read: 3, duplicate: 2, balanced: true });
 });
 
-test("a timer rings when nothing else happens", async () => {
+test("a timer fires when nothing else happens", async () => {
   const run = testPipeline(filling, { now: new Date(start) });
   await run.send([paid({ jar: "lost", cents: 5 })]);
   expect(told((await run.advance(minutes(59))).rows["to"])).toEqual([]);

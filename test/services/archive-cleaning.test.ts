@@ -45,7 +45,16 @@ async function busWith(ages: readonly number[]) {
     };
     await bus.commit(
       { partition, pipeline: "pipe", owner: `one-${i}`, epoch: acquired.epoch, tenure: acquired.tenure },
-      { number: 1, reads: 0, entries: [], counts: {}, deadLetters: [letter], derived: [], keyed: undefined, floor: undefined },
+      {
+        number: 1,
+        reads: 0,
+        entries: [],
+        counts: {},
+        deadLetters: [letter],
+        derived: [],
+        keyed: undefined,
+        checkpoint: undefined,
+      },
     );
     now += 2;
   }

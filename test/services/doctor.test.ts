@@ -243,7 +243,7 @@ describe("headrace doctor", () => {
     const given = await bus.read(fence, { from: "new", after: "0-0", count: 1 });
     if (given.kind !== "entries") throw new Error(given.kind);
     const frame = encodeFrame([envelopeOf(1, "login.failed", { userId: "ada" })]);
-    const nothing = { counts: {}, deadLetters: [], keyed: undefined, floor: undefined };
+    const nothing = { counts: {}, deadLetters: [], keyed: undefined, checkpoint: undefined };
     const entries = given.entries.map(({ id }) => id);
     await bus.commit(fence, { ...nothing, number: 1, reads: given.reads, entries, derived: [{ to, frame }] });
     if (!isOwned) await bus.release(fence);

@@ -2,8 +2,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { systemClock } from "../../src/core/clock.ts";
 import { RetryableError } from "../../src/core/errors.ts";
 import { silentLogger } from "../../src/core/log.ts";
-import type { Presence, Registry, View } from "../../src/registry/port.ts";
-import { appear } from "../../src/registry/presence.ts";
+import type { Registry, RegistryEntry, RegistryView } from "../../src/registry/port.ts";
+import { enterRegistry } from "../../src/registry/presence.ts";
 import { openRedisRegistry } from "../../src/registry/redis/registry.ts";
 import { type OwnRedis, startOwnRedis } from "../support/own-redis.ts";
 import { process } from "../support/process.ts";
@@ -12,8 +12,8 @@ import { redisClient } from "../support/redis.ts";
 describe("the registry on a Redis that fails", () => {
   let redis: OwnRedis;
   let registry: Registry;
-  let presence: Presence;
-  let views: View[];
+  let presence: RegistryEntry;
+  let views: RegistryView[];
   const stop = { controller: new AbortController(), watching: Promise.resolve() };
   const last = () => views.at(-1)?.map(({ instance }) => instance);
   const until = (holds: () => void, withinMs: number) => vi.waitFor(holds, { timeout: withinMs, interval: 10 });
@@ -22,7 +22,12 @@ describe("the registry on a Redis that fails", () => {
     redis = await startOwnRedis();
     registry = await openRedisRegistry({ url: redis.url, clock: systemClock, logger: silentLogger });
     const { cpu, rssBytes, ...facts } = process("first");
-    presence = await appear(facts, { registry, clock: systemClock, logger: silentLogger, load: () => ({ cpu, rssBytes }) });
+    presence = await enterRegistry(facts, {
+      registry,
+      clock: systemClock,
+      logger: silentLogger,
+      load: () => ({ cpu, rssBytes }),
+    });
     views = [];
     stop.controller = new AbortController();
     stop.watching = registry.watch((view) => views.push(view), stop.controller.signal);

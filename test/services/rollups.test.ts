@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { silentLogger } from "../../src/core/log.ts";
-import type { Marks } from "../../src/rollup/port.ts";
+import type { DirtyMarks } from "../../src/rollup/port.ts";
 import { openRedisMarks } from "../../src/rollup/redis/marks.ts";
 import { FaultProxy } from "../chaos/proxy.ts";
 import { atPort, fetchAs } from "../support/addresses.ts";
@@ -15,7 +15,7 @@ const hourMs = 3_600_000;
 const noon = Math.floor(Date.now() / hourMs) * hourMs - 30 * hourMs;
 
 let operator: Operator;
-let marks: Marks;
+let marks: DirtyMarks;
 let redis: FaultProxy;
 let clickhouse: FaultProxy;
 let throughProxies: Readonly<Record<string, string>>;

@@ -83,7 +83,7 @@ describe("the guards of a ClickHouse sink", () => {
     await vi.waitFor(() => expect(breakerLines()).toEqual([opened]), 20_000);
     await vi.waitFor(() => expect(line.attempts).toBeGreaterThan(4), 20_000);
     const tries = line.attempts - 3;
-    // Each try had to wait for the end of an open time. Timers may ring a millisecond early.
+    // Each try had to wait for the end of an open time. Timers may fire a millisecond early.
     expect(tries * (openMs - 2)).toBeLessThanOrEqual(performance.now() - begun);
     line.away = false;
     for (const { rejected } of await Promise.all(writes)) expect(rejected).toEqual([]);

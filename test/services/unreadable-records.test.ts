@@ -55,7 +55,7 @@ describe("a record of an outbox that nobody can read", () => {
     const said: string[] = [];
     const say = (fields: object, text: string) => void said.push(`${text} ${JSON.stringify(fields)}`);
     const gone = new AbortController();
-    const tenure = { stop: gone.signal, gone: gone.signal, chain: { known: { commits: 0, reads: 0 } } };
+    const tenure = { stop: gone.signal, gone: gone.signal, history: { known: { commits: 0, reads: 0 } } };
     const logger = { ...silentLogger, warn: say, error: say };
     const relay = new Relay(fence, { bus, clock: systemClock, logger, telemetry: noTelemetry }, tenure);
     const end = async () => {

@@ -150,5 +150,5 @@ export const nothing: Commit = {
   deadLetters: [],
   keyed: undefined,
   derived: [],
-  floor: undefined,
+  checkpoint: undefined,
 };

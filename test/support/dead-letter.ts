@@ -1,12 +1,12 @@
 import { type Partition, partitionsOf } from "../../src/bus/partition.ts";
 import type { DeadLetter } from "../../src/bus/port.ts";
-import type { Found } from "../../src/cli/dlq/letters.ts";
+import type { FoundLetter } from "../../src/cli/dlq/letters.ts";
 import { things } from "./things.ts";
 
 const partitions = partitionsOf(things(3).plan);
 
 /** A dead letter of one of three partitions: an event out of a frame that did not fit its schema, where nothing else is said. */
-export function deadLetter(letter: Partial<DeadLetter>, index = 0): Found {
+export function deadLetter(letter: Partial<DeadLetter>, index = 0): FoundLetter {
   const partition = partitions[index] as Partition;
   return {
     partition,

@@ -5,7 +5,7 @@ import type { Pipeline } from "../../src/dsl/pipeline.ts";
 import { runWorker } from "../../src/engine/worker.ts";
 import { MemoryRegistry } from "../../src/registry/memory.ts";
 import type { Registry } from "../../src/registry/port.ts";
-import { appear } from "../../src/registry/presence.ts";
+import { enterRegistry } from "../../src/registry/presence.ts";
 import { watchLive } from "../../src/registry/watch.ts";
 import { interpose } from "./interpose.ts";
 import { process } from "./process.ts";
@@ -52,7 +52,7 @@ export class Fleet {
     };
     const run = async () => {
       const { cpu, rssBytes, ...facts } = process(name, { since: new Date(clock.now()).toISOString() });
-      const presence = await appear(facts, { registry, clock, logger: silentLogger, load: () => ({ cpu, rssBytes }) });
+      const presence = await enterRegistry(facts, { registry, clock, logger: silentLogger, load: () => ({ cpu, rssBytes }) });
       stop.signal.addEventListener("abort", () => presence.tell({ state: "draining" }));
       await runWorker(
         { instance: name, pipelines: pipelines.map(({ plan }) => plan) },

@@ -15,7 +15,7 @@ export function interpose(bus: Bus, tap: Tap): Bus {
       // Waiting never rejects, on no bus: nothing can be lost there.
       if (property === "deadLetters" || property === "wait") return method;
       return (...args: readonly unknown[]) => {
-        // On a bus in memory a caller that never rests would keep every timer of the test from ringing.
+        // On a bus in memory a caller that never rests would keep every timer of the test from firing.
         if (++calls > 50_000) throw new Error(`'${property}' is called without end`);
         return tap(() => method(...args) as Promise<unknown>, property);
       };

@@ -55,7 +55,7 @@ export class OutboxBench {
   /** One frame. */
   async commit(to: Partition, envelopes: readonly Envelope[]): Promise<void> {
     const { fence, bus } = this;
-    const nothing = { reads: 0, entries: [], counts: {}, deadLetters: [], keyed: undefined, floor: undefined };
+    const nothing = { reads: 0, entries: [], counts: {}, deadLetters: [], keyed: undefined, checkpoint: undefined };
     const derived = [{ to, frame: encodeFrame(envelopes) }];
     expect(await bus.commit(fence, { ...nothing, number: ++this.number, derived })).toBe("committed");
   }
@@ -66,7 +66,7 @@ export class OutboxBench {
     const relay = new Relay(
       this.fence,
       { bus: this.#disturbed(), clock: this.clock, logger: { ...silentLogger, warn: say, error: say }, telemetry: noTelemetry },
-      { stop: stop.signal, gone: gone.signal, chain: { known: { commits: this.number, reads: 0 } } },
+      { stop: stop.signal, gone: gone.signal, history: { known: { commits: this.number, reads: 0 } } },
     );
     return { relay, stop, gone };
   }

@@ -1,4 +1,4 @@
-import { type Refusal, type Saga, saga } from "headrace/saga";
+import { type Saga, type SagaRefusal, saga } from "headrace/saga";
 import { describe, expect, test } from "tstyche";
 
 interface Input {
@@ -34,7 +34,7 @@ describe("a saga", () => {
     const workflow = committed
       .then("announce", async ({ done }) => done.order.length)
       .whenUndone(async ({ refusal }) => {
-        expect(refusal).type.toBe<Refusal>();
+        expect(refusal).type.toBe<SagaRefusal>();
       })
       .returns(({ done }) => ({ number: done.order, length: done.announce }));
     expect(workflow).type.toBe<Saga<Input, { number: string; length: number }, Activities>>();

@@ -80,28 +80,28 @@ export class MemoryBus implements Bus {
 
   async states(fence: Fence, names: readonly string[]): Promise<readonly (string | null)[] | "fenced"> {
     if (!this.#holds(fence)) return "fenced";
-    const { keyed } = this.#store.books(fence.partition, fence.pipeline);
+    const { keyed } = this.#store.dataOf(fence.partition, fence.pipeline);
     return names.map((name) => keyed.state(name));
   }
 
   async timers(fence: Fence, page: Parameters<KeyedStore["timers"]>[1]): Promise<readonly StoredTimer[] | "fenced"> {
-    return this.#holds(fence) ? this.#store.books(fence.partition, fence.pipeline).keyed.timers(page) : "fenced";
+    return this.#holds(fence) ? this.#store.dataOf(fence.partition, fence.pipeline).keyed.timers(page) : "fenced";
   }
 
   async seen(fence: Fence, wanted: readonly IdSet[]): Promise<readonly (readonly boolean[])[] | "fenced"> {
     if (!this.#holds(fence)) return "fenced";
-    const { keyed } = this.#store.books(fence.partition, fence.pipeline);
+    const { keyed } = this.#store.dataOf(fence.partition, fence.pipeline);
     return wanted.map((ids) => keyed.seen(ids, this.#clock.now()));
   }
 
   async names(fence: Fence, pages: number) {
     return this.#holds(fence)
-      ? this.#store.books(fence.partition, fence.pipeline).names.read(pages, this.#clock.now())
+      ? this.#store.dataOf(fence.partition, fence.pipeline).names.read(pages, this.#clock.now())
       : "fenced";
   }
 
   async peek(partition: Partition, pipeline: string, name: string): Promise<string | null> {
-    return this.#store.books(partition, pipeline).keyed.state(name);
+    return this.#store.dataOf(partition, pipeline).keyed.state(name);
   }
 
   async commit(fence: Fence, commit: Commit): Promise<"committed" | "fenced" | WentBack> {
@@ -109,7 +109,7 @@ export class MemoryBus implements Bus {
   }
 
   async tellVanished(partition: Partition, events: number, by?: VanishedOf): Promise<number> {
-    if (by) return increase(this.#store.books(partition, by.pipeline).counts, `vanished:${by.kind}`, events);
+    if (by) return increase(this.#store.dataOf(partition, by.pipeline).counts, `vanished:${by.kind}`, events);
     return increase(this.#store.vanished, keys.meta(partition), events);
   }
 
@@ -130,7 +130,7 @@ export class MemoryBus implements Bus {
     pipeline: string,
     page: { readonly after?: string; readonly count: number },
   ): Promise<readonly OutboxEntry[]> {
-    return outboxPage(this.#store.books(partition, pipeline), page);
+    return outboxPage(this.#store.dataOf(partition, pipeline), page);
   }
 
   async relay(frame: RelayedFrame): Promise<Relayed> {
@@ -168,7 +168,7 @@ export class MemoryBus implements Bus {
 
   /** What an HGETALL of the states of a pipeline does, by their names. */
   statesOf(partition: Partition, pipeline: string): ReadonlyMap<string, string> {
-    return this.#store.books(partition, pipeline).keyed.states;
+    return this.#store.dataOf(partition, pipeline).keyed.states;
   }
 
   /** What an operator's XDEL or XTRIM does. */
@@ -188,7 +188,7 @@ export class MemoryBus implements Bus {
   removeGroup(partition: Partition, pipeline: string): void {
     const flight = this.#store.log(partition).removeGroup(pipeline);
     if (flight === 0) return;
-    increase(this.#store.books(partition, pipeline).counts, "read", -flight);
+    increase(this.#store.dataOf(partition, pipeline).counts, "read", -flight);
     this.#store.unsettled.set(partition.log, true);
   }
 
@@ -201,11 +201,12 @@ export class MemoryBus implements Bus {
   }
 
   async wait(watches: readonly Watch[], timeoutMs: number, signal: AbortSignal): Promise<void> {
-    const rings = () => watches.some(({ partition, after }) => this.#store.log(partition).ids.some((id) => isBefore(after, id)));
-    if (rings()) return;
+    const hasNews = () =>
+      watches.some(({ partition, after }) => this.#store.log(partition).ids.some((id) => isBefore(after, id)));
+    if (hasNews()) return;
     const heard = new AbortController();
     const listener = () => {
-      if (rings()) heard.abort();
+      if (hasNews()) heard.abort();
     };
     this.#store.listeners.add(listener);
     const either = linkAbort(signal, heard.signal);

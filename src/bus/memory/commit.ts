@@ -1,6 +1,6 @@
 import { nth } from "../../core/nth.ts";
 import type { Commit, DeadLetter, Fence, WentBack } from "../port.ts";
-import { dismiss, standingOf } from "./lease.ts";
+import { dismiss, leaseStatus } from "./lease.ts";
 import { addDerived } from "./outbox.ts";
 import { increase, type MemoryStore } from "./store.ts";
 
@@ -11,14 +11,14 @@ export function commitTo(
   commit: Commit,
 ): "committed" | "fenced" | WentBack {
   const { partition, pipeline } = fence;
-  const { entries, counts, keyed, derived, floor, number, reads } = commit;
-  const standing = standingOf(store, fence, { commits: number - 1, reads });
-  if (standing.kind !== "held") return standing.kind === "fenced" ? "fenced" : standing;
+  const { entries, counts, keyed, derived, checkpoint, number, reads } = commit;
+  const status = leaseStatus(store, fence, { commits: number - 1, reads });
+  if (status.kind !== "held") return status.kind === "fenced" ? "fenced" : status;
   const lease = store.lease(partition, pipeline);
   const content = entries.length > 0 || !keyed ? entries.join(" ") : keyed.states.bytes.toString("latin1");
   if (lease.commits === number && lease.made === content) return "committed";
   const group = store.group(partition, pipeline);
-  const books = store.books(partition, pipeline);
+  const data = store.dataOf(partition, pipeline);
   if (lease.commits >= number || entries.some((id) => !group.pending.has(id))) {
     dismiss(lease);
     return { kind: "went-back", left: { commits: lease.commits, reads: lease.reads } };
@@ -26,12 +26,12 @@ export function commitTo(
   lease.commits = number;
   lease.made = content;
   for (const id of entries) group.pending.delete(id);
-  if (floor !== undefined) books.floor = floor;
-  for (const [counter, count] of Object.entries(counts)) increase(books.counts, counter, count);
+  if (checkpoint !== undefined) data.checkpoint = checkpoint;
+  for (const [counter, count] of Object.entries(counts)) increase(data.counts, counter, count);
   setAside(store, { fence, deadLetterBytes }, commit.deadLetters);
   if (partition.side === "replay") store.log(partition).remove(entries);
-  if (keyed) books.keyed.write(keyed, store.clock.now());
-  if (commit.names) books.names.write(commit.names, store.clock.now());
+  if (keyed) data.keyed.write(keyed, store.clock.now());
+  if (commit.names) data.names.write(commit.names, store.clock.now());
   addDerived(store, fence, derived);
   return "committed";
 }
@@ -52,7 +52,7 @@ function setAside(
     const at = new Date(store.clock.now()).toISOString();
     const letter = { ...draft, id: store.nextId(), pipeline, partition: partition.name, at, fields };
     const bytes = sizeOf(letter);
-    if (bytes > room) increase(store.books(partition, pipeline).counts, "notKept", 1);
+    if (bytes > room) increase(store.dataOf(partition, pipeline).counts, "notKept", 1);
     else {
       room -= bytes;
       letters.push(letter);

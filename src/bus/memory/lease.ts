@@ -1,8 +1,8 @@
 /** Leases of the twin in memory, by the rules of acquire.lua and of the scripts that ask for a lease. */
 import { randomInt } from "node:crypto";
 import type { Partition } from "../partition.ts";
-import type { Acquired, Fence, Links, WentBack } from "../port.ts";
-import type { Lease, MemoryStore } from "./store.ts";
+import type { Acquired, Fence, OwnerCounts, WentBack } from "../port.ts";
+import type { MemoryLease, MemoryStore } from "./store.ts";
 
 interface Wanted {
   readonly partition: Partition;
@@ -31,10 +31,10 @@ export function holds(store: MemoryStore, { partition, pipeline, owner, epoch, t
 }
 
 /** Whether the lease is the caller's, and all that it was told is still here. */
-export function standingOf(
+export function leaseStatus(
   store: MemoryStore,
   fence: Fence,
-  known: Links,
+  known: OwnerCounts,
 ): { readonly kind: "held" } | { readonly kind: "fenced" } | WentBack {
   const lease = store.lease(fence.partition, fence.pipeline);
   const { past } = lease;
@@ -50,7 +50,7 @@ export function standingOf(
 }
 
 /** The owner has to begin anew. */
-export function dismiss(lease: Lease): void {
+export function dismiss(lease: MemoryLease): void {
   lease.epoch++;
   lease.owner = undefined;
 }

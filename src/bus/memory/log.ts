@@ -7,7 +7,7 @@ interface Stored {
   readonly fields: readonly Buffer[];
 }
 
-interface Given {
+interface PendingEntry {
   deliveries: number;
   readonly events: number;
 }
@@ -16,7 +16,7 @@ interface Given {
 export interface MemoryGroup {
   lastDelivered: string;
   /** What was given out and not acked. */
-  readonly pending: Map<string, Given>;
+  readonly pending: Map<string, PendingEntry>;
   /** Entries that were given out, or were gone before the group began. */
   seen: number;
   /** Events in those that were given out; `undefined` where entries were gone before the group began. */
@@ -81,9 +81,9 @@ export class MemoryLog {
     return given.reduce((sum, { events }) => sum + events, 0);
   }
 
-  begin(name: string, floor: string): MemoryGroup {
-    const seen = this.#added - this.#after(floor).length;
-    const group: MemoryGroup = { lastDelivered: floor, pending: new Map(), seen, seenEvents: seen === 0 ? 0 : undefined };
+  begin(name: string, checkpoint: string): MemoryGroup {
+    const seen = this.#added - this.#after(checkpoint).length;
+    const group: MemoryGroup = { lastDelivered: checkpoint, pending: new Map(), seen, seenEvents: seen === 0 ? 0 : undefined };
     this.#groups.set(name, group);
     return group;
   }

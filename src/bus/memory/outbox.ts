@@ -4,24 +4,24 @@ import { keys, outboxProducer } from "../partition.ts";
 import type { DerivedFrame, Fence, FrameLink, OutboxEntry, Relayed, RelayedFrame } from "../port.ts";
 import { appendFields, fieldsOf } from "./append.ts";
 import { holds } from "./lease.ts";
-import { type Books, increase, type MemoryStore } from "./store.ts";
+import { type GroupData, increase, type MemoryStore } from "./store.ts";
 
 /** Puts what a commit derives in the outbox, numbered for each log. */
 export function addDerived(store: MemoryStore, fence: Fence, derived: readonly DerivedFrame[]): void {
   const { partition, pipeline } = fence;
-  const books = store.books(partition, pipeline);
+  const data = store.dataOf(partition, pipeline);
   for (const { to, frame } of derived) {
-    const last = books.lastFrames.get(to.log);
+    const last = data.lastFrames.get(to.log);
     const [incarnation, sequence, sum] = [fence.tenure, last ? last.sequence + 1 : 0, last?.sum ?? 0];
-    books.lastFrames.set(to.log, { incarnation, sequence, sum: sum + frame.count, by: 0 });
+    data.lastFrames.set(to.log, { incarnation, sequence, sum: sum + frame.count, by: 0 });
     const numbered = { ...frame, producer: outboxProducer(partition, pipeline), incarnation, sequence };
-    books.outbox.push({ id: store.nextId(), to, frame: numbered, after: last && linkOf(last), sum });
+    data.outbox.push({ id: store.nextId(), to, frame: numbered, after: last && linkOf(last), sum });
   }
 }
 
 /** The oldest frames of an outbox. */
 export const outboxPage = (
-  { outbox }: Books,
+  { outbox }: GroupData,
   { after = "0-0", count }: { readonly after?: string; readonly count: number },
 ): readonly OutboxEntry[] => outbox.filter(({ id }) => isBefore(after, id)).slice(0, count);
 
@@ -57,7 +57,7 @@ export function removeRelayed(
 ): boolean {
   const { partition, pipeline } = fence;
   if (!holds(store, fence) || store.lease(partition, pipeline).commits < commits) return false;
-  const { outbox } = store.books(partition, pipeline);
+  const { outbox } = store.dataOf(partition, pipeline);
   for (const id of ids) {
     const place = outbox.findIndex((entry) => entry.id === id);
     if (place >= 0) outbox.splice(place, 1);

@@ -1,13 +1,13 @@
 import type { Fence, ReadRequest, ReadResult } from "../port.ts";
-import { dismiss, standingOf } from "./lease.ts";
+import { dismiss, leaseStatus } from "./lease.ts";
 import { increase, type MemoryStore } from "./store.ts";
 
 /** Reads a log of the twin in memory, by the rules of read.lua. */
 export function readLog(store: MemoryStore, fence: Fence, request: ReadRequest): ReadResult {
   const { from, after, count, suspects = 0, known = { commits: 0, reads: 0 } } = request;
   const { partition, pipeline } = fence;
-  const standing = standingOf(store, fence, known);
-  if (standing.kind !== "held") return standing;
+  const status = leaseStatus(store, fence, known);
+  if (status.kind !== "held") return status;
   const lease = store.lease(partition, pipeline);
   if (store.unsettled.delete(partition.log)) {
     // The group is made anew, and what was given out will be read again: whoever has it in hand has to begin anew too.
@@ -23,6 +23,6 @@ export function readLog(store: MemoryStore, fence: Fence, request: ReadRequest):
   const entries = log.readNew(group, count);
   if (entries.length > 0) lease.reads++;
   const events = entries.reduce((sum, entry) => sum + entry.events, 0);
-  if (events > 0) increase(store.books(partition, pipeline).counts, "read", events);
+  if (events > 0) increase(store.dataOf(partition, pipeline).counts, "read", events);
   return { kind: "entries", entries, reads: lease.reads };
 }

@@ -17,7 +17,7 @@ export function replayLetter(store: MemoryStore, partition: Partition, { id, pip
   if (!fields) return { kind: "empty" };
   store.add(replayOf(partition, pipeline), fields);
   removeLetter(store, partition, letter);
-  increase(store.books(partition, pipeline).counts, "replayed", eventsIn(fields));
+  increase(store.dataOf(partition, pipeline).counts, "replayed", eventsIn(fields));
   return { kind: "moved", events: eventsIn(fields) };
 }
 
@@ -26,7 +26,7 @@ export function discardLetter(store: MemoryStore, partition: Partition, { id, pi
   const letter = store.letters(partition).find((one) => one.id === id);
   if (!letter) return "gone";
   removeLetter(store, partition, letter);
-  increase(store.books(partition, pipeline).counts, "discarded", eventsIn(replayedFields(partition.log, letter)));
+  increase(store.dataOf(partition, pipeline).counts, "discarded", eventsIn(replayedFields(partition.log, letter)));
   return "discarded";
 }
 
@@ -42,7 +42,7 @@ export function reread(
   const events = page.reduce((sum, id) => sum + eventsIn(log.fieldsOf(id)), 0);
   if (!dryRun && page.length > 0) {
     for (const id of page) store.add(replayOf(partition, pipeline), copiedFields(partition.log, id, log.fieldsOf(id)));
-    increase(store.books(partition, pipeline).counts, "reread", events);
+    increase(store.dataOf(partition, pipeline).counts, "reread", events);
   }
   return { entries: page.length, events, last: page.at(-1) };
 }

@@ -11,7 +11,7 @@ export function stateOf(store: MemoryStore, partition: Partition, pipeline: stri
     return { log, group: log.group(pipeline) };
   });
   const given = logs.flatMap(({ group }) => [...(group?.pending.values() ?? [])]);
-  const counts = Object.fromEntries(store.books(partition, pipeline).counts);
+  const counts = Object.fromEntries(store.dataOf(partition, pipeline).counts);
   const oldest = logs.flatMap(({ log, group }) => log.oldest(group) ?? []);
   const main = store.log(partition);
   return {

@@ -1,12 +1,12 @@
 import type { Clock } from "../../core/clock.ts";
 import { getOrMake } from "../../core/get-or-make.ts";
 import { keys, type Partition } from "../partition.ts";
-import type { DeadLetter, FrameLink, Links, OutboxEntry } from "../port.ts";
+import type { DeadLetter, FrameLink, OutboxEntry, OwnerCounts } from "../port.ts";
 import { MemoryKeyed } from "./keyed.ts";
 import { type MemoryGroup, MemoryLog } from "./log.ts";
 import { MemoryNames } from "./names.ts";
 
-export interface Lease {
+export interface MemoryLease {
   owner: string | undefined;
   until: number;
   ttlMs: number;
@@ -18,7 +18,7 @@ export interface Lease {
   /** The last commit. */
   made: string;
   /** The tenure before, and what its owner had when it ended. */
-  past: (Links & { readonly tenure: number }) | undefined;
+  past: (OwnerCounts & { readonly tenure: number }) | undefined;
 }
 
 /** The last frame that a log has of an outbox, or an outbox for a log. */
@@ -30,7 +30,7 @@ export interface LastFrame extends FrameLink {
 }
 
 /** What all groups of a pipeline on the logs of one partition share. */
-export interface Books {
+export interface GroupData {
   readonly counts: Map<string, number>;
   readonly keyed: MemoryKeyed;
   readonly names: MemoryNames;
@@ -38,7 +38,7 @@ export interface Books {
   /** The last frame for each log. */
   readonly lastFrames: Map<string, LastFrame>;
   /** Where the group of the main log begins again when somebody removes it; `undefined` before it first began. */
-  floor: string | undefined;
+  checkpoint: string | undefined;
 }
 
 /** What the twin in memory holds, under the keys that the driver has in Redis. */
@@ -53,9 +53,9 @@ export class MemoryStore {
   /** Called when a log may have something new. */
   readonly listeners = new Set<() => void>();
   readonly #logs = new Map<string, MemoryLog>();
-  readonly #books = new Map<string, Books>();
+  readonly #data = new Map<string, GroupData>();
   readonly #deadLetters = new Map<string, DeadLetter[]>();
-  readonly #leases = new Map<string, Lease>();
+  readonly #leases = new Map<string, MemoryLease>();
   readonly #strays = new Map<string, Set<string>>();
   #lastMs = 0;
   #sequence = 0;
@@ -64,7 +64,7 @@ export class MemoryStore {
     this.clock = clock;
   }
 
-  lease(partition: Partition, pipeline: string): Lease {
+  lease(partition: Partition, pipeline: string): MemoryLease {
     return getOrMake(this.#leases, keys.lease(partition, pipeline), () => ({
       owner: undefined,
       until: 0,
@@ -82,14 +82,14 @@ export class MemoryStore {
     return getOrMake(this.#logs, log, () => new MemoryLog(!adopted || side === "replay"));
   }
 
-  books(partition: Partition, pipeline: string): Books {
-    return getOrMake(this.#books, keys.ledger(partition, pipeline), () => ({
+  dataOf(partition: Partition, pipeline: string): GroupData {
+    return getOrMake(this.#data, keys.ledger(partition, pipeline), () => ({
       counts: new Map(),
       keyed: new MemoryKeyed(),
       names: new MemoryNames(),
       outbox: [],
       lastFrames: new Map(),
-      floor: undefined,
+      checkpoint: undefined,
     }));
   }
 
@@ -106,17 +106,17 @@ export class MemoryStore {
     const log = this.log(partition);
     const known = log.group(pipeline);
     if (known) return known;
-    const books = this.books(partition, pipeline);
+    const data = this.dataOf(partition, pipeline);
     if (partition.side === "replay") return log.begin(pipeline, "0-0");
-    books.floor ??= "0-0";
-    return log.begin(pipeline, books.floor);
+    data.checkpoint ??= "0-0";
+    return log.begin(pipeline, data.checkpoint);
   }
 
   /** Appends an entry to a log, and tells whoever waits. */
   add(partition: Partition, fields: readonly Buffer[]): string {
     const id = this.nextId();
     this.log(partition).add(id, fields);
-    this.#ring();
+    this.#notify();
     return id;
   }
 
@@ -137,18 +137,18 @@ export class MemoryStore {
         for (const key of map.keys()) if (key.startsWith(prefix)) map.delete(key);
         for (const [key, value] of copied(kept)) map.set(key, value);
       }
-      this.#ring();
+      this.#notify();
     };
   }
 
   #maps(): readonly Map<string, unknown>[] {
     return [
-      ...[this.#logs, this.#books, this.#deadLetters, this.#leases, this.#strays],
+      ...[this.#logs, this.#data, this.#deadLetters, this.#leases, this.#strays],
       ...[this.vanished, this.producers, this.relayed, this.unsettled],
     ];
   }
 
-  #ring(): void {
+  #notify(): void {
     for (const listener of this.listeners) listener();
   }
 }

@@ -75,7 +75,7 @@ export class Appender {
       return await work(link);
     } catch (error) {
       if (link?.isSilent) {
-        throw new RetryableError("service.unreachable", `Redis has not answered for ${this.#patienceMs} ms`, { cause: error });
+        throw new RetryableError("service.unreachable", `Redis has not answered for ${this.#silentAfterMs} ms`, { cause: error });
       }
       throw appendFailure(error);
     } finally {
@@ -106,7 +106,7 @@ export class Appender {
   async #openLink(): Promise<Link> {
     const connection = await this.#open(this.#timeoutMs);
     // Until it is known how this server confirms, nobody else would notice that it has fallen silent.
-    const watchdog = setTimeout(() => connection.destroy(), this.#patienceMs);
+    const watchdog = setTimeout(() => connection.destroy(), this.#silentAfterMs);
     try {
       const confirm = await confirmation(connection, this.#durability, this.#timeoutMs);
       return {
@@ -130,7 +130,7 @@ export class Appender {
     link.watchdog = setTimeout(() => {
       link.isSilent = true;
       link.connection.destroy();
-    }, this.#patienceMs);
+    }, this.#silentAfterMs);
   }
 
   #confirmed(link: Link): Promise<void> {
@@ -148,7 +148,7 @@ export class Appender {
     return link.next;
   }
 
-  get #patienceMs(): number {
+  get #silentAfterMs(): number {
     return this.#timeoutMs + graceMs;
   }
 }

@@ -37,10 +37,10 @@ import { Appenders } from "./appenders.ts";
 import { isBehind, wentBack } from "./behind.ts";
 import { commitCall } from "./commit.ts";
 import { readDeadLetters } from "./dead-letters.ts";
-import { Doorbells } from "./doorbells.ts";
 import { groupState } from "./group-state.ts";
 import { readSeen, readState, readTimers } from "./keyed.ts";
 import { naming } from "./log-key.ts";
+import { LogWatchers } from "./log-watchers.ts";
 import { readNames } from "./names.ts";
 import { readNewest } from "./newest.ts";
 import { readOutbox, relayFrame } from "./outbox.ts";
@@ -66,14 +66,14 @@ export async function openRedisBus({ deadLetterBytes = maxDeadLetterBytes, ...op
 
 class RedisBus implements Bus {
   readonly #redis: Redis;
-  readonly #doorbells: Doorbells;
+  readonly #watchers: LogWatchers;
   readonly #appenders: Appenders;
   readonly #deadLetterBytes: number;
 
   constructor(redis: Redis, deadLetterBytes: number) {
     this.#redis = redis;
     this.#deadLetterBytes = deadLetterBytes;
-    this.#doorbells = new Doorbells(redis);
+    this.#watchers = new LogWatchers(redis);
     this.#appenders = new Appenders(redis);
   }
 
@@ -250,7 +250,7 @@ class RedisBus implements Bus {
   }
 
   wait(watches: readonly Watch[], timeoutMs: number, signal: AbortSignal): Promise<void> {
-    return this.#doorbells.wait(watches, timeoutMs, signal);
+    return this.#watchers.wait(watches, timeoutMs, signal);
   }
 
   state(partition: Partition, pipeline: string): Promise<GroupState> {
@@ -295,7 +295,7 @@ class RedisBus implements Bus {
   }
 
   async close(): Promise<void> {
-    await this.#doorbells.close();
+    await this.#watchers.close();
     await this.#appenders.close();
     await this.#redis.close();
   }

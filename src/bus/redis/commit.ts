@@ -8,7 +8,7 @@ import { tokenOf } from "./token.ts";
 
 /** The keys and arguments of commit.lua. `deadLetterBytes`: what the dead letters of a partition may take. */
 export function commitCall(fence: Fence, commit: Commit, deadLetterBytes: number): ScriptCall {
-  const { entries, counts, deadLetters, derived, floor, number, reads } = commit;
+  const { entries, counts, deadLetters, derived, checkpoint, number, reads } = commit;
   const { partition, pipeline, owner } = fence;
   const keyed = keyedArgs(fence, commit.keyed, 8);
   const names = namesArgs(fence, commit.names);
@@ -33,7 +33,7 @@ export function commitCall(fence: Fence, commit: Commit, deadLetterBytes: number
       pipeline,
       partition.name,
       partition.side,
-      floor ?? "",
+      checkpoint ?? "",
       number,
       contentOf(commit),
       reads,

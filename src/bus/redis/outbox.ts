@@ -4,7 +4,7 @@ import type { FrameLink, OutboxRecord, Relayed, RelayedFrame } from "../port.ts"
 import type { Appenders } from "./appenders.ts";
 import { linkOf, readRecord } from "./outbox-record.ts";
 
-interface Of {
+interface OutboxOwner {
   readonly partition: Partition;
   readonly pipeline: string;
 }
@@ -12,7 +12,7 @@ interface Of {
 /** Reads the oldest frames of an outbox, as the commit numbered them. One that nobody can read hides none of the others. */
 export async function readOutbox(
   redis: Commands,
-  { partition, pipeline }: Of,
+  { partition, pipeline }: OutboxOwner,
   { after, count }: { readonly after?: string; readonly count: number },
 ): Promise<readonly OutboxRecord[]> {
   const log = keys.outbox(partition, pipeline);

@@ -1,6 +1,6 @@
 import type { Commands } from "../../redis/client.ts";
 import { keys } from "../partition.ts";
-import { consumerName, type Entry, type Fence, type Links, type ReadResult } from "../port.ts";
+import { consumerName, type Entry, type Fence, type OwnerCounts, type ReadResult } from "../port.ts";
 import { scriptSource } from "./scripts.ts";
 import { tokenOf } from "./token.ts";
 
@@ -16,7 +16,7 @@ type PlainReply = readonly [log: Buffer, entries: readonly (readonly [id: Buffer
 export async function readPlain(
   redis: Commands,
   fence: Fence,
-  { count, known }: { readonly count: number; readonly known: Links },
+  { count, known }: { readonly count: number; readonly known: OwnerCounts },
 ): Promise<ReadResult | undefined> {
   const { partition, pipeline, owner } = fence;
   const scriptKeys = [keys.lease(partition, pipeline), partition.log, keys.ledger(partition, pipeline)];

@@ -1,6 +1,6 @@
-import { harmless } from "../harmless.ts";
 import { exitCodes, printJson, printLine } from "../output.ts";
-import { type Desk, type Found, lettersCalled, summary } from "./letters.ts";
+import { printable } from "../printable.ts";
+import { type DeadLetterContext, type FoundLetter, lettersCalled, summary } from "./letters.ts";
 
 /** What became of one dead letter: done, gone before we came, or skipped for a reason. */
 export type Done = { readonly kind: "done" | "gone" } | { readonly kind: "skipped"; readonly why: string };
@@ -8,8 +8,8 @@ export type Done = { readonly kind: "done" | "gone" } | { readonly kind: "skippe
 export interface Action {
   readonly words: { readonly done: string; readonly would: string };
   /** Why a dead letter cannot be taken: `undefined` where it can. */
-  readonly obstacle: (found: Found) => string | undefined;
-  readonly take: (found: Found) => Promise<Done>;
+  readonly obstacle: (found: FoundLetter) => string | undefined;
+  readonly take: (found: FoundLetter) => Promise<Done>;
   /** After the last one; what it resolves with belongs to the summary. */
   readonly end: () => Promise<{ readonly counts: Readonly<Record<string, number>>; readonly sentence?: string | undefined }>;
 }
@@ -22,17 +22,21 @@ export interface ActOptions {
 }
 
 /** Takes what the filter or the id finds through an action, or says what would be done. A line each, and one at the end. */
-export async function act({ found }: Desk, action: Action, { id, apply, json, signal }: ActOptions): Promise<number> {
+export async function act(
+  { found }: DeadLetterContext,
+  action: Action,
+  { id, apply, json, signal }: ActOptions,
+): Promise<number> {
   const { words } = action;
   const counts = { matched: 0, [words.done]: 0, gone: 0, skipped: 0 };
   const count = (counter: string) => {
     counts[counter] = (counts[counter] ?? 0) + 1;
   };
-  const tell = (one: Found, what: string, why?: string) => {
+  const tell = (one: FoundLetter, what: string, why?: string) => {
     const line = summary(one.letter);
     if (json) return printJson({ action: what, ...line, ...(why !== undefined && { why }) });
     const { partition, reason, stage, type } = line;
-    printLine(harmless(`${what} ${partition}:${line.id} ${stage} ${reason} ${type}${why === undefined ? "" : ` (${why})`}`));
+    printLine(printable(`${what} ${partition}:${line.id} ${stage} ${reason} ${type}${why === undefined ? "" : ` (${why})`}`));
   };
   const summarize = ({ counts: more, sentence }: Awaited<ReturnType<Action["end"]>>) => {
     if (json) printJson({ ...counts, ...more, applied: apply });

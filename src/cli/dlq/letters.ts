@@ -5,7 +5,7 @@ import { ConfigError } from "../../core/errors.ts";
 import type { AppPlan } from "../../plan/plan.ts";
 import { loadApp } from "../load-app.ts";
 import { createLogger } from "../logger.ts";
-import { openBus, type Whereabouts } from "../services.ts";
+import { openBus, type ServiceLocation } from "../services.ts";
 import { parseWhen } from "../when.ts";
 
 export interface DlqFilter {
@@ -16,24 +16,27 @@ export interface DlqFilter {
   readonly since?: string | undefined;
 }
 
-export type DlqOptions = Whereabouts & DlqFilter & { readonly json: boolean };
+export type DlqOptions = ServiceLocation & DlqFilter & { readonly json: boolean };
 
 /** A dead letter, and the partition beside which it is kept. */
-export interface Found {
+export interface FoundLetter {
   readonly partition: Partition;
   readonly letter: DeadLetter;
 }
 
 /** What a verb gets to work with. */
-export interface Desk {
+export interface DeadLetterContext {
   readonly app: AppPlan;
   readonly bus: LogOperations;
   /** What the filter finds, oldest first within a partition; read anew each time. */
-  readonly found: AsyncIterable<Found>;
+  readonly found: AsyncIterable<FoundLetter>;
 }
 
 /** Opens the dead letters that the options ask for. Refuses a pipeline that the application does not have. */
-export async function atDesk(options: DlqOptions, work: (desk: Desk) => Promise<number>): Promise<number> {
+export async function withDeadLetters(
+  options: DlqOptions,
+  work: (context: DeadLetterContext) => Promise<number>,
+): Promise<number> {
   const app = await loadApp(options.cwd);
   if (options.pipeline !== undefined && !app.pipelines.some(({ name }) => name === options.pipeline)) {
     throw new ConfigError("usage", `there is no pipeline '${options.pipeline}'`, {
@@ -50,15 +53,15 @@ export async function atDesk(options: DlqOptions, work: (desk: Desk) => Promise<
 }
 
 /** Whether `id` means this letter: its own id, alone or behind its partition (`logins/07:1795600000000-0`), or its event's. */
-export const isCalled = (id: string, { partition, letter }: Found): boolean =>
+export const isCalled = (id: string, { partition, letter }: FoundLetter): boolean =>
   id === letter.id || id === letter.eventId || id === `${partition.name}:${letter.id}`;
 
 export const noSuchLetter = (id: string): ConfigError =>
   new ConfigError("usage", `there is no dead letter '${id}'`, { hint: "'headrace dlq ls' lists their ids." });
 
 /** The dead letters that are called `id`. Ids of different partitions may be the same: then the partition has to be said. */
-export async function lettersCalled(id: string, found: AsyncIterable<Found>): Promise<readonly Found[]> {
-  const all: Found[] = [];
+export async function lettersCalled(id: string, found: AsyncIterable<FoundLetter>): Promise<readonly FoundLetter[]> {
+  const all: FoundLetter[] = [];
   for await (const one of found) if (isCalled(id, one)) all.push(one);
   if (all.length === 0) throw noSuchLetter(id);
   const partitions = new Set(all.filter(({ letter }) => letter.id === id).map(({ partition }) => partition.name));
@@ -81,7 +84,7 @@ export const summary = (letter: DeadLetter) => {
 /** When the entry of a dead letter was stored, milliseconds since the epoch. */
 export const storedAt = (letter: DeadLetter): number => Number(summary(letter).position.split("-")[0]);
 
-async function* find(app: AppPlan, bus: LogOperations, filter: DlqFilter): AsyncGenerator<Found> {
+async function* find(app: AppPlan, bus: LogOperations, filter: DlqFilter): AsyncGenerator<FoundLetter> {
   const fits = (wanted: string | undefined, value: string) => wanted === undefined || wanted === value;
   for (const partition of app.streams.flatMap(partitionsOf)) {
     for await (const letter of bus.deadLetters(partition)) {
@@ -94,7 +97,7 @@ async function* find(app: AppPlan, bus: LogOperations, filter: DlqFilter): Async
 
 /** How many dead letters of each pipeline had no room. */
 export async function notKept(
-  { app, bus }: Desk,
+  { app, bus }: DeadLetterContext,
   only?: string,
 ): Promise<readonly { readonly pipeline: string; readonly count: number }[]> {
   const pipelines = app.pipelines.filter(({ name }) => only === undefined || name === only);

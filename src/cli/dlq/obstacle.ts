@@ -1,7 +1,7 @@
 import { isFrame } from "../../bus/frame.ts";
 import { isKeyed, statefulReader } from "../../plan/keyed-state.ts";
 import type { AppPlan, PipelinePlan, StagePlan, StreamPlan } from "../../plan/plan.ts";
-import type { Found } from "./letters.ts";
+import type { FoundLetter } from "./letters.ts";
 
 export const nothingKept = "nothing was kept of it that could be read again";
 
@@ -12,7 +12,7 @@ const wholeEntries: readonly string[] = ["decode", "delivery"];
  * Why a dead letter should not be replayed, as a sentence; `undefined` where nothing stands against it.
  * `stateAgain`: keyed state may take an event twice.
  */
-export function obstacle(app: AppPlan, { partition, letter }: Found, stateAgain: boolean): string | undefined {
+export function obstacle(app: AppPlan, { partition, letter }: FoundLetter, stateAgain: boolean): string | undefined {
   const reads = ({ name }: StreamPlan) => name === partition.stream;
   const pipeline = app.pipelines.find(({ name, sources }) => name === letter.pipeline && sources.some(reads));
   if (!pipeline) return `no pipeline '${letter.pipeline}' reads '${partition.stream}' any more`;
@@ -31,7 +31,7 @@ export function obstacle(app: AppPlan, { partition, letter }: Found, stateAgain:
 }
 
 /** The pipeline whose keyed state may have taken an event before it was set aside at `stage`. */
-function mayHaveMoved(app: AppPlan, pipeline: PipelinePlan, { stage, reason }: Found["letter"]): string | undefined {
+function mayHaveMoved(app: AppPlan, pipeline: PipelinePlan, { stage, reason }: FoundLetter["letter"]): string | undefined {
   const [first, second] = pipeline.stages.filter(movesState);
   if (first) {
     // What refused it could not be read, so it was not taken there; and there is no other place.

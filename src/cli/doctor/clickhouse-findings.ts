@@ -2,7 +2,7 @@ import type { TableObjectPlan } from "../../plan/table.ts";
 import type { ClickHouse } from "../../sinks/clickhouse/client.ts";
 import { planMigration } from "../../sinks/clickhouse/migrate.ts";
 import { quoteText } from "../../sinks/clickhouse/quote.ts";
-import { counted, type Finding } from "./finding.ts";
+import { counted, type DoctorFinding } from "./finding.ts";
 
 /** Older ones were never tried. */
 const testedFrom = [24, 8] as const;
@@ -13,7 +13,7 @@ const needed = ["async_insert", "input_format_skip_unknown_fields", "optimize_on
 export async function clickhouseFindings(
   clickhouse: ClickHouse,
   tables: readonly TableObjectPlan[],
-): Promise<readonly Finding[]> {
+): Promise<readonly DoctorFinding[]> {
   return [
     ...(await versionFindings(clickhouse)),
     ...(await settingFindings(clickhouse)),
@@ -22,7 +22,7 @@ export async function clickhouseFindings(
   ];
 }
 
-async function versionFindings(clickhouse: ClickHouse): Promise<readonly Finding[]> {
+async function versionFindings(clickhouse: ClickHouse): Promise<readonly DoctorFinding[]> {
   const [{ version } = { version: "" }] = await ask<{ version: string }>(clickhouse, "SELECT version() AS version");
   const [major = 0, minor = 0] = version.split(".").map(Number);
   if (major > testedFrom[0] || (major === testedFrom[0] && minor >= testedFrom[1])) return [];
@@ -30,14 +30,14 @@ async function versionFindings(clickhouse: ClickHouse): Promise<readonly Finding
   return [{ severity: "warning", where: "clickhouse", what, hint: `Use ${testedFrom.join(".")} or newer.` }];
 }
 
-async function settingFindings(clickhouse: ClickHouse): Promise<readonly Finding[]> {
+async function settingFindings(clickhouse: ClickHouse): Promise<readonly DoctorFinding[]> {
   const names = [...needed, "deduplicate_insert", "insert_deduplicate", "readonly"].map((name) => `'${name}'`);
   const rows = await ask<{ name: string; value: string; locked: number }>(
     clickhouse,
     `SELECT name, toString(value) AS value, toUInt8(readonly) AS locked FROM system.settings WHERE name IN (${names.join()})`,
   );
   const settings = new Map(rows.map((row) => [row.name, row]));
-  const findings: Finding[] = [];
+  const findings: DoctorFinding[] = [];
   if ((settings.get("readonly")?.value ?? "0") !== "0") {
     const what = "this user may only read (readonly): every insert will be refused";
     findings.push({ severity: "error", where: "clickhouse", what, hint: "Set CLICKHOUSE_USER to one that may insert." });
@@ -60,7 +60,7 @@ async function settingFindings(clickhouse: ClickHouse): Promise<readonly Finding
   return findings;
 }
 
-async function tableFindings(clickhouse: ClickHouse, tables: readonly TableObjectPlan[]): Promise<readonly Finding[]> {
+async function tableFindings(clickhouse: ClickHouse, tables: readonly TableObjectPlan[]): Promise<readonly DoctorFinding[]> {
   const steps = await planMigration(tables, clickhouse);
   return steps.map((step) => {
     const where = `clickhouse ${step.object}`;
@@ -72,7 +72,7 @@ async function tableFindings(clickhouse: ClickHouse, tables: readonly TableObjec
 }
 
 /** An insert that is answered is in the page cache of one machine, unless it is told to be on its disk or on others. */
-async function diskFindings(clickhouse: ClickHouse, tables: readonly TableObjectPlan[]): Promise<readonly Finding[]> {
+async function diskFindings(clickhouse: ClickHouse, tables: readonly TableObjectPlan[]): Promise<readonly DoctorFinding[]> {
   const names = new Set(tables.map(({ name }) => name));
   const rows = await ask<{ name: string; full: string; fallback: string }>(
     clickhouse,

@@ -1,12 +1,12 @@
 import { keys, partitionsOf } from "../../bus/partition.ts";
 import type { AppPlan } from "../../plan/plan.ts";
 import type { Redis } from "../../redis/client.ts";
-import { counted, type Finding } from "./finding.ts";
+import { counted, type DoctorFinding } from "./finding.ts";
 
 /** Dead letters that had no room. */
-export async function deadLetterFindings(redis: Redis, { pipelines }: AppPlan): Promise<readonly Finding[]> {
+export async function deadLetterFindings(redis: Redis, { pipelines }: AppPlan): Promise<readonly DoctorFinding[]> {
   const findings = await Promise.all(
-    pipelines.map(async ({ name, sources }): Promise<readonly Finding[]> => {
+    pipelines.map(async ({ name, sources }): Promise<readonly DoctorFinding[]> => {
       const counts = await Promise.all(
         sources.flatMap(partitionsOf).map(async (partition) => {
           const key = keys.ledger(partition, name);

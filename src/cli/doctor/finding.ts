@@ -4,7 +4,7 @@ import { HeadraceError, messageOf } from "../../core/errors.ts";
  * Something in the environment. `error`: it loses data, or nothing runs. `warning`: it will, or may. `note`: good to know; with
  * nothing else all is well.
  */
-export interface Finding {
+export interface DoctorFinding {
   readonly severity: "error" | "warning" | "note";
   readonly what: string;
   /** The service, setting or stream. */
@@ -14,7 +14,7 @@ export interface Finding {
 }
 
 /** A check that could not be made is a finding itself. */
-export function failureOf(where: string, error: unknown): Finding {
+export function failureOf(where: string, error: unknown): DoctorFinding {
   const hint = (error instanceof HeadraceError && error.hint) || "Make sure that it runs, and that this user may ask it.";
   return { severity: "error", what: messageOf(error), where, hint };
 }

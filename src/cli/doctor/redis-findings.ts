@@ -1,6 +1,6 @@
 import type { Redis, Server } from "../../redis/client.ts";
 import { clockAheadMs, type RedisServer, type RedisSettings, readServer, readSettings, refusalOf } from "../../redis/server.ts";
-import type { Finding } from "./finding.ts";
+import type { DoctorFinding } from "./finding.ts";
 
 /** Above this part of maxmemory there is little time left to act. */
 const fullFrom = { warning: 0.8, error: 0.95 } as const;
@@ -8,7 +8,7 @@ const fullFrom = { warning: 0.8, error: 0.95 } as const;
 const clockToleranceMs = 1_000;
 
 /** What is wrong with the Redis server itself, or with those of a cluster. */
-export async function redisFindings(redis: Redis): Promise<readonly Finding[]> {
+export async function redisFindings(redis: Redis): Promise<readonly DoctorFinding[]> {
   const servers = redis.servers();
   const findings = await Promise.all(
     servers.map(async (one) =>
@@ -20,7 +20,7 @@ export async function redisFindings(redis: Redis): Promise<readonly Finding[]> {
   return findings.flat();
 }
 
-async function serverFindings(one: Server): Promise<readonly Finding[]> {
+async function serverFindings(one: Server): Promise<readonly DoctorFinding[]> {
   const server = await readServer(one);
   const settings = await readSettings(one);
   return [
@@ -32,9 +32,9 @@ async function serverFindings(one: Server): Promise<readonly Finding[]> {
   ];
 }
 
-function kindFindings(server: RedisServer): readonly Finding[] {
+function kindFindings(server: RedisServer): readonly DoctorFinding[] {
   const refusal = refusalOf(server);
-  const findings: Finding[] = refusal ? [{ severity: "error", where: "redis", ...refusal }] : [];
+  const findings: DoctorFinding[] = refusal ? [{ severity: "error", where: "redis", ...refusal }] : [];
   if (server.isReplica) {
     const what = "it is a replica, and refuses what Headrace writes";
     findings.push({ severity: "error", where: "redis", what, hint: "Set REDIS_URL to the primary." });
@@ -42,7 +42,7 @@ function kindFindings(server: RedisServer): readonly Finding[] {
   return findings;
 }
 
-function diskFindings({ writesLog, logIsSound }: RedisServer, settings: RedisSettings | undefined): readonly Finding[] {
+function diskFindings({ writesLog, logIsSound }: RedisServer, settings: RedisSettings | undefined): readonly DoctorFinding[] {
   if (!writesLog) {
     return [
       {
@@ -88,7 +88,7 @@ function diskFindings({ writesLog, logIsSound }: RedisServer, settings: RedisSet
   ];
 }
 
-function memoryFindings({ maxMemoryBytes, usedMemoryBytes }: RedisServer): readonly Finding[] {
+function memoryFindings({ maxMemoryBytes, usedMemoryBytes }: RedisServer): readonly DoctorFinding[] {
   if (maxMemoryBytes === 0) {
     const what = "it has no limit: a full machine ends Redis, where a limit would make producers wait";
     return [{ severity: "note", where: "redis maxmemory", what, hint: "Set maxmemory to what the machine can spare." }];
@@ -105,14 +105,14 @@ function memoryFindings({ maxMemoryBytes, usedMemoryBytes }: RedisServer): reado
   ];
 }
 
-async function clockFindings(one: Server): Promise<readonly Finding[]> {
+async function clockFindings(one: Server): Promise<readonly DoctorFinding[]> {
   const { aheadMs, uncertainMs } = await clockAheadMs(one);
   if (Math.abs(aheadMs) - uncertainMs <= clockToleranceMs) return [];
   const what = `the clock of Redis is ${Math.abs(aheadMs)} ms ${aheadMs > 0 ? "ahead of" : "behind"} this machine's`;
   return [{ severity: "warning", where: "clock", what, hint: "Let both machines take their time from NTP." }];
 }
 
-function doorFindings(settings: RedisSettings | undefined): readonly Finding[] {
+function doorFindings(settings: RedisSettings | undefined): readonly DoctorFinding[] {
   if (!settings?.isOpen) return [];
   const what = "it has neither a password nor protected-mode: whoever reaches its port may read and delete everything";
   return [

@@ -4,32 +4,32 @@ import { minutes, seconds } from "../../core/duration.ts";
 import { shellWord } from "../../core/shell-word.ts";
 import type { AppPlan, StreamPlan } from "../../plan/plan.ts";
 import type { Redis } from "../../redis/client.ts";
-import { counted, type Finding, failureOf, roughly } from "./finding.ts";
+import { counted, type DoctorFinding, failureOf, roughly } from "./finding.ts";
 
 /** A worker that starts, or takes over, needs the time of a lease and some more. */
-const patienceMs = minutes(1);
+const graceMs = minutes(1);
 /** What is derived is brought where it belongs at once, and is tried again every few seconds. */
-const outboxPatienceMs = seconds(30);
+const outboxGraceMs = seconds(30);
 
-interface Look {
+interface PartitionHealth {
   readonly partition: Partition;
   readonly health: GroupHealth;
 }
 
 /** Groups that nobody runs, entries that went before they were read, and derived events that stand still on their way. */
-export async function streamFindings(redis: Redis, app: AppPlan): Promise<readonly Finding[]> {
+export async function streamFindings(redis: Redis, app: AppPlan): Promise<readonly DoctorFinding[]> {
   const findings = await Promise.all(
     app.streams.map(async (stream) => {
       const readers = app.pipelines.filter(({ sources }) => sources.includes(stream)).map(({ name }) => name);
       try {
-        const looks = await Promise.all(
+        const seen = await Promise.all(
           partitionsOf(stream).map(async (partition) =>
-            (await groupHealth(redis, partition, readers)).map((health): Look => ({ partition, health })),
+            (await groupHealth(redis, partition, readers)).map((health): PartitionHealth => ({ partition, health })),
           ),
         );
-        const groups = new Set(looks.flat().map(({ health }) => health.name));
+        const groups = new Set(seen.flat().map(({ health }) => health.name));
         return [...groups].flatMap((group) => {
-          const all = looks.flat().filter(({ health }) => health.name === group);
+          const all = seen.flat().filter(({ health }) => health.name === group);
           const isOurs = readers.includes(group);
           return [
             ...deadFindings(stream, all, isOurs),
@@ -46,10 +46,10 @@ export async function streamFindings(redis: Redis, app: AppPlan): Promise<readon
   return findings.flat();
 }
 
-function deadFindings(stream: StreamPlan, all: readonly Look[], isOurs: boolean): readonly Finding[] {
+function deadFindings(stream: StreamPlan, all: readonly PartitionHealth[], isOurs: boolean): readonly DoctorFinding[] {
   // What other programs do with a stream of theirs concerns us only where we trim it.
   if (!isOurs && stream.layout.kind === "adopted" && !stream.retention) return [];
-  const dead = all.filter(({ health }) => !health.isAlive && health.waiting > 0 && health.oldestMs > patienceMs);
+  const dead = all.filter(({ health }) => !health.isAlive && health.waiting > 0 && health.oldestMs > graceMs);
   const group = dead[0]?.health.name;
   if (group === undefined) return [];
   const waiting = dead.reduce((sum, { health }) => sum + health.waiting, 0);
@@ -71,9 +71,9 @@ function deadFindings(stream: StreamPlan, all: readonly Look[], isOurs: boolean)
   ];
 }
 
-function outboxFindings(stream: StreamPlan, all: readonly Look[], isOurs: boolean): readonly Finding[] {
+function outboxFindings(stream: StreamPlan, all: readonly PartitionHealth[], isOurs: boolean): readonly DoctorFinding[] {
   const stuck = all.flatMap(({ health: { name, isAlive, outbox } }) =>
-    outbox?.to !== undefined && outbox.oldestMs > outboxPatienceMs ? [{ name, isAlive, ...outbox }] : [],
+    outbox?.to !== undefined && outbox.oldestMs > outboxGraceMs ? [{ name, isAlive, ...outbox }] : [],
   );
   const oldest = stuck.reduce<OutboxHealth | undefined>((a, b) => (a && a.oldestMs >= b.oldestMs ? a : b), undefined);
   const group = stuck[0]?.name;
@@ -91,7 +91,7 @@ function outboxFindings(stream: StreamPlan, all: readonly Look[], isOurs: boolea
   return [{ severity: "warning", where: `stream '${stream.name}', group '${group}'`, what, hint }];
 }
 
-function unreadableFindings({ partition, health: { name, outbox } }: Look): readonly Finding[] {
+function unreadableFindings({ partition, health: { name, outbox } }: PartitionHealth): readonly DoctorFinding[] {
   if (!outbox?.unreadable) return [];
   const { outbox: key, id, fault } = outbox.unreadable;
   return [
@@ -104,10 +104,10 @@ function unreadableFindings({ partition, health: { name, outbox } }: Look): read
   ];
 }
 
-function lossFindings({ partition, health: { name, lostUnread, lostPending } }: Look): readonly Finding[] {
+function lossFindings({ partition, health: { name, lostUnread, lostPending } }: PartitionHealth): readonly DoctorFinding[] {
   const where = `stream '${partition.log}', group '${name}'`;
   const culprit = `Find the program that removes entries (XDEL, XTRIM, XADD with MAXLEN) from '${partition.log}', and send the events again.`;
-  const findings: Finding[] = [];
+  const findings: DoctorFinding[] = [];
   if (lostUnread > 0) {
     const what = `at least ${counted(lostUnread, "entry", "entries")} went before it was given them`;
     findings.push({ severity: "error", where, what, hint: culprit });

@@ -2,10 +2,10 @@ import type { Client } from "@temporalio/client";
 import { shellWord } from "../../core/shell-word.ts";
 import type { AppPlan } from "../../plan/plan.ts";
 import { remembersMs, startedOnce } from "../../sinks/temporal/memory.ts";
-import { type Finding, roughly } from "./finding.ts";
+import { type DoctorFinding, roughly } from "./finding.ts";
 
 /** Until when Temporal knows a workflow id, by which it starts nothing twice. */
-export async function temporalFindings(client: Client, { pipelines }: AppPlan): Promise<readonly Finding[]> {
+export async function temporalFindings(client: Client, { pipelines }: AppPlan): Promise<readonly DoctorFinding[]> {
   const ms = await remembersMs(client);
   const started = startedOnce(pipelines);
   if (ms === undefined || started.length === 0) return [];

@@ -18,7 +18,7 @@ const fills: Readonly<Record<GraphNode["kind"], string>> = {
 /** How round the corners are. */
 const rounds: Partial<Record<GraphNode["kind"], number>> = { pipeline: 17, read: 17, undone: 17, table: 2, stream: 0, pivot: 0 };
 
-interface Placed {
+interface PlacedNode {
   readonly x: number;
   readonly y: number;
   readonly width: number;
@@ -47,7 +47,7 @@ export function toSvg({ nodes, edges }: Graph): string {
   }
   layout(plan);
   const { width = 0, height = 0 } = plan.graph() as { readonly width?: number; readonly height?: number };
-  const placeOf = (id: string) => plan.node(id) as Placed;
+  const placeOf = (id: string) => plan.node(id) as PlacedNode;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${Math.ceil(width)} ${Math.ceil(height)}" width="${Math.ceil(width)}" height="${Math.ceil(height)}" font-family="ui-monospace, monospace" font-size="12.5">`,
     `<defs><marker id="end" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto-start-reverse"><path d="M0 0L8 4L0 8z" fill="#475569"/></marker></defs>`,
@@ -71,7 +71,7 @@ const frameOf = (saga: string): string => `frame_${saga}`;
 const escaped = (text: string): string => text.replace(/[<>&"]/g, (sign) => `&#${sign.charCodeAt(0)};`);
 const round = (n: number): number => Math.round(n * 10) / 10;
 
-function frame(saga: string, { x, y, width, height }: Placed): string {
+function frame(saga: string, { x, y, width, height }: PlacedNode): string {
   const [left, top] = [round(x - width / 2), round(y - height / 2)];
   return `<rect x="${left}" y="${top}" width="${round(width)}" height="${round(height)}" rx="8" fill="#faf5ff" stroke="#c4b5fd"/><text x="${left + 8}" y="${top + 15}" fill="#6d28d9">saga ${escaped(saga)}</text>`;
 }
@@ -82,7 +82,7 @@ function arrow({ kind }: GraphEdge, points: readonly { readonly x: number; reado
   return `<path d="${path}" fill="none" stroke="${kind === "undo" ? "#dc2626" : "#475569"}"${dashes} marker-end="url(#end)"/>`;
 }
 
-function box({ kind, label }: GraphNode, { x, y, width, height }: Placed): string {
+function box({ kind, label }: GraphNode, { x, y, width, height }: PlacedNode): string {
   const [left, top, right, bottom] = [round(x - width / 2), round(y - height / 2), round(x + width / 2), round(y + height / 2)];
   const look = `fill="${fills[kind]}" stroke="#334155"${kind === "undone" ? ` stroke-dasharray="4 3"` : ""}`;
   const outline =

@@ -16,7 +16,7 @@ interface Target {
   readonly partition: Partition;
   readonly pipeline: string;
   /** How many entries may be added before the log is looked at again. */
-  room: number;
+  waitForRoom: number;
 }
 
 const lookMs = 100;
@@ -38,16 +38,20 @@ export class Feeder {
    * Waits until the replay log has room for `entries` more below `limit`.
    * @throws RetryableError `replay.stalled` where nobody takes anything for too long
    */
-  async room(partition: Partition, pipeline: string, want: { readonly entries: number; readonly limit: number }): Promise<void> {
+  async waitForRoom(
+    partition: Partition,
+    pipeline: string,
+    want: { readonly entries: number; readonly limit: number },
+  ): Promise<void> {
     const name = replayOf(partition, pipeline).log;
-    const target = this.#targets.get(name) ?? { partition, pipeline, room: 0 };
+    const target = this.#targets.get(name) ?? { partition, pipeline, waitForRoom: 0 };
     this.#targets.set(name, target);
-    if (target.room < want.entries) {
+    if (target.waitForRoom < want.entries) {
       const left = await this.#shrink(target, want.limit - want.entries);
       if (left > want.limit - want.entries && !this.#options.signal.aborted) throw this.#stalled(target, left);
-      target.room = want.limit - left;
+      target.waitForRoom = want.limit - left;
     }
-    target.room -= want.entries;
+    target.waitForRoom -= want.entries;
   }
 
   /** Waits as long as the rate asks for after so many events more. */

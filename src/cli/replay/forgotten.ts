@@ -3,9 +3,9 @@ import { type AppPlan, type PipelinePlan, withReaders } from "../../plan/plan.ts
 import { remembersMs, startedOnce } from "../../sinks/temporal/memory.ts";
 import { roughly } from "../doctor/finding.ts";
 import { say } from "../output.ts";
-import { openTemporal, type Whereabouts } from "../services.ts";
+import { openTemporal, type ServiceLocation } from "../services.ts";
 
-export interface Again {
+export interface ReplayedEvents {
   readonly app: AppPlan;
   readonly pipeline: PipelinePlan;
   /** When the oldest event was stored that is read again, milliseconds since the epoch; `undefined` where there is none. */
@@ -16,7 +16,10 @@ export interface Again {
  * Says which workflows would be started a second time: those whose ids Temporal may have forgotten, since it keeps runs that have ended
  * for a while only. Resolves with the moment from which on it knows all of them, ISO 8601, where older events are read again.
  */
-export async function tellForgotten(where: Whereabouts, { app, pipeline, oldestMs }: Again): Promise<string | undefined> {
+export async function tellForgotten(
+  where: ServiceLocation,
+  { app, pipeline, oldestMs }: ReplayedEvents,
+): Promise<string | undefined> {
   const started = startedOnce(withReaders(app, pipeline)).join(", ");
   if (started === "" || oldestMs === undefined) return undefined;
   try {

@@ -41,7 +41,7 @@ export async function rereadPartition(
   const count = Math.min(Math.ceil(rate / 10 / (partition.adopted ? 1 : eventsOfFrame)), limit / 4);
   let from = { id: part.from, inclusive: true };
   while (!signal.aborted) {
-    if (!dryRun) await feeder.room(partition, pipeline, { entries: count, limit });
+    if (!dryRun) await feeder.waitForRoom(partition, pipeline, { entries: count, limit });
     if (signal.aborted) return;
     const page = await bus.reread(partition, pipeline, { from, until: lastDelivered, count, dryRun });
     if (page.last === undefined) return;

@@ -9,11 +9,11 @@ import type { WindowShape } from "../../plan/window.ts";
 import { roughly } from "../doctor/finding.ts";
 import { say } from "../output.ts";
 import { firstTime } from "./inputs.ts";
-import { type Reading, readAll, type Taker } from "./read-all.ts";
-import { Tally } from "./tally.ts";
+import { type LineReceiver, type ReadAllOptions, readAll } from "./read-all.ts";
+import { SendReport } from "./report.ts";
 
 /** A window stage that the events of a stream come to, and how old they may be behind the newest one. */
-export interface Patience {
+export interface AllowedLateness {
   readonly pipeline: string;
   readonly stage: string;
   /** An event that is older than the newest by more than this finds its window closed, milliseconds. */
@@ -21,8 +21,8 @@ export interface Patience {
 }
 
 /** The window stages that events of the stream come to, straight or by way of derived streams, the least patient first. */
-export function patienceOf(app: AppPlan, stream: StreamPlan): readonly Patience[] {
-  const found: Patience[] = [];
+export function allowedLateness(app: AppPlan, stream: StreamPlan): readonly AllowedLateness[] {
+  const found: AllowedLateness[] = [];
   const reached = new Set([stream.name]);
   for (const name of reached) {
     for (const pipeline of app.pipelines.filter(({ sources }) => sources.some((source) => source.name === name))) {
@@ -34,7 +34,7 @@ export function patienceOf(app: AppPlan, stream: StreamPlan): readonly Patience[
   return found.sort((one, other) => one.ms - other.ms);
 }
 
-const windowsOf = ({ name, stages }: PipelinePlan): readonly Patience[] =>
+const windowsOf = ({ name, stages }: PipelinePlan): readonly AllowedLateness[] =>
   stages
     .filter((stage): stage is WindowPlan => stage.kind === "window")
     .map(({ name: stage, shape, allowedLatenessMs }) => ({
@@ -87,23 +87,23 @@ export interface Destination {
  * Says, before anything is sent, how many events will find the windows that they belong in closed: what is older than the stream waits
  * for. Standard input cannot be looked at beforehand.
  */
-export async function tellLateness({ app, stream, bus }: Destination, reading: Omit<Reading, "signal">): Promise<void> {
+export async function tellLateness({ app, stream, bus }: Destination, reading: Omit<ReadAllOptions, "signal">): Promise<void> {
   const { format, sources, contextOf } = reading;
   const [first] = sources;
-  const patience = patienceOf(app, stream);
-  const [least] = patience;
+  const allowed = allowedLateness(app, stream);
+  const [least] = allowed;
   if (first === undefined || least === undefined || !sources.every(({ isFile }) => isFile)) return;
   const reached = await eventTimeOf(bus, stream, systemClock.now());
   if (reached === undefined) return;
   const begins = await firstTime(format, first, contextOf(first));
   if (begins === undefined || begins >= reached - least.ms) return;
-  const late = new Map(patience.map((one) => [one, 0]));
+  const late = new Map(allowed.map((one) => [one, 0]));
   let events = 0;
-  const look: Taker = {
-    tally: new Tally(format.name, () => {}),
+  const look: LineReceiver = {
+    report: new SendReport(format.name, () => {}),
     send: async ({ time }) => {
       events++;
-      for (const one of patience) if (time.getTime() < reached - one.ms) late.set(one, (late.get(one) ?? 0) + 1);
+      for (const one of allowed) if (time.getTime() < reached - one.ms) late.set(one, (late.get(one) ?? 0) + 1);
     },
   };
   await readAll({ ...reading, signal: new AbortController().signal }, look);

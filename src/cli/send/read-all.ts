@@ -2,10 +2,10 @@ import { ConfigError } from "../../core/errors.ts";
 import type { FormatPlan, LineContext, LineEvent, LineReader } from "../../plan/plan.ts";
 import { eventsIn, readLine } from "./inputs.ts";
 import type { LineSource } from "./lines.ts";
+import type { LinePlace, SendReport } from "./report.ts";
 import { type Line, maxLineBytes } from "./split-lines.ts";
-import type { Place, Tally } from "./tally.ts";
 
-export interface Reading {
+export interface ReadAllOptions {
   readonly format: FormatPlan;
   /** In the order in which they are read. */
   readonly sources: readonly LineSource[];
@@ -14,9 +14,9 @@ export interface Reading {
   readonly signal: AbortSignal;
 }
 
-export interface Taker {
-  readonly tally: Tally;
-  readonly send: (event: LineEvent, place: Place) => Promise<void>;
+export interface LineReceiver {
+  readonly report: SendReport;
+  readonly send: (event: LineEvent, place: LinePlace) => Promise<void>;
 }
 
 /**
@@ -24,12 +24,12 @@ export interface Taker {
  * @throws ConfigError where a file is of another format altogether
  */
 export async function readAll(
-  { format, sources, contextOf, signal }: Reading,
-  { tally, send }: Taker,
+  { format, sources, contextOf, signal }: ReadAllOptions,
+  { report, send }: LineReceiver,
 ): Promise<readonly string[]> {
   const notes = new Set<string>();
   let read: LineReader | undefined;
-  let place: Place = { line: 0 };
+  let place: LinePlace = { line: 0 };
   const end = async (reader: LineReader): Promise<void> => {
     const ending = reader.end?.() ?? {};
     for (const event of ending.settled ?? []) await send(event, place);
@@ -50,15 +50,15 @@ export async function readAll(
       place = { ...file, line: ++number };
       const fault = faultOf(line, format);
       if (fault !== undefined) {
-        tally.refuse(place, fault);
+        report.refuse(place, fault);
         continue;
       }
       const result = readLine(read, line.text);
       for (const event of eventsIn(result)) await send(event, place);
-      if (result.kind === "unknown") tally.puzzle(place, result.what);
+      if (result.kind === "unknown") report.puzzle(place, result.what);
       if (result.kind === "foreign" && !isBegun)
         throw new ConfigError("usage", `${source.name} cannot be read: ${result.reason}`, { hint: result.hint });
-      if (result.kind === "invalid" || result.kind === "foreign") tally.refuse(place, result.reason);
+      if (result.kind === "invalid" || result.kind === "foreign") report.refuse(place, result.reason);
       isBegun ||= line.text.trim() !== "";
     }
   }

@@ -2,7 +2,7 @@ import type { Envelope } from "../../bus/envelope.ts";
 import { ConfigError, messageOf } from "../../core/errors.ts";
 import { eventId } from "../../core/hash.ts";
 import type { LineEvent, StreamPlan } from "../../plan/plan.ts";
-import { compileAdmission, isRefusal } from "../../stages/admit.ts";
+import { compileAdmission, isFault } from "../../stages/admit.ts";
 
 export type Drafted =
   | { readonly kind: "event"; readonly envelope: Envelope }
@@ -32,7 +32,7 @@ export function draftEnvelopes(stream: StreamPlan): (event: LineEvent, source: s
     };
     try {
       const admitted = admit({ ...envelope, version }, now);
-      if (isRefusal(admitted)) return { kind: "refused", reason: admitted.error };
+      if (isFault(admitted)) return { kind: "refused", reason: admitted.error };
       // Producers write the newest version: data of an older one goes as what it was brought up to.
       return { kind: "event", envelope: version === newest ? envelope : { ...envelope, data: admitted.data } };
     } catch (error) {

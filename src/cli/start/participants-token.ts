@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { ConfigError } from "../../core/errors.ts";
 import { systemCode } from "../../core/system-code.ts";
 import { readEnvironment } from "../environment.ts";
-import type { Whereabouts } from "../services.ts";
+import type { ServiceLocation } from "../services.ts";
 
 const variable = "HEADRACE_PARTICIPANTS_TOKEN";
 
@@ -12,7 +12,7 @@ const variable = "HEADRACE_PARTICIPANTS_TOKEN";
  * What participants and their callers know alike: `HEADRACE_PARTICIPANTS_TOKEN`. Where it is not set, what the processes of one
  * machine find in their state directory; the first of them puts it there. `undefined` where there is no room for one.
  */
-export function participantsToken({ cwd, dir }: Whereabouts): string | undefined {
+export function participantsToken({ cwd, dir }: ServiceLocation): string | undefined {
   const given = givenToken();
   if (given) return given;
   const folder = resolve(cwd, dir);

@@ -3,24 +3,24 @@ import { isLoopback } from "../../core/loopback.ts";
 import type { Role } from "../../host/role.ts";
 import type { SagaLimits } from "../../host/saga-limits.ts";
 import type { CreateActivities } from "../../host/saga-role.ts";
-import type { Fault } from "../../participant/faults.ts";
+import type { InjectedFault } from "../../participant/faults.ts";
 import type { Participant } from "../../participant/participant.ts";
 import type { AppPlan } from "../../plan/plan.ts";
 import { archiveAt, keepLogs } from "../archive-settings.ts";
 import { findModule, loadExport, loadModule } from "../load-app.ts";
-import { deadLetterBytes, type Whereabouts } from "../services.ts";
+import { deadLetterBytes, type ServiceLocation } from "../services.ts";
 import { metricsAddress } from "./metrics-address.ts";
 import { givenToken, participantsToken } from "./participants-token.ts";
 import { findBundle } from "./workflow-bundle.ts";
 
 /** What the command line says of roles. */
 export interface RoleSettings {
-  readonly where: Whereabouts;
+  readonly where: ServiceLocation;
   /** Memory for keyed states, over all partitions, bytes. */
   readonly stateCacheBytes: number;
   readonly sagas: SagaLimits;
   /** What participants do wrong on purpose. */
-  readonly faults: readonly Fault[];
+  readonly faults: readonly InjectedFault[];
 }
 
 const activitiesModule = "activities/index";
@@ -111,7 +111,7 @@ async function findActivities(cwd: string): Promise<CreateActivities | undefined
 }
 
 /** A file of this machine is none of another's: who listens beyond it shares a token by the environment. */
-function tokenFor(host: string, where: Whereabouts): string {
+function tokenFor(host: string, where: ServiceLocation): string {
   const token = isLoopback(host) ? participantsToken(where) : givenToken();
   if (token !== undefined) return token;
   throw new ConfigError("config.environment", `participants would take calls from everyone who reaches ${host}`, {

@@ -6,7 +6,7 @@ const bits = 12;
 const registers = 1 << bits;
 
 /** The highest rank seen in each register that has seen one: register → rank. */
-type Sketch = Record<string, number>;
+type DistinctSketch = Record<string, number>;
 
 /**
  * How many different texts or numbers there are, to about 1.6 %, in at most 40 kB whatever their number.
@@ -24,7 +24,7 @@ type Sketch = Record<string, number>;
 export const distinctApprox = <T>(of: (value: T) => string | number): Aggregator<T, number> =>
   aggregator({
     does: "distinct-approx",
-    init: (): Sketch => ({}),
+    init: (): DistinctSketch => ({}),
     add: (sketch, value: T) => {
       const hash = xxhash64(String(of(value)));
       return raise(sketch, String(hash & BigInt(registers - 1)), rankOf(hash >> BigInt(bits)));
@@ -34,7 +34,7 @@ export const distinctApprox = <T>(of: (value: T) => string | number): Aggregator
     copy: (sketch) => ({ ...sketch }),
   });
 
-function raise(sketch: Sketch, register: string, rank: number): Sketch {
+function raise(sketch: DistinctSketch, register: string, rank: number): DistinctSketch {
   if (rank > (sketch[register] ?? 0)) sketch[register] = rank;
   return sketch;
 }
@@ -48,7 +48,7 @@ function rankOf(rest: bigint): number {
   return width + 1;
 }
 
-function estimate(sketch: Sketch): number {
+function estimate(sketch: DistinctSketch): number {
   const ranks = Object.values(sketch);
   const empty = registers - ranks.length;
   const sum = ranks.reduce((total, rank) => total + 2 ** -rank, empty);

@@ -3,7 +3,7 @@ import { type Aggregator, aggregator } from "./aggregator.ts";
 import { finite } from "./numbers.ts";
 
 /** How many values fell into each bucket. Buckets of positive and negative numbers are by the logarithm of their size. */
-interface Sketch {
+interface QuantileSketch {
   n: number;
   zeros: number;
   readonly positive: Record<string, number>;
@@ -45,7 +45,7 @@ export function quantiles<T>(
 
   return aggregator({
     does: `quantiles ${at.join(" ")} to ${accuracy}`,
-    init: (): Sketch => ({ n: 0, zeros: 0, positive: {}, negative: {} }),
+    init: (): QuantileSketch => ({ n: 0, zeros: 0, positive: {}, negative: {} }),
     add: (sketch, value: T) => {
       const number = finite("quantiles", of(value));
       sketch.n++;
@@ -74,7 +74,7 @@ function increase(buckets: Record<string, number>, bucket: string, by: number): 
 
 /** The middles of the buckets that hold something, in rising order, with how many values each holds. */
 function ascending(
-  { zeros, positive, negative }: Sketch,
+  { zeros, positive, negative }: QuantileSketch,
   sizeOf: (bucket: number) => number,
 ): readonly (readonly [value: number, count: number])[] {
   const rising = (buckets: Record<string, number>) =>

@@ -1,10 +1,10 @@
 import type { Partition } from "../../bus/partition.ts";
 import type { Clock } from "../../core/clock.ts";
-import { type Facts, type View, withRole } from "../../registry/port.ts";
-import { fairShare, type Runner } from "./fair-share.ts";
+import { type Facts, type RegistryView, withRole } from "../../registry/port.ts";
+import { fairShare, type LiveWorker } from "./fair-share.ts";
 
 /** What a lease is of. */
-export interface Slot {
+export interface AssignmentSlot {
   readonly pipeline: string;
   readonly partition: Partition;
 }
@@ -23,7 +23,7 @@ export interface GrantedClaim {
 }
 
 interface Grant {
-  readonly slot: Slot;
+  readonly slot: AssignmentSlot;
   readonly surplus: AbortController;
   taken: boolean;
   /** Not counted, since nobody else took it. */
@@ -31,7 +31,7 @@ interface Grant {
 }
 
 interface Sleeper {
-  readonly slot: Slot;
+  readonly slot: AssignmentSlot;
   readonly nudge: AbortController;
 }
 
@@ -39,7 +39,7 @@ export interface AssignmentOptions {
   /** This worker, as the registry knows it. */
   readonly self: Pick<Facts, "instance" | "since">;
   /** All that it stands by for. */
-  readonly slots: readonly Slot[];
+  readonly slots: readonly AssignmentSlot[];
   /** How long workers that do not change may leave a lease to nobody before one takes it beyond its share, milliseconds. */
   readonly graceMs: number;
   readonly clock: Clock;
@@ -67,8 +67,8 @@ export class Assignment {
   /** Those who wait for a claim, and those who rest between two tries. */
   readonly #waiting = new Set<Sleeper>();
   readonly #resting = new Set<Sleeper>();
-  #view: View;
-  #runners: string | undefined;
+  #view: RegistryView;
+  #workers: string | undefined;
   /** `undefined`: as many as there are. None before the first view. */
   #share: ReadonlyMap<string, number> | undefined = new Map();
   #changedAt = 0;
@@ -84,7 +84,7 @@ export class Assignment {
   held(): Facts["pipelines"] {
     const { slots } = this.#options;
     const taken = [...this.#grants].filter((grant) => grant.taken).map(({ slot }) => slot);
-    const of = (all: readonly Slot[], name: string) => all.filter(({ pipeline }) => pipeline === name);
+    const of = (all: readonly AssignmentSlot[], name: string) => all.filter(({ pipeline }) => pipeline === name);
     const names = new Set(slots.map(({ pipeline }) => pipeline));
     return Object.fromEntries(
       [...names].map((name) => [
@@ -100,17 +100,17 @@ export class Assignment {
   }
 
   /** The registry shows this now. */
-  see(view: View): void {
+  see(view: RegistryView): void {
     const { self, clock } = this.#options;
     this.#view = view;
     this.#changedAt = clock.monotonic();
     // Ourselves as we are: our entry may have run out, or not have come in yet.
     const others = withRole(view ?? [], "worker").filter(({ instance }) => instance !== self.instance);
-    const runners = [{ ...self, pipelines: this.held() }, ...others].map(toRunner);
-    const seen = view && JSON.stringify(runners);
-    if (seen === undefined || seen !== this.#runners) {
-      this.#runners = seen;
-      this.#share = view && fairShare(self.instance, runners);
+    const workers = [{ ...self, pipelines: this.held() }, ...others].map(toLiveWorker);
+    const seen = view && JSON.stringify(workers);
+    if (seen === undefined || seen !== this.#workers) {
+      this.#workers = seen;
+      this.#share = view && fairShare(self.instance, workers);
       for (const grant of this.#grants) grant.beyond = false;
       for (const name of Object.keys(this.held())) this.#giveBack(name);
     }
@@ -118,7 +118,7 @@ export class Assignment {
   }
 
   /** Waits until one more lease is ours to take. */
-  async claim(slot: Slot): Promise<Claim> {
+  async claim(slot: AssignmentSlot): Promise<Claim> {
     while (!this.#options.stop.aborted) {
       if (this.#hasRoom(slot.pipeline)) return this.#grant(slot, false);
       const graceMs = this.#graceLeft(slot);
@@ -132,12 +132,12 @@ export class Assignment {
    * Somebody holds the lease for `leftMs` more, whom the registry need not show. Rests for `ms`; less where the doings of others are a
    * reason to try again.
    */
-  rest(slot: Slot, { ms, leftMs }: { readonly ms: number; readonly leftMs: number }): Promise<void> {
+  rest(slot: AssignmentSlot, { ms, leftMs }: { readonly ms: number; readonly leftMs: number }): Promise<void> {
     this.#heldUntil.set(nameOf(slot), this.#options.clock.monotonic() + leftMs);
     return this.#sleep(this.#resting, slot, ms);
   }
 
-  #grant(slot: Slot, beyond: boolean): GrantedClaim {
+  #grant(slot: AssignmentSlot, beyond: boolean): GrantedClaim {
     const grant: Grant = { slot, surplus: new AbortController(), taken: false, beyond };
     this.#grants.add(grant);
     const { onHeld } = this.#options;
@@ -179,7 +179,7 @@ export class Assignment {
   }
 
   /** The grace begins when the lease is free: while somebody holds it, nobody leaves it to nobody. */
-  #graceLeft(slot: Slot): number {
+  #graceLeft(slot: AssignmentSlot): number {
     const { pipeline, partition } = slot;
     const { graceMs, clock } = this.#options;
     const isHeld = this.#view?.some(({ pipelines }) => pipelines[pipeline]?.held.includes(partition.name)) ?? true;
@@ -187,7 +187,7 @@ export class Assignment {
     return isHeld ? graceMs : freeSince + graceMs - clock.monotonic();
   }
 
-  async #sleep(sleepers: Set<Sleeper>, slot: Slot, ms: number): Promise<void> {
+  async #sleep(sleepers: Set<Sleeper>, slot: AssignmentSlot, ms: number): Promise<void> {
     const { clock, stop } = this.#options;
     if (stop.aborted) return;
     const sleeper = { slot, nudge: new AbortController() };
@@ -201,9 +201,9 @@ export class Assignment {
   }
 }
 
-const nameOf = ({ pipeline, partition }: Slot): string => `${pipeline} ${partition.name}`;
+const nameOf = ({ pipeline, partition }: AssignmentSlot): string => `${pipeline} ${partition.name}`;
 
-const toRunner = ({ instance, since, pipelines }: Pick<Facts, "instance" | "since" | "pipelines">): Runner => ({
+const toLiveWorker = ({ instance, since, pipelines }: Pick<Facts, "instance" | "since" | "pipelines">): LiveWorker => ({
   instance,
   since,
   partitions: Object.fromEntries(Object.entries(pipelines).map(([name, { partitions }]) => [name, partitions])),

@@ -1,7 +1,7 @@
 import { byAge, type Facts } from "../../registry/port.ts";
 
 /** A worker that counts. */
-export interface Runner extends Pick<Facts, "instance" | "since"> {
+export interface LiveWorker extends Pick<Facts, "instance" | "since"> {
   /** The pipelines that it runs: name to number of partitions. */
   readonly partitions: Readonly<Record<string, number>>;
 }
@@ -15,20 +15,20 @@ export interface Runner extends Pick<Facts, "instance" | "since"> {
  *
  * Of one pipeline only that moves which has to: a worker that joins raises no other's share, and one that leaves lowers none.
  */
-export function fairShare(instance: string, runners: readonly Runner[]): ReadonlyMap<string, number> {
+export function fairShare(instance: string, workers: readonly LiveWorker[]): ReadonlyMap<string, number> {
   const share = new Map<string, number>();
   const totals = new Map<string, number>();
-  const totalOf = (runner: Runner) => totals.get(runner.instance) ?? 0;
-  const oldestFirst = runners.toSorted(byAge);
-  const pipelines = new Set(runners.flatMap(({ partitions }) => Object.keys(partitions)));
+  const totalOf = (worker: LiveWorker) => totals.get(worker.instance) ?? 0;
+  const oldestFirst = workers.toSorted(byAge);
+  const pipelines = new Set(workers.flatMap(({ partitions }) => Object.keys(partitions)));
   for (const pipeline of [...pipelines].sort()) {
     const those = oldestFirst.filter(({ partitions }) => Object.hasOwn(partitions, pipeline));
     const count = Math.max(...those.map(({ partitions }) => partitions[pipeline] ?? 0));
     // The sort is stable: among equals the oldest stays first.
-    for (const [place, runner] of those.toSorted((a, b) => totalOf(a) - totalOf(b)).entries()) {
+    for (const [place, worker] of those.toSorted((a, b) => totalOf(a) - totalOf(b)).entries()) {
       const part = Math.ceil((count - place) / those.length);
-      totals.set(runner.instance, totalOf(runner) + part);
-      if (runner.instance === instance) share.set(pipeline, part);
+      totals.set(worker.instance, totalOf(worker) + part);
+      if (worker.instance === instance) share.set(pipeline, part);
     }
   }
   return share;

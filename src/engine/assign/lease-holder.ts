@@ -4,7 +4,7 @@ import { HeadraceError, messageOf } from "../../core/errors.ts";
 import { linkAbort } from "../../core/linked-abort.ts";
 import type { Logger } from "../../core/log.ts";
 import type { Telemetry } from "../../telemetry/port.ts";
-import type { Slot } from "./assignment.ts";
+import type { AssignmentSlot } from "./assignment.ts";
 
 export interface LeaseOptions {
   readonly owner: string;
@@ -29,7 +29,7 @@ export interface Lease {
 }
 
 /** How it has ended to hold a lease. */
-export type Held =
+export type HoldResult =
   /** It was ours, and is free. */
   | { readonly kind: "ours" }
   /** Another has it, for `leftMs` more unless it is renewed. */
@@ -42,13 +42,13 @@ const marginPart = 1 / 5;
 
 /** Holds the lease of one partition for as long as work goes on. */
 export class LeaseHolder {
-  readonly #slot: Slot;
+  readonly #slot: AssignmentSlot;
   readonly #deps: LeaseDeps;
   readonly #options: LeaseOptions;
   readonly #trustedMs: number;
   #failure: { readonly reason: string; readonly since: number } | undefined;
 
-  constructor(slot: Slot, deps: LeaseDeps, options: LeaseOptions) {
+  constructor(slot: AssignmentSlot, deps: LeaseDeps, options: LeaseOptions) {
     this.#slot = slot;
     this.#deps = deps;
     this.#options = options;
@@ -56,7 +56,7 @@ export class LeaseHolder {
   }
 
   /** Tries for the lease, and works as long as it is ours: it is renewed meanwhile, and given back behind it. */
-  async hold(work: (lease: Lease) => Promise<void>): Promise<Held> {
+  async hold(work: (lease: Lease) => Promise<void>): Promise<HoldResult> {
     const { bus, clock } = this.#deps;
     const { partition, pipeline } = this.#slot;
     const { owner } = this.#options;

@@ -1,5 +1,5 @@
 import { linkAbort } from "../../core/linked-abort.ts";
-import type { Assignment, Slot } from "./assignment.ts";
+import type { Assignment, AssignmentSlot } from "./assignment.ts";
 import { type Lease, type LeaseDeps, LeaseHolder, type LeaseOptions } from "./lease-holder.ts";
 
 export interface OwnDeps extends LeaseDeps {
@@ -26,7 +26,7 @@ const retryMs = 1_000;
  *      └── released ◀───── over our share: the work ended in order ◀────┘
  */
 export async function own(
-  slot: Slot,
+  slot: AssignmentSlot,
   work: (owned: Owned) => Promise<void>,
   { deps, options, stop }: { readonly deps: OwnDeps; readonly options: LeaseOptions; readonly stop: AbortSignal },
 ): Promise<void> {

@@ -21,13 +21,13 @@ export class Checkpoint {
   }
 
   /** The last entry of the main log up to which everything is settled without a gap, once this batch is too. */
-  with(pending: Pending): string | undefined {
-    let floor: string | undefined;
+  after(pending: Pending): string | undefined {
+    let checkpoint: string | undefined;
     for (const one of this.#main) {
       if (one.entries.length > 0 && one !== pending) break;
-      floor = one.last;
+      checkpoint = one.last;
     }
-    return floor;
+    return checkpoint;
   }
 
   settle(pending: Pending): void {

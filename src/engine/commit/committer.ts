@@ -10,8 +10,8 @@ import type { KeyedState } from "../../state/keyed-state.ts";
 import type { Processed } from "../process/processing.ts";
 import type { BatchResults } from "../process/results.ts";
 import type { BatchHead } from "../read/batch.ts";
-import type { Chain } from "../read/chain.ts";
-import type { Ending } from "../read/log-reader.ts";
+import type { OwnershipEnd } from "../read/log-reader.ts";
+import type { OwnerHistory } from "../read/owner-history.ts";
 import { Checkpoint, type Pending } from "./checkpoint.ts";
 import type { InFlight } from "./in-flight.ts";
 import type { Relay } from "./relay.ts";
@@ -26,18 +26,18 @@ export interface CommitterDeps extends SinkWriterDeps {
 }
 
 /** What an owner has as long as it is one. */
-export interface Tenure {
+export interface OwnerContext {
   readonly state: KeyedState | undefined;
   readonly relay: Relay;
-  readonly chain: Chain;
+  readonly history: OwnerHistory;
   /** The lease is gone. */
   readonly lost: AbortSignal;
   /** Called when a commit finds that the owner is none any more. */
-  readonly onEnd: (why: Ending) => void;
+  readonly onEnd: (why: OwnershipEnd) => void;
 }
 
 /** Whether the pipeline can go on. */
-export type Standing = { readonly kind: "well" } | { readonly kind: "failed"; readonly error: unknown };
+export type CommitterStatus = { readonly kind: "well" } | { readonly kind: "failed"; readonly error: unknown };
 
 /** What is committed in one step. */
 interface Work {
@@ -47,7 +47,7 @@ interface Work {
   readonly derived: Derived;
 }
 
-type Content = Omit<Commit, "number" | "reads" | "floor">;
+type Content = Omit<Commit, "number" | "reads" | "checkpoint">;
 
 const retryLimits = { initialMs: 50, maxMs: 5_000 } as const;
 
@@ -58,7 +58,7 @@ const retryLimits = { initialMs: 50, maxMs: 5_000 } as const;
  */
 export class Committer {
   readonly #deps: CommitterDeps;
-  readonly #tenure: Tenure;
+  readonly #owner: OwnerContext;
   readonly #outage: Outage;
   readonly #writer: SinkWriter;
   readonly #checkpoint = new Checkpoint();
@@ -68,15 +68,15 @@ export class Committer {
   #before: Promise<void> = Promise.resolve();
   /** The commit that is under way, or was last. */
   #committing: Promise<void> = Promise.resolve();
-  #standing: Standing = { kind: "well" };
+  #status: CommitterStatus = { kind: "well" };
   // No promise to wait for: each wait would hang on to it, and where a sink is away nothing is settled for hours.
   #tell = () => {};
 
-  constructor(deps: CommitterDeps, tenure: Tenure) {
+  constructor(deps: CommitterDeps, owner: OwnerContext) {
     this.#deps = deps;
-    this.#tenure = tenure;
+    this.#owner = owner;
     this.#writer = new SinkWriter(deps);
-    this.#isLost = aborted(tenure.lost);
+    this.#isLost = aborted(owner.lost);
     this.#outage = new Outage({ began: "committing failed, trying again", over: "commits are made again" }, deps);
   }
 
@@ -120,13 +120,13 @@ export class Committer {
     return this.#checkpoint.unsettled;
   }
 
-  get standing(): Standing {
-    return this.#standing;
+  get status(): CommitterStatus {
+    return this.#status;
   }
 
   /** The pipeline cannot go on: nothing more is committed. */
   fail(error: unknown): void {
-    if (this.#standing.kind === "well") this.#standing = { kind: "failed", error };
+    if (this.#status.kind === "well") this.#status = { kind: "failed", error };
   }
 
   async #settle(batch: BatchHead, pending: Pending, { results, late }: Pick<Processed, "results" | "late">): Promise<void> {
@@ -143,10 +143,10 @@ export class Committer {
 
   async #commit(work: Work): Promise<void> {
     const { clock } = this.#deps;
-    const { lost, onEnd } = this.#tenure;
+    const { lost, onEnd } = this.#owner;
     const asked = clock.monotonic();
     const content = this.#contentOf(work);
-    for (let failed = 0; !lost.aborted && this.#standing.kind === "well"; failed++) {
+    for (let failed = 0; !lost.aborted && this.#status.kind === "well"; failed++) {
       const answer = await this.#try(work, content, failed);
       switch (answer.kind) {
         case "committed":
@@ -174,13 +174,18 @@ export class Committer {
     { batch: { fence }, pending }: Work,
     content: Content,
     failed: number,
-  ): Promise<{ readonly kind: "committed" } | { readonly kind: "failed"; readonly waitMs: number } | Ending> {
+  ): Promise<{ readonly kind: "committed" } | { readonly kind: "failed"; readonly waitMs: number } | OwnershipEnd> {
     const { bus, telemetry } = this.#deps;
-    const { chain } = this.#tenure;
-    const { commits, reads } = chain.known;
+    const { history } = this.#owner;
+    const { commits, reads } = history.known;
     const about = { partition: fence.partition.name, pipeline: fence.pipeline };
     try {
-      const made = await bus.commit(fence, { ...content, number: commits + 1, reads, floor: this.#checkpoint.with(pending) });
+      const made = await bus.commit(fence, {
+        ...content,
+        number: commits + 1,
+        reads,
+        checkpoint: this.#checkpoint.after(pending),
+      });
       this.#outage.over(about);
       if (made === "committed" || made === "fenced") return { kind: made };
       return made;
@@ -195,8 +200,8 @@ export class Committer {
 
   #committed(work: Work, asked: number): void {
     const { pending, results, derived } = work;
-    const { chain, state, relay } = this.#tenure;
-    chain.made();
+    const { history, state, relay } = this.#owner;
+    history.noteCommit();
     if (results.states) state?.settled(results.states);
     this.#tellCommitted(work, asked);
     this.#checkpoint.settle(pending);

@@ -1,4 +1,4 @@
-import { Gauge } from "../../core/gauge.ts";
+import { InFlightLimit } from "../../core/in-flight-limit.ts";
 
 export interface InFlightLimits {
   readonly events: number;
@@ -10,7 +10,7 @@ export interface InFlightLimits {
 const readOverheadBytes = 8 * 1024;
 
 /** What a process has read and not committed yet, over all partitions. Above its limits nothing more is read: Redis keeps the rest. */
-export class InFlight extends Gauge {
+export class InFlight extends InFlightLimit {
   readonly #eventsPerByte: number;
 
   constructor({ events, bytes }: InFlightLimits) {

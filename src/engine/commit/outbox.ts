@@ -8,7 +8,7 @@ import { ConfigError, messageOf } from "../../core/errors.ts";
 import { isHalved, mayBeHalved } from "../../core/half-character.ts";
 import { type PipelinePlan, type StreamPlan, sinksOf } from "../../plan/plan.ts";
 import type { Rejected } from "../../sinks/port.ts";
-import { compileAdmission, isRefusal } from "../../stages/admit.ts";
+import { compileAdmission, isFault } from "../../stages/admit.ts";
 
 export interface Packed {
   readonly frames: readonly DerivedFrame[];
@@ -65,7 +65,7 @@ export function compilePacking(pipeline: PipelinePlan): (...derived: Parameters<
     function takes(envelope: Envelope) {
       try {
         const event = admit(envelope, now);
-        if (isRefusal(event)) return { kind: "refused", reason: `${event.reason}: ${event.error}` } as const;
+        if (isFault(event)) return { kind: "refused", reason: `${event.reason}: ${event.error}` } as const;
         const json = envelopeJson(envelope);
         const bytes = Buffer.byteLength(json);
         if (bytes > maxEventBytes) return { kind: "refused", reason: tooLarge(bytes) } as const;

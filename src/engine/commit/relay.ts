@@ -8,7 +8,7 @@ import { linkAbort } from "../../core/linked-abort.ts";
 import type { Logger } from "../../core/log.ts";
 import { Outage } from "../../core/outage.ts";
 import type { Telemetry } from "../../telemetry/port.ts";
-import type { Chain } from "../read/chain.ts";
+import type { OwnerHistory } from "../read/owner-history.ts";
 import { isObstacle, LogWriter } from "./log-writer.ts";
 import { isReadable, OutboxReader } from "./outbox-reader.ts";
 
@@ -21,16 +21,16 @@ export interface RelayDeps {
   readonly telemetry: Telemetry;
 }
 
-export interface RelayTenure {
+export interface RelayContext {
   /** The owner is to end, in order or not. */
   readonly stop: AbortSignal;
   /** The owner is none any more. */
   readonly gone: AbortSignal;
-  readonly chain: Pick<Chain, "known">;
+  readonly history: Pick<OwnerHistory, "known">;
 }
 
 /** A log that does not take its frames at present. */
-interface Held {
+interface HeldLog {
   /** The partition's. */
   readonly name: string;
   /** Its frames lie behind this one. */
@@ -52,23 +52,23 @@ type Passed = { readonly kind: "passed" } | { readonly kind: "failed"; readonly 
 export class Relay {
   readonly #fence: Fence;
   readonly #deps: RelayDeps;
-  readonly #tenure: RelayTenure;
+  readonly #owner: RelayContext;
   readonly #outbox: OutboxReader;
   readonly #writer: LogWriter;
   readonly #outage: Outage;
-  readonly #held = new Map<string, Held>();
+  readonly #held = new Map<string, HeldLog>();
   /** Everything before it was looked at, and only frames of logs that are held are left. */
   #looked: string | undefined;
   #woken = false;
   #running: Promise<void> | undefined;
   #rest = new AbortController();
 
-  constructor(fence: Fence, deps: RelayDeps, tenure: RelayTenure) {
+  constructor(fence: Fence, deps: RelayDeps, owner: RelayContext) {
     this.#fence = fence;
     this.#deps = deps;
-    this.#tenure = tenure;
+    this.#owner = owner;
     this.#outbox = new OutboxReader(fence, deps);
-    this.#writer = new LogWriter(fence, { ...deps, outbox: this.#outbox, gone: tenure.gone });
+    this.#writer = new LogWriter(fence, { ...deps, outbox: this.#outbox, gone: owner.gone });
     this.#outage = new Outage({ began: "derived events wait in the outbox", over: "derived events are passed on again" }, deps);
   }
 
@@ -87,7 +87,7 @@ export class Relay {
   }
 
   async #run(): Promise<void> {
-    const { stop, gone } = this.#tenure;
+    const { stop, gone } = this.#owner;
     for (let failed = 0; (this.#woken || failed > 0 || this.#held.size > 0) && !gone.aborted; ) {
       this.#woken = false;
       const passed = await this.#pass(failed);
@@ -135,7 +135,7 @@ export class Relay {
   /** Looks at what has come since the last look; at everything where nothing is held. */
   async #lookOn(): Promise<void> {
     if (this.#held.size === 0) this.#looked = undefined;
-    for await (const page of this.#outbox.pages(this.#looked, this.#tenure.gone)) {
+    for await (const page of this.#outbox.pages(this.#looked, this.#owner.gone)) {
       const after = this.#looked;
       await this.#store(
         page.filter(isReadable).filter(({ to }) => !this.#held.has(to.log)),
@@ -151,17 +151,17 @@ export class Relay {
       if (held.until > this.#deps.clock.monotonic()) continue;
       this.#held.delete(log);
       await this.#storeHeld(log, held);
-      if (this.#held.has(log) || this.#tenure.gone.aborted) continue;
+      if (this.#held.has(log) || this.#owner.gone.aborted) continue;
       const lastedMs = Math.round(this.#deps.clock.monotonic() - held.since);
       this.#deps.logger.info({ ...this.#about, lastedMs }, `derived events for '${held.name}' are passed on again`);
     }
   }
 
-  async #storeHeld(log: string, { after, failed, since }: Held): Promise<void> {
+  async #storeHeld(log: string, { after, failed, since }: HeldLog): Promise<void> {
     // What lies behind that is looked at with all others.
     const end = this.#looked ?? "0-0";
     let from = after;
-    for await (const page of this.#outbox.pages(after, this.#tenure.gone)) {
+    for await (const page of this.#outbox.pages(after, this.#owner.gone)) {
       await this.#store(
         page.filter(isReadable).filter(({ id, to }) => to.log === log && !isBefore(end, id)),
         { after: from, failed, since },
@@ -172,15 +172,15 @@ export class Relay {
   }
 
   /** The frames of one log in their order, those of several side by side. */
-  async #store(page: readonly OutboxEntry[], before: Pick<Held, "after" | "failed" | "since">): Promise<void> {
+  async #store(page: readonly OutboxEntry[], before: Pick<HeldLog, "after" | "failed" | "since">): Promise<void> {
     const { bus } = this.#deps;
-    const { chain } = this.#tenure;
+    const { history } = this.#owner;
     const stored = new Set<string>();
     const byLog = new Map<string, OutboxEntry[]>();
     for (const entry of page) getOrMake(byLog, entry.to.log, () => []).push(entry);
     const logs = [...byLog.values()];
     const results = await Promise.allSettled(logs.map((frames) => this.#writer.store(frames, stored)));
-    if (stored.size > 0 && !(await bus.relayed(this.#fence, [...stored], chain.known.commits)))
+    if (stored.size > 0 && !(await bus.relayed(this.#fence, [...stored], history.known.commits)))
       throw new RetryableError("lease.lost", "the outbox has another owner, or has gone back to an earlier state");
     for (const [i, result] of results.entries()) {
       const to = logs[i]?.[0]?.to;
@@ -188,7 +188,7 @@ export class Relay {
     }
   }
 
-  #hold({ log, name }: OutboxEntry["to"], error: unknown, before: Pick<Held, "after" | "failed" | "since">): void {
+  #hold({ log, name }: OutboxEntry["to"], error: unknown, before: Pick<HeldLog, "after" | "failed" | "since">): void {
     const failed = before.failed + 1;
     if (failed === 1)
       this.#deps.logger.warn({ ...this.#about, error: messageOf(error) }, `derived events for '${name}' wait in the outbox`);

@@ -3,7 +3,7 @@ import type { Clock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
 import { retry } from "../../core/retry.ts";
-import type { Chain } from "../read/chain.ts";
+import type { OwnerHistory } from "../read/owner-history.ts";
 
 const retryLimits = { initialMs: 50, maxMs: 1_000, attempts: 10 } as const;
 
@@ -19,10 +19,10 @@ export interface WentBackDeps {
  */
 export async function tellWentBack(
   { partition, pipeline }: Fence,
-  { chain, left }: { readonly chain: Chain; readonly left: WentBack["left"] },
+  { history, left }: { readonly history: OwnerHistory; readonly left: WentBack["left"] },
   { bus, clock, logger }: WentBackDeps,
 ): Promise<void> {
-  const { commits, reads } = chain.known;
+  const { commits, reads } = history.known;
   const lost = { commits: Math.max(0, commits - left.commits), reads: Math.max(0, reads - left.reads) };
   const about = { partition: partition.name, pipeline };
   const tell = async () => {
@@ -46,7 +46,7 @@ export async function tellWentBack(
   /** Of what was read, events that are not there to be read again. A log loses its newest entries. */
   async function vanishedOf(): Promise<number> {
     let vanished = 0;
-    for (const { first, last, events } of chain.lost(left)) {
+    for (const { first, last, events } of history.lost(left)) {
       const kept = await bus.count(partition, first, last);
       for (const gone of events.slice(kept)) vanished += gone;
     }

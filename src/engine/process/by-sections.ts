@@ -1,5 +1,5 @@
 import { deliveryLimits, type Entry } from "../../bus/port.ts";
-import { isRefusal } from "../../stages/admit.ts";
+import { isFault } from "../../stages/admit.ts";
 import type { Section } from "../../stages/flow.ts";
 import type { Run } from "../../stages/run.ts";
 import type { StateDraft } from "../../state/state-draft.ts";
@@ -10,10 +10,10 @@ import { KeyQueue } from "./key-queue.ts";
 import { KeyedSection, type SectionEnd } from "./keyed-section.ts";
 import { openEntries, storedAt } from "./open-entries.ts";
 import { openEntry } from "./open-entry.ts";
-import { BegunEvents, type Origin, throughPlain } from "./plain-section.ts";
+import { BegunEvents, type EventPosition, throughPlain } from "./plain-section.ts";
 import type { CompiledProcess, KeyedContext, OpenContext, Processed, ProcessResult } from "./processing.ts";
 import { Recording } from "./recording.ts";
-import { BatchResults, type Item } from "./results.ts";
+import { BatchResults, type SectionValue } from "./results.ts";
 import { untilDecided } from "./until-decided.ts";
 
 type Context = Omit<OpenContext, "keyed"> & KeyedContext;
@@ -33,7 +33,7 @@ type Attempt =
   | { readonly kind: "too-much"; readonly fits: number };
 
 /** A try under way. */
-interface Trying {
+interface BatchTry {
   readonly results: BatchResults;
   readonly states: StateDraft;
   readonly context: Context;
@@ -106,17 +106,17 @@ export class BySections {
     names?.abandon();
     const { pipeline, derives } = this.#compiled;
     const results = new BatchResults(pipeline, { derives, states, names, signal });
-    const trying = { results, states, context, now: clock.now(), atRest };
-    let until: Until = { event: state.watermark.mark, processing: trying.now };
+    const current = { results, states, context, now: clock.now(), atRest };
+    let until: Until = { event: state.watermark.mark, processing: current.now };
     let taken = 0;
     for (const portion of inPortions(entries, this.#options.portionEvents)) {
-      const { events, items } = await this.#open(portion, trying);
-      if (atRest) state.watermark.rest(trying.now);
-      until = { event: state.watermark.mark, processing: trying.now };
+      const { events, values } = await this.#open(portion, current);
+      if (atRest) state.watermark.rest(current.now);
+      until = { event: state.watermark.mark, processing: current.now };
       // What earlier portions have set is not in the store yet, and may lie where timers are fetched from.
       if (!portion.isFirst && mustLoad(state, until)) return { kind: "too-much", fits: taken };
       await loadTimers(state, until, context.idle);
-      const end = await this.#through(items, portion, { ...trying, until });
+      const end = await this.#through(values, portion, { ...current, until });
       if (end.kind === "start-over") return end;
       for (const outcomes of events) outcomes.end();
       taken += portion.entries.length;
@@ -128,32 +128,32 @@ export class BySections {
   }
 
   /** The events that go through the stages, and their outcomes. */
-  async #open({ entries }: Portion, { results, context, now }: Trying) {
+  async #open({ entries }: Portion, { results, context, now }: BatchTry) {
     const { watermark } = context.state;
     const events: EventOutcomes[] = [];
-    const items: (Item & Origin)[] = [];
+    const values: (SectionValue & EventPosition)[] = [];
     await openEntries(entries, { ...this.#compiled, results, now }, (event, envelope, index, { entry, producerOf }) => {
       const outcomes = new EventOutcomes(results);
-      if (isRefusal(event)) {
+      if (isFault(event)) {
         outcomes.begin(envelope, watermark.mark);
         return outcomes.refuse(event);
       }
       watermark.advance({ producer: producerOf(index), time: envelope.time, storedAt: storedAt(entry, now) });
       outcomes.begin(envelope, watermark.mark);
       events.push(outcomes);
-      items.push({ value: event, outcomes, key: event.key, entry, index });
+      values.push({ value: event, outcomes, key: event.key, entry, index });
     });
-    return { events, items };
+    return { events, values };
   }
 
   async #through(
-    items: readonly (Item & Origin)[],
+    values: readonly (SectionValue & EventPosition)[],
     { rest }: Portion,
-    { results, states, context, until }: Trying & { readonly until: Until },
+    { results, states, context, until }: BatchTry & { readonly until: Until },
   ): Promise<SectionEnd> {
     const { about } = this.#compiled;
     const { state } = context;
-    let flow: readonly Item[] = items;
+    let flow: readonly SectionValue[] = values;
     for (const [i, section] of this.#sections.entries()) {
       if (section.kind === "keyed") {
         const end = await new KeyedSection(section.stage, { results, states, until, state }).take(flow);
@@ -199,12 +199,12 @@ export class BySections {
       if (over.aborted || signal.aborted) return;
       const envelope = opened.envelopes.at(index);
       const event = envelope && gate(envelope, clock.now(), undefined);
-      if (!event || isRefusal(event) || this.#begun.get({ entry, index })) continue;
+      if (!event || isFault(event) || this.#begun.get({ entry, index })) continue;
       const recording = new Recording({ signal });
       recording.of = { moment: event };
       const pending = take(event, event.key, recording);
       this.#begun.set({ entry, index }, { recording, pending });
-      if (pending) await queue.room(over);
+      if (pending) await queue.waitForRoom(over);
     }
   }
 }

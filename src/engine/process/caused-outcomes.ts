@@ -2,7 +2,7 @@ import { uuidOf } from "../../core/hash.ts";
 import type { StageCall } from "../../plan/plan.ts";
 import type { Moment } from "../../plan/window.ts";
 import type { Outcomes, States } from "../../stages/run.ts";
-import { derive, type EventDraft } from "./derive.ts";
+import { type DerivedDraft, derive } from "./derive.ts";
 import type { BatchResults } from "./results.ts";
 
 interface Cause {
@@ -57,7 +57,7 @@ export class CausedOutcomes implements Outcomes {
     if (!this.#results.derives.has(destination)) return this.#results.rows.add(destination, row, this.#number);
     const { pipeline } = this.#results;
     const by = this.#cause.by === undefined ? undefined : this.#results.producerOf(this.#cause.by);
-    const event = derive(row as EventDraft, { cause: this.moment, by, pipeline, destination, place: this.#derived++ });
+    const event = derive(row as DerivedDraft, { cause: this.moment, by, pipeline, destination, place: this.#derived++ });
     this.#results.derived.add(destination, event, this.#number);
   }
 

@@ -1,12 +1,11 @@
-import type { Envelope } from "../../bus/envelope.ts";
+import type { Envelope, Fault } from "../../bus/envelope.ts";
 import type { StageCall } from "../../plan/plan.ts";
 import type { Moment } from "../../plan/window.ts";
-import type { Refusal } from "../../stages/admit.ts";
 import type { Outcomes, States } from "../../stages/run.ts";
 import { CausedOutcomes } from "./caused-outcomes.ts";
-import { derive, type EventDraft } from "./derive.ts";
+import { type DerivedDraft, derive } from "./derive.ts";
 import type { BatchResults } from "./results.ts";
-import type { Tried } from "./until-decided.ts";
+import type { RetriableEffects } from "./until-decided.ts";
 
 /** Before the first event. */
 const noEnvelope: Envelope = { id: "", type: "", time: 0, source: undefined, traceparent: undefined, data: undefined };
@@ -23,7 +22,7 @@ const deadLettered = 5;
  * Takes what becomes of one event of a batch: the worst that became of any part of it, or delivered where any part was and none came
  * to harm, else dropped. It is used again for the next event, unless a stage of this one has not answered yet.
  */
-export class EventOutcomes implements Outcomes, Tried {
+export class EventOutcomes implements Outcomes, RetriableEffects {
   readonly #results: BatchResults;
   #event = -1;
   #envelope: Envelope = noEnvelope;
@@ -81,7 +80,7 @@ export class EventOutcomes implements Outcomes, Tried {
   }
 
   /** The gate did not let it in, so it has taken no name, and ends here. */
-  refuse({ reason, error }: Refusal): void {
+  refuse({ reason, error }: Fault): void {
     this.#isRefused = true;
     if (reason === "duplicate") this.duplicate();
     else this.deadLetter({ stage: reason === "conflict" ? "identity" : "admit", reason, error });
@@ -97,7 +96,7 @@ export class EventOutcomes implements Outcomes, Tried {
     if (this.#results.derives.has(destination)) {
       const { pipeline } = this.#results;
       const by = this.#results.producerOf(this.#event);
-      const event = derive(row as EventDraft, { cause, by, pipeline, destination, place: this.#derived++ });
+      const event = derive(row as DerivedDraft, { cause, by, pipeline, destination, place: this.#derived++ });
       this.#results.derived.add(destination, event, this.#event);
     } else {
       this.#results.rows.add(destination, row, this.#event);

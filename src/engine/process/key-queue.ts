@@ -1,4 +1,4 @@
-import { Gauge } from "../../core/gauge.ts";
+import { InFlightLimit } from "../../core/in-flight-limit.ts";
 
 /** Events that wait at once, above which the next ones wait too. */
 const maxWaiting = 1_000;
@@ -9,7 +9,7 @@ const maxWaiting = 1_000;
  */
 export class KeyQueue {
   readonly #tails = new Map<string, Promise<void>>();
-  readonly #waiting = new Gauge(maxWaiting);
+  readonly #waiting = new InFlightLimit(maxWaiting);
 
   has(key: string): boolean {
     return this.#tails.size > 0 && this.#tails.has(key);
@@ -30,7 +30,7 @@ export class KeyQueue {
   }
 
   /** Resolves when there is room for more, or the signal aborts. */
-  async room(signal: AbortSignal): Promise<void> {
-    await this.#waiting.room(signal);
+  async waitForRoom(signal: AbortSignal): Promise<void> {
+    await this.#waiting.waitForRoom(signal);
   }
 }

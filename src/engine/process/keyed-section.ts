@@ -1,28 +1,26 @@
 import { at } from "../../core/at.ts";
 import type { Timer } from "../../plan/timer.ts";
-import { isUnreadable, setAside } from "../../stages/pursue.ts";
+import { isUnreadable, setAside } from "../../stages/failures.ts";
 import type { KeyedStage } from "../../stages/run.ts";
 import type { KeyedState } from "../../state/keyed-state.ts";
 import { type StateDraft, splitMember } from "../../state/state-draft.ts";
-import type { TimerQueue } from "../../state/timer-queue.ts";
+import type { QueuedTimer } from "../../state/timer-queue.ts";
 import { CausedOutcomes } from "./caused-outcomes.ts";
 import { clocks, type Until } from "./due-timers.ts";
-import type { BatchResults, Item } from "./results.ts";
+import type { BatchResults, SectionValue } from "./results.ts";
 
 /** Timers of a stage that fire at once. */
 const maxFired = 1_000;
 
-interface Passage {
+interface SectionContext {
   readonly results: BatchResults;
   readonly state: KeyedState;
   readonly states: StateDraft;
   readonly until: Until;
 }
 
-type Due = NonNullable<ReturnType<TimerQueue["next"]>>;
-
 export type SectionEnd =
-  | { readonly kind: "through"; readonly flow: readonly Item[] }
+  | { readonly kind: "through"; readonly flow: readonly SectionValue[] }
   /** The states are half changed: the batch has to be taken again, with a copy of them for each event. */
   | { readonly kind: "start-over" };
 
@@ -32,24 +30,24 @@ export type SectionEnd =
  */
 export class KeyedSection {
   readonly #stage: KeyedStage;
-  readonly #passage: Passage;
+  readonly #context: SectionContext;
   #left = maxFired;
 
-  constructor(stage: KeyedStage, passage: Passage) {
+  constructor(stage: KeyedStage, context: SectionContext) {
     this.#stage = stage;
-    this.#passage = passage;
+    this.#context = context;
   }
 
-  async take(flow: readonly Item[]): Promise<SectionEnd> {
-    const { results, state, states, until } = this.#passage;
+  async take(flow: readonly SectionValue[]): Promise<SectionEnd> {
+    const { results, state, states, until } = this.#context;
     const keys = await this.#prefetch(flow);
     const timers = state.queue(this.#stage.name, "event");
     for (let i = 0; i < flow.length; i++) {
-      const item = at(flow, i);
+      const current = at(flow, i);
       // Hardly any event makes a timer fire: the others are not to wait for a turn of the loop.
       const next = timers.next();
-      if (next && next.at <= item.outcomes.watermark) await this.#fireAll("event", item.outcomes.watermark);
-      const pending = states.mustStartOver ? undefined : this.#run(item, keys[i]);
+      if (next && next.at <= current.outcomes.watermark) await this.#fireAll("event", current.outcomes.watermark);
+      const pending = states.mustStartOver ? undefined : this.#run(current, keys[i]);
       if (pending) await pending;
       if (states.mustStartOver) return { kind: "start-over" };
     }
@@ -57,10 +55,10 @@ export class KeyedSection {
     return states.mustStartOver ? { kind: "start-over" } : { kind: "through", flow: results.takePassed() };
   }
 
-  #run({ value, outcomes, key }: Item, own: string | undefined): void | Promise<void> {
-    this.#passage.results.key = own ?? key;
+  #run({ value, outcomes, key }: SectionValue, own: string | undefined): void | Promise<void> {
+    this.#context.results.key = own ?? key;
     const failed = (error: unknown) => {
-      if (!this.#passage.states.mustStartOver) setAside(outcomes, error, value);
+      if (!this.#context.states.mustStartOver) setAside(outcomes, error, value);
     };
     try {
       return this.#stage.run(value, outcomes, own)?.catch(failed);
@@ -70,7 +68,7 @@ export class KeyedSection {
   }
 
   async #fireAll(clock: Timer["clock"], time: number): Promise<void> {
-    const { state, states } = this.#passage;
+    const { state, states } = this.#context;
     const queue = state.queue(this.#stage.name, clock);
     for (let due = queue.next(); due && due.at <= time && this.#left-- > 0; due = queue.next()) {
       const fired = await this.#fire(due);
@@ -81,8 +79,8 @@ export class KeyedSection {
     }
   }
 
-  async #fire({ member, at: time }: Due): Promise<"fired" | "kept"> {
-    const { results } = this.#passage;
+  async #fire({ member, at: time }: QueuedTimer): Promise<"fired" | "kept"> {
+    const { results } = this.#context;
     const { name } = this.#stage;
     const { timer, key } = splitMember(member);
     results.key = key;
@@ -91,7 +89,7 @@ export class KeyedSection {
       const pending = this.#stage.fire({ key, timer, at: time }, outcomes);
       if (pending) await pending;
     } catch (error) {
-      if (this.#passage.states.mustStartOver) return "fired";
+      if (this.#context.states.mustStartOver) return "fired";
       if (isUnreadable(error)) return "kept";
       setAside(outcomes, error, { stage: name, key, timer, at: new Date(time) });
     }
@@ -102,8 +100,8 @@ export class KeyedSection {
    * Fetches the states that the section will look at. Resolves with the keys of the values, where they have some. A key function that
    * throws is met again, and reported, when the value is taken.
    */
-  async #prefetch(flow: readonly Item[]): Promise<readonly (string | undefined)[]> {
-    const { state, states, until } = this.#passage;
+  async #prefetch(flow: readonly SectionValue[]): Promise<readonly (string | undefined)[]> {
+    const { state, states, until } = this.#context;
     const { name, keyOf } = this.#stage;
     if (!keyOf) {
       const moments = flow.map(({ outcomes }) => outcomes.moment);
@@ -128,4 +126,4 @@ export class KeyedSection {
   }
 }
 
-const isSame = (one: Due | undefined, other: Due): boolean => one?.member === other.member && one.at === other.at;
+const isSame = (one: QueuedTimer | undefined, other: QueuedTimer): boolean => one?.member === other.member && one.at === other.at;

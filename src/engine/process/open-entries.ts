@@ -1,12 +1,12 @@
 import { bytesOf } from "../../bus/entry-bytes.ts";
 import { timeOfEntry } from "../../bus/entry-id.ts";
-import type { Envelope } from "../../bus/envelope.ts";
+import type { Envelope, Fault } from "../../bus/envelope.ts";
 import { idOfEntry } from "../../bus/origin.ts";
 import type { Partition } from "../../bus/partition.ts";
 import { deliveryLimits, type Entry } from "../../bus/port.ts";
 import { hours } from "../../core/duration.ts";
-import { type AdmittedEvent, compileAdmission, isRefusal, type Refusal } from "../../stages/admit.ts";
-import { concernsEveryone, describeFailure } from "../../stages/pursue.ts";
+import { type AdmittedEvent, compileAdmission, isFault } from "../../stages/admit.ts";
+import { concernsEveryone, describeFailure } from "../../stages/failures.ts";
 import type { NameDraft, Naming } from "../../state/known-names.ts";
 import { type OpenedEntry, openEntry } from "./open-entry.ts";
 import type { BatchResults } from "./results.ts";
@@ -47,7 +47,7 @@ function openInto(results: BatchResults, partition: Partition, entry: Entry): Op
 }
 
 /** Takes an event, or what the gate says against it. A promise where the next one has to wait. */
-type Visit = (event: AdmittedEvent | Refusal, envelope: Envelope, index: number, of: OpenedEntry) => void | Promise<void>;
+type Visit = (event: AdmittedEvent | Fault, envelope: Envelope, index: number, of: OpenedEntry) => void | Promise<void>;
 
 export interface Opening {
   readonly partition: Partition;
@@ -81,10 +81,10 @@ export function storedAt({ id }: Entry, now: number): number {
 }
 
 /** Lets an event of a stream in, or says what is against it. */
-type Gate = (envelope: Envelope, now: number, names: NameDraft | undefined) => AdmittedEvent | Refusal;
+type Gate = (envelope: Envelope, now: number, names: NameDraft | undefined) => AdmittedEvent | Fault;
 
 /** What becomes of an event whose name was taken before. */
-const again: Readonly<Record<Naming, Refusal | undefined>> = {
+const again: Readonly<Record<Naming, Fault | undefined>> = {
   new: undefined,
   duplicate: { reason: "duplicate", error: "the same event was taken before" },
   conflict: {
@@ -104,7 +104,7 @@ export function compileGate(stream: Parameters<typeof compileAdmission>[0]): Gat
     if (fault) return fault;
     try {
       const event = admit(envelope, now);
-      if (!names || contentHash === undefined || isRefusal(event)) return event;
+      if (!names || contentHash === undefined || isFault(event)) return event;
       return again[names.take(id, contentHash)] ?? event;
     } catch (error) {
       if (concernsEveryone(error)) throw error;

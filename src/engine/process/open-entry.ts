@@ -8,7 +8,7 @@ import type { DeadLetterDraft, Entry } from "../../bus/port.ts";
 import { at } from "../../core/at.ts";
 import { messageOf } from "../../core/errors.ts";
 import { checksum } from "../../core/hash.ts";
-import { describeFailure } from "../../stages/pursue.ts";
+import { describeFailure } from "../../stages/failures.ts";
 
 /**
  * Whose an event is, by its index: events of one come in the order of its time. That is who stored the frame, and for an event that a
@@ -26,7 +26,7 @@ export interface OpenedEntry {
   readonly producerOf: ProducerOf;
 }
 
-export type Opened =
+export type OpenEntryResult =
   | OpenedEntry
   | { readonly kind: "refused"; readonly letter: Omit<DeadLetterDraft, "entry" | "index" | "original"> };
 
@@ -34,7 +34,7 @@ export type Opened =
  * Decodes an entry of a partition: a frame, or one event that another program wrote. Anyone may have written it: whatever
  * it does to the decoder is its own fault, and no other entry's.
  */
-export function openEntry(partition: Pick<Partition, "log" | "reads">, entry: Entry): Opened {
+export function openEntry(partition: Pick<Partition, "log" | "reads">, entry: Entry): OpenEntryResult {
   try {
     return decode(partition, entry);
   } catch (error) {
@@ -43,7 +43,7 @@ export function openEntry(partition: Pick<Partition, "log" | "reads">, entry: En
   }
 }
 
-function decode(partition: Pick<Partition, "log" | "reads">, entry: Entry): Opened {
+function decode(partition: Pick<Partition, "log" | "reads">, entry: Entry): OpenEntryResult {
   const { id, fields } = entry;
   const named = new EntryFields(fields ?? []);
   if (fields && !isFrame(fields)) {
@@ -65,7 +65,7 @@ function decode(partition: Pick<Partition, "log" | "reads">, entry: Entry): Open
   }
 }
 
-const refused = ({ reason, error, type, id }: { reason: string; error: string; type: string; id: string }): Opened => ({
+const refused = ({ reason, error, type, id }: { reason: string; error: string; type: string; id: string }): OpenEntryResult => ({
   kind: "refused",
   letter: { stage: "decode", reason, error, type, eventId: id },
 });

@@ -2,36 +2,36 @@ import type { Entry } from "../../bus/port.ts";
 import { RetryableError } from "../../core/errors.ts";
 import type { Run } from "../../stages/run.ts";
 import { Recording } from "./recording.ts";
-import type { BatchResults, Item } from "./results.ts";
-import { type TryingDeps, untilDecided } from "./until-decided.ts";
+import type { BatchResults, SectionValue } from "./results.ts";
+import { type UntilDecidedDeps, untilDecided } from "./until-decided.ts";
 
 /** A value that was begun: what becomes of it, and until when that is not known. */
-interface Begun {
+interface BegunValue {
   readonly recording: Recording;
   readonly pending: void | Promise<void>;
 }
 
 /** An event, by where it lies. */
-export interface Origin {
+export interface EventPosition {
   readonly entry: Entry;
   readonly index: number;
 }
 
 /** What was begun of events, to be told when their turn has come: an event that waited is not computed again, however often its read is. */
 export class BegunEvents {
-  readonly #begun = new WeakMap<Entry, Map<number, Begun>>();
+  readonly #begun = new WeakMap<Entry, Map<number, BegunValue>>();
 
-  get({ entry, index }: Origin): Begun | undefined {
+  get({ entry, index }: EventPosition): BegunValue | undefined {
     return this.#begun.get(entry)?.get(index);
   }
 
-  set({ entry, index }: Origin, begun: Begun): void {
-    const known = this.#begun.get(entry) ?? new Map<number, Begun>();
+  set({ entry, index }: EventPosition, begun: BegunValue): void {
+    const known = this.#begun.get(entry) ?? new Map<number, BegunValue>();
     this.#begun.set(entry, known.set(index, begun));
   }
 }
 
-export interface PlainSectionDeps extends TryingDeps {
+export interface PlainSectionDeps extends UntilDecidedDeps {
   readonly results: BatchResults;
   /** For values that are events. */
   readonly begun?: BegunEvents | undefined;
@@ -47,49 +47,50 @@ export interface PlainSectionDeps extends TryingDeps {
  */
 export async function throughPlain(
   run: Run,
-  flow: readonly (Item & Partial<Origin>)[],
+  flow: readonly (SectionValue & Partial<EventPosition>)[],
   { results, begun, meanwhile, ...deps }: PlainSectionDeps,
-): Promise<readonly Item[]> {
+): Promise<readonly SectionValue[]> {
   const { queue, signal } = deps;
   const take = untilDecided(run, deps);
-  const untold: (Begun & { readonly item: Item })[] = [];
+  const untold: (BegunValue & { readonly value: SectionValue })[] = [];
   // Nearly all are told at once: one recording does for them all.
   let spare = new Recording(results.call);
-  for (const item of flow) {
-    const known = isEvent(item) ? begun?.get(item) : undefined;
-    const { recording, pending } = known ?? begin(item);
+  for (const value of flow) {
+    const known = isEvent(value) ? begun?.get(value) : undefined;
+    const { recording, pending } = known ?? begin(value);
     if (!pending && untold.length === 0) {
-      tell(item, recording);
+      tell(value, recording);
       if (!known) recording.again();
       continue;
     }
-    untold.push({ recording, pending, item });
+    untold.push({ recording, pending, value });
     if (known) continue;
-    if (isEvent(item)) begun?.set(item, { recording, pending });
+    if (isEvent(value)) begun?.set(value, { recording, pending });
     spare = new Recording(results.call);
-    if (pending) await queue.room(signal);
+    if (pending) await queue.waitForRoom(signal);
   }
   if (untold.length > 0) {
     const goOn = meanwhile?.();
     await allOf(untold, signal).finally(goOn);
-    for (const { item, recording } of untold) tell(item, recording);
+    for (const { value, recording } of untold) tell(value, recording);
   }
   return results.takePassed();
 
-  function begin({ value, key, outcomes }: Item): Begun {
+  function begin({ value, key, outcomes }: SectionValue): BegunValue {
     spare.of = outcomes;
     return { recording: spare, pending: take(value, key, spare) };
   }
 
-  function tell({ key, outcomes }: Item, recording: Recording): void {
+  function tell({ key, outcomes }: SectionValue, recording: Recording): void {
     results.key = key;
     recording.tell(outcomes);
   }
 }
 
-const isEvent = (item: Item & Partial<Origin>): item is Item & Origin => item.entry !== undefined;
+const isEvent = (value: SectionValue & Partial<EventPosition>): value is SectionValue & EventPosition =>
+  value.entry !== undefined;
 
-async function allOf(begun: readonly Begun[], signal: AbortSignal): Promise<void> {
+async function allOf(begun: readonly BegunValue[], signal: AbortSignal): Promise<void> {
   const pending = begun.flatMap((one) => (one.pending ? [one.pending] : []));
   try {
     await Promise.all(pending);

@@ -2,7 +2,7 @@ import type { Partition } from "../../bus/partition.ts";
 import { RetryableError } from "../../core/errors.ts";
 import type { RateLimit } from "../../core/rate-limit.ts";
 import { type PipelinePlan, type StreamPlan, sinksOf } from "../../plan/plan.ts";
-import { isRefusal } from "../../stages/admit.ts";
+import { isFault } from "../../stages/admit.ts";
 import { compileFlow } from "../../stages/flow.ts";
 import type { Run } from "../../stages/run.ts";
 import type { Batch } from "../read/batch.ts";
@@ -72,12 +72,12 @@ function straight(run: Run, compiled: CompiledProcess): Process {
     let outcomes = new EventOutcomes(results);
     await openEntries(entries, { ...compiled, results, now: clock.now() }, (event, envelope) => {
       outcomes.begin(envelope);
-      if (isRefusal(event)) return outcomes.refuse(event);
+      if (isFault(event)) return outcomes.refuse(event);
       const pending = take(event, event.key, outcomes);
       if (!pending) return outcomes.end();
       late.push(endBehind(pending, outcomes));
       outcomes = new EventOutcomes(results);
-      return queue.room(signal);
+      return queue.waitForRoom(signal);
     });
     return { kind: "processed", results, late, moreDue: false };
   };

@@ -5,9 +5,9 @@ import type { NameDraft } from "../../state/known-names.ts";
 import type { Batch } from "../read/batch.ts";
 import type { Opening } from "./open-entries.ts";
 import type { BatchResults } from "./results.ts";
-import type { TryingDeps } from "./until-decided.ts";
+import type { UntilDecidedDeps } from "./until-decided.ts";
 
-export interface ProcessContext extends Omit<TryingDeps, "about"> {
+export interface ProcessContext extends Omit<UntilDecidedDeps, "about"> {
   /** What a batch has to do with others: needed where stages keep state. */
   readonly keyed: KeyedContext | undefined;
   /** Opens the names of the events that are taken; none where they are not remembered. */
@@ -27,7 +27,7 @@ export interface CompiledProcess extends Omit<Opening, "now"> {
   readonly pipeline: string;
   /** The destinations that are streams: they are written by the commit. */
   readonly derives: ReadonlySet<string>;
-  readonly about: TryingDeps["about"];
+  readonly about: UntilDecidedDeps["about"];
 }
 
 /** The same, with the names opened. */

@@ -1,9 +1,9 @@
 import type { StageCall } from "../../plan/plan.ts";
 import type { Effects } from "../../stages/run.ts";
-import type { Tried } from "./until-decided.ts";
+import type { RetriableEffects } from "./until-decided.ts";
 
 /** What stages without state have made of a value: it is told when its turn has come, as often as that may be. */
-export class Recording implements Tried {
+export class Recording implements RetriableEffects {
   readonly call: StageCall;
   /** The value that it is of. */
   of: { readonly moment: { readonly id: string } } | undefined;

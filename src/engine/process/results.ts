@@ -36,7 +36,7 @@ interface LoneEvents {
 type Span = (OpenedFrame & { readonly kind: "frame"; readonly first: number }) | (LoneEvents & { readonly first: number });
 
 /** A value between two sections of a pipeline, and what becomes of it. */
-export interface Item {
+export interface SectionValue {
   readonly value: unknown;
   readonly outcomes: Outcomes;
   /** Values of one key keep their order. */
@@ -80,7 +80,7 @@ export class BatchResults {
   /** What no single event has caused, by its number from -1 downwards. */
   readonly #caused: { readonly moment: Moment }[] = [];
   #opened = 0;
-  #passed: Item[] = [];
+  #passed: SectionValue[] = [];
   #begun = 0;
   /** The frame that was decoded again last. */
   #decoded: { readonly id: string; readonly envelopes: Envelopes } | undefined;
@@ -148,7 +148,7 @@ export class BatchResults {
   }
 
   /** What has come out of a section, in order. */
-  takePassed(): readonly Item[] {
+  takePassed(): readonly SectionValue[] {
     const passed = this.#passed;
     this.#passed = [];
     return passed;

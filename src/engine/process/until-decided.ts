@@ -2,20 +2,20 @@ import { backoffMs } from "../../core/backoff.ts";
 import type { Clock } from "../../core/clock.ts";
 import { messageOf, RetryableError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
-import { setAside } from "../../stages/pursue.ts";
+import { setAside } from "../../stages/failures.ts";
 import type { Effects, Run } from "../../stages/run.ts";
 import type { Telemetry } from "../../telemetry/port.ts";
 import type { KeyQueue } from "./key-queue.ts";
 
 /** Takes what becomes of a value, and can forget it. */
-export interface Tried extends Effects {
+export interface RetriableEffects extends Effects {
   /** The event that the value comes from. */
   readonly eventId: string;
   /** Forgets what became of the value so far: it goes through the stages again. */
   again(): void;
 }
 
-export interface TryingDeps {
+export interface UntilDecidedDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly telemetry: Telemetry;
@@ -38,7 +38,10 @@ const retryLimits = { initialMs: 50, maxMs: 5_000 } as const;
  *
  * Returns a promise only where a value has to wait. It rejects with a ConfigError (the pipeline stops), or the reason of the signal.
  */
-export function untilDecided(run: Run, deps: TryingDeps): (value: unknown, key: string, effects: Tried) => void | Promise<void> {
+export function untilDecided(
+  run: Run,
+  deps: UntilDecidedDeps,
+): (value: unknown, key: string, effects: RetriableEffects) => void | Promise<void> {
   const { queue } = deps;
   return (value, key, effects) => {
     if (queue.has(key)) return queue.add(key, () => tryOn(value, effects));
@@ -52,7 +55,7 @@ export function untilDecided(run: Run, deps: TryingDeps): (value: unknown, key: 
     }
   };
 
-  async function tryOn(value: unknown, effects: Tried): Promise<void> {
+  async function tryOn(value: unknown, effects: RetriableEffects): Promise<void> {
     deps.signal.throwIfAborted();
     try {
       await run(value, effects);
@@ -61,7 +64,7 @@ export function untilDecided(run: Run, deps: TryingDeps): (value: unknown, key: 
     }
   }
 
-  async function persist(value: unknown, effects: Tried, first: Failure): Promise<void> {
+  async function persist(value: unknown, effects: RetriableEffects, first: Failure): Promise<void> {
     let last = first;
     for (let failed = 1; last.kind === "again"; failed++) {
       deps.signal.throwIfAborted();
@@ -75,7 +78,7 @@ export function untilDecided(run: Run, deps: TryingDeps): (value: unknown, key: 
     setAside(effects, last.error, value);
   }
 
-  async function rest(effects: Tried, failed: number, error: RetryableError): Promise<void> {
+  async function rest(effects: RetriableEffects, failed: number, error: RetryableError): Promise<void> {
     const { clock, logger, telemetry, signal, about } = deps;
     const event = effects.eventId;
     const waitMs = backoffMs(failed, retryLimits);

@@ -10,15 +10,15 @@ import type { Logger } from "../../core/log.ts";
 import { Outage } from "../../core/outage.ts";
 import type { Telemetry } from "../../telemetry/port.ts";
 import type { Batch } from "./batch.ts";
-import type { Chain } from "./chain.ts";
 import { type Cursor, cursorOn, move, sumOf } from "./cursor.ts";
+import type { OwnerHistory } from "./owner-history.ts";
 
 const retryLimits = { initialMs: 50, maxMs: 5_000 } as const;
 /** How long a log that has brought nothing is left alone while the other one has something, milliseconds. */
 const idleMs = 1_000;
 
 /** `main`: the log of the partition; `replay`: what is replayed to this pipeline alone. */
-export type Side = Partition["side"];
+export type LogSide = Partition["side"];
 
 /** What became of a read. */
 export type Reading =
@@ -28,15 +28,15 @@ export type Reading =
   /** There is nothing new. */
   | { readonly kind: "nothing" }
   /** The next ones may be what ended their readers: they have to be asked for. */
-  | { readonly kind: "suspects"; readonly side: Side }
+  | { readonly kind: "suspects"; readonly side: LogSide }
   /** A former owner has read after it lost the lease. What came with the news may be newer than what it has taken: it is forgotten. */
-  | { readonly kind: "stolen"; readonly side: Side }
+  | { readonly kind: "stolen"; readonly side: LogSide }
   /** It is not known what was given out. What is pending is read next. */
   | { readonly kind: "failed" }
-  | Ending;
+  | OwnershipEnd;
 
 /** The owner is none any more. */
-export type Ending = { readonly kind: "fenced" } | WentBack;
+export type OwnershipEnd = { readonly kind: "fenced" } | WentBack;
 
 export interface LogReaderDeps {
   readonly bus: PartitionLog;
@@ -50,9 +50,9 @@ export interface LogReaderOptions {
   readonly lastDelivered: string;
   /** Events that one read is to bring. */
   readonly eventsPerRead: number;
-  readonly chain: Chain;
+  readonly history: OwnerHistory;
   /** Called when an answer says that the owner is none any more. */
-  readonly onEnd: (why: Ending) => void;
+  readonly onEnd: (why: OwnershipEnd) => void;
 }
 
 /**
@@ -64,7 +64,7 @@ export class LogReader {
   readonly #deps: LogReaderDeps;
   readonly #options: LogReaderOptions;
   readonly #outage: Outage;
-  readonly #cursors: Readonly<Record<Side, Cursor>>;
+  readonly #cursors: Readonly<Record<LogSide, Cursor>>;
   /** The log that was read last. */
   #last: Cursor;
   /** The next read of that log, under way while the batch before is taken through the stages. */
@@ -130,7 +130,7 @@ export class LogReader {
   }
 
   /** Reads one group of suspects, until an answer comes. */
-  async suspects(side: Side, signal: AbortSignal): Promise<Reading> {
+  async suspects(side: LogSide, signal: AbortSignal): Promise<Reading> {
     const cursor = this.#cursors[side];
     let reading: Reading = { kind: "failed" };
     while (reading.kind === "failed" && !signal.aborted) {
@@ -141,7 +141,7 @@ export class LogReader {
   }
 
   /** Begins again with everything that is pending. */
-  lookAgain(side: Side): void {
+  lookAgain(side: LogSide): void {
     this.#cursors[side].from = "pending";
     this.#cursors[side].received = "0-0";
   }
@@ -158,7 +158,7 @@ export class LogReader {
   }
 
   /** Waits for something new on either log; but not for ever, should no news of it come. */
-  async news(signal: AbortSignal): Promise<void> {
+  async waitForNews(signal: AbortSignal): Promise<void> {
     const cursors = Object.values(this.#cursors);
     const watches: readonly Watch[] = cursors.map(({ fence: { partition }, newest }) => ({ partition, after: newest }));
     await this.#deps.bus.wait(watches, idleMs, signal);
@@ -166,7 +166,7 @@ export class LogReader {
   }
 
   /** What an entry of a log measures, inflated, bytes. */
-  measured(side: Side, bytesEach: number): void {
+  measured(side: LogSide, bytesEach: number): void {
     this.#cursors[side].bytesEach = bytesEach;
   }
 
@@ -189,11 +189,11 @@ export class LogReader {
 
   async #read(cursor: Cursor, suspects: number): Promise<Reading> {
     const { bus, clock } = this.#deps;
-    const { chain } = this.#options;
+    const { history } = this.#options;
     const { count, fence, from, received: after } = cursor;
     const asked = clock.monotonic();
     try {
-      const result = await bus.read(fence, { from, after, count, suspects, known: chain.known });
+      const result = await bus.read(fence, { from, after, count, suspects, known: history.known });
       const excused = this.#failures;
       this.#failures = 0;
       this.#outage.over(aboutOf(cursor));
@@ -205,7 +205,7 @@ export class LogReader {
         case "suspects":
           return { kind: "suspects", side: fence.partition.side };
         default:
-          chain.given(result.reads, fence.partition.side === "main" ? result.entries : []);
+          history.noteRead(result.reads, fence.partition.side === "main" ? result.entries : []);
           this.#tell(cursor, result.entries, asked);
           move(cursor, result.entries, this.#options.eventsPerRead);
           if (result.stolen) return { kind: "stolen", side: fence.partition.side };

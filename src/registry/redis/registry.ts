@@ -5,7 +5,7 @@ import type { Connection, RedisAddress } from "../../redis/connection.ts";
 import { answerOf } from "../../redis/failure.ts";
 import { openRedis } from "../../redis/open-redis.ts";
 import { loadScripts, type Reply } from "../../redis/scripts.ts";
-import { byAge, type Facts, type Instance, type Load, type Registry, type View } from "../port.ts";
+import { byAge, type Facts, type Instance, type Load, type Registry, type RegistryView } from "../port.ts";
 import { readInstance } from "../record.ts";
 import { watchLive } from "../watch.ts";
 
@@ -58,7 +58,7 @@ class RedisRegistry implements Registry {
     return instances.sort(byAge);
   }
 
-  watch(seen: (view: View) => void, stop: AbortSignal): Promise<void> {
+  watch(seen: (view: RegistryView) => void, stop: AbortSignal): Promise<void> {
     const onPush = (pushed: () => void) => {
       this.#listeners.add(pushed);
       return () => this.#listeners.delete(pushed);

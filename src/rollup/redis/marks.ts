@@ -5,32 +5,32 @@ import type { RedisAddress } from "../../redis/connection.ts";
 import { answerOf } from "../../redis/failure.ts";
 import { openRedis } from "../../redis/open-redis.ts";
 import { loadScripts } from "../../redis/scripts.ts";
-import type { DirtyBucket, Marks } from "../port.ts";
+import type { DirtyBucket, DirtyMarks } from "../port.ts";
 
 const scripts = loadScripts(new URL("./", import.meta.url), ["mark", "clean"]);
 /** The field of the last generation, beside those of the buckets. */
 const counter = "generation";
 
 /** Opens the marks that all processes on one Redis share: a hash for each rollup. */
-export async function openRedisMarks(options: RedisAddress & { readonly logger: Logger }): Promise<Marks> {
+export async function openRedisMarks(options: RedisAddress & { readonly logger: Logger }): Promise<DirtyMarks> {
   const redis = await openRedis({ ...options, name: "headrace-rollups" });
   const told = new Set<string>();
   const keyOf = (rollup: string) => `hr:{rollup:${rollup}}:dirty`;
   const us = randomUUID();
-  const tallyKeyOf = (rollup: string) => `hr:{rollup:${rollup}}:marks:${us}`;
-  const tallies = new Map<string, Tally>();
+  const countKeyOf = (rollup: string) => `hr:{rollup:${rollup}}:marks:${us}`;
+  const counts = new Map<string, MarkCount>();
   return {
     async mark(rollup, starts) {
       if (starts.length === 0) return;
-      const marking = scripts.run(redis, "mark", { keys: [keyOf(rollup), tallyKeyOf(rollup)], args: [counter, ...starts] });
+      const marking = scripts.run(redis, "mark", { keys: [keyOf(rollup), countKeyOf(rollup)], args: [counter, ...starts] });
       const made = Number(await answerOf(marking));
-      getOrMake(tallies, rollup, () => new Tally()).told(made);
+      getOrMake(counts, rollup, () => new MarkCount()).told(made);
     },
-    async stands(rollup) {
-      const tally = tallies.get(rollup);
-      if (!tally) return true;
-      const { made } = tally;
-      return tally.stands(made, Number(await answerOf(redis.send(tallyKeyOf(rollup), ["GET", tallyKeyOf(rollup)]))));
+    async isComplete(rollup) {
+      const count = counts.get(rollup);
+      if (!count) return true;
+      const { made } = count;
+      return count.isComplete(made, Number(await answerOf(redis.send(countKeyOf(rollup), ["GET", countKeyOf(rollup)]))));
     },
     async dirty(rollup) {
       const reply = await answerOf(redis.send<readonly Buffer[]>(keyOf(rollup), ["HGETALL", keyOf(rollup)]));
@@ -62,7 +62,7 @@ function markOf(text: string): Pick<DirtyBucket, "generation" | "since"> {
 }
 
 /** How many marks Redis has counted of us, as it told. Where it tells of fewer, it has gone back. */
-class Tally {
+class MarkCount {
   made = 0;
   #isBehind = false;
 
@@ -72,7 +72,7 @@ class Tally {
   }
 
   /** `before`: what was known when it was asked. */
-  stands(before: number, made: number): boolean {
+  isComplete(before: number, made: number): boolean {
     if (made >= before && !this.#isBehind) return true;
     this.made = made;
     this.#isBehind = false;

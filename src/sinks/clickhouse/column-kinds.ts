@@ -8,7 +8,7 @@ import { writeArrays } from "./native/wrappers.ts";
 import { quoteText } from "./quote.ts";
 
 /** What a kind of column is to ClickHouse. */
-interface Descriptor<Type> {
+interface ClickHouseDescriptor<Type> {
   /** The type in ClickHouse's own spelling, as `system.columns` shows it. */
   readonly name: (type: Type) => string;
   /** How its cells lie in a block, and what writes them there. */
@@ -21,7 +21,7 @@ interface Descriptor<Type> {
 }
 
 /** One entry a kind. What a kind is to everyone else stands in `plan/column-type.ts`. */
-const descriptors: { readonly [Kind in ColumnKind]: Descriptor<TypeOfKind<Kind>> } = {
+const descriptors: { readonly [Kind in ColumnKind]: ClickHouseDescriptor<TypeOfKind<Kind>> } = {
   uuid: {
     name: () => "UUID",
     layout: () => fixed(16),
@@ -103,7 +103,8 @@ const enumBits = (values: readonly string[]): 8 | 16 => (values.length > 127 ? 1
 const isoTime = (date: Date): string => date.toISOString().replace("T", " ").replace("Z", "");
 
 // The descriptor of a type takes types of its kind: the compiler cannot tell that the two belong together.
-const descriptorOf = (type: ColumnType): Descriptor<ColumnType> => descriptors[type.kind] as Descriptor<ColumnType>;
+const descriptorOf = (type: ColumnType): ClickHouseDescriptor<ColumnType> =>
+  descriptors[type.kind] as ClickHouseDescriptor<ColumnType>;
 
 /** The name of a bare type, in ClickHouse's own spelling. */
 export const typeName = (type: ColumnType): string => descriptorOf(type).name(type);

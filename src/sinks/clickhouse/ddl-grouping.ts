@@ -2,7 +2,7 @@ import type { AggregatePlan, ColumnPlan, RollupPlan } from "../../plan/table.ts"
 import { heldAs, typeName } from "./column-kinds.ts";
 import { quoteName } from "./quote.ts";
 
-type Grouping = Pick<AggregatePlan | RollupPlan, "name" | "from">;
+type GroupingSource = Pick<AggregatePlan | RollupPlan, "name" | "from">;
 
 /** A column of the source in a SELECT that reads `… AS source`. */
 export const source = (name: string): string => `source.${quoteName(name)}`;
@@ -15,12 +15,12 @@ export const where = (column: { readonly where: string | undefined }, argument: 
   column.where === undefined ? argument : `if((${column.where}), ${argument}, NULL)`;
 
 /** The type of what is aggregated: nullable, so that rows can be passed over. */
-export function argumentType(grouping: Grouping, name: string): string {
+export function argumentType(grouping: GroupingSource, name: string): string {
   const { type } = sourceColumn(grouping, name);
   return `Nullable(${typeName(heldAs(type))})`;
 }
 
-export function sourceColumn({ name, from }: Grouping, column: string): ColumnPlan {
+export function sourceColumn({ name, from }: GroupingSource, column: string): ColumnPlan {
   const found = from.columns.find((candidate) => candidate.name === column);
   if (found === undefined) throw new Error(`'${name}' was made without checking its column '${column}'`);
   return found;

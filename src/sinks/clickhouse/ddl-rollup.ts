@@ -110,22 +110,22 @@ const startOf = { minute: "toStartOfMinute", hour: "toStartOfHour", day: "toStar
 const bucketOf = ({ every, time }: RollupPlan): string => `${startOf[every]}(toDateTime(${source(time)}, 'UTC'))`;
 const moment = (ms: number): string => `toDateTime(${ms / 1_000}, 'UTC')`;
 
-type Column = AggregateColumnPlan<RollupAggregate>;
+type RollupColumn = AggregateColumnPlan<RollupAggregate>;
 
 /** Nullable, so that rows that a column does not see, and those that were counted before, add nothing to it. */
-const argument = (rollup: RollupPlan, column: Column): string =>
+const argument = (rollup: RollupPlan, column: RollupColumn): string =>
   `CAST(${column.args[0] === undefined ? 1 : source(column.args[0])}, ${quoteText(typeOfArgument(rollup, column))})`;
 
-const typeOfArgument = (rollup: RollupPlan, { args: [name] }: Column): string =>
+const typeOfArgument = (rollup: RollupPlan, { args: [name] }: RollupColumn): string =>
   name === undefined ? "Nullable(UInt8)" : argumentType(rollup, name);
 
-function result({ name, aggregate }: Column): string {
+function result({ name, aggregate }: RollupColumn): string {
   const value = `${aggregate}(${inner(name)})`;
   return aggregate === "sum" ? `ifNull(${value}, 0)` : value;
 }
 
 /** The type of what an aggregate gives. */
-function resultOf(rollup: RollupPlan, { name, aggregate, args }: Column): Pick<ColumnPlan, "type" | "nullable"> {
+function resultOf(rollup: RollupPlan, { name, aggregate, args }: RollupColumn): Pick<ColumnPlan, "type" | "nullable"> {
   const argumentOf = (): ColumnType => heldAs(sourceColumn(rollup, args[0] as string).type);
   switch (aggregate) {
     case "count":

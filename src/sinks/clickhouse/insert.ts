@@ -7,7 +7,7 @@ import type { Encoder, RowFault } from "./native/encoder.ts";
 import { maxPartitionsPerInsert, type PartitionGroup, splitByPartition } from "./partitions.ts";
 
 /** Rows encoded as soon as they were written. Only their bytes are kept: row objects that waited would burden the garbage collector. */
-export interface Piece {
+export interface PreparedRows {
   /** Rows, refused ones included. */
   readonly count: number;
   readonly blocks: readonly Block[];
@@ -25,7 +25,7 @@ const indexIn = (indexes: readonly number[] | undefined, row: number): number =>
   indexes === undefined ? row : (indexes[row] as number);
 
 /** Encodes rows, in one block, or in several where they lie in several ranges of partitions. */
-export function prepareInsert(table: TablePlan, encode: Encoder, rows: readonly object[]): Piece {
+export function prepareInsert(table: TablePlan, encode: Encoder, rows: readonly object[]): PreparedRows {
   const faults: RowFault[] = [];
   const blocks = splitByPartition(table, rows).map(({ range, indexes, partitions }): Block => {
     const given = indexes === undefined ? rows : indexes.map((index) => rows[index] as object);
@@ -45,7 +45,7 @@ export interface InsertDeps {
 }
 
 /** A block with the index of each of its rows in the batch. */
-interface Placed extends Block {
+interface PlacedBlock extends Block {
   readonly base: number;
 }
 
@@ -54,9 +54,9 @@ interface Placed extends Block {
  * into blocks, then into rows, until the rows to blame stand alone and are rejected with ClickHouse's reason: k bad rows of n cost
  * about 2 k log2(n) inserts. Parts of a batch that failed may have gone in: inserting rows again changes nothing.
  */
-export async function insertPieces(pieces: readonly Piece[], deps: InsertDeps): Promise<readonly Rejected[]> {
+export async function insertPieces(pieces: readonly PreparedRows[], deps: InsertDeps): Promise<readonly Rejected[]> {
   const rejected: Rejected[] = [];
-  const placed: Placed[] = [];
+  const placed: PlacedBlock[] = [];
   let base = 0;
   for (const { count, blocks, faults } of pieces) {
     for (const { rowIndex, column, reason } of faults) rejected.push({ row: base + rowIndex, reason: `${column} ${reason}` });
@@ -80,7 +80,7 @@ export async function insertPieces(pieces: readonly Piece[], deps: InsertDeps): 
     }
   }
 
-  async function insertBlocks(blocks: readonly Placed[]): Promise<void> {
+  async function insertBlocks(blocks: readonly PlacedBlock[]): Promise<void> {
     const [first] = blocks;
     if (first === undefined) return;
     if (blocks.length === 1) return insertRows(first, 0, first.rows);
@@ -90,7 +90,7 @@ export async function insertPieces(pieces: readonly Piece[], deps: InsertDeps): 
     await insertBlocks(blocks.slice(middle));
   }
 
-  async function insertRows(block: Placed, from: number, to: number): Promise<void> {
+  async function insertRows(block: PlacedBlock, from: number, to: number): Promise<void> {
     const isWhole = from === 0 && to === block.rows;
     const refusal = await refusalOf(isWhole ? block.bytes : sliceBlock(block, from, to));
     if (refusal === undefined) return;
@@ -109,10 +109,10 @@ export async function insertPieces(pieces: readonly Piece[], deps: InsertDeps): 
  * many writers, each of them over many days, would be many inserts that write parts of the same partitions. Rows of one partition stay in
  * their order.
  */
-function joined(blocks: readonly Placed[]): readonly (readonly Placed[])[] {
-  const ranges = new Map<number, Placed[]>();
+function joined(blocks: readonly PlacedBlock[]): readonly (readonly PlacedBlock[])[] {
+  const ranges = new Map<number, PlacedBlock[]>();
   for (const block of blocks) getOrMake(ranges, block.range, () => []).push(block);
-  const inserts: Placed[][] = [];
+  const inserts: PlacedBlock[][] = [];
   let partitions = new Set<number>();
   for (const range of ranges.values()) {
     const touched = range.flatMap((block) => [...block.partitions]);

@@ -35,7 +35,7 @@ export const createCallGuards = (
  * How one row ended. A start: a new run, a run that was under way, one that had finished before, or none, since it comes too late to be of
  * use. A signal or an update: it was taken. Each is confirmed.
  */
-type Ended = "started" | "joined" | "alreadyDone" | "stale" | "signalled" | "updated";
+type CallEnd = "started" | "joined" | "alreadyDone" | "stale" | "signalled" | "updated";
 
 /**
  * Starts, signals or updates a workflow for each row. A workflow is started once for each id, however often the row comes. Rows of one
@@ -65,14 +65,14 @@ export class TemporalSink implements Sink {
       const counts: Record<string, number> = this.#plan.call.kind === "start" ? { started: 0, joined: 0, alreadyDone: 0 } : {};
       const rejected: Rejected[] = [];
       let next = 0;
-      const lane = async () => {
+      const sendInTurn = async () => {
         for (let row = next++; row < rows.length; row = next++) {
           const result = await this.#send(rows[row], traces?.get(row));
           if (typeof result === "string") counts[result] = (counts[result] ?? 0) + 1;
           else rejected.push({ row, reason: result.reason });
         }
       };
-      await Promise.all(Array.from({ length: Math.min(this.#plan.concurrency, rows.length) }, lane));
+      await Promise.all(Array.from({ length: Math.min(this.#plan.concurrency, rows.length) }, sendInTurn));
       return { rejected: rejected.sort((one, other) => one.row - other.row), counts };
     } finally {
       this.#inFlight -= rows.length;
@@ -81,7 +81,7 @@ export class TemporalSink implements Sink {
 
   async close(): Promise<void> {}
 
-  async #send(input: unknown, traceparent: string | undefined): Promise<Ended | { readonly reason: string }> {
+  async #send(input: unknown, traceparent: string | undefined): Promise<CallEnd | { readonly reason: string }> {
     const { call, timeoutMs, retry: backoff } = this.#plan;
     const { client, clock, signal, telemetry } = this.#deps;
     const about = { call: nameOf(call) };
@@ -131,7 +131,7 @@ export class TemporalSink implements Sink {
     return this.#deps.client.options.loadedDataConverter.payloadCodecs.length > 0;
   }
 
-  async #call(workflowId: string, input: unknown, traceparent: string | undefined): Promise<Ended> {
+  async #call(workflowId: string, input: unknown, traceparent: string | undefined): Promise<CallEnd> {
     const { call } = this.#plan;
     const { workflow } = this.#deps.client;
     switch (call.kind) {

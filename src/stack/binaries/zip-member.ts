@@ -13,7 +13,7 @@ const entrySignature = 0x02014b50;
 const entryBytes = 46;
 const localBytes = 30;
 
-interface Entry {
+interface ZipEntry {
   readonly name: string;
   readonly method: number;
   readonly compressedBytes: number;
@@ -41,7 +41,7 @@ export async function unpackZipMember(zip: string, member: RegExp, target: strin
   return hash.digest("hex");
 }
 
-async function findEntry(zip: string, member: RegExp): Promise<{ entry: Entry; dataAt: number }> {
+async function findEntry(zip: string, member: RegExp): Promise<{ entry: ZipEntry; dataAt: number }> {
   const file = await open(zip, "r");
   try {
     const { size } = await file.stat();
@@ -59,8 +59,8 @@ async function findEntry(zip: string, member: RegExp): Promise<{ entry: Entry; d
   }
 }
 
-function entriesOf(directory: Buffer): Entry[] {
-  const entries: Entry[] = [];
+function entriesOf(directory: Buffer): ZipEntry[] {
+  const entries: ZipEntry[] = [];
   let at = 0;
   while (at + entryBytes <= directory.length && directory.readUInt32LE(at) === entrySignature) {
     const nameBytes = directory.readUInt16LE(at + 28);

@@ -1,6 +1,6 @@
 import type { Session } from "chdb";
+import { type ConcurrencyLimit, concurrencyLimit } from "./concurrency-limit.ts";
 import { ClickHouseFault } from "./fault.ts";
-import { type Lane, openLane } from "./lanes.ts";
 import { filesRole } from "./rights.ts";
 import { quoteName, quoteString } from "./statement.ts";
 
@@ -17,7 +17,7 @@ export interface StatementContext {
 }
 
 /** A connection of the engine, held by one statement at a time. */
-interface Connection {
+interface EngineConnection {
   readonly session: Session;
   /** Parameters cannot be unset: what former statements have left here. */
   readonly leftParameters: Set<string>;
@@ -31,7 +31,7 @@ export interface EngineOptions {
   readonly config: string;
   /** SELECTs and SHOWs at a time. */
   readonly readers?: number;
-  /** INSERTs and all else at a time; a lane of their own, so that slow SELECTs do not hold inserts up. */
+  /** INSERTs and all else at a time; a limit of their own, so that slow SELECTs do not hold inserts up. */
   readonly writers?: number;
 }
 
@@ -46,8 +46,8 @@ const maxLeftParameters = 200;
  */
 export class Engine {
   readonly #open: () => Session;
-  readonly #lanes: Readonly<Record<"read" | "write", Lane>>;
-  readonly #idle: Connection[] = [];
+  readonly #limits: Readonly<Record<"read" | "write", ConcurrencyLimit>>;
+  readonly #idle: EngineConnection[] = [];
   /** Keeps the engine up while no statement runs. */
   readonly #anchor: Session;
   /** The engine's own deviations from ClickHouse's defaults, which DEFAULT would undo. */
@@ -59,7 +59,7 @@ export class Engine {
   private constructor(open: () => Session, options: EngineOptions) {
     this.#open = open;
     this.#anchor = open();
-    this.#lanes = { read: openLane(options.readers ?? 6), write: openLane(options.writers ?? 4) };
+    this.#limits = { read: concurrencyLimit(options.readers ?? 6), write: concurrencyLimit(options.writers ?? 4) };
   }
 
   /** Rejects when the engine cannot be loaded, or the directory is held by another process. */
@@ -88,12 +88,12 @@ export class Engine {
 
   /** Runs `use` on a connection of its own, prepared for this statement. */
   async with<T>(
-    lane: "read" | "write",
+    kind: "read" | "write",
     context: StatementContext,
     sql: string,
     use: (session: Session) => Promise<T>,
   ): Promise<T> {
-    const leave = await this.#lanes[lane].enter();
+    const leave = await this.#limits[kind].enter();
     try {
       if (this.#closed) throw new ClickHouseFault(236, "ABORTED", "the server is stopping");
       const connection = this.#take(context, sql);
@@ -123,7 +123,7 @@ export class Engine {
     this.#anchor.close();
   }
 
-  #take(context: StatementContext, sql: string): Connection {
+  #take(context: StatementContext, sql: string): EngineConnection {
     const connection = this.#idle.pop();
     if (connection === undefined) return { session: this.#open(), leftParameters: new Set(), files: true };
     if (!seesForeignParameter(connection, context, sql) && connection.leftParameters.size < maxLeftParameters) return connection;
@@ -131,7 +131,7 @@ export class Engine {
     return { session: this.#open(), leftParameters: new Set(), files: true };
   }
 
-  async #prepare(connection: Connection, context: StatementContext): Promise<void> {
+  async #prepare(connection: EngineConnection, context: StatementContext): Promise<void> {
     const { session, leftParameters } = connection;
     if (connection.files !== context.files) {
       await session.queryAsync(`SET ROLE ${context.files ? filesRole : "NONE"}`);
@@ -153,7 +153,7 @@ export class Engine {
   }
 
   /** Whether the connection is as new. */
-  async #restore({ session }: Connection, context: StatementContext): Promise<boolean> {
+  async #restore({ session }: EngineConnection, context: StatementContext): Promise<boolean> {
     try {
       if (context.database !== undefined) await session.queryAsync("USE default");
       const names = [...context.settings.keys()].filter((name) => settingName.test(name));
@@ -173,7 +173,7 @@ export class Engine {
 }
 
 /** A forgotten parameter must be an error, not the value that somebody else's statement had. */
-function seesForeignParameter(connection: Connection, context: StatementContext, sql: string): boolean {
+function seesForeignParameter(connection: EngineConnection, context: StatementContext, sql: string): boolean {
   if (connection.leftParameters.size === 0 || !sql.includes("{")) return false;
   for (const name of connection.leftParameters) {
     if (!context.parameters.has(name) && new RegExp(`\\{\\s*${name}\\s*:`).test(sql)) return true;

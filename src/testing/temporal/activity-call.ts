@@ -29,7 +29,7 @@ export interface ActivityTry {
   readonly attempt: number;
 }
 
-export interface ActivityWorld {
+export interface ActivityCallDeps {
   readonly clock: VirtualClock;
   readonly activities: Readonly<Record<string, Activity>>;
   /** Stands around each try: what it returns or throws is the activity's answer. */
@@ -37,14 +37,14 @@ export interface ActivityWorld {
 }
 
 /** Whose call it is. */
-export interface Caller {
+export interface CallingWorkflow {
   readonly workflowId: string;
   readonly runId: string;
   readonly workflowType: string;
   readonly taskQueue: string;
 }
 
-type Ended = { readonly kind: "answered"; readonly value: unknown } | { readonly kind: "failed"; readonly error: unknown };
+type TryEnd = { readonly kind: "answered"; readonly value: unknown } | { readonly kind: "failed"; readonly error: unknown };
 /** As a server names why it does not try again. */
 type Final = "NON_RETRYABLE_FAILURE" | "MAXIMUM_ATTEMPTS_REACHED" | "TIMEOUT" | "CANCEL_REQUESTED";
 
@@ -54,14 +54,14 @@ type Final = "NON_RETRYABLE_FAILURE" | "MAXIMUM_ATTEMPTS_REACHED" | "TIMEOUT" | 
  */
 export class ActivityCall {
   readonly #order: Order;
-  readonly #caller: Caller;
-  readonly #world: ActivityWorld;
+  readonly #caller: CallingWorkflow;
+  readonly #world: ActivityCallDeps;
   readonly #cancelled = new AbortController();
   readonly #givenUp = new AbortController();
   /** How long it waits for its next try, milliseconds; undefined while it runs. */
   waitsMs: number | undefined;
 
-  constructor(order: Order, caller: Caller, world: ActivityWorld) {
+  constructor(order: Order, caller: CallingWorkflow, world: ActivityCallDeps) {
     this.#order = order;
     this.#caller = caller;
     this.#world = world;
@@ -110,7 +110,7 @@ export class ActivityCall {
     this.#givenUp.abort();
   }
 
-  async #try(trying: { readonly attempt: number; readonly scheduledAt: number; readonly deadline: number }): Promise<Ended> {
+  async #try(trying: { readonly attempt: number; readonly scheduledAt: number; readonly deadline: number }): Promise<TryEnd> {
     const { clock, perform } = this.#world;
     const { activityType, activityId } = this.#order;
     const name = activityType ?? "";
@@ -132,7 +132,7 @@ export class ActivityCall {
     const release = clock.hold();
     const running = asyncLocalStorage
       .run(this.#context(trying, beats), () => perform(tried, run))
-      .then<Ended, Ended>(
+      .then<TryEnd, TryEnd>(
         (value) => ({ kind: "answered", value }),
         (error: unknown) => ({ kind: "failed", error }),
       )
@@ -143,7 +143,7 @@ export class ActivityCall {
   }
 
   /** Ends a try whose time is over. */
-  async #timeOut(deadline: number, beats: { readonly last: number }, signal: AbortSignal): Promise<Ended> {
+  async #timeOut(deadline: number, beats: { readonly last: number }, signal: AbortSignal): Promise<TryEnd> {
     const { clock } = this.#world;
     const began = clock.now();
     const heartbeat = optionalTsToMs(this.#order.heartbeatTimeout) || Number.POSITIVE_INFINITY;

@@ -10,7 +10,7 @@ import {
 } from "@temporalio/common";
 import { tsToMs } from "@temporalio/common/lib/time.js";
 import { ConfigError } from "../../core/errors.ts";
-import { ActivityCall, type ActivityWorld, type Caller } from "./activity-call.ts";
+import { ActivityCall, type ActivityCallDeps, type CallingWorkflow } from "./activity-call.ts";
 import { type Command, type Job, type Workflow, WorkflowRuntime } from "./runtime.ts";
 
 /** How a run ended. `broken`: its own code has thrown; a worker would try that task again until the code is mended. */
@@ -27,7 +27,7 @@ export interface RunOrder {
 }
 
 /** What a run needs of the server. */
-export interface RunWorld extends ActivityWorld {
+export interface WorkflowRunDeps extends ActivityCallDeps {
   readonly workflows: Readonly<Record<string, Workflow>>;
   /** Starts another; undefined where one of that id is there already. */
   readonly start: (order: RunOrder) => WorkflowRun | undefined;
@@ -39,7 +39,7 @@ type Update = ReturnType<typeof withResolvers<unknown>>;
 
 /** A workflow that runs in memory: it is told what happens, and what it decides is done. */
 export class WorkflowRun {
-  readonly #world: RunWorld;
+  readonly #world: WorkflowRunDeps;
   readonly #ended: (end: RunEnd) => void;
   readonly #timers = new Map<number, AbortController>();
   readonly #calls = new Map<number, ActivityCall>();
@@ -48,7 +48,7 @@ export class WorkflowRun {
   readonly #closePolicies = new Map<WorkflowRun, number>();
   readonly #updates = new Map<string, Update>();
   #order: RunOrder;
-  #caller: Caller;
+  #caller: CallingWorkflow;
   #runtime: WorkflowRuntime;
   #news: Job[] = [];
   #begins = false;
@@ -60,7 +60,7 @@ export class WorkflowRun {
   /** Resolves when it has ended; never rejects. */
   readonly closed: Promise<RunEnd>;
 
-  constructor(order: RunOrder, world: RunWorld) {
+  constructor(order: RunOrder, world: WorkflowRunDeps) {
     this.#world = world;
     this.#order = order;
     const { promise, resolve } = withResolvers<RunEnd>();
@@ -123,7 +123,7 @@ export class WorkflowRun {
     return this.#runtime.replay();
   }
 
-  #open(order: RunOrder): [Caller, WorkflowRuntime] {
+  #open(order: RunOrder): [CallingWorkflow, WorkflowRuntime] {
     const { type, workflowId, taskQueue, args } = order;
     const workflow = this.#world.workflows[type];
     if (!workflow) {

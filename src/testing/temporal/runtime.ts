@@ -17,7 +17,7 @@ export type Job = NonNullable<Activation["jobs"]>[number];
 export type Command = NonNullable<NonNullable<ReturnType<typeof concludeActivation>["successful"]>["commands"]>[number];
 
 /** What happened to a workflow at one time, and what it decided. */
-interface Chapter {
+interface HistoryStep {
   readonly at: number;
   readonly jobs: readonly Job[];
   readonly commands: readonly Command[];
@@ -38,7 +38,7 @@ export interface RuntimeOptions {
 export class WorkflowRuntime {
   readonly #options: RuntimeOptions;
   readonly #activator: Activator;
-  readonly #story: Chapter[] = [];
+  readonly #history: HistoryStep[] = [];
   /** How this version of the runtime decides where older ones did otherwise: a history carries it. */
   #flags: readonly number[] = [];
 
@@ -54,9 +54,9 @@ export class WorkflowRuntime {
 
   /** What the workflow decides on what has happened. @throws what its own code has thrown: a mistake, not a failure */
   async decide(at: number, jobs: readonly Job[]): Promise<readonly Command[]> {
-    const all = this.#story.length === 0 ? [begin(this.#options), ...jobs] : jobs;
+    const all = this.#history.length === 0 ? [begin(this.#options), ...jobs] : jobs;
     const { commands, flags } = await decide(this.#activator, at, all);
-    this.#story.push({ at, jobs: all, commands });
+    this.#history.push({ at, jobs: all, commands });
     this.#flags = flags;
     return commands;
   }
@@ -83,11 +83,11 @@ export class WorkflowRuntime {
       unsafe: { ...info.unsafe, isReplaying: true, isReplayingHistoryEvents: true },
     }));
     again.addKnownFlags([...this.#flags]);
-    const patches = this.#story
+    const patches = this.#history
       .flatMap(({ commands }) => commands)
       .flatMap(({ setPatchMarker }) => (setPatchMarker?.patchId ? [setPatchMarker.patchId] : []));
     for (const patchId of patches) again.notifyHasPatch({ patchId });
-    for (const { at, jobs, commands } of this.#story) {
+    for (const { at, jobs, commands } of this.#history) {
       const [before, now] = [commands, (await decide(again, at, jobs)).commands].map((one) => one.filter(isDecision).map(textOf));
       const i = before?.findIndex((text, place) => text !== now?.[place]) ?? -1;
       if (i >= 0) return `it decided ${before?.[i]}, and does ${now?.[i] ?? "nothing"} when it is replayed`;

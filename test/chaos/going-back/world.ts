@@ -200,7 +200,7 @@ async function unsettled(bus: Bus): Promise<string> {
 async function openNaive(url: string, stop: AbortSignal) {
   const bus = await openRedisBus({ url, logger: silentLogger });
   const seen = new Map(partitionsOf(numbers.plan).map(({ log }) => [log, [] as number[]]));
-  const nothing = { number: 1, reads: 0, counts: {}, deadLetters: [], keyed: undefined, derived: [], floor: undefined };
+  const nothing = { number: 1, reads: 0, counts: {}, deadLetters: [], keyed: undefined, derived: [], checkpoint: undefined };
 
   async function read(partition: Partition): Promise<void> {
     while (!stop.aborted) {

@@ -59,8 +59,8 @@ export const goingBack: readonly Mutant[] = [
     name: "page-marked-as-relayed",
     breaks: "derived events whose log was away are taken off the outbox, and are lost",
     file: "src/engine/commit/relay.ts",
-    find: "bus.relayed(this.#fence, [...stored], chain.known.commits)",
-    replace: "bus.relayed(this.#fence, page.map(({ id }) => id), chain.known.commits)",
+    find: "bus.relayed(this.#fence, [...stored], history.known.commits)",
+    replace: "bus.relayed(this.#fence, page.map(({ id }) => id), history.known.commits)",
     by: unit("relay"),
   },
   {
@@ -128,7 +128,7 @@ export const goingBack: readonly Mutant[] = [
     by: unit("committer"),
   },
   {
-    name: "floor-passes-the-unsettled",
+    name: "checkpoint-passes-the-unsettled",
     breaks: "when a group is removed, what was not settled is never read again",
     file: "src/engine/commit/checkpoint.ts",
     find: "if (one.entries.length > 0 && one !== pending) break;",

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { Envelope } from "../../../src/bus/envelope.ts";
 import { decodePlainEntry } from "../../../src/bus/plain-entry.ts";
 import { eventId, uuidOf } from "../../../src/core/hash.ts";
-import { compileAdmission, isRefusal } from "../../../src/stages/admit.ts";
+import { compileAdmission, isFault } from "../../../src/stages/admit.ts";
 import { things } from "../../support/things.ts";
 
 const log = "app:logins";
@@ -171,7 +171,7 @@ describe("a plain entry", () => {
   ])("with %s is decoded, and refused at the gate of the stream as %s", (_, reason, change) => {
     const admit = compileAdmission(things().plan);
     const result = admit(decoded({ data: json(change) }), Date.UTC(2026, 0, 1));
-    expect(isRefusal(result) && result.reason).toBe(reason);
+    expect(isFault(result) && result.reason).toBe(reason);
   });
 
   it("of any bytes at all is an event or is refused: nothing is ever thrown", () => {

@@ -12,7 +12,7 @@ import { envelopeOf } from "../../support/workbench.ts";
 
 const pipeline = "pipe";
 const [partition] = partitionsOf(things().plan) as [Partition];
-const nothing = { number: 0, reads: 0, counts: {}, deadLetters: [], keyed: undefined, derived: [], floor: undefined };
+const nothing = { number: 0, reads: 0, counts: {}, deadLetters: [], keyed: undefined, derived: [], checkpoint: undefined };
 
 let clock: VirtualClock;
 let bus: MemoryBus;

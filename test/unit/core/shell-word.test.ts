@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { harmless } from "../../../src/cli/harmless.ts";
+import { printable } from "../../../src/cli/printable.ts";
 import { shellWord } from "../../../src/core/shell-word.ts";
 
 /** What a shell makes of the words of a line. */
@@ -57,7 +57,7 @@ describe("a word of a command that is printed", () => {
   });
 
   it("stands in one line, and the terminal that prints it has nothing to obey", () => {
-    for (const word of [...seen, ...unseen].map(shellWord)) expect(harmless(word)).toBe(word);
+    for (const word of [...seen, ...unseen].map(shellWord)) expect(printable(word)).toBe(word);
     expect(shellWord("cart-17")).toBe("cart-17");
     expect(shellWord("two\nlines")).toBe(String.raw`$'two\nlines'`);
   });

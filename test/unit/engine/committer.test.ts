@@ -60,7 +60,7 @@ describe("commits", () => {
     expect(most()).toBe(1);
   });
 
-  it("tell a floor that no read is behind which is not settled: whoever begins there again misses nothing", async () => {
+  it("tell a checkpoint that no read is behind which is not settled: whoever begins there again misses nothing", async () => {
     const bench = new Workbench();
     let isAway = true;
     const moody = pipeline("moody")
@@ -81,7 +81,7 @@ describe("commits", () => {
     }
     const first = bench.bus.entriesOf(partition)[0]?.id as string;
     expect(commits).toHaveLength(2);
-    for (const { floor } of commits) expect(floor === undefined || isBefore(floor, first)).toBe(true);
+    for (const { checkpoint } of commits) expect(checkpoint === undefined || isBefore(checkpoint, first)).toBe(true);
     bench.bus.removeGroup(partition, "moody");
     isAway = false;
     await bench.clock.until(async () => (await bench.audit(moody)).delivered >= 9 && (await bench.isDrained(moody)));
@@ -120,7 +120,7 @@ describe("books that do not agree", () => {
     const settle = (counts: Readonly<Record<string, number>>) =>
       bench.bus.commit(fence, {
         ...{ number: 1, reads: 1, entries: read.entries.map(({ id }) => id), counts, deadLetters: [] },
-        ...{ keyed: undefined, derived: [], floor: undefined },
+        ...{ keyed: undefined, derived: [], checkpoint: undefined },
       });
     return { bench, settle, books: () => audit(copy.plan, bench.bus) };
   };

@@ -96,7 +96,7 @@ async function run(
 }
 
 /** A process that dies at its `at`th call, just before the bus does what it asks or just after. It never hears an answer again. */
-function mortal(bus: Bus, at: number, when: "before" | "after"): { readonly bus: Bus; readonly dies: Promise<void> } {
+function crashing(bus: Bus, at: number, when: "before" | "after"): { readonly bus: Bus; readonly dies: Promise<void> } {
   let calls = 0;
   let isDead = false;
   let die = () => {};
@@ -136,7 +136,7 @@ describe("a worker", () => {
         async (sent, perFrame, lives, failures) => {
           await run(sent, perFrame, async (bench, finished) => {
             for (const { at, when } of lives) {
-              const { bus, dies } = mortal(bench.bus, at, when as "before" | "after");
+              const { bus, dies } = crashing(bench.bus, at, when as "before" | "after");
               const worker = bench.start([finished], { bus });
               bench.sink("counted").failNext(failures);
               // It dies while it works, or while it is asked to end.
@@ -159,7 +159,7 @@ describe("a worker", () => {
   it("that is killed while a sink is slow writes again what was not acked, and the rows are the same", async () => {
     const sent = Array.from({ length: 300 }, (_, n): Sent => ({ key: `k${n % 5}`, order: "keep" }));
     await run(sent, 2, async (bench, finished) => {
-      const { bus, dies } = mortal(bench.bus, 4, "before");
+      const { bus, dies } = crashing(bench.bus, 4, "before");
       bench.start([finished], { bus });
       await bench.clock.settle(dies);
     });

@@ -1,15 +1,16 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { fairShare, type Runner } from "../../../src/engine/assign/fair-share.ts";
+import { fairShare, type LiveWorker } from "../../../src/engine/assign/fair-share.ts";
 
-const worker = (instance: string, partitions: Record<string, number>, since = instance): Runner => ({
+const worker = (instance: string, partitions: Record<string, number>, since = instance): LiveWorker => ({
   instance,
   since,
   partitions,
 });
-const shares = (runners: readonly Runner[]) => runners.map(({ instance }) => Object.fromEntries(fairShare(instance, runners)));
+const shares = (runners: readonly LiveWorker[]) =>
+  runners.map(({ instance }) => Object.fromEntries(fairShare(instance, runners)));
 const sum = (numbers: readonly number[]) => numbers.reduce((total, one) => total + one, 0);
-const totals = (runners: readonly Runner[]) => shares(runners).map((share) => sum(Object.values(share)));
+const totals = (runners: readonly LiveWorker[]) => shares(runners).map((share) => sum(Object.values(share)));
 
 /** Up to eight workers that run some of up to six pipelines each, of up to forty partitions. */
 const fleets = fc
@@ -68,7 +69,7 @@ describe("fair shares", () => {
   it("are within one of each other in total where all run the same pipelines", () => {
     fc.assert(
       fc.property(fleets, ([first, ...rest]) => {
-        const { partitions } = first as Runner;
+        const { partitions } = first as LiveWorker;
         const parts = totals([first, ...rest].map((_, i) => worker(`w${i}`, partitions)));
         expect(Math.max(...parts)).toBe(Math.ceil(sum(Object.values(partitions)) / parts.length));
         expect(Math.max(...parts) - Math.min(...parts)).toBeLessThanOrEqual(1);
@@ -93,7 +94,7 @@ describe("fair shares", () => {
         const before = Array.from({ length: workers + 1 }, (_, i) =>
           worker(`w${String(i).padStart(2, "0")}`, { logins: partitions }),
         );
-        const leaver = before[nth % before.length] as Runner;
+        const leaver = before[nth % before.length] as LiveWorker;
         const after = before.filter((one) => one !== leaver);
         for (const { instance } of after) {
           const [with_, without] = [before, after].map((those) => fairShare(instance, those).get("logins") as number);

@@ -66,13 +66,13 @@ describe("a queue for each key", () => {
     const { signal } = new AbortController();
     const leave: (() => void)[] = [];
     for (let n = 0; n < 1_000; n++) {
-      await queue.room(signal);
+      await queue.waitForRoom(signal);
       void queue.add(`k${n}`, () => new Promise<void>((resolve) => leave.push(resolve)));
     }
     await idle();
     for (let round = 0; round < 20; round++) {
       let isThrough = false;
-      const waiting = queue.room(signal).then(() => {
+      const waiting = queue.waitForRoom(signal).then(() => {
         isThrough = true;
       });
       await idle();

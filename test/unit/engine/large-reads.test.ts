@@ -57,7 +57,7 @@ describe("a read of many events", () => {
     expect(states.map((state) => (state as { n: number }).n)).toEqual(Array.from({ length: 60 }, (_, k) => k + k + 60));
   });
 
-  it("whose timers do not all ring at once leaves event time to the events that are still to be read, however old they are", async () => {
+  it("whose timers do not all fire at once leaves event time to the events that are still to be read, however old they are", async () => {
     const bench = new Workbench();
     const stream = things();
     const minute = 60_000;
@@ -83,7 +83,7 @@ describe("a read of many events", () => {
     await worker.stop();
   });
 
-  it("lets each timer ring once, also those that only the store knows when the read begins", async () => {
+  it("lets each timer fire once, also those that only the store knows when the read begins", async () => {
     const bench = new Workbench();
     const stream = things();
     const began = Date.UTC(2026, 0, 1);
@@ -95,10 +95,10 @@ describe("a read of many events", () => {
         initial: { n: -1 },
         decide: (_, event: Thing) => [event],
         evolve: (_, { data }) => ({ n: data.n }),
-        timers: ({ n }) => (n < 0 ? {} : { ring: { clock: "event", at: new Date(dueAt(n)) } }),
-        onTimer: ({ n }, { at }) => [{ id: "", time: at, data: { key: "rung", n, orders: [] } } as unknown as Thing],
+        timers: ({ n }) => (n < 0 ? {} : { fire: { clock: "event", at: new Date(dueAt(n)) } }),
+        onTimer: ({ n }, { at }) => [{ id: "", time: at, data: { key: "fired", n, orders: [] } } as unknown as Thing],
       })
-      .filter("rings", ({ data }) => data.key === "rung")
+      .filter("fires", ({ data }) => data.key === "fired")
       .to(clickhouse(table), ({ time, data }) => ({ event_id: crypto.randomUUID(), key: data.key, n: data.n, at: time }));
     const timers = 13_000;
     const setters = Array.from({ length: timers }, (_, n) =>
@@ -111,7 +111,7 @@ describe("a read of many events", () => {
 
     await bench.clock.advance(3 * 3_600_000);
     const tick = (n: number, time: number) => envelopeOf(timers + n, "thing.happened", { key: "tick", n: -1 }, time);
-    // Nine tenths of what the next owner fetches at first ring before the long read, which comes to the end of the rest half way.
+    // Nine tenths of what the next owner fetches at first fire before the long read, which comes to the end of the rest half way.
     await bench.send(stream.plan, [tick(0, dueAt(9_000))], 1);
     await bench.send(
       stream.plan,
@@ -127,9 +127,9 @@ describe("a read of many events", () => {
     });
     await bench.drained(finished);
     await second.stop();
-    const rung = bench.sink("rows").rows.map((row) => (row as { n: number }).n);
-    expect(rung.filter((n) => n < 13_000)).toHaveLength(new Set(rung).size);
-    expect(rung.sort((a, b) => a - b)).toEqual(Array.from({ length: timers }, (_, n) => n));
+    const fired = bench.sink("rows").rows.map((row) => (row as { n: number }).n);
+    expect(fired.filter((n) => n < 13_000)).toHaveLength(new Set(fired).size);
+    expect(fired.sort((a, b) => a - b)).toEqual(Array.from({ length: timers }, (_, n) => n));
     // Two for the start, one for each clock.
     expect(loads).toBeGreaterThan(2);
   });

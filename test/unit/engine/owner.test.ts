@@ -22,7 +22,7 @@ const nothing: Commit = {
   deadLetters: [],
   keyed: undefined,
   derived: [],
-  floor: undefined,
+  checkpoint: undefined,
 };
 
 describe("ownership", () => {

@@ -46,7 +46,7 @@ describe("a trimmer", () => {
       deadLetters: [],
       keyed: undefined,
       derived: [],
-      floor: undefined,
+      checkpoint: undefined,
     });
     return read.entries.length;
   };

@@ -80,7 +80,7 @@ describe("a stored state that cannot be read", () => {
     expect(await bench.bus.peek(partition, "counting", "count\nbad")).toBe(json);
   });
 
-  it("that is put back is gone on from, its timers ring, and its dead letters can be replayed", async () => {
+  it("that is put back is gone on from, its timers fire, and its dead letters can be replayed", async () => {
     const bench = new Workbench();
     await write(bench, [{ name: "count\nbad", json: "{" }], ["bad"]);
     const first = bench.start([counting]);

@@ -7,7 +7,7 @@ import { z } from "zod";
 import { systemClock } from "../../../src/core/clock.ts";
 import { silentLogger } from "../../../src/core/log.ts";
 import { Caller } from "../../../src/participant/caller.ts";
-import { type Fault, parseFaults } from "../../../src/participant/faults.ts";
+import { type InjectedFault, parseFaults } from "../../../src/participant/faults.ts";
 import { defineParticipant, Refusal, verb } from "../../../src/participant/participant.ts";
 import { type Served, serveParticipants } from "../../../src/participant/serve.ts";
 import { MemoryRegistry } from "../../../src/registry/memory.ts";
@@ -41,7 +41,7 @@ afterEach(async () => {
   await Promise.all(serving.splice(0).map((one) => one.close()));
 });
 
-async function start(instance: string, faults: readonly Fault[] = []) {
+async function start(instance: string, faults: readonly InjectedFault[] = []) {
   const asked: string[] = [];
   const served = await serveParticipants({ participants: [createAdder(asked)], faults, token }, { logger: silentLogger });
   serving.push(served);

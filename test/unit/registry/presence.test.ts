@@ -3,7 +3,7 @@ import { RetryableError } from "../../../src/core/errors.ts";
 import { type Logger, silentLogger } from "../../../src/core/log.ts";
 import { MemoryRegistry } from "../../../src/registry/memory.ts";
 import type { Facts, Load, Registry } from "../../../src/registry/port.ts";
-import { appear } from "../../../src/registry/presence.ts";
+import { enterRegistry } from "../../../src/registry/presence.ts";
 import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
 import { process } from "../../support/process.ts";
 
@@ -39,7 +39,7 @@ describe("a process in the registry", () => {
   const enter = () => {
     const { cpu, rssBytes, ...facts } = process("p");
     let asked = 0;
-    return appear(facts, { registry: tapped(), clock, logger, load: () => ({ cpu: ++asked, rssBytes }) });
+    return enterRegistry(facts, { registry: tapped(), clock, logger, load: () => ({ cpu: ++asked, rssBytes }) });
   };
   const names = async () => (await registry.live()).map(({ instance }) => instance);
 

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { RetryableError } from "../../../src/core/errors.ts";
 import { MemoryRegistry } from "../../../src/registry/memory.ts";
-import type { View } from "../../../src/registry/port.ts";
+import type { RegistryView } from "../../../src/registry/port.ts";
 import { watchLive } from "../../../src/registry/watch.ts";
 import { idle, VirtualClock } from "../../../src/testing/virtual-clock.ts";
 import { process } from "../../support/process.ts";
@@ -24,7 +24,7 @@ describe("watching the registry", () => {
   function watch({ pushes = true } = {}) {
     const stop = new AbortController();
     const told: { readonly names: readonly string[] | undefined; readonly at: number }[] = [];
-    const seen = (view: View) => told.push({ names: view?.map(({ instance }) => instance), at: clock.monotonic() });
+    const seen = (view: RegistryView) => told.push({ names: view?.map(({ instance }) => instance), at: clock.monotonic() });
     const live = async () => {
       reads++;
       if (isAway) throw new RetryableError("service.unreachable", "away");

@@ -3,12 +3,12 @@ import { minutes } from "../../../src/core/duration.ts";
 import { RetryableError } from "../../../src/core/errors.ts";
 import { keepMarks } from "../../../src/rollup/kept-marks.ts";
 import { createMemoryMarks } from "../../../src/rollup/memory.ts";
-import type { Marks } from "../../../src/rollup/port.ts";
+import type { DirtyMarks } from "../../../src/rollup/port.ts";
 import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
 import { logBook } from "../../support/log-book.ts";
 import { hour } from "../../support/rollup-store.ts";
 
-function bench(change: (marks: Marks) => Partial<Marks> = () => ({})) {
+function bench(change: (marks: DirtyMarks) => Partial<DirtyMarks> = () => ({})) {
   const clock = new VirtualClock();
   const store = createMemoryMarks(clock);
   const { logger, lines } = logBook();

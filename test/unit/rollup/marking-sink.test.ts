@@ -5,7 +5,7 @@ import { ConfigError, RetryableError } from "../../../src/core/errors.ts";
 import { silentLogger } from "../../../src/core/log.ts";
 import { markingSink } from "../../../src/rollup/marking-sink.ts";
 import { createMemoryMarks } from "../../../src/rollup/memory.ts";
-import type { Marks } from "../../../src/rollup/port.ts";
+import type { DirtyMarks } from "../../../src/rollup/port.ts";
 import { createMemorySink } from "../../../src/sinks/memory.ts";
 import type { Sink, WriteResult } from "../../../src/sinks/port.ts";
 import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
@@ -18,7 +18,13 @@ const rowOf = (start: number, n = 0) => ({
   at: new Date(start + 5),
 });
 
-function bench({ marks: change = {}, logger = silentLogger }: { marks?: Partial<Marks>; logger?: typeof silentLogger } = {}) {
+function bench({
+  marks: change = {},
+  logger = silentLogger,
+}: {
+  marks?: Partial<DirtyMarks>;
+  logger?: typeof silentLogger;
+} = {}) {
   const clock = new VirtualClock();
   const kept = createMemoryMarks(clock);
   const inner = createMemorySink({ clock, table: ticks.plan });

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { ConfigError, RetryableError } from "../../../src/core/errors.ts";
 import { silentLogger } from "../../../src/core/log.ts";
 import { MemoryRegistry } from "../../../src/registry/memory.ts";
-import { appear } from "../../../src/registry/presence.ts";
+import { enterRegistry } from "../../../src/registry/presence.ts";
 import { keepMarks } from "../../../src/rollup/kept-marks.ts";
 import { createMemoryMarks } from "../../../src/rollup/memory.ts";
 import { refreshRollup } from "../../../src/rollup/refresh.ts";
@@ -213,7 +213,7 @@ describe("refreshers of several workers", () => {
     const by = new Map<string, Set<string>>();
     const join = async (name: string) => {
       const { cpu, rssBytes, ...facts } = process(name);
-      const presence = await appear(facts, { registry, clock, logger: silentLogger, load: () => ({ cpu, rssBytes }) });
+      const presence = await enterRegistry(facts, { registry, clock, logger: silentLogger, load: () => ({ cpu, rssBytes }) });
       const mine: typeof store.recount = (plan, starts, signal) => {
         by.get(plan.name)?.add(name);
         return store.recount(plan, starts, signal);

@@ -165,18 +165,18 @@ describe("a batcher", () => {
 
   test("waits for no more rows when somebody is in a hurry, once", async () => {
     const { sink, log, rows, finish } = open();
-    sink.hurry?.();
+    sink.flush?.();
     void sink.write(rows(1), 10);
     await settled();
     void sink.write(rows(2), 20);
     await finish();
     await settled();
     expect(log.at(-1)).toBe("prepare 2");
-    sink.hurry?.();
+    sink.flush?.();
     await settled();
     expect(log.at(-1)).toBe("deliver 1..2");
     void sink.write(rows(1), 10);
-    sink.hurry?.();
+    sink.flush?.();
     await finish();
     await settled();
     expect(log.at(-1)).toBe("deliver 3..3");

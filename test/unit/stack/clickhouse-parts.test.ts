@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { readRequestBody } from "../../../src/stack/clickhouse/body.ts";
+import { concurrencyLimit } from "../../../src/stack/clickhouse/concurrency-limit.ts";
 import { faultOf, statusOfFault } from "../../../src/stack/clickhouse/fault.ts";
 import { withoutLines } from "../../../src/stack/clickhouse/formats.ts";
-import { openLane } from "../../../src/stack/clickhouse/lanes.ts";
 import { openSpool } from "../../../src/stack/clickhouse/spool.ts";
 
 let dir: string;
@@ -83,12 +83,12 @@ test("a spool begins empty", async () => {
   expect(readdirSync(dir)).toEqual([]);
 });
 
-test("a lane lets its width in, and the others in their order", async () => {
-  const lane = openLane(2);
-  const [first, second] = [await lane.enter(), await lane.enter()];
+test("a limit lets its width in, and the others in their order", async () => {
+  const limit = concurrencyLimit(2);
+  const [first, second] = [await limit.enter(), await limit.enter()];
   const seen: number[] = [];
   const enterAs = async (number: number) => {
-    const leave = await lane.enter();
+    const leave = await limit.enter();
     seen.push(number);
     return leave;
   };

@@ -8,7 +8,7 @@ import { clickhouse } from "../../../src/dsl/sinks.ts";
 import { defineStream } from "../../../src/dsl/stream.ts";
 import { compileAdmission } from "../../../src/stages/admit.ts";
 import { compileFlow, type Section } from "../../../src/stages/flow.ts";
-import type { Held, Outcomes } from "../../../src/stages/run.ts";
+import type { Outcomes, StateAndTimers } from "../../../src/stages/run.ts";
 import { type Thing, thingRow, things, thingTable } from "../../support/things.ts";
 import { envelopeOf } from "../../support/workbench.ts";
 
@@ -40,7 +40,7 @@ class Notes implements Outcomes {
       return this.isSlow ? Promise.resolve(held) : held;
     },
     own: (stage: string, key: string) => this.states.get(stage, key),
-    set: (stage: string, key: string, held: Held | undefined) => void this.stored.set(`${stage} ${key}`, held?.state),
+    set: (stage: string, key: string, held: StateAndTimers | undefined) => void this.stored.set(`${stage} ${key}`, held?.state),
     takes: () => true,
     startOver: () => {},
   };

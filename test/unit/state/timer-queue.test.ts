@@ -17,24 +17,24 @@ class Store {
 }
 
 /** Rings everything up to a time, and fetches what is missing. */
-function ring(queue: TimerQueue, store: Store, { until, page }: { readonly until: number; readonly page: number }) {
-  const rung: QueuedTimer[] = [];
+function fire(queue: TimerQueue, store: Store, { until, page }: { readonly until: number; readonly page: number }) {
+  const fired: QueuedTimer[] = [];
   for (;;) {
     const next = queue.next();
     if (next && next.at <= until) {
-      rung.push(next);
+      fired.push(next);
       queue.set(next.member, undefined);
       store.timers.delete(next.member);
       queue.accept();
     } else if (queue.horizon <= until) {
       const found = store.page(queue.horizon, page);
       queue.load(found, found.length < page);
-    } else return rung;
+    } else return fired;
   }
 }
 
 describe("the queue of timers", () => {
-  it("rings what the store holds, in its order, however little of it is in memory", () => {
+  it("fires what the store holds, in its order, however little of it is in memory", () => {
     const change = fc.record({ member: fc.constantFrom(..."abcdefgh"), at: fc.option(fc.nat(50), { nil: undefined }) });
     fc.assert(
       fc.property(
@@ -54,10 +54,10 @@ describe("the queue of timers", () => {
           for (const step of steps) {
             if (typeof step === "number") {
               const wanted = store.page(Number.NEGATIVE_INFINITY, 100).filter(({ at }) => at <= step);
-              const rung = ring(queue, store, { until: step, page });
-              expect(rung.map(({ at }) => at)).toEqual(wanted.map(({ at }) => at));
-              // Those of one time ring in any order.
-              expect(rung.toSorted(byTime)).toEqual(wanted);
+              const fired = fire(queue, store, { until: step, page });
+              expect(fired.map(({ at }) => at)).toEqual(wanted.map(({ at }) => at));
+              // Those of one time fire in any order.
+              expect(fired.toSorted(byTime)).toEqual(wanted);
               continue;
             }
             for (const { member, at } of step.changes) queue.set(member, at);
@@ -83,11 +83,11 @@ describe("the queue of timers", () => {
     }
     queue.accept();
     expect(queue.horizon).toBeLessThan(1_000);
-    expect(ring(queue, store, { until: 999, page: 10_000 })).toHaveLength(150_000);
+    expect(fire(queue, store, { until: 999, page: 10_000 })).toHaveLength(150_000);
     expect(store.timers.size).toBe(0);
   });
 
-  it("looks ahead without ringing", () => {
+  it("looks ahead without firing", () => {
     const queue = new TimerQueue();
     queue.load([], true);
     for (const [member, at] of [

@@ -45,7 +45,7 @@ describe("testFold", () => {
     expect(() => jar.when(0).thenDeadLettered("no money")).toThrow(AssertionError);
   });
 
-  it("rings timers that the state asks for, and says which there are where it asks for none of that name", () => {
+  it("fires timers that the state asks for, and says which there are where it asks for none of that name", () => {
     jar.given(5).whenRings("rest").thenDecided({ kind: "forgotten", total: 5, at: 60_000 }).thenState(null);
     jar.given(5).whenRings("rest").when(3).thenState({ total: 3 });
     expect(() => jar.given(5).whenRings("nap")).toThrow("asks for no timer 'nap'");

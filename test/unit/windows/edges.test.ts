@@ -1,16 +1,16 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { hours } from "../../../src/core/duration.ts";
+import type { Aggregation } from "../../../src/stages/aggregation.ts";
 import { alignedWindows } from "../../../src/stages/aligned-windows.ts";
 import { dayWindows } from "../../../src/stages/day-windows.ts";
-import type { Gathering } from "../../../src/stages/gathering.ts";
 import { join } from "../../../src/stages/join.ts";
-import type { Held, Outcomes } from "../../../src/stages/run.ts";
+import type { Outcomes, StateAndTimers } from "../../../src/stages/run.ts";
 import { sessionWindows } from "../../../src/stages/session-windows.ts";
 import type { Pane, Windows } from "../../../src/stages/windows.ts";
 
 /** The values of a window, as they are. */
-const values: Gathering = {
+const values: Aggregation = {
   init: () => [[]],
   copy: ([all]) => [[...(all as unknown[])]],
   add: (gathered, value) => void (gathered[0] as unknown[]).push(value),
@@ -52,7 +52,7 @@ function walk<State>(
   for (const { time, behind, looks } of steps) {
     newest = Math.max(newest, time);
     watermark = Math.max(watermark, newest - behind);
-    // A timer may ring before the value comes, or not.
+    // A timer may fire before the value comes, or not.
     if (looks) expect(seen(windows.close(state, watermark))).toEqual(model.close(watermark));
     state = windows.copy(state);
     expect(seen(windows.close(state, watermark))).toEqual(model.close(watermark));
@@ -192,12 +192,12 @@ describe("at the very edge", () => {
   it("a join pairs what lies exactly its reach apart, waits exactly as long, and finds late what comes a moment after that", () => {
     const [beforeMs, afterMs] = [2, 4];
     const reachOf = (side: string) => (side === "left" ? afterMs : beforeMs);
-    const event = fc.record({ side: fc.constantFrom("left", "right"), time: fc.nat(20), behind: fc.nat(8), rings: fc.boolean() });
+    const event = fc.record({ side: fc.constantFrom("left", "right"), time: fc.nat(20), behind: fc.nat(8), fires: fc.boolean() });
     fc.assert(
       fc.property(fc.array(event, { minLength: 1, maxLength: 25 }), (events) => {
         const pairs: string[] = [];
         const wanted: string[] = [];
-        let held: Held | undefined;
+        let held: StateAndTimers | undefined;
         let fate = "";
         const sideOf = (side: string) => (value: unknown) => ((value as { side: string }).side === side ? value : undefined);
         const stage = join(
@@ -222,7 +222,7 @@ describe("at the very edge", () => {
         const taken: { readonly side: string; readonly time: number; readonly n: number }[] = [];
         let newest = 0;
         let watermark = Number.NEGATIVE_INFINITY;
-        for (const [n, { side, time, behind, rings }] of events.entries()) {
+        for (const [n, { side, time, behind, fires }] of events.entries()) {
           newest = Math.max(newest, time);
           watermark = Math.max(watermark, newest - behind);
           const outcomes = {
@@ -230,7 +230,7 @@ describe("at the very edge", () => {
             watermark,
             states: {
               get: () => held,
-              set: (_: string, __: string, after: Held | undefined) => {
+              set: (_: string, __: string, after: StateAndTimers | undefined) => {
                 held = after;
               },
             },
@@ -243,7 +243,7 @@ describe("at the very edge", () => {
             completed: () => outcomes,
           } as unknown as Outcomes;
           const timer = held?.timers["part"];
-          if (rings && timer && timer.at <= watermark) void stage.fire({ key: "k", timer: "part", at: timer.at }, outcomes);
+          if (fires && timer && timer.at <= watermark) void stage.fire({ key: "k", timer: "part", at: timer.at }, outcomes);
           void stage.run({ side, n }, outcomes, "k");
           expect(fate).toBe(time + reachOf(side) < watermark ? "late" : "kept");
           if (fate === "late") continue;

@@ -124,7 +124,7 @@ describe("keyed stages give what a recount gives, in whatever order, portions an
     expect(again).toBeGreaterThan(runs);
   });
 
-  it("timers of event time ring once each, for a key that was silent for as long, and the last one always", async () => {
+  it("timers of event time fire once each, for a key that was silent for as long, and the last one always", async () => {
     interface Change {
       readonly kind: "heard" | "silent";
       readonly key: string;
@@ -146,15 +146,15 @@ describe("keyed stages give what a recount gives, in whatever order, portions an
       .emit(makings, ({ key, at }) => made({ key, at }));
     await everyLife(silences, { logs: logs(), shuffledMs, runs }, ({ log, run: { rows } }) => {
       const events = log.map(happening);
-      const rung = sorted((rows["to"] ?? []).map((row) => row["data"]));
-      expect(new Set(rung).size).toBe(rung.length);
+      const fired = sorted((rows["to"] ?? []).map((row) => row["data"]));
+      expect(new Set(fired).size).toBe(fired.length);
       const isBroken = ({ key, time }: Happening) =>
         events.some((other) => other.key === key && other.time > time && other.time <= time + 30_000);
       const silent = sorted(events.filter((event) => !isBroken(event)).map(({ key, time }) => ({ key, at: time })));
-      for (const one of rung) expect(silent).toContain(one);
+      for (const one of fired) expect(silent).toContain(one);
       for (const key of new Set(events.map((event) => event.key))) {
         const at = Math.max(...events.filter((event) => event.key === key).map(({ time }) => time));
-        expect(rung).toContain(JSON.stringify({ key, at }));
+        expect(fired).toContain(JSON.stringify({ key, at }));
       }
     });
   });

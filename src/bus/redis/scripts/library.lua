@@ -6,7 +6,7 @@
 --   past         the tenure before, and what its owner had when it ended: tenure|commits|reads
 --   commits      how many commits the present owner has made; `made` tells the content of the last one
 --   reads        how many reads have brought the present owner something new
---   floor        everything up to this entry is settled: where the group begins again when somebody removes it
+--   floor        the checkpoint: everything up to this entry is settled; where the group begins again when somebody removes it
 --   seen         entries that were given out, or were gone before the group began
 --   events       events in the entries that were given out of its own log; absent where entries were gone before the group began
 --   stolen       a former owner has read after it lost the lease: entries are pending that the present one has not seen

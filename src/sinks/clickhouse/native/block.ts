@@ -49,14 +49,14 @@ export function sliceBlock(block: NativeBlock, from: number, to: number): Buffer
   return Buffer.concat(parts);
 }
 
-interface Piece {
+interface ColumnPiece {
   readonly bytes: Buffer;
   readonly rows: number;
   readonly from: number;
   readonly to: number;
 }
 
-function joinCells(pieces: readonly Piece[], layout: Layout, parts: Buffer[]): void {
+function joinCells(pieces: readonly ColumnPiece[], layout: Layout, parts: Buffer[]): void {
   switch (layout.kind) {
     case "fixed":
     case "texts":

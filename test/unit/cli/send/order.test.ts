@@ -5,7 +5,7 @@ import { logins } from "../../../../pipelines/streams.ts";
 import { MemoryBus } from "../../../../src/bus/memory/bus.ts";
 import { Producer } from "../../../../src/bus/producer.ts";
 import { inOrder } from "../../../../src/cli/send/inputs.ts";
-import { eventTimeOf, patienceOf } from "../../../../src/cli/send/lateness.ts";
+import { allowedLateness, eventTimeOf } from "../../../../src/cli/send/lateness.ts";
 import type { LineSource } from "../../../../src/cli/send/lines.ts";
 import { systemClock } from "../../../../src/core/clock.ts";
 import { days, hours, minutes } from "../../../../src/core/duration.ts";
@@ -45,7 +45,9 @@ describe("several files", () => {
 
 describe("what would come late", () => {
   it("is known by the window stages that the events come to, also by way of derived streams", () => {
-    expect(patienceOf(app.plan, logins.plan)).toEqual([{ pipeline: "login-attacks", stage: "bursts", ms: days(1) + minutes(5) }]);
+    expect(allowedLateness(app.plan, logins.plan)).toEqual([
+      { pipeline: "login-attacks", stage: "bursts", ms: days(1) + minutes(5) },
+    ]);
   });
 
   it.each([
@@ -60,7 +62,7 @@ describe("what would come late", () => {
       .window(spec)
       .aggregate({ n: count() })
       .emit(makings, ({ values }) => made(values));
-    expect(patienceOf(defineApp({ pipelines: [counting] }).plan, happenings.plan)).toMatchObject([{ stage: "window", ms }]);
+    expect(allowedLateness(defineApp({ pipelines: [counting] }).plan, happenings.plan)).toMatchObject([{ stage: "window", ms }]);
   });
 
   it("is measured by the newest time in the stream, which goes on by the clock", async () => {

@@ -1,8 +1,8 @@
-import { harmless } from "../harmless.ts";
 import { printJson, printLine, say } from "../output.ts";
+import { printable } from "../printable.ts";
 
 /** Where a line stands. */
-export interface Place {
+export interface LinePlace {
   /** Its name, where several files are sent. */
   readonly file?: string | undefined;
   /** From 1. */
@@ -12,17 +12,17 @@ export interface Place {
 interface Kind {
   lines: number;
   /** The first of them. */
-  readonly place: Place;
+  readonly place: LinePlace;
 }
 
 /** More kinds than this are no kinds: the rest is counted together. */
 const maxKinds = 1_000;
 /** How many of them a person is told. */
-const toldKinds = 20;
+const shownKinds = 20;
 const others = "(other lines)";
 
 /** What became of the lines and their events, and what is said of it: complaints at once, the rest at the end. */
-export class Tally {
+export class SendReport {
   sent = 0;
   duplicates = 0;
   invalid = 0;
@@ -36,13 +36,13 @@ export class Tally {
   }
 
   /** A line, or one of its events, that cannot be sent. */
-  refuse(place: Place, reason: string): void {
+  refuse(place: LinePlace, reason: string): void {
     this.invalid++;
-    this.#complain(`${nameOf(place)}: ${harmless(reason)}`);
+    this.#complain(`${nameOf(place)}: ${printable(reason)}`);
   }
 
   /** A line of the format that it does not understand. */
-  puzzle(place: Place, what: string): void {
+  puzzle(place: LinePlace, what: string): void {
     const kind = this.#unknown.has(what) || this.#unknown.size < maxKinds ? what : others;
     const known = this.#unknown.get(kind);
     if (known === undefined) this.#unknown.set(kind, { lines: 1, place });
@@ -61,10 +61,10 @@ export class Tally {
     }
     if (lines === 0) return;
     say(`${lines} line${lines === 1 ? "" : "s"} of ${this.#format} ${lines === 1 ? "says" : "say"} nothing that I know:`);
-    for (const [kind, { lines, place }] of kinds.slice(0, toldKinds))
-      say(`${String(lines).padStart(8)}  ${harmless(kind)}  (${lines === 1 ? "" : "first: "}${nameOf(place)})`);
-    if (kinds.length > toldKinds) say(`${"".padStart(8)}  and ${kinds.length - toldKinds} more kinds, which --json lists`);
+    for (const [kind, { lines, place }] of kinds.slice(0, shownKinds))
+      say(`${String(lines).padStart(8)}  ${printable(kind)}  (${lines === 1 ? "" : "first: "}${nameOf(place)})`);
+    if (kinds.length > shownKinds) say(`${"".padStart(8)}  and ${kinds.length - shownKinds} more kinds, which --json lists`);
   }
 }
 
-const nameOf = ({ file, line }: Place): string => (file === undefined ? `line ${line}` : `${harmless(file)}, line ${line}`);
+const nameOf = ({ file, line }: LinePlace): string => (file === undefined ? `line ${line}` : `${printable(file)}, line ${line}`);

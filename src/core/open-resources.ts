@@ -1,5 +1,5 @@
 /** What was opened, to be closed in the reverse order. */
-export class Opened {
+export class OpenResources {
   readonly #closers: (() => unknown)[] = [];
 
   /** Takes what was opened, with what closes it. */
@@ -21,8 +21,8 @@ export class Opened {
 }
 
 /** Opens several things, one after the other: where one cannot be opened, those before it are closed again. */
-export async function openAll<Ready>(open: (opened: Opened) => Promise<Ready>): Promise<Ready> {
-  const opened = new Opened();
+export async function openAll<Ready>(open: (opened: OpenResources) => Promise<Ready>): Promise<Ready> {
+  const opened = new OpenResources();
   try {
     return await open(opened);
   } catch (error) {

@@ -1,11 +1,11 @@
 import { ConfigError, messageOf, RetryableError, TerminalError } from "../core/errors.ts";
+import type { BufferLimit } from "./buffer-limit.ts";
 import type { Envelope } from "./envelope.ts";
 import { encodeFrame, frameLimits } from "./frame.ts";
 import type { UnnumberedFrame } from "./port.ts";
-import type { Room } from "./room.ts";
 import type { Sender } from "./sender.ts";
 
-export interface LaneOptions {
+export interface PartitionQueueOptions {
   readonly lingerMs: number;
   readonly codec: "j" | "jz";
   /** How long an event waits to be accepted; undefined: without end. */
@@ -14,9 +14,9 @@ export interface LaneOptions {
   readonly retryAfterMs: number;
 }
 
-export interface LaneDeps {
+export interface PartitionQueueDeps {
   readonly sender: Sender;
-  readonly room: Room;
+  readonly buffer: BufferLimit;
   /** Told when bytes were freed. */
   readonly onFreed: () => void;
   /** Told when an event waits for bytes. */
@@ -27,12 +27,12 @@ export interface Accepted {
   readonly stored: Promise<void>;
 }
 
-interface OpenFrame extends Settling<void> {
+interface OpenFrame extends Deferred<void> {
   readonly envelopes: Envelope[];
   bytes: number;
 }
 
-interface Waiter extends Settling<Accepted> {
+interface WaitingEvent extends Deferred<Accepted> {
   readonly envelope: Envelope;
   readonly bytes: number;
   readonly timer: ReturnType<typeof setTimeout> | undefined;
@@ -49,10 +49,10 @@ const isFinal = (error: unknown): boolean =>
  * The events of one partition, in order: those that wait to be accepted, the frame that is being filled, the frames that are
  * encoded and wait, and the one that is under way.
  */
-export class Lane {
-  readonly #options: LaneOptions;
-  readonly #deps: LaneDeps;
-  readonly #waiters: Waiter[] = [];
+export class PartitionQueue {
+  readonly #options: PartitionQueueOptions;
+  readonly #deps: PartitionQueueDeps;
+  readonly #waiters: WaitingEvent[] = [];
   #open: OpenFrame | undefined;
   #linger: ReturnType<typeof setTimeout> | undefined;
   /** The open frame has waited long enough. */
@@ -66,7 +66,7 @@ export class Lane {
   /** Nothing is stored through this lane any more. */
   #end: unknown;
 
-  constructor(options: LaneOptions, deps: LaneDeps) {
+  constructor(options: PartitionQueueOptions, deps: PartitionQueueDeps) {
     this.#options = options;
     this.#deps = deps;
   }
@@ -77,16 +77,16 @@ export class Lane {
     // Nobody overtakes an event that waits: order is kept also for callers that do not await.
     if (this.#waiters.length === 0 && this.#hasRoom(bytes)) return Promise.resolve({ stored: this.#add(envelope, bytes) });
     const { maxWaitMs } = this.#options;
-    if (maxWaitMs !== undefined && !this.#deps.room.mayWait(bytes)) return Promise.reject(this.#overloaded("as much waits"));
+    if (maxWaitMs !== undefined && !this.#deps.buffer.mayWait(bytes)) return Promise.reject(this.#overloaded("as much waits"));
     return this.#wait(envelope, bytes);
   }
 
   /** Accepts what has waited and fits now. True where bytes are lacking. */
   admit(): boolean {
     for (let first = this.#waiters[0]; first; first = this.#waiters[0]) {
-      if (!this.#end && !this.#hasRoom(first.bytes)) return !this.#deps.room.fits(first.bytes);
+      if (!this.#end && !this.#hasRoom(first.bytes)) return !this.#deps.buffer.fits(first.bytes);
       this.#waiters.shift();
-      this.#deps.room.wait(-first.bytes);
+      this.#deps.buffer.wait(-first.bytes);
       clearTimeout(first.timer);
       if (this.#end) first.reject(this.#end);
       else first.resolve({ stored: this.#add(first.envelope, first.bytes) });
@@ -126,7 +126,7 @@ export class Lane {
       // Here, and not when it is its turn: as bytes, what waits takes the least memory.
       frame = encodeFrame(open.envelopes, this.#options.codec);
     } catch (error) {
-      this.#deps.room.free(open.bytes);
+      this.#deps.buffer.free(open.bytes);
       this.#deps.onFreed();
       open.reject(new TerminalError("event.invalid", `an event was changed after it was sent: ${messageOf(error)}`));
       return;
@@ -146,7 +146,7 @@ export class Lane {
           this.#refusal = undefined;
           if (this.#isDue) this.#seal();
         }
-        this.#deps.room.free(bytes);
+        this.#deps.buffer.free(bytes);
         this.#deps.onFreed();
       }
     });
@@ -162,18 +162,18 @@ export class Lane {
     this.#open = undefined;
     this.#isDue = false;
     clearTimeout(this.#linger);
-    this.#deps.room.free(open.bytes);
+    this.#deps.buffer.free(open.bytes);
     open.reject(error);
   }
 
   #hasRoom(bytes: number): boolean {
-    return !this.#refusal && this.#frames < maxFrames && this.#deps.room.fits(bytes);
+    return !this.#refusal && this.#frames < maxFrames && this.#deps.buffer.fits(bytes);
   }
 
   #add(envelope: Envelope, bytes: number): Promise<void> {
     if (this.#open && this.#open.bytes + bytes > frameLimits.maxBytes) this.#seal();
     const open = this.#open ?? this.#openFrame();
-    this.#deps.room.hold(bytes);
+    this.#deps.buffer.hold(bytes);
     open.envelopes.push(envelope);
     open.bytes += bytes;
     if (open.envelopes.length >= frameLimits.maxEvents || open.bytes >= frameLimits.maxBytes) this.#seal();
@@ -181,7 +181,7 @@ export class Lane {
   }
 
   #openFrame(): OpenFrame {
-    const open = { envelopes: [], bytes: 0, ...settling<void>() };
+    const open = { envelopes: [], bytes: 0, ...deferred<void>() };
     open.promise.catch(() => {}); // also told by flush() and the next send()
     this.#open = open;
     this.#linger = setTimeout(() => this.hasten(), this.#options.lingerMs);
@@ -190,18 +190,18 @@ export class Lane {
 
   #wait(envelope: Envelope, bytes: number): Promise<Accepted> {
     const { maxWaitMs } = this.#options;
-    const { room, onShort } = this.#deps;
+    const { buffer, onShort } = this.#deps;
     const timer = maxWaitMs === undefined ? undefined : setTimeout(() => this.#refuse(waiter), maxWaitMs);
-    const waiter: Waiter = { envelope, bytes, timer, ...settling<Accepted>() };
+    const waiter: WaitingEvent = { envelope, bytes, timer, ...deferred<Accepted>() };
     this.#waiters.push(waiter);
-    room.wait(bytes);
-    if (!room.fits(bytes)) onShort();
+    buffer.wait(bytes);
+    if (!buffer.fits(bytes)) onShort();
     return waiter.promise;
   }
 
-  #refuse(waiter: Waiter): void {
+  #refuse(waiter: WaitingEvent): void {
     this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
-    this.#deps.room.wait(-waiter.bytes);
+    this.#deps.buffer.wait(-waiter.bytes);
     waiter.reject(this.#overloaded(`the event has waited for ${this.#options.maxWaitMs} ms`));
     // A smaller one behind it may fit.
     this.admit();
@@ -215,13 +215,13 @@ export class Lane {
   }
 }
 
-interface Settling<Value> {
+interface Deferred<Value> {
   readonly promise: Promise<Value>;
   readonly resolve: (value: Value) => void;
   readonly reject: (error: unknown) => void;
 }
 
-function settling<Value>(): Settling<Value> {
+function deferred<Value>(): Deferred<Value> {
   let resolve!: (value: Value) => void;
   let reject!: (error: unknown) => void;
   const promise = new Promise<Value>((yes, no) => {

@@ -3,7 +3,7 @@ import type { Telemetry } from "../telemetry/port.ts";
 import type { LimitFor } from "./limits.ts";
 
 /** Limits that tell how long they have held somebody up. The same as they were where nobody wants to hear it. */
-export function toldLimits(
+export function reportedLimits(
   limitFor: LimitFor,
   { telemetry, clock }: { readonly telemetry: Telemetry; readonly clock: Clock },
 ): LimitFor {

@@ -11,7 +11,7 @@ const graceMs = 2_000;
 /** How long the connection is kept for a reader that may come back, milliseconds. */
 const restAfterMs = 60_000;
 
-interface Waiter {
+interface WatchingReader {
   readonly watches: readonly Watch[];
   readonly wake: () => void;
 }
@@ -22,9 +22,9 @@ interface Waiter {
  * read is blocking makes that read return (CLIENT UNBLOCK) and joins the next one. When a read fails, because the server is away
  * or the slot has moved, the server is looked for anew.
  */
-export class Doorbell {
+export class LogWatcher {
   readonly #find: () => Promise<Server>;
-  readonly #waiters = new Set<Waiter>();
+  readonly #waiters = new Set<WatchingReader>();
   #server: Server | undefined;
   #connection: Connection | undefined;
   #resting: ReturnType<typeof setTimeout> | undefined;
@@ -47,11 +47,11 @@ export class Doorbell {
         this.#waiters.delete(waiter);
         resolve();
       };
-      const waiter: Waiter = { watches, wake };
+      const waiter: WatchingReader = { watches, wake };
       const timer = setTimeout(wake, timeoutMs);
       const leave = onAbort(signal, wake);
       this.#waiters.add(waiter);
-      this.#ring();
+      this.#listenAnew();
     });
   }
 
@@ -62,12 +62,12 @@ export class Doorbell {
     await this.#running;
   }
 
-  #ring(): void {
+  #listenAnew(): void {
     if (this.#blocking) this.#server?.send(["CLIENT", "UNBLOCK", String(this.#clientId)]).catch(() => {});
     this.#running ??= this.#listen().finally(() => {
       this.#running = undefined;
       // Whoever came between the last look and here must not wait for their time-out.
-      if (this.#waiters.size > 0 && !this.#closed) return this.#ring();
+      if (this.#waiters.size > 0 && !this.#closed) return this.#listenAnew();
       this.#resting = setTimeout(() => this.#hangUp(), restAfterMs);
       this.#resting.unref();
     });
@@ -83,9 +83,9 @@ export class Doorbell {
           if (other === undefined || isBefore(after, other)) positions.set(partition.log, after);
         }
       }
-      const rung = await this.#block(positions);
+      const arrived = await this.#block(positions);
       for (const waiter of this.#waiters) {
-        if (waiter.watches.some(({ partition, after }) => isBefore(after, rung.get(partition.log) ?? "0-0"))) waiter.wake();
+        if (waiter.watches.some(({ partition, after }) => isBefore(after, arrived.get(partition.log) ?? "0-0"))) waiter.wake();
       }
     }
   }

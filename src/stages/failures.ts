@@ -8,7 +8,7 @@ export const concernsEveryone = (error: unknown): boolean => error instanceof Re
 export const isUnreadable = (error: unknown): boolean => error instanceof TerminalError && error.code === "state.unreadable";
 
 /** Takes a result on that no event alone has caused. What fails with it is set aside in its own name, and nothing else with it. */
-export function pursue(next: Run, value: unknown, outcomes: Outcomes): void | Promise<void> {
+export function passOn(next: Run, value: unknown, outcomes: Outcomes): void | Promise<void> {
   try {
     const pending = next(value, outcomes);
     return pending?.catch((error) => setAside(outcomes, error, value));

@@ -1,15 +1,15 @@
 import { linkAbort } from "../../core/linked-abort.ts";
 import type { Redis } from "../../redis/client.ts";
 import type { Watch } from "../port.ts";
-import { Doorbell } from "./doorbell.ts";
+import { LogWatcher } from "./log-watcher.ts";
 
 /**
- * One doorbell for each slot that somebody waits for: a command that waits keeps its connection, and may name keys of one slot
- * alone, even where two slots are on the same server. A server that stands alone is all one slot, so it has one doorbell.
+ * One watcher for each slot that somebody waits for: a command that waits keeps its connection, and may name keys of one slot
+ * alone, even where two slots are on the same server. A server that stands alone is all one slot, so it has one watcher.
  */
-export class Doorbells {
+export class LogWatchers {
   readonly #redis: Redis;
-  readonly #doorbells = new Map<number, Doorbell>();
+  readonly #watchers = new Map<number, LogWatcher>();
 
   constructor(redis: Redis) {
     this.#redis = redis;
@@ -28,18 +28,18 @@ export class Doorbells {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#doorbells.values()].map((doorbell) => doorbell.close()));
+    await Promise.all([...this.#watchers.values()].map((watcher) => watcher.close()));
   }
 
-  #at(slot: number, [first]: readonly Watch[]): Doorbell {
+  #at(slot: number, [first]: readonly Watch[]): LogWatcher {
     const key = first?.partition.log ?? "";
     const find = async () => {
       // A question about the key leads to where its slot is now.
       await this.#redis.send(key, ["EXISTS", key]);
       return this.#redis.serverOf(key);
     };
-    const doorbell = this.#doorbells.get(slot) ?? new Doorbell(find);
-    this.#doorbells.set(slot, doorbell);
-    return doorbell;
+    const watcher = this.#watchers.get(slot) ?? new LogWatcher(find);
+    this.#watchers.set(slot, watcher);
+    return watcher;
   }
 }

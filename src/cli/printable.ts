@@ -13,11 +13,11 @@ const asCode = (char: string): string => {
 };
 
 /** For what stands within a line: line breaks are escaped too. */
-export const harmless = (text: string): string => text.replace(any, asCode);
+export const printable = (text: string): string => text.replace(any, asCode);
 
 /** For text of several lines. */
-export const harmlessLines = (text: string): string => text.replace(butLines, asCode);
+export const printableLines = (text: string): string => text.replace(butLines, asCode);
 
 /** For JSON: what it leaves as it is, and a terminal obeys. It stays the same JSON. */
-export const harmlessJson = (json: string): string =>
+export const printableJson = (json: string): string =>
   json.replace(butLines, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);

@@ -63,7 +63,7 @@ const sagaOutcome = defineSearchAttributeKey("SagaOutcome", "KEYWORD");
 const needsAttention = defineSearchAttributeKey("NeedsAttention", "BOOL");
 
 /** Where each step is, told to everyone who looks: the details in the UI, the query, the search attributes. */
-export interface Board {
+export interface SagaStatus {
   readonly view: SagaView;
   /** The step that was shown last. */
   readonly current: string;
@@ -77,13 +77,13 @@ export interface Board {
   note(intervention: Intervention): void;
 }
 
-export function openBoard({ steps }: SagaPlan): Board {
+export function openStatus({ steps }: SagaPlan): SagaStatus {
   const rows = steps.map(({ name, kind }) => ({ name, kind, state: "waiting" as StepState, since: now() }));
   const interventions: Intervention[] = [];
   let outcome: SagaOutcome = "running";
   let current = "";
   let help: string | undefined;
-  const board: Board = {
+  const status: SagaStatus = {
     get view() {
       return { outcome, steps: rows, ...(help !== undefined && { needsAttention: help }), interventions };
     },
@@ -120,9 +120,9 @@ export function openBoard({ steps }: SagaPlan): Board {
       draw();
     },
   };
-  const draw = () => setCurrentDetails(asMarkdown(board.view));
-  setHandler(sagaQuery, () => board.view, { description: "Each step and how far it is, and what operators did." });
-  return board;
+  const draw = () => setCurrentDetails(asMarkdown(status.view));
+  setHandler(sagaQuery, () => status.view, { description: "Each step and how far it is, and what operators did." });
+  return status;
 }
 
 const now = (): string => new Date().toISOString();

@@ -33,7 +33,7 @@ export interface Death {
 class Died extends Error {}
 
 /** A bus as one process sees it: the process can die at any of its calls, and then does nothing more. */
-export class MortalBus {
+export class CrashingBus {
   readonly bus: Bus;
   #isDead = false;
   #waiting = 0;

@@ -4,9 +4,9 @@ import { onAbort } from "./on-abort.ts";
  * Counts events in flight, and lets whoever brings more wait until there is room, first come, first served: the whole of
  * backpressure. Redis keeps the rest.
  */
-export class Gauge {
+export class InFlightLimit {
   readonly #limit: number;
-  #level = 0;
+  #inFlight = 0;
   readonly #waiters = new Set<() => void>();
 
   constructor(limit: number) {
@@ -14,15 +14,15 @@ export class Gauge {
   }
 
   get hasRoom(): boolean {
-    return this.#level < this.#limit;
+    return this.#inFlight < this.#limit;
   }
 
   add(amount: number): void {
-    this.#level += amount;
+    this.#inFlight += amount;
   }
 
   remove(amount: number): void {
-    this.#level -= amount;
+    this.#inFlight -= amount;
     for (const wake of this.#waiters) {
       if (!this.hasRoom) return;
       wake();
@@ -30,14 +30,14 @@ export class Gauge {
   }
 
   /** Resolves with true when there is room, and `amount` of it is taken; with false when the signal aborts before. */
-  async room(signal: AbortSignal, amount = 0): Promise<boolean> {
+  async waitForRoom(signal: AbortSignal, amount = 0): Promise<boolean> {
     if (signal.aborted) return false;
-    if (!this.hasRoom) return this.#turn(signal, amount);
+    if (!this.hasRoom) return this.#waitForTurn(signal, amount);
     this.add(amount);
     return true;
   }
 
-  #turn(signal: AbortSignal, amount: number): Promise<boolean> {
+  #waitForTurn(signal: AbortSignal, amount: number): Promise<boolean> {
     return new Promise((resolve) => {
       const leave = (isOurs: boolean) => {
         unlisten();

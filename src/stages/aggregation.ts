@@ -2,7 +2,7 @@ import { nth } from "../core/nth.ts";
 import type { AggregatorPlan, Moment } from "../plan/window.ts";
 
 /** The aggregators of a window as one: what they have gathered lies side by side, in the order in which they were declared. */
-export interface Gathering {
+export interface Aggregation {
   init(): unknown[];
   copy(gathered: readonly unknown[]): unknown[];
   /** Changes what it is given. */
@@ -12,7 +12,7 @@ export interface Gathering {
   result(gathered: readonly unknown[]): Readonly<Record<string, unknown>>;
 }
 
-export function gathering(plans: Readonly<Record<string, AggregatorPlan>>): Gathering {
+export function createAggregation(plans: Readonly<Record<string, AggregatorPlan>>): Aggregation {
   const names = Object.keys(plans);
   const all = Object.values(plans);
   const copy = (gathered: readonly unknown[]) => all.map((one, i) => one.copy(gathered[i]));

@@ -1,10 +1,10 @@
 /** Lets at most `width` holders in at a time; the others wait in the order in which they came. */
-export interface Lane {
+export interface ConcurrencyLimit {
   /** Resolves with the function that gives the place back. Rejects when `signal` aborts while it waits. */
   enter(signal?: AbortSignal): Promise<() => void>;
 }
 
-export function openLane(width: number): Lane {
+export function concurrencyLimit(width: number): ConcurrencyLimit {
   let free = width;
   const waiting: Array<() => void> = [];
   const leave = (): void => {

@@ -4,14 +4,14 @@ import { isLoopback } from "../core/loopback.ts";
 import { isSameSecret } from "../core/same-secret.ts";
 
 /** Who may come in. */
-export interface Door {
+export interface AccessOptions {
   /** What callers send as `authorization: Bearer <token>`. @default callers send none: whoever reaches the port may call */
   readonly token?: string | undefined;
   /** The names under which this server is called, beside `localhost` and the addresses of this machine. @default none */
   readonly hosts?: readonly string[];
 }
 
-export interface Turned {
+export interface AccessRefusal {
   readonly status: number;
   readonly type: string;
   readonly detail: string;
@@ -21,9 +21,12 @@ export interface Turned {
  * Why a call may not come in; `undefined` where it may. A page of another site reaches what listens on this machine through the
  * browser of someone who works here: under a name of its own, which it points at us, or with an `Origin` that is not ours.
  */
-export function turnedAway({ host = "", origin, authorization = "" }: IncomingHttpHeaders, door: Door): Turned | undefined {
+export function accessRefusal(
+  { host = "", origin, authorization = "" }: IncomingHttpHeaders,
+  access: AccessOptions,
+): AccessRefusal | undefined {
   const name = nameIn(host);
-  if (name === undefined || !isOurs(name, door.hosts ?? [])) {
+  if (name === undefined || !isOurs(name, access.hosts ?? [])) {
     return {
       status: 403,
       type: "ForeignHost",
@@ -33,7 +36,7 @@ export function turnedAway({ host = "", origin, authorization = "" }: IncomingHt
   if (origin !== undefined && origin !== `http://${host}` && origin !== `https://${host}`) {
     return { status: 403, type: "ForeignOrigin", detail: "pages of other sites may not call" };
   }
-  if (door.token !== undefined && !isSameSecret(authorization, `Bearer ${door.token}`)) {
+  if (access.token !== undefined && !isSameSecret(authorization, `Bearer ${access.token}`)) {
     return {
       status: 401,
       type: "Unauthorized",

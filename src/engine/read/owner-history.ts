@@ -1,7 +1,7 @@
-import type { Entry, Links } from "../../bus/port.ts";
+import type { Entry, OwnerCounts } from "../../bus/port.ts";
 
 /** One read that brought something new. */
-interface Given {
+interface ReadRange {
   readonly first: string;
   readonly last: string;
   /** Events of each entry. */
@@ -15,39 +15,39 @@ const maxRemembered = 10_000;
  * What Redis has told the owner of a partition: how many commits it has made, and what reads have brought. Redis must not know less:
  * then it has gone back to an earlier state, and everything that the owner has in memory is of no use.
  */
-export class Chain {
+export class OwnerHistory {
   #commits = 0;
   #reads = 0;
   /** The newest reads, the last one last. */
-  #given: (Given | undefined)[] = [];
+  #ranges: (ReadRange | undefined)[] = [];
 
-  get known(): Links {
+  get known(): OwnerCounts {
     return { commits: this.#commits, reads: this.#reads };
   }
 
   /** The next commit was made. */
-  made(): void {
+  noteCommit(): void {
     this.#commits++;
   }
 
   /** An answer says that so many reads have brought something new. `entries`: what the last of them has brought, of the main log. */
-  given(reads: number, entries: readonly Entry[]): void {
+  noteRead(reads: number, entries: readonly Entry[]): void {
     if (reads <= this.#reads) return;
     // Reads whose answers were lost have a place here too.
-    for (let read = this.#reads + 1; read < reads; read++) this.#given.push(undefined);
+    for (let read = this.#reads + 1; read < reads; read++) this.#ranges.push(undefined);
     this.#reads = reads;
-    this.#given.push(rangeOf(entries));
-    if (this.#given.length > 2 * maxRemembered) this.#given = this.#given.slice(-maxRemembered);
+    this.#ranges.push(rangeOf(entries));
+    if (this.#ranges.length > 2 * maxRemembered) this.#ranges = this.#ranges.slice(-maxRemembered);
   }
 
   /** What those reads of the main log have brought that Redis no longer knows of, as far as it is remembered. */
-  lost(left: Links): readonly Given[] {
+  lost(left: OwnerCounts): readonly ReadRange[] {
     const reads = Math.max(0, this.#reads - left.reads);
-    return reads === 0 ? [] : this.#given.slice(-reads).filter((given) => given !== undefined);
+    return reads === 0 ? [] : this.#ranges.slice(-reads).filter((given) => given !== undefined);
   }
 }
 
-function rangeOf(entries: readonly Entry[]): Given | undefined {
+function rangeOf(entries: readonly Entry[]): ReadRange | undefined {
   const [first, last] = [entries[0], entries.at(-1)];
   if (!first || !last) return undefined;
   const isPlain = entries.every(({ events }) => events === 1);

@@ -1,5 +1,5 @@
 /** The memory that the events of a producer may take until they are stored, in bytes. */
-export class Room {
+export class BufferLimit {
   readonly maxBytes: number;
   /** Of events that were accepted. */
   #held = 0;
