@@ -38,6 +38,8 @@ export default defineConfig({
     isolate: false,
     // More than there are cores: a good part of the files waits most of the time, for leases and for services.
     maxWorkers: 3,
+    // Tests that run side by side within a file.
+    maxConcurrency: 3,
     sequence: { sequencer: LongestFirst },
     allowOnly: false,
     // What no import leads to: after a change of it, `npm test -- --changed` runs everything.

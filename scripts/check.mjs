@@ -1,6 +1,5 @@
 // `npm run check`: everything that can be told without running the program. One line a check; names to run only those:
 // `npm run check -- lint imports`.
-import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
@@ -8,22 +7,36 @@ import { build, repository } from "./lib/build.mjs";
 import { castsFault } from "./lib/casts.mjs";
 import { checkExamples } from "./lib/examples.mjs";
 import { checkSurface } from "./lib/surface.mjs";
-import { capture } from "./lib/tools.mjs";
+import { capture, captureCommand } from "./lib/tools.mjs";
+import { faultsIn, typeErrors } from "./lib/types.mjs";
 
 const rooms = ["src", "pipelines", "workflows", "activities"];
 
-/** Each returns undefined when all is well, else what is wrong. */
+let building;
+/** For checks that read dist/: that of the build, where it runs too, makes it anew. */
+const behindBuild = (check) => async () => {
+  await building;
+  return check();
+};
+
+/** Each resolves with undefined when all is well, else with what is wrong. */
 const checks = {
-  types: () => run("tsc", ["-p", "tsconfig.json"]),
-  build: checkBuild,
+  types: checkTypes,
+  build: () => {
+    building = checkBuild();
+    return building;
+  },
   lint: checkLint,
   promises: checkPromises,
   imports: checkImports,
-  surface: checkSurface,
+  surface: behindBuild(checkSurface),
   examples: checkExamples,
-  "dead-code": () => run("knip", ["--no-progress", "--no-config-hints"]),
-  package: checkPackage,
+  "dead-code": behindBuild(() => run("knip", ["--no-progress", "--no-config-hints"])),
+  package: behindBuild(checkPackage),
 };
+
+/** So many run at a time: most of them keep one core busy. */
+const lanes = 2;
 
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !Object.hasOwn(checks, name));
@@ -32,25 +45,41 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
-const failed = [];
-const names = wanted.length > 0 ? wanted : Object.keys(checks);
-for (const name of names) {
-  const started = Date.now();
-  const fault = await checks[name]();
-  const seconds = ((Date.now() - started) / 1_000).toFixed(1);
-  process.stdout.write(`${fault === undefined ? "ok  " : "FAIL"} ${name} (${seconds} s)\n`);
-  if (fault === undefined) continue;
-  failed.push(name);
-  process.stdout.write(`${fault.replace(/^/gm, "     ")}\n`);
-}
+const names = Object.keys(checks).filter((name) => wanted.length === 0 || wanted.includes(name));
+const outcomes = new Map();
+const waiting = [...names];
+const untold = [...names];
+await Promise.all(Array.from({ length: lanes }, runInTurn));
+
+const failed = names.filter((name) => outcomes.get(name).fault !== undefined);
 process.stdout.write(
   `checks: ${names.length - failed.length} passed, ${failed.length} failed${failed.length > 0 ? ` (${failed.join(", ")})` : ""}\n`,
 );
 process.exitCode = failed.length > 0 ? 1 : 0;
 
+async function runInTurn() {
+  for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
+    const started = Date.now();
+    const fault = await checks[name]();
+    outcomes.set(name, { fault, seconds: ((Date.now() - started) / 1_000).toFixed(1) });
+    while (outcomes.has(untold[0])) tell(untold.shift());
+  }
+}
+
+function tell(name) {
+  const { fault, seconds } = outcomes.get(name);
+  process.stdout.write(`${fault === undefined ? "ok  " : "FAIL"} ${name} (${seconds} s)\n`);
+  if (fault !== undefined) process.stdout.write(`${fault.replace(/^/gm, "     ")}\n`);
+}
+
+async function checkTypes() {
+  const faults = faultsIn(await typeErrors());
+  return faults.length > 0 ? faults.map(({ text }) => text).join("\n") : undefined;
+}
+
 /** Biome's reports, one line each: its own pages show every file that is not formatted in full. */
-function checkLint() {
-  const { status, output } = capture("biome", [
+async function checkLint() {
+  const { status, output } = await capture("biome", [
     "check",
     "--error-on-warnings",
     "--reporter=github",
@@ -67,8 +96,8 @@ function checkLint() {
 }
 
 /** What the compiler takes on trust: promises that nobody waits for, and casts. */
-function checkPromises() {
-  const faults = [run("oxlint", ["--type-aware", "--deny-warnings"]), castsFault(repository)].filter(Boolean);
+async function checkPromises() {
+  const faults = [await run("oxlint", ["--type-aware", "--deny-warnings"]), castsFault(repository)].filter(Boolean);
   return faults.length > 0 ? faults.join("\n") : undefined;
 }
 
@@ -85,7 +114,7 @@ async function checkBuild() {
  * The rules of .dependency-cruiser.mjs, and that it saw every file: with TypeScript 7 alone it sees none, and is content. And that the
  * map of the rooms in the README has every room of src/, and no other.
  */
-function checkImports() {
+async function checkImports() {
   const present = rooms.filter((room) => existsSync(join(repository, room)));
   const files = present.flatMap((room) =>
     readdirSync(join(repository, room), { recursive: true })
@@ -93,7 +122,7 @@ function checkImports() {
       .map((name) => `${room}/${name}`),
   );
   const args = ["--config", ".dependency-cruiser.mjs", "--output-type", "json", ...present];
-  const { status, stdout, stderr } = capture("depcruise", args);
+  const { status, stdout, stderr } = await capture("depcruise", args);
   let report;
   try {
     report = JSON.parse(stdout);
@@ -128,33 +157,30 @@ function mapFaults() {
 }
 
 /** The packed package, as a user gets it: its shape, its types, and nothing in it that is not meant for them. */
-function checkPackage() {
+async function checkPackage() {
   const folder = mkdtempSync(join(tmpdir(), "headrace-pack-"));
   try {
-    const packed = spawnSync("npm", ["pack", "--ignore-scripts", "--json", "--pack-destination", folder], {
-      cwd: repository,
-      encoding: "utf8",
-    });
+    const packed = await captureCommand("npm", ["pack", "--ignore-scripts", "--json", "--pack-destination", folder]);
     if (packed.status !== 0) return `npm pack failed: ${packed.stderr}`;
     const tarball = join(
       folder,
       readdirSync(folder).find((name) => name.endsWith(".tgz")),
     );
-    const contents = spawnSync("tar", ["-tzf", tarball], { encoding: "utf8" }).stdout.trim().split("\n");
+    const contents = (await captureCommand("tar", ["-tzf", tarball])).stdout.trim().split("\n");
     const strangers = contents.filter(
       (path) => !/^package\/(bin|dist)\/|^package\/(package\.json|README\.md|LICENSE|NOTICE)$/.test(path),
     );
     if (strangers.length > 0) return `these are packed and should not be: ${strangers.join(", ")}`;
     // Whoever requires it gets ES modules, which Node 20.19 and TypeScript 5.8 can do: attw has it as a fault still.
     const attw = [tarball, "--profile", "strict", "--ignore-rules", "cjs-resolves-to-esm", "--no-emoji"];
-    return run("publint", ["run", tarball, "--strict"]) ?? run("attw", attw);
+    return (await run("publint", ["run", tarball, "--strict"])) ?? (await run("attw", attw));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
 /** Undefined when the tool is content, else its output. */
-function run(name, args) {
-  const { status, output } = capture(name, args);
+async function run(name, args) {
+  const { status, output } = await capture(name, args);
   return status === 0 ? undefined : output || `ended with ${status}`;
 }

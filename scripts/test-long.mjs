@@ -18,7 +18,7 @@ const all = readdirSync(join(repository, "test"), { recursive: true })
   .sort();
 const files = chosen.length === 0 ? all : all.filter((path) => chosen.some((part) => path.includes(part)));
 
-runParts([{ name: "long forms", run: () => (files.length === 0 ? nothing() : runLong()) }]);
+await runParts([{ name: "long forms", run: () => (files.length === 0 ? nothing() : runLong()) }]);
 
 function runLong() {
   const only = chosen.length === 0 ? [] : files;

@@ -1,4 +1,4 @@
 // `npm run test:types`: the part of `npm test` that is about types alone.
 import { runParts, typeParts } from "./lib/type-tests.mjs";
 
-runParts(typeParts);
+await runParts(typeParts);

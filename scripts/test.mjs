@@ -3,4 +3,4 @@
 import { runParts, typeParts } from "./lib/type-tests.mjs";
 import { runVitest } from "./lib/vitest.mjs";
 
-runParts([...typeParts, { name: "tests", run: () => runVitest(process.argv.slice(2)) }]);
+await runParts([...typeParts, { name: "tests", run: () => runVitest(process.argv.slice(2)) }]);

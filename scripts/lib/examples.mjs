@@ -29,7 +29,7 @@ const usersOwn = {
 };
 
 /** Compiles all of them. What the compiler says, by the places of the examples; undefined when all is well. */
-export function checkExamples() {
+export async function checkExamples() {
   const examples = [...examplesInDocs(), ...examplesInComments()];
   mkdirSync(scratch, { recursive: true });
   try {
@@ -43,7 +43,7 @@ export function checkExamples() {
       include: ["**/*.ts"],
     };
     writeFileSync(join(scratch, "tsconfig.json"), JSON.stringify(config));
-    const { status, output } = capture("tsc", ["-p", scratch, "--pretty", "false"]);
+    const { status, output } = await capture("tsc", ["-p", scratch, "--pretty", "false"]);
     if (status === 0) return undefined;
     const places = new Map(examples.map(({ path, where }) => [path, where]));
     return output.replace(/^(.*?\.ts)(?=\()/gm, (path) => places.get(relative(scratch, join(repository, path))) ?? path);

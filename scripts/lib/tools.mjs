@@ -1,4 +1,4 @@
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { repository } from "./build.mjs";
 
@@ -15,14 +15,25 @@ const programs = {
   vitest: "vitest/vitest.mjs",
 };
 
-/** Runs a tool and returns what it wrote, uncoloured. */
-export function capture(name, args) {
+/** Runs a tool and resolves with what it wrote, uncoloured. */
+export const capture = (name, args) => captureCommand(process.execPath, [pathOf(name), ...args]);
+
+/** The same of any program. */
+export async function captureCommand(command, args) {
   const env = { ...process.env, NO_COLOR: "1" };
   delete env.FORCE_COLOR;
-  const options = { cwd: repository, encoding: "utf8", env, maxBuffer: 1 << 28 };
-  const { status, signal, stdout, stderr, error } = spawnSync(process.execPath, [pathOf(name), ...args], options);
-  if (error) throw error;
-  return { status: status ?? signal, stdout, stderr, output: `${stdout}${stderr}`.trim() };
+  const child = spawn(command, args, { cwd: repository, env, stdio: ["ignore", "pipe", "pipe"] });
+  const ended = new Promise((resolve, reject) => {
+    child.once("error", reject).once("close", (code, signal) => resolve(code ?? signal));
+  });
+  const [status, stdout, stderr] = await Promise.all([ended, textOf(child.stdout), textOf(child.stderr)]);
+  return { status, stdout, stderr, output: `${stdout}${stderr}`.trim() };
+}
+
+async function textOf(stream) {
+  let text = "";
+  for await (const piece of stream.setEncoding("utf8")) text += piece;
+  return text;
 }
 
 /** Runs a tool with its output shown as it comes. */

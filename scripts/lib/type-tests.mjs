@@ -4,9 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { repository } from "./build.mjs";
-import { capture, show } from "./tools.mjs";
-
-const refusedFolder = "test/types/must-fail";
+import { show } from "./tools.mjs";
+import { faultsIn, refusedFolder, typeErrors } from "./types.mjs";
 
 /** The parts, each of which says `{ passed, failed: [what] }`. */
 export const typeParts = [
@@ -15,24 +14,29 @@ export const typeParts = [
   { name: "type tests", run: typeTests },
 ];
 
+let asked;
+/** The first two parts look at what one run of the compiler says. */
+const errorsOfAll = () => {
+  asked ??= typeErrors();
+  return asked;
+};
+
 /** One pass or one failure: the whole program, tests included, type-checks. */
-function types() {
-  const { status, output } = capture("tsc", ["-p", "tsconfig.json", "--pretty", "false"]);
-  if (status === 0) return { passed: 1, failed: [] };
-  process.stdout.write(`${output}\n`);
-  return { passed: 0, failed: [`${output.match(/error TS/g)?.length ?? 0} error(s)`] };
+async function types() {
+  const faults = faultsIn(await errorsOfAll());
+  if (faults.length === 0) return { passed: 1, failed: [] };
+  process.stdout.write(`${faults.map(({ text }) => text).join("\n")}\n`);
+  return { passed: 0, failed: [`${faults.length} error(s)`] };
 }
 
 /**
  * What the type checker must refuse, as users run it. In test/types/must-fail, a comment `// refused: <text>` announces the one
  * error of the next line, and what it must say. Any other error there, such as a missing module, is a fault.
  */
-function refusedTypes() {
-  const { output } = capture("tsc", ["-p", refusedFolder, "--pretty", "false"]);
-  const errors = output.split(/\n(?=\S)/).flatMap((text) => {
-    const place = /^(\S+)\((\d+),\d+\): error /.exec(text);
-    return place ? [{ path: place[1], line: Number(place[2]), text }] : [];
-  });
+async function refusedTypes() {
+  const all = await errorsOfAll();
+  const faults = faultsIn(all);
+  const errors = all.filter((error) => !faults.includes(error));
   const paths = readdirSync(join(repository, refusedFolder))
     .filter((name) => name.endsWith(".ts"))
     .map((name) => `${refusedFolder}/${name}`);
@@ -98,13 +102,13 @@ function typescriptWithApi() {
   return pathToFileURL(forwarder.resolve("@typescript/old")).href;
 }
 
-/** Runs parts one after the other, prints what failed, and returns the counts. */
-export function runParts(parts) {
+/** Runs parts one after the other, and prints what failed and the counts. */
+export async function runParts(parts) {
   let passed = 0;
   const failures = [];
   for (const { name, run } of parts) {
     process.stdout.write(`\n── ${name}\n`);
-    const outcome = run();
+    const outcome = await run();
     passed += outcome.passed;
     failures.push(...outcome.failed.map((what) => `  ${name}: ${what}`));
   }

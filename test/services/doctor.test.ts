@@ -25,10 +25,15 @@ interface Verdict {
   readonly findings: readonly Finding[];
 }
 
+// Both that read `logins`: what one of them has not read is not removed.
+const worker = ["start", "--role", "worker", "--pipelines", "login-analytics,login-failures", "--json"];
+
 let operator: Operator;
 let own: OwnRedis;
 let redis: Awaited<ReturnType<typeof redisClient>>;
 let env: { readonly REDIS_URL: string };
+/** What takes long, mostly by waiting: begun with the file, and looked at by its test. */
+let begun: { readonly away: Promise<Verdict>; readonly trimmed: ReturnType<typeof trimBesideDeadGroup> };
 
 beforeAll(async () => {
   operator = await openOperator();
@@ -36,18 +41,54 @@ beforeAll(async () => {
   own = await startOwnRedis();
   env = { REDIS_URL: own.url };
   redis = await redisClient(own.url);
+  begun = { away: askNobody(), trimmed: trimBesideDeadGroup() };
+  for (const promise of Object.values(begun)) promise.catch(() => {}); // its test looks at it
 }, 120_000);
 
 afterAll(async () => {
+  await Promise.allSettled(Object.values(begun ?? {}));
   await operator.stopAll();
   redis.destroy();
   await own.close();
-});
+}, 120_000);
 
 async function doctor(more: Readonly<Record<string, string>> = {}): Promise<Verdict> {
   const { code, stdout } = await operator.tryRun(["doctor", "--json"], { env: { ...env, ...more } });
   const lines = linesOf<Finding & { readonly ok?: boolean }>(stdout);
   return { code, ok: lines.at(-1)?.ok, findings: lines.slice(0, -1) };
+}
+
+/** Where nothing answers; Temporal is waited for, for ten seconds. */
+async function askNobody(): Promise<Verdict> {
+  const nowhere = `127.0.0.1:${await freePort()}`;
+  return doctor({ REDIS_URL: `redis://${nowhere}`, CLICKHOUSE_URL: `http://${nowhere}`, TEMPORAL_ADDRESS: nowhere });
+}
+
+/** On a Redis of its own, a group that nobody reads with beside two days of entries; it is removed once the worker has told of it. */
+async function trimBesideDeadGroup() {
+  const apart = await startOwnRedis();
+  const client = await redisClient(apart.url);
+  const log = "hr:{logins:00}:s";
+  const old = Date.now() - 2 * 86_400_000;
+  await Promise.all(Array.from({ length: 1_500 }, (_, n) => client.xAdd(log, `${old}-${n + 1}`, plain(n))));
+  await client.xGroupCreate(log, "retired", "0");
+  const fresh = await client.xAdd(log, "*", plain(9_999));
+  const started = await operator.start(worker, { env: { REDIS_URL: apart.url } });
+  try {
+    await vi.waitFor(() => expect(started.said()).toContain("'retired' keeps 'logins' from being trimmed"), {
+      timeout: 40_000,
+      interval: 100,
+    });
+    const [said, lengthBefore] = [started.said(), await client.xLen(log)];
+    await client.xGroupDestroy(log, "retired");
+    await vi.waitFor(async () => expect(await client.xLen(log)).toBe(1), { timeout: 40_000, interval: 100 });
+    const left = (await client.xRange(log, "-", "+"))?.map((entry) => entry?.id);
+    return { log, fresh, said, lengthBefore, left };
+  } finally {
+    await started.stop();
+    client.destroy();
+    await apart.close();
+  }
 }
 
 const isBad = ({ severity }: Finding) => severity !== "note";
@@ -126,12 +167,7 @@ describe("headrace doctor", () => {
   });
 
   it("finds services that do not answer, a database without tables, and a namespace that is not there", async () => {
-    const nowhere = `127.0.0.1:${await freePort()}`;
-    const away = await doctor({
-      REDIS_URL: `redis://${nowhere}`,
-      CLICKHOUSE_URL: `http://${nowhere}`,
-      TEMPORAL_ADDRESS: nowhere,
-    });
+    const away = await begun.away;
     expect(away).toMatchObject({ code: 1, ok: false });
     expect(away.findings.map(({ severity, where }) => `${severity} ${where}`)).toEqual([
       "error redis",
@@ -305,9 +341,6 @@ describe("headrace doctor", () => {
 });
 
 describe("a worker", () => {
-  // Both that read `logins`: what one of them has not read is not removed.
-  const worker = ["start", "--role", "worker", "--pipelines", "login-analytics,login-failures", "--json"];
-
   it("refuses to start on a Redis that evicts", async () => {
     await redis.configSet("maxmemory-policy", "volatile-ttl");
     const refusal = { code: 1, says: /evicts keys .*volatile-ttl/, wayOut: /CONFIG SET maxmemory-policy noeviction/ } as const;
@@ -323,23 +356,9 @@ describe("a worker", () => {
   });
 
   it("says which dead group keeps a stream from being trimmed, removes nothing of it, and trims once the group is gone", async () => {
-    await redis.flushAll();
-    const log = "hr:{logins:00}:s";
-    const old = Date.now() - 2 * 86_400_000;
-    for (let n = 0; n < 1_500; n++) await redis.xAdd(log, `${old}-${n + 1}`, plain(n));
-    await redis.xGroupCreate(log, "retired", "0");
-    const fresh = await redis.xAdd(log, "*", plain(9_999));
-    const started = await operator.start(worker, { env });
-    await vi.waitFor(() => expect(started.said()).toContain("'retired' keeps 'logins' from being trimmed"), {
-      timeout: 40_000,
-      interval: 100,
-    });
-    expect(started.said()).toContain(`redis-cli XGROUP DESTROY '${log}' retired`);
-    expect(await redis.xLen(log)).toBe(1_501);
-
-    await redis.xGroupDestroy(log, "retired");
-    await vi.waitFor(async () => expect(await redis.xLen(log)).toBe(1), { timeout: 40_000, interval: 100 });
-    expect((await redis.xRange(log, "-", "+"))?.map((entry) => entry?.id)).toEqual([fresh]);
-    await started.stop();
+    const { log, fresh, said, lengthBefore, left } = await begun.trimmed;
+    expect(said).toContain(`redis-cli XGROUP DESTROY '${log}' retired`);
+    expect(lengthBefore).toBe(1_501);
+    expect(left).toEqual([fresh]);
   }, 120_000);
 });

@@ -9,7 +9,7 @@ import { snapshotOf } from "../support/redis-snapshot.ts";
 
 const pipeline = "login-analytics";
 const rollup = "login_methods_by_hour";
-const worker = ["start", "--role", "worker", "--lease", "3s", "--pipelines", pipeline, "--json"];
+const worker = ["start", "--role", "worker", "--lease", "1s", "--pipelines", pipeline, "--json"];
 const hourMs = 3_600_000;
 /** An hour of yesterday, so that none of it is in the future. */
 const noon = Math.floor(Date.now() / hourMs) * hourMs - 30 * hourMs;

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
-import { startHeadrace } from "../support/headrace.ts";
+import { headrace, startHeadrace } from "../support/headrace.ts";
 import { unique } from "../support/services.ts";
 import { openShopNamespace, type ShopNamespace } from "../support/shop-namespace.ts";
 
@@ -42,6 +42,8 @@ beforeAll(async () => {
     await mkdir(join(cwd, path, ".."), { recursive: true });
     await writeFile(join(cwd, path), text);
   }
+  // Once, for both workers.
+  await headrace(["--cwd", cwd, "bundle"]);
 }, 60_000);
 afterAll(async () => {
   await shop.close();

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { freePort } from "../support/free-port.ts";
 import { linesOf } from "../support/operator.ts";
+import { bundleApplication } from "../support/saga-bench.ts";
 import { unique } from "../support/services.ts";
 import { openShopNamespace, type ShopNamespace } from "../support/shop-namespace.ts";
 
@@ -15,9 +16,8 @@ beforeAll(async () => {
   shop = await openShopNamespace();
   directory = await mkdtemp(join(tmpdir(), "headrace-workers-"));
   // One bundle for all workers of this file.
-  await shop.operator.run(["bundle", "--out", bundle()]);
-  await start("worker", "--pipelines", "carts,orders");
-  await start("participants");
+  await writeFile(bundle(), await bundleApplication());
+  await Promise.all([start("worker", "--pipelines", "carts,orders"), start("participants")]);
 }, 120_000);
 afterAll(async () => {
   await shop.close();
@@ -45,7 +45,7 @@ describe("a saga worker", () => {
     await isPaying(workflowId);
     await first.stop();
     expect(first.process.exitCode).toBe(0);
-    await start("saga");
+    const second = await start("saga");
     await handleOf(workflowId).result();
 
     const { events = [] } = await handleOf(workflowId).fetchHistory();
@@ -54,9 +54,7 @@ describe("a saga worker", () => {
     );
     expect(attempts.length).toBeGreaterThan(2);
     expect(new Set(attempts)).toEqual(new Set([1]));
-    await shop.operator.stopAll();
-    await start("worker", "--pipelines", "carts,orders");
-    await start("participants");
+    await second.stop();
   }, 120_000);
 
   it("serves the numbers of Temporal's SDK where it is asked to, and tells where in its ready line and in the registry", async () => {
@@ -87,19 +85,21 @@ describe("a saga worker", () => {
       TEMPORAL_PROFILE: "shop",
       HEADRACE_WORKFLOW_BUNDLE: bundle(),
     };
+    const elsewhere = join(directory, "elsewhere.toml");
+    await writeFile(elsewhere, `[profile.shop]\naddress = "127.0.0.1:${await freePort()}"\n`);
+    const away = shop.operator.tryRun(["start", "--role", "saga", "--json"], {
+      env: { ...env, TEMPORAL_CONFIG_FILE: elsewhere },
+    });
     const worker = await shop.operator.start(["start", "--role", "saga", "--json"], { env });
     const { workflowId } = await shop.press("tok_good");
     await vi.waitFor(async () => expect((await handleOf(workflowId).describe()).status.name).toBe("COMPLETED"), patient);
     await worker.stop();
-    await writeFile(file, `[profile.shop]\naddress = "127.0.0.1:${await freePort()}"\n`);
-    const away = await shop.operator.tryRun(["start", "--role", "saga", "--json"], { env });
-    expect(away).toMatchObject({ code: 1, stderr: expect.stringContaining("Temporal does not answer at 127.0.0.1:") });
+    expect(await away).toMatchObject({ code: 1, stderr: expect.stringContaining("Temporal does not answer at 127.0.0.1:") });
   }, 90_000);
 
   it("of version A finishes the sagas that it began, while B is current and takes the new ones", async () => {
     const deployment = unique("shop-");
-    const workers = [];
-    for (const build of ["A", "B"]) workers.push(await start("saga", "--build-id", build, "--deployment", deployment));
+    const workers = await Promise.all(["A", "B"].map((build) => start("saga", "--build-id", build, "--deployment", deployment)));
     await setCurrent(deployment, "A");
     const old = await shop.press("tok_slow");
     await isPaying(old.workflowId);
@@ -109,7 +109,7 @@ describe("a saga worker", () => {
 
     expect(await buildsOf(old.workflowId)).toEqual(["A"]);
     expect(await buildsOf(young.workflowId)).toEqual(["B"]);
-    for (const worker of workers) await worker.stop();
+    await Promise.all(workers.map((worker) => worker.stop()));
   }, 120_000);
 });
 

@@ -136,7 +136,8 @@ describe("a file of JSON lines", () => {
   });
 });
 
-describe("sending", () => {
+// Side by side, each to a Redis of its own: they wait most of the time.
+describe.concurrent("sending", () => {
   it("keeps to its rate, and what was read is sent when it is interrupted", async () => {
     const redis = await startOwnRedis();
     try {
@@ -195,7 +196,7 @@ describe("sending", () => {
       for (const part of [0.1, 0.3, 0.5]) {
         await vi.waitFor(async () => expect((await stored(redis.url)).length).toBeGreaterThan(count * part), {
           timeout: 30_000,
-          interval: 20,
+          interval: 100,
         });
         // A frame that is under way when it freezes may be on disk without its answer: it must not be there twice.
         redis.freeze();

@@ -21,8 +21,8 @@ interface PsLine {
   readonly state: "running" | "draining";
 }
 
-const leaseTtlMs = 10_000;
-const worker = ["start", "--role", "worker", "--pipelines", "login-analytics", "--json"];
+const leaseTtlMs = 5_000;
+const worker = ["start", "--role", "worker", "--lease", `${leaseTtlMs}ms`, "--pipelines", "login-analytics", "--json"];
 const all = ["app-logins", ...Array.from({ length: 8 }, (_, index) => `logins/0${index}`)].toSorted();
 
 let operator: Operator;

@@ -8,7 +8,7 @@ import { classic, sshdLog } from "../unit/pipelines/sshd-log.ts";
 
 const pipeline = "login-analytics";
 /** They are killed: nobody is to wait for long. */
-const startWorker = ["start", "--role", "worker", "--lease", "3s", "--json"];
+const startWorker = ["start", "--role", "worker", "--lease", "1s", "--json"];
 const dayMs = 86_400_000;
 /** Ten days ago, so that no session is still open when the tables are read. */
 const start = new Date(Math.floor(Date.now() / dayMs) * dayMs - 10 * dayMs);

@@ -20,8 +20,9 @@ const without = (...names: readonly string[]) =>
 describe("a Temporal that asks for TLS, a certificate and an API key", () => {
   it("is reached by everyone with Temporal's own variables: a cart is sold", async () => {
     const env = without();
-    for (const role of ["worker", "participants", "saga"])
-      await shop.operator.start(["start", "--role", role, "--json"], { env });
+    await Promise.all(
+      ["worker", "participants", "saga"].map((role) => shop.operator.start(["start", "--role", role, "--json"], { env })),
+    );
     const { workflowId } = await shop.press("tok_ok", env);
     const handle = shop.temporal.workflow.getHandle(workflowId);
     await expect
@@ -33,7 +34,8 @@ describe("a Temporal that asks for TLS, a certificate and an API key", () => {
     );
   }, 120_000);
 
-  it.each([
+  // Side by side: each waits for ten seconds whether Temporal answers after all.
+  it.concurrent.each([
     ["without the API key", ["TEMPORAL_API_KEY"]],
     ["without the certificate", ["TEMPORAL_TLS_CLIENT_CERT_PATH", "TEMPORAL_TLS_CLIENT_KEY_PATH"]],
     ["without the authority", ["TEMPORAL_TLS_SERVER_CA_CERT_PATH"]],

@@ -19,6 +19,7 @@ const tooling = [
   "knip.json",
   "tsconfig.json",
   "tsconfig.build.json",
+  "tsconfig.types.json",
   "tstyche.config.json",
   "vitest.config.ts",
 ];

@@ -23,15 +23,18 @@ export function temporalPlan(options: { binary: string; dir: string; port: numbe
   };
 }
 
-/** The frontend answers before its namespace is there, and the UI comes up on its own. */
+/**
+ * The frontend answers before its namespace is there. The UI comes up behind it, and is asked first: Temporal's client waits for a second
+ * before it tries again where nobody listens yet.
+ */
 async function askTemporal(port: number, uiPort: number): Promise<void> {
   const { Connection } = await import("@temporalio/client");
+  const answer = await fetch(`http://127.0.0.1:${uiPort}/`, { signal: AbortSignal.timeout(2_000), redirect: "manual" });
+  await answer.arrayBuffer();
   const connection = await Connection.connect({ address: `127.0.0.1:${port}`, connectTimeout: 2_000 });
   try {
     await connection.workflowService.describeNamespace({ namespace: temporalNamespace });
   } finally {
     await connection.close();
   }
-  const answer = await fetch(`http://127.0.0.1:${uiPort}/`, { signal: AbortSignal.timeout(2_000), redirect: "manual" });
-  await answer.arrayBuffer();
 }

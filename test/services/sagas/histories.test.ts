@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import { replayHistories } from "../../support/golden-histories.ts";
-import { bundleSagas } from "../../support/saga-bench.ts";
+import { bundleApplication, bundleSagas } from "../../support/saga-bench.ts";
 import { unique } from "../../support/services.ts";
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
@@ -30,7 +30,7 @@ async function replayChanged(of: string, how: string, change: (source: string) =
 
 describe("the recorded histories", () => {
   it.each(["checkout", "archive"])("of the %s are taken again, event by event, by the code as it is", async (of) => {
-    expect(await replayHistories(histories(of), await bundleSagas(`${workflows}/index.ts`))).toEqual([]);
+    expect(await replayHistories(histories(of), await bundleApplication())).toEqual([]);
   });
 
   it.each<[of: string, how: string, (source: string) => string]>([

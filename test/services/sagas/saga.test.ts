@@ -80,12 +80,14 @@ const places: readonly [where: string, open: typeof openServers][] = [
 ];
 
 describe.each(places)("%s", (_, open) => {
+  // Sagas of the server have nothing in common, and are run side by side; those of a clock that skips have the clock, and are not.
+  const concurrent = open === openServers;
   beforeAll(async () => {
     [bench, skipping] = await open();
   }, 120_000);
   afterAll(() => Promise.all([bench.close(), skipping.close()]));
 
-  describe("a saga", () => {
+  describe("a saga", { concurrent }, () => {
     it("does its steps in their order and returns; what its input leaves out is not called", async () => {
       const ledger = new Ledger();
       await bench.run(trip, { input: {} }, ledger.activities(), async (handle) => {
@@ -144,19 +146,19 @@ describe.each(places)("%s", (_, open) => {
       expect(ledger.calls).toEqual(["act hold", "look quote", "undo hold", "act undone (quote Declined)"]);
     });
 
-    it("tries what is only broken for two minutes, then undoes", async () => {
+    it.sequential("tries what is only broken for two minutes, then undoes", async () => {
       const { ledger, failure } = await refusedTrip({ "act hold": faults() }, {}, skipping);
       expect(failure.details).toMatchObject([{ step: "hold", type: "Fault", message: "the line is dead" }]);
       expect(ledger.calls.filter((call) => call === "act hold").length).toBeGreaterThan(5);
       expect(ledger.calls.slice(-2)).toEqual(["undo hold", "act undone (hold Fault)"]);
     });
 
-    it("undoes what happened although its reply was lost", async () => {
+    it.sequential("undoes what happened although its reply was lost", async () => {
       const { ledger } = await refusedTrip({ "act flight": losesReplies() }, {}, skipping);
       expect(Object.fromEntries(ledger.books)).toMatchObject({ hold: "undone", flight: "undone", hotel: "undone" });
     });
 
-    it("tells an undo the result, where the step had answered", async () => {
+    it.sequential("tells an undo the result, where the step had answered", async () => {
       const ledger = new Ledger();
       ledger.troubles.set("act send", refuses);
       await bench.run(parcel, { input: { weight: 1 } }, ledger.activities(), failureOf);
@@ -185,7 +187,7 @@ describe.each(places)("%s", (_, open) => {
     });
   });
 
-  describe("a saga that is cancelled", () => {
+  describe("a saga that is cancelled", { concurrent }, () => {
     it("before its pivot: the step under way stops first, then everything is undone, and the workflow is cancelled", async () => {
       const ledger = new Ledger();
       let begun = () => {};
@@ -236,8 +238,8 @@ describe.each(places)("%s", (_, open) => {
     });
   });
 
-  describe("a saga that needs a person", () => {
-    it("raises a flag when a step behind its pivot is not through after ten minutes, and lowers it when it is", async () => {
+  describe("a saga that needs a person", { concurrent }, () => {
+    it.sequential("raises a flag when a step behind its pivot is not through after ten minutes, and lowers it when it is", async () => {
       const ledger = new Ledger();
       const since = await skipping.environment.currentTimeMs();
       ledger.troubles.set("act capture", async () => {
@@ -271,7 +273,7 @@ describe.each(places)("%s", (_, open) => {
       });
     });
 
-    it("tries at once when told to, without waiting for the next try", async () => {
+    it.sequential("tries at once when told to, without waiting for the next try", async () => {
       const ledger = new Ledger();
       ledger.troubles.set("act capture", faults(9));
       await skipping.run(trip, { input: {} }, ledger.activities(), async (handle) => {

@@ -22,7 +22,8 @@ beforeAll(async () => {
 });
 afterAll(() => rm(cache, { recursive: true, force: true }));
 
-test.each([
+// Side by side: they wait for the index.
+test.concurrent.each([
   ["Redis", redisProgram],
   ["Temporal", temporalProgram],
   ["the time-skipping test server", temporalTestProgram],

@@ -1,9 +1,10 @@
+import { existsSync } from "node:fs";
 import { chmod, cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { type MiniRepository, miniRepository, run } from "../../support/mini-repository.ts";
+import { type MiniRepository, miniRepository, type Run, run } from "../../support/mini-repository.ts";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 
@@ -11,10 +12,10 @@ const passing: Readonly<Record<string, string>> = {
   "src/index.ts": "export const one: 1 = 1;\n",
   "test/types/one.tst.ts":
     'import { one } from "headrace";\nimport { expect, test } from "tstyche";\n\ntest("one is 1", () => {\n  expect(one).type.toBe<1>();\n  // @ts-expect-error Type \'string\' is not assignable to type \'number\'\n  const n: number = "a";\n  void n;\n});\n',
-  "test/types/must-fail/tsconfig.json": '{ "extends": "../../../tsconfig.json", "include": ["."], "exclude": [] }\n',
   "test/types/must-fail/awake.ts": '// refused: TS2322\nexport const n: number = "one";\n',
   "test/unit/one.test.ts":
     'import { one } from "headrace";\nimport { expect, test } from "vitest";\n\ntest("one is one", () => expect(one).toBe(1));\ntest("and so it stays", () => expect(one).toBe(1));\n',
+  "test/unit/untried.test.ts": 'import { it } from "vitest";\n\nit("not tried here: the tide (no sea)", () => {});\n',
 };
 
 /** Faults to plant, by file, and what the run must say of each. One failure each. */
@@ -55,26 +56,29 @@ const faults: Readonly<Record<string, readonly [text: string, says: string]>> = 
 
 describe("npm test", { timeout: 120_000 }, () => {
   let repository: MiniRepository;
+  let whole: Run;
 
-  beforeEach(async () => {
+  beforeAll(async () => {
     repository = await miniRepository(passing);
-    return () => repository.remove();
-  });
+    whole = await repository.node("scripts/test.mjs");
+  }, 60_000);
+  afterAll(() => repository.remove());
 
-  test("adds up types, refusals, type tests and tests in its last line", async () => {
-    const { code, stdout, stderr } = await repository.node("scripts/test.mjs");
+  test("adds up types, refusals, type tests and tests in its last line", () => {
+    const { code, stdout, stderr } = whole;
     // The program, one refused file, a type test and its expected error, two tests.
     expect(stdout.split("\n").at(-2), stdout + stderr).toBe("6 passed, 0 failed");
     expect(code).toBe(0);
-    expect(stdout).toMatch(/^The slowest files, in seconds:\n +\d+\.\d {2}test\/unit\/one\.test\.ts$/m);
   });
 
-  test("lists what cannot be tried on this machine, and counts it for nothing", async () => {
-    const untried = 'import { it } from "vitest";\n\nit("not tried here: the tide (no sea)", () => {});\n';
-    await repository.write({ "test/unit/untried.test.ts": untried });
-    const { stdout } = await repository.node("scripts/test.mjs");
-    expect(stdout.split("\n")).toContain("not tried here: the tide (no sea)");
-    expect(stdout.split("\n").at(-2)).toBe("6 passed, 0 failed");
+  test("tells its slowest files", () => {
+    const line = / +\d+\.\d {2}test\/unit\/(one|untried)\.test\.ts/.source;
+    expect(whole.stdout).toMatch(new RegExp(`^The slowest files, in seconds:\n${line}\n${line}\n(?! )`, "m"));
+  });
+
+  test("lists what cannot be tried on this machine, and counts it for nothing", () => {
+    expect(whole.stdout.split("\n")).toContain("not tried here: the tide (no sea)");
+    expect(whole.stdout.split("\n").at(-2)).toBe("6 passed, 0 failed");
   });
 
   test("hands its arguments to vitest, and does not call skipped what a name leaves out", async () => {
@@ -87,6 +91,15 @@ describe("npm test", { timeout: 120_000 }, () => {
     const { code, stdout } = await repository.node("scripts/test.mjs", "test/unit/nowhere.test.ts");
     expect(stdout.split("\n").at(-2)).toBe("4 passed, 1 failed");
     expect(code).toBe(1);
+  });
+
+  test("leaves what the compiler has found to `npm run check -- types`, which finds what has changed since", async () => {
+    const check = () => repository.node("scripts/check.mjs", "types");
+    expect(existsSync(join(repository.path, "tsconfig.types.tsbuildinfo"))).toBe(true);
+    expect(await check()).toMatchObject({ code: 0, stdout: expect.stringContaining("checks: 1 passed, 0 failed") });
+    await repository.write({ "src/late.ts": 'export const late: number = "";\n' });
+    expect(await check()).toMatchObject({ code: 1, stdout: expect.stringContaining("src/late.ts(1,14): error TS2322") });
+    await rm(join(repository.path, "src/late.ts"));
   });
 
   test("counts every kind of failure once, and names it: nothing is skipped, refused for another reason or left out in silence", async () => {
