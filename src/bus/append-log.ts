@@ -26,7 +26,7 @@ export type Appended =
   | { readonly kind: "duplicate" }
   /** Frames between the last stored one and this one are missing: send them first. */
   | { readonly kind: "gap"; readonly last: number }
-  /** A larger incarnation has begun under this producer's name. Nothing was stored, now; whether it was before is not known. */
+  /** A larger incarnation has begun under this producer's name. This call stored nothing; an earlier one may have. */
   | { readonly kind: "superseded"; readonly incarnation: number };
 
 /** What a producer asks of the log. */

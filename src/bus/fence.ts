@@ -7,7 +7,7 @@ export interface Fence {
   readonly owner: string;
   /** How often the lease was taken. */
   readonly epoch: number;
-  /** Names this taking of it, and is never given out again, also where Redis goes back to an earlier state. */
+  /** Names this acquisition of the lease. It is never given out again, also where Redis goes back to an earlier state. */
   readonly tenure: number;
 }
 

@@ -35,8 +35,8 @@ export interface KeyedCommit {
 }
 
 /**
- * Keyed states, their timers and the ids that were seen, of one pipeline on one partition. They lie beside the log and are written by
- * the commit alone. What another owner has moved on is no state to go on from: so all reading is fenced.
+ * Keyed states, their timers and the ids that were seen, of one pipeline on one partition. They lie beside the log and are written by the
+ * commit alone. All reading is fenced, since another owner may have changed the states meanwhile.
  */
 export interface KeyedStore {
   /** Keyed states by name; null where there is none. */

@@ -31,8 +31,9 @@ export interface Entry {
 export type LogEntry = Pick<Entry, "id"> & { readonly fields: readonly Buffer[] };
 
 /**
- * From its delivery number `suspect` on, a pending entry may be what ended its readers: it is given out in ever smaller groups, and
- * only to a reader that takes nothing else meanwhile; at delivery number `last` it is alone. After that it is set aside.
+ * From its delivery number `suspect` on, a pending entry is a suspect: processing it may have crashed its readers. Suspects are given out
+ * in ever smaller groups, and only to a reader that processes nothing else meanwhile; at delivery number `last` an entry is alone. After
+ * that it is set aside.
  */
 export const deliveryLimits = { suspect: 3, last: 6 } as const;
 
@@ -138,7 +139,7 @@ export interface PartitionLog extends KeyedStore, NameStore, Outboxes {
   release(fence: Fence): Promise<void>;
   /** Reads the log of the fence's partition (its own or its replay log), and counts what is new in the ledger, in one step. */
   read(fence: Fence, request: ReadRequest): Promise<ReadResult>;
-  /** Hands entries back that were given out and not acked: that time no longer counts as a delivery. Twice takes off two. */
+  /** Hands entries back that were given out and not acked: that time no longer counts as a delivery. Called twice, it takes off two. */
   nack(fence: Fence, entries: readonly string[]): Promise<void>;
   /** States, derived frames, ledger, dead letters and acks under the fence, in one step. */
   commit(fence: Fence, commit: Commit): Promise<"committed" | "fenced" | WentBack>;

@@ -41,7 +41,10 @@ interface WaitingEvent extends Deferred<Accepted> {
 /** Frames of one partition that wait or are under way, above which events wait to be accepted. */
 const maxFrames = 8;
 
-/** Another program has this one's name, or the bus is closed. All else passes, or an operator mends it: a right, a key, a setting. */
+/**
+ * No wait helps where another program has this producer's name, or the bus is closed. All else passes, or an operator can repair it: a
+ * right, a key, a setting.
+ */
 const isFinal = (error: unknown): boolean =>
   error instanceof ConfigError && (error.code === "producer.superseded" || error.code === "usage");
 
@@ -61,9 +64,9 @@ export class PartitionQueue {
   #sending: Promise<void> = Promise.resolve();
   /** A frame was refused: those behind it are refused with it, so that none overtakes it. Then the next events are tried anew. */
   #refusal: { readonly error: unknown } | undefined;
-  /** What `flush` has not told yet. */
+  /** A failure that `flush` has still to report. */
   #untold: unknown;
-  /** Nothing is stored through this lane any more. */
+  /** Why nothing more is stored through this queue; undefined as long as it is open. */
   #end: unknown;
 
   constructor(options: PartitionQueueOptions, deps: PartitionQueueDeps) {
@@ -152,7 +155,7 @@ export class PartitionQueue {
     });
   }
 
-  /** What was accepted behind a frame that was refused shares its fate. */
+  /** Refuses what was accepted behind a frame that was refused. */
   #refuseAll(error: unknown): void {
     this.#refusal ??= { error };
     this.#untold ??= error;

@@ -27,7 +27,7 @@ export class ProducerBreaker {
   constructor({ failures = 5, slowMs = 3_000, openMs = 1_000 }: BreakerOptions, clock: Clock) {
     this.#options = { failures, slowMs, openMs };
     this.#clock = clock;
-    // Whoever calls tells of the outage itself.
+    // The caller logs the outage.
     this.#breaker = new Breaker({ name: "the bus", failures, openMs }, { clock, logger: silentLogger });
   }
 

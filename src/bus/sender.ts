@@ -41,7 +41,10 @@ export class Sender {
   #sequence = 0;
   /** Events in the newest of those, the last one last; 0 for one that was given up. */
   #acknowledged: number[] = [];
-  /** What was told as gone when this incarnation began, and how many had been told by then: fewer where Redis has forgotten that too. */
+  /**
+   * How many events were reported as gone when this incarnation began, and the count of all reports by then. Where Redis tells of fewer, it
+   * has forgotten that too.
+   */
   #told = { events: 0, total: 0 };
   #storedAt: number;
 
@@ -141,8 +144,8 @@ export class Sender {
   }
 
   /**
-   * It may have been stored all the same: the next frame must not be taken for it, and has the number behind it. Where Redis lacks it, that
-   * is a gap of no events; and what was acknowledged before, and is gone when Redis is back, is found to be missing.
+   * The frame may have been stored all the same, so the next one has the number behind it and cannot be taken for it. Where Redis does not
+   * have it, the gap holds no events; and frames that were acknowledged and are gone when Redis is back are still missed.
    */
   #giveUp(): void {
     this.#sequence++;

@@ -9,7 +9,7 @@ import { printableLines } from "./printable.ts";
 let exitCode: number = exitCodes.fine;
 let isAnswerLost = false;
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  // Whoever reads us has seen enough, as in `headrace sql … | head`.
+  // The reader of our output has closed it, as in `headrace sql … | head`.
   if (error.code === "EPIPE" || isAnswerLost) return;
   isAnswerLost = true;
   say(`error: standard output cannot be written: ${messageOf(error)}\n       What was done stays done. Give it another place.`);

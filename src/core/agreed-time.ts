@@ -1,7 +1,7 @@
 import { hours } from "./duration.ts";
 import { ConfigError } from "./errors.ts";
 
-/** Further from each other two clocks that both take their time from somewhere do not get. */
+/** Two clocks that are both synchronised are never further apart. */
 const toleranceMs = hours(1);
 
 /**

@@ -1,8 +1,8 @@
 /** The logger that comes in through `deps`. pino satisfies it; so does a test's array. */
 export interface Logger {
-  /** What helps to follow a fault. */
+  /** What helps to trace a fault. */
   debug(fields: object, message: string): void;
-  /** What is well again, and what goes its way. */
+  /** What works again, and what goes as it should. */
   info(fields: object, message: string): void;
   /** What goes wrong and is tried again. */
   warn(fields: object, message: string): void;

@@ -14,7 +14,7 @@ const listening = new WeakMap<AbortSignal, Listening>();
  */
 export function onAbort(signal: AbortSignal, listener: () => void): () => void {
   const { listeners, end } = listening.get(signal) ?? listenTo(signal);
-  // One who listens twice is two.
+  // A function that is given twice is called twice.
   const own = () => listener();
   listeners.add(own);
   return () => {

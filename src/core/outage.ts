@@ -25,7 +25,7 @@ export class Outage {
     this.#logger = logger;
   }
 
-  /** What follows the first failure of a kind is for who looks closer. */
+  /** Logs the first failure of a kind as a warning, and those that follow at the level debug. */
   failed(error: unknown, about: object = {}): void {
     if (this.#failures.size === 0) this.#since = this.#clock.monotonic();
     const { code, hint } = error instanceof HeadraceError ? error : { code: "unknown", hint: undefined };

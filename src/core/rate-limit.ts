@@ -6,7 +6,7 @@ export interface Rate {
   readonly burst: number;
 }
 
-/** Has whoever comes too fast wait. In any time, no more than `burst + perSecond × seconds` goes through. */
+/** Makes callers wait that come too fast. In any time, no more than `burst + perSecond × seconds` goes through. */
 export interface RateLimit {
   /** Resolves when `amount` may go, which may be more than the burst, or at once when `signal` aborts. Never rejects. */
   take(amount: number, signal: AbortSignal): Promise<void>;
@@ -37,6 +37,6 @@ export function createRateLimit({ perSecond, burst }: Rate, clock: Clock): RateL
 /** Shorter waits cost more than they wait, and a timer takes a millisecond at least, seconds. */
 const slackSeconds = 0.005;
 
-/** A limit for whoever feeds at a steady pace: it may be ahead by five milliseconds' worth, or by one. */
+/** A limit for a steady pace: five milliseconds' worth may go at once, and at least one. */
 export const createPace = (perSecond: number, clock: Clock): RateLimit =>
   createRateLimit({ perSecond, burst: Math.max(1, perSecond * slackSeconds) }, clock);

@@ -36,7 +36,7 @@ export interface Audit {
    * Counts also what the pipeline has emitted, and what is gone from where it was stored.
    */
   readonly vanished: number;
-  /** The counts agree, and nothing has vanished: a sum over a hole proves nothing. */
+  /** The counts agree, and nothing has vanished: where events are gone, counts that agree prove nothing. */
   readonly balanced: boolean;
 }
 

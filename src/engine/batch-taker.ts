@@ -11,7 +11,7 @@ import type { TimerWatch } from "./process/timer-watch.ts";
 import type { Batch } from "./read/batch.ts";
 import type { LogReader } from "./read/log-reader.ts";
 
-/** What was given out, and was not taken when it was time to stop. */
+/** Entries that were read, and not processed when it was time to stop. */
 export interface LeftEntries {
   readonly fence: Fence;
   readonly entries: readonly string[];
@@ -23,9 +23,9 @@ export interface TakerParts {
   readonly reader: LogReader;
   readonly committer: Committer;
   readonly timers: TimerWatch;
-  /** The owner is none any more. */
+  /** Aborts when this worker no longer owns the partition. */
   readonly gone: AbortSignal;
-  /** The owner is to end, in order or not. */
+  /** Aborts when the owner is to stop, in order or not. */
   readonly ending: AbortSignal;
 }
 
@@ -78,7 +78,7 @@ export class BatchTaker {
     if (results.states) this.#parts.state?.accept(results.states);
     if (results.names) this.#names?.accept(results.names);
     this.#parts.committer.add(batch, processed);
-    // The next death would count against them again: they are to be through as soon as can be.
+    // Another crash would count against these entries again, so their rows are not kept waiting.
     if (batch.from === "pending") for (const sink of this.#deps.sinks.values()) sink.flush?.();
     const entries = results.entries.length;
     if (entries > 0) this.#parts.reader.measured(batch.fence.partition.side, results.bytes / entries);
@@ -105,7 +105,7 @@ export class BatchTaker {
     const { process, clock, logger, telemetry, inFlight } = this.#deps;
     const { state, committer, reader, ending } = this.#parts;
     const keyed = state && { state, idle: () => committer.idle(), behind: () => reader.behind(inFlight.hasRoom) };
-    // What is replayed is to come through, though it was there before.
+    // Events that are replayed must come through, although their names were taken before.
     const names = async () => (batch.fence.partition.side === "main" ? this.#names?.draft(clock.now()) : undefined);
     return process(batch, { clock, logger, telemetry, queue: this.#queue, signal: ending, names, keyed });
   }

@@ -15,10 +15,10 @@ import { OwnerHistory } from "./read/owner-history.ts";
 
 /** What the owner of a partition is doing. */
 type LoopState =
-  /** Takes up what an earlier owner was given and did not ack, from the first entry on. */
+  /** Processes what an earlier owner has read and not acked, from the first entry on. */
   | { readonly kind: "replaying" }
   | { readonly kind: "reading" }
-  /** Takes up one group of entries that may be what ended their readers. */
+  /** Processes one small group of suspects: entries that may have crashed their readers. */
   | { readonly kind: "suspect"; readonly side: LogSide }
   /** Settles what was read, and reads no more. */
   | { readonly kind: "draining" };
@@ -35,8 +35,8 @@ const freeBatches = 16;
 const gatherLongerMs = 2.5;
 
 /**
- * Reads one partition for one pipeline, as its owner, until the lease is lost or `stop` aborts: its log, and beside it the log of
- * what is replayed.
+ * Reads one partition for one pipeline, as its owner, until the lease is lost or `stop` aborts: its log, and beside it the log of what is
+ * replayed.
  *
  *   replaying ──all that was pending is read──▶ reading ──a former owner has read──▶ replaying
  *       │  ▲  ◀──────── an answer was lost ─────── │
@@ -48,12 +48,12 @@ const gatherLongerMs = 2.5;
  *
  * Invariant: nothing is acked before every sink has confirmed. Reading goes on while earlier batches settle.
  *
- * Suspects were given out several times, and may be what ends their readers: they go in small groups, and the whole process does nothing
- * else with suspects meanwhile, so that few others die with them.
+ * Suspects are entries that were delivered several times and never acked: they may crash the process. They are processed in small groups,
+ * and by one partition of the process at a time, so that a crash counts against few other entries.
  *
- * `lost` aborts when the lease is gone: then nothing is committed any more. `stop` asks for an orderly end: what was read is still
- * settled. Where Redis goes back to an earlier state, what is in memory here is ahead of it: the loop ends as if the lease were lost, and
- * whoever takes it next begins anew.
+ * `lost` aborts when the lease is gone: then nothing is committed any more. `stop` asks for an orderly end: what was read is still settled.
+ * Where Redis goes back to an earlier state, what is in memory here is ahead of it: the loop ends as if the lease were lost, and whoever
+ * takes it next begins anew.
  */
 export async function runPartition(owned: Owned, deps: PartitionDeps): Promise<void> {
   const loop = new PartitionLoop(owned, deps);
@@ -67,9 +67,9 @@ export async function runPartition(owned: Owned, deps: PartitionDeps): Promise<v
 class PartitionLoop {
   readonly #fence: Fence;
   readonly #deps: PartitionDeps;
-  /** The owner is none any more: nothing is committed. */
+  /** Aborts when this worker no longer owns the partition: then nothing is committed. */
   readonly #gone: ReturnType<typeof linkAbort>;
-  /** The owner is to end, in order or not. */
+  /** Aborts when the owner is to stop, in order or not. */
   readonly #ending: ReturnType<typeof linkAbort>;
   readonly #history = new OwnerHistory();
   readonly #timers: TimerWatch;
@@ -105,7 +105,7 @@ class PartitionLoop {
       let state: LoopState = { kind: "replaying" };
       while (state.kind !== "draining") state = this.#mustEnd ? { kind: "draining" } : await this.#next(state);
     } catch (error) {
-      // What has no name may be a death; a reason that has one is none, and must not count against what was under way.
+      // An unknown error may be one that these entries cause. An error of ours is not: then this delivery does not count against them.
       if (error instanceof HeadraceError) await this.#handBack(this.#taker.left);
       throw error;
     }
@@ -173,7 +173,7 @@ class PartitionLoop {
     return { kind: this.#reader.isReplaying ? "replaying" : "reading" };
   }
 
-  /** Takes up one group of suspects, with nothing else of this partition under way, and no suspects of another one. */
+  /** Processes one group of suspects, with nothing else of this partition under way, and no suspects of another one. */
   async #takeSuspects(side: LogSide): Promise<LoopState> {
     await this.#committer.idle();
     let next: LoopState = { kind: "replaying" };
@@ -204,14 +204,14 @@ class PartitionLoop {
   async #rest(): Promise<void> {
     if (!this.#reader.goIdle()) return;
     if (await this.#timers.look()) return;
-    // Frames that were taken off may be there again, where Redis has gone back and nothing else shows it.
+    // Frames that were taken off the outbox may be in it again: Redis may have gone back to an earlier state, and nothing else shows it.
     if (this.#deps.inOrder) this.#relay.wake();
     await this.#reader.waitForNews(this.#ending.signal);
   }
 
   /**
-   * Looks at everything that is pending, once what is under way is settled: what is left then was not read by us, and what came with
-   * the news, which may be newer.
+   * Reads everything that is pending again, once what is under way is settled. What is pending then was read by the former owner, or came
+   * with the answer that told of it.
    */
   async #lookAgain(side: LogSide): Promise<void> {
     this.#deps.logger.warn(this.#about, "a former owner has read after it lost the lease: its entries are taken up");
@@ -223,7 +223,7 @@ class PartitionLoop {
     await this.#takeLeftover();
     await this.#committer.idle();
     const { status, unsettled } = this.#committer;
-    // An end in order, or for a reason that has a name, is no death either.
+    // After an orderly stop, or an error of ours, the delivery does not count either.
     if (status.kind === "well" || status.error instanceof HeadraceError)
       await this.#handBack([...unsettled, ...this.#taker.left]);
     const isGone = this.#gone.signal.aborted;
@@ -232,7 +232,7 @@ class PartitionLoop {
     if (status.kind === "failed" && !isGone) throw status.error;
   }
 
-  /** At an orderly end, what was read ahead was given out too. It must not overtake what was not taken. */
+  /** At an orderly stop, what was read ahead is processed too; it is handed back where something before it was not processed. */
   async #takeLeftover(): Promise<void> {
     if (this.#gone.signal.aborted || this.#committer.status.kind === "failed") return;
     const reading = await this.#reader.leftover();
@@ -241,7 +241,7 @@ class PartitionLoop {
     else this.#taker.leave(reading.batch);
   }
 
-  /** What was given out and is left to the next owner: this time is not to count as a delivery. */
+  /** Hands back what was read and is left to the next owner, so that this read does not count as a delivery. */
   async #handBack(left: readonly LeftEntries[]): Promise<void> {
     const { bus, logger } = this.#deps;
     if (this.#gone.signal.aborted) return;

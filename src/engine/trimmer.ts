@@ -23,24 +23,24 @@ export interface Trimming {
 
 /** Between two trims of a partition: half of it to one and a half, so that partitions do not all come at once. */
 const everyMs = seconds(10);
-/** A group that holds entries for so long beyond their retention is told. */
+/** A group that holds entries for so long beyond their retention is logged. */
 const alarmAfterMs = minutes(10);
-/** How often one group of a stream is told. */
+/** How often one group of a stream is logged. */
 const alarmEveryMs = hours(1);
 /** A producer takes a new incarnation after a day of silence (see producer.ts), so that none is forgotten while its numbers go on. */
 const forgetAfterMs = days(7);
 const forgetEveryMs = hours(1);
 
 /**
- * Trims the partitions that a worker owns, now and then, within their retention; and says aloud which group keeps a stream from
- * being trimmed. What one group has not finished with is never removed, so a group that nobody runs any more fills Redis.
+ * Trims the partitions that a worker owns, now and then, within their retention; and logs which group keeps a stream from being trimmed.
+ * What one group has not finished with is never removed, so a group that nobody runs any more fills Redis.
  */
 export class Trimmer {
   readonly #deps: TrimmerDeps;
   /** When a partition is due again, by its log: pipelines that share it share its trimming. */
   readonly #due = new Map<string, number>();
   readonly #forgotten = new Map<string, number>();
-  /** When a group was last told, by stream and group. */
+  /** When a group was last logged, by stream and group. */
   readonly #told = new Map<string, number>();
 
   constructor(deps: TrimmerDeps) {
@@ -76,7 +76,7 @@ export class Trimmer {
         await bus.forgetProducers(trimming.partition, forgetAfterMs);
         this.#forgotten.set(log, now + forgetEveryMs);
       } catch (error) {
-        // The next one does it: nothing is lost meanwhile but memory.
+        // The next trim does it; until then it only costs memory.
         logger.debug({ partition: name, error: messageOf(error) }, "trimming failed, trying again");
       }
     }

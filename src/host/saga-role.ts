@@ -118,7 +118,7 @@ async function runAll(workers: readonly Worker[], stop: AbortSignal): Promise<vo
       throw error;
     }
   });
-  // A stop that came while we started has rung already.
+  // A stop that came while we started has been signalled already.
   if (stop.aborted) shutDown();
   await settleAll(running).finally(() => stop.removeEventListener("abort", shutDown));
 }
@@ -145,7 +145,7 @@ const forced = (cause: unknown) =>
     hint: "Temporal has other workers do them again. An activity that may take so long has to end when its signal says that it is cancelled.",
   });
 
-/** Without its search attributes the first saga that needs attention would stand still, and nobody would be called. */
+/** Without its search attributes the first saga that needs attention would stand still, and no operator would see it. */
 async function checkAttributes(temporal: TemporalAddress): Promise<void> {
   const { connection, client } = await openTemporal(temporal);
   try {

@@ -22,7 +22,7 @@ interface TokenWaiter {
 
 /** Tokens are asked for by as many as come in this time: about 100 round trips a second at most, whatever the rate. */
 const chunkMs = 20;
-/** Tokens that nobody has used by then are let go of: hoarded, they would let a burst through later. */
+/** Tokens that nobody has used by then are dropped: kept, they would let a burst through later. */
 const keepMs = 1_000;
 const retryLimits = { initialMs: 50, maxMs: 2_000 } as const;
 
@@ -104,7 +104,7 @@ export class SharedLimit implements RateLimit {
       this.#failures = 0;
       this.#hold(granted);
       if (granted === want) return 0;
-      // Whoever asked for every single token would pay a round trip for each; in step with others, one would always come first.
+      // Asking for single tokens would cost a round trip for each. And not in step with other processes, or one would always come first.
       return Math.max(waitMs, Math.min(chunkMs, (burst * 1_000) / perSecond)) * (0.75 + 0.5 * random());
     } catch (error) {
       this.#outage.failed(error, { limit: this.#name });

@@ -3,7 +3,7 @@ import { networkInterfaces } from "node:os";
 import { isLoopback } from "../core/loopback.ts";
 import { isSameSecret } from "../core/same-secret.ts";
 
-/** Who may come in. */
+/** Who may call. */
 export interface AccessOptions {
   /** What callers send as `authorization: Bearer <token>`. @default callers send none: whoever reaches the port may call */
   readonly token?: string | undefined;
@@ -18,8 +18,8 @@ export interface AccessRefusal {
 }
 
 /**
- * Why a call may not come in; `undefined` where it may. A page of another site reaches what listens on this machine through the
- * browser of someone who works here: under a name of its own, which it points at us, or with an `Origin` that is not ours.
+ * Why a call is refused; `undefined` where it may be made. A page of another site reaches what listens on this machine through the browser
+ * of someone who works here: under a name of its own, which it points at us, or with an `Origin` that is not ours.
  */
 export function accessRefusal(
   { host = "", origin, authorization = "" }: IncomingHttpHeaders,

@@ -23,8 +23,8 @@ const retryMs = 1_000;
 const togetherMs = 30;
 
 /**
- * Enters a process into the registry and keeps it there. Resolves once it was tried: a registry that is away at that moment
- * hears of us when it is back.
+ * Enters a process into the registry and keeps it there. Resolves after the first try: where the registry is away at that moment, the
+ * process is entered once it is back.
  */
 export async function enterRegistry(
   facts: Facts,

@@ -4,7 +4,7 @@ import type { Instance, Registry, RegistryView } from "./port.ts";
 /** How often the registry is read where nothing is pushed: a push that was lost is made up for after this time, milliseconds. */
 const rereadMs = 3_000;
 const retryMs = 1_000;
-/** Changes come in flocks: what follows within this time is read with the first, milliseconds. */
+/** Changes come in bursts: what follows within this time is read with the first, milliseconds. */
 const flockMs = 20;
 
 export interface WatchDeps {

@@ -47,7 +47,7 @@ export function markingSink(sink: Sink, rollups: readonly RollupPlan[], deps: Ma
     rollups.map((rollup) => ({ rollup: rollup.name, starts: bucketsOf(rollup, rows) }));
   const markWith = (changed: readonly Changed[], result: WriteResult) => Promise.all(changed.map(mark)).then(() => result);
   return {
-    // Nothing that waits for the confirmation may hold on to the rows: no async function, and no function in here that uses them.
+    // Nothing that waits for the confirmation may keep the rows in memory: so no async function, and no closure over them.
     write(rows, bytes, traces) {
       const changed = changedBy(rows);
       return sink.write(rows, bytes, traces).then((result) => markWith(changed, result));

@@ -25,7 +25,7 @@ export interface RefresherOptions {
   readonly pauseMs?: number;
 }
 
-/** After a count that took long, the pause is so many times as long: a hot bucket takes up a third of one query at most. */
+/** After a count that took long, the pause is so many times as long: a hot bucket keeps one query busy for a third of the time at most. */
 const pausePerCount = 2;
 const afterFailure = { initialMs: seconds(1), maxMs: seconds(30) } as const;
 
@@ -75,7 +75,7 @@ export async function runRefresher(
   await Promise.all([...rollups.map(keep), watching]);
 }
 
-/** Says aloud why a rollup is not refreshed: once for each reason in a row, and when it is over. */
+/** Logs why a rollup is not refreshed, once for each reason, and when it is refreshed again. */
 class Trouble {
   readonly #rollup: string;
   readonly #logger: Logger;

@@ -127,7 +127,7 @@ export function createBatcher<Prepared>(delivery: Delivery<Prepared>, options: B
       if (queue.length === 0) break;
       lastStart = clock.monotonic();
       await deliver(cut());
-      // Who was told that his rows are through reads on at once: what he finds goes along with the next batch, not with the one after it.
+      // A writer whose rows are in reads on at once: what it finds is to go with the next batch, not with the one after it.
       if (limits.minIntervalMs === 0 && queue.length > 0 && !isFull()) await clock.sleep(stragglersMs, signal);
     }
     running = undefined;

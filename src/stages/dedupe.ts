@@ -1,7 +1,7 @@
 import type { DedupePlan } from "../plan/plan.ts";
 import type { KeyedStage, Outcomes, Run } from "./run.ts";
 
-/** Lets each id through once, as long as it is remembered. What it has let through is remembered by the commit, so nothing is lost by it. */
+/** Lets each id through once, as long as it is remembered. Ids are stored by the commit that acks their events, so nothing is lost. */
 export function dedupe({ name }: DedupePlan, { next }: { readonly next: Run }): KeyedStage {
   return {
     name,

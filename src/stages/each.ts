@@ -1,6 +1,6 @@
 import type { Effects, Run } from "./run.ts";
 
-/** Takes each value on, in order: from the first promise on, the rest waits its turn. */
+/** Passes each value on, in order; from the first promise on, each waits for the one before. */
 export const each = (values: readonly unknown[], next: Run, effects: Effects): void | Promise<void> =>
   values.length === 1 ? next(values[0], effects) : inTurn(values, (value) => next(value, effects));
 

@@ -1,13 +1,13 @@
 import { ConfigError, HeadraceError, messageOf, RetryableError, TerminalError } from "../core/errors.ts";
 import type { Outcomes, Run } from "./run.ts";
 
-/** Concerns all events: it is no fault of the one under way. */
+/** The failure concerns all events, not the one under way alone. */
 export const concernsEveryone = (error: unknown): boolean => error instanceof RetryableError || error instanceof ConfigError;
 
-/** The state that is stored for a key is none. */
+/** What is stored for a key cannot be read as a state. */
 export const isUnreadable = (error: unknown): boolean => error instanceof TerminalError && error.code === "state.unreadable";
 
-/** Takes a result on that no event alone has caused. What fails with it is set aside in its own name, and nothing else with it. */
+/** Passes on a result that no single event has caused. Where that fails, this result alone becomes a dead letter. */
 export function passOn(next: Run, value: unknown, outcomes: Outcomes): void | Promise<void> {
   try {
     const pending = next(value, outcomes);
@@ -24,7 +24,7 @@ export function setAside(outcomes: Pick<Outcomes, "deadLetter">, error: unknown,
   outcomes.deadLetter({ stage: "stages", reason, error: describeFailure(error), value });
 }
 
-/** What a call fails with once nobody waits for it any more is no fault of its event: that is left to the next owner. */
+/** A call that fails once its signal has aborted says nothing about its event: the event is left to the next owner. */
 export const brokenOff =
   ({ call }: Pick<Outcomes, "call">) =>
   (error: unknown): never => {

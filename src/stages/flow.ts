@@ -23,8 +23,8 @@ export type Flow =
   | { readonly kind: "sections"; readonly sections: readonly Section[] };
 
 /**
- * Makes the flow of a pipeline. Guards were put on before, once for the process (`guardStages`): here, for each partition, they would each
- * time be others.
+ * Makes the flow of a pipeline. Guards were added before, once for the process (`guardStages`): added here, each partition would have
+ * guards of its own.
  */
 export function compileFlow({ stages, end: ending }: PipelinePlan): Flow {
   const onward: Run = (value, effects) => effects.pass(value);

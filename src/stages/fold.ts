@@ -51,7 +51,7 @@ export function fold(plan: FoldPlan, { next, behindMs }: { readonly next: Run; r
     return held instanceof Promise ? held.then(go) : go(held);
   }
 
-  /** What was due before a value comes before it, also where nobody has heard the timer yet. */
+  /** Timers that were due before a value fire before it, also those that have not fired by themselves yet. */
   function take(
     held: StateAndTimers | undefined,
     given: { readonly key: string; readonly value: unknown; readonly outcomes: Outcomes },

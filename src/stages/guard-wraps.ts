@@ -25,7 +25,7 @@ export interface GuardDeps {
 /** A call on its way through the guards. */
 export interface PassingCall extends StageCall {
   readonly value: unknown;
-  /** Called right before the function begins, when every guard has let the call through; throws where one does so no more. */
+  /** Called right before the function begins, when every guard has let the call through; throws where one no longer does. */
   readonly beforeBegin: () => void;
 }
 

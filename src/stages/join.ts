@@ -13,7 +13,7 @@ interface JoinState {
 type JoinSide = keyof JoinState;
 
 const none: JoinState = { left: [], right: [] };
-/** The timer of a key: it fires when the first that waits has nobody left to wait for. */
+/** The timer of a key: it fires when the first value that waits can get no partner any more. */
 const parting = "part";
 
 /**

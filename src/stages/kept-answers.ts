@@ -39,7 +39,7 @@ export function keepAnswers(look: LookUp, { maxEntries, ttlMs }: CachePlan, cloc
     if (!(answer instanceof Promise)) return keep(key, answer);
     const call: UnderWay = { answer, end, waiting: 0 };
     underWay.set(key, call);
-    // Registered before anyone waits: whoever is answered finds the call gone.
+    // Registered before anyone waits for it: whoever gets the answer finds the call removed.
     answer.then(
       (found) => {
         keep(key, found);
@@ -73,7 +73,7 @@ export function keepAnswers(look: LookUp, { maxEntries, ttlMs }: CachePlan, cloc
     });
   }
 
-  /** Whoever comes next asks anew. */
+  /** The next call for the key asks anew. */
   function leaveOff(key: string, call: UnderWay): void {
     if (underWay.get(key) === call) underWay.delete(key);
   }

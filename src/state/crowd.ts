@@ -11,9 +11,9 @@ export const crowdProgress = z.object({
 export type CrowdProgress = z.infer<typeof crowdProgress>;
 
 /**
- * Producers that share one place. It does not tell how far each of them is; but whoever was heard within the last `idleMs` is at least as far
- * as the least that came within them. So what goes by this may wait longer than with a place for each, by twice `idleMs` at most,
- * and is never further.
+ * Producers that share one place, since they are too many for one each. It does not tell how far each of them is; but whoever was heard
+ * within the last `idleMs` is at least as far as the least time that came within them. So a watermark that goes by a crowd may be later
+ * than with a place for each, by twice `idleMs` at most, and is never too early.
  */
 export class Crowd {
   readonly #idleMs: number;

@@ -15,7 +15,7 @@ const maxHeld = 100_000;
  * with a million open windows need not hold them.
  */
 export class TimerQueue {
-  /** What holds; the heap may know older times too. */
+  /** The times that are valid; the heap may still hold older ones. */
   readonly #held = new Map<string, number>();
   readonly #heap = new Heap<QueuedTimer>((a, b) => a.at - b.at || (a.member < b.member ? -1 : a.member > b.member ? 1 : 0));
   readonly #undo: { readonly member: string; readonly at: number | undefined }[] = [];
@@ -57,13 +57,13 @@ export class TimerQueue {
     return found;
   }
 
-  /** What was set since the last call of either holds from now on. */
+  /** Keeps what was set since the last `accept` or `discard`. */
   accept(): void {
     this.#undo.length = 0;
     if (this.#held.size > maxHeld) this.#letGo();
   }
 
-  /** What was set since the last call of either has not happened. */
+  /** Undoes what was set since the last `accept` or `discard`. */
   discard(): void {
     for (const { member, at } of this.#undo.splice(0).reverse()) this.#put(member, at);
   }

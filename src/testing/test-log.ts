@@ -78,9 +78,9 @@ export class TestLog {
     return told;
   }
 
-  /** Has what was told go at once: producers wait for company by the machine's clock, and the time of the test would run away meanwhile. */
+  /** Sends at once: a producer waits for further events by the machine's clock, and the time of the test would go on meanwhile. */
   hasten(): void {
-    for (const producer of this.#producers.values()) producer.flush().catch(() => {}); // whoever told it hears of it
+    for (const producer of this.#producers.values()) producer.flush().catch(() => {}); // the caller is told
   }
 
   /** Stores an entry as it is, as another program's XADD does. */

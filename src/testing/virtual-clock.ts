@@ -52,7 +52,7 @@ export class VirtualClock implements Clock {
     return () => this.#release();
   }
 
-  /** Somebody who holds the time waits for it to go on: for what needs time to come. */
+  /** Lets time go on while its holder waits for something that needs time to happen. */
   async whileHeld<Result>(waited: Promise<Result>): Promise<Result> {
     this.#release();
     try {

@@ -8,7 +8,7 @@ import { type Confirm, confirmation } from "./confirm.ts";
 import { runScript } from "./scripts.ts";
 
 const defaultTimeoutMs = 5_000;
-/** How much later than the server we lose patience: its own time-out is the better answer. */
+/** How much longer than the server's own time-out we wait, since its answer says more, milliseconds. */
 const graceMs = 1_000;
 
 export interface AppendCall extends ScriptCall {
@@ -80,7 +80,7 @@ export class Appender {
       throw appendFailure(error);
     } finally {
       if (link) {
-        // Every answer is a sign of life for those that wait behind it.
+        // Every answer shows that the connection is alive, also for those that wait behind it.
         link.watchdog?.refresh();
         if (--link.calls === 0) clearTimeout(link.watchdog);
       }

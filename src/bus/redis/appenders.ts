@@ -19,7 +19,7 @@ export class Appenders {
     try {
       return await this.#at(this.#redis.serverOf(log), durability).append(call);
     } catch (error) {
-      // The slot may be elsewhere by now, or a replica has taken over: nobody but us has met it, on a connection of our own.
+      // The slot may have moved, or a replica has taken over: only this connection, which is our own, has noticed it.
       this.#redis.lookAgain();
       throw error;
     }

@@ -17,10 +17,10 @@ interface WatchingReader {
 }
 
 /**
- * Waits for new entries of logs that share a slot, on a connection of its own, for any number of readers at once. It only
- * listens (XREAD): nothing is given to a group, so a ring that nobody hears loses nothing. A reader that comes while another
- * read is blocking makes that read return (CLIENT UNBLOCK) and joins the next one. When a read fails, because the server is away
- * or the slot has moved, the server is looked for anew.
+ * Waits for new entries of logs that share a slot, on a connection of its own, for any number of readers at once. It only listens (XREAD):
+ * nothing is given to a group, so a notification that nobody gets loses nothing. A reader that comes while another read is blocking makes
+ * that read return (CLIENT UNBLOCK) and joins the next one. When a read fails, because the server is away or the slot has moved, the server
+ * is looked for anew.
  */
 export class LogWatcher {
   readonly #find: () => Promise<Server>;
@@ -90,7 +90,7 @@ export class LogWatcher {
     }
   }
 
-  /** The newest id that each stream was heard to hold, for those that rang. */
+  /** The newest id of each log that has something new. */
   async #block(positions: ReadonlyMap<string, string>): Promise<ReadonlyMap<string, string>> {
     let watchdog: ReturnType<typeof setTimeout> | undefined;
     try {

@@ -18,7 +18,7 @@ export interface GrantedClaim {
   readonly surplus: AbortSignal;
   /** The lease is ours. */
   take(): void;
-  /** There is no lease, or no more: another may have the claim. */
+  /** The lease was not got, or was given back: another may have the claim. */
   leave(): void;
 }
 
@@ -26,7 +26,7 @@ interface Grant {
   readonly slot: AssignmentSlot;
   readonly surplus: AbortController;
   taken: boolean;
-  /** Not counted, since nobody else took it. */
+  /** Taken beyond the share, since nobody else took it: it is not counted. */
   beyond: boolean;
 }
 
@@ -40,7 +40,7 @@ export interface AssignmentOptions {
   readonly self: Pick<Facts, "instance" | "since">;
   /** All that it stands by for. */
   readonly slots: readonly AssignmentSlot[];
-  /** How long workers that do not change may leave a lease to nobody before one takes it beyond its share, milliseconds. */
+  /** How long a lease may stay free, while the workers do not change, before one takes it beyond its share, milliseconds. */
   readonly graceMs: number;
   readonly clock: Clock;
   /** Ends all waiting. */
@@ -104,7 +104,7 @@ export class Assignment {
     const { self, clock } = this.#options;
     this.#view = view;
     this.#changedAt = clock.monotonic();
-    // Ourselves as we are: our entry may have run out, or not have come in yet.
+    // This worker as it is now: its entry in the registry may have expired, or not be there yet.
     const others = withRole(view ?? [], "worker").filter(({ instance }) => instance !== self.instance);
     const workers = [{ ...self, pipelines: this.held() }, ...others].map(toLiveWorker);
     const seen = view && JSON.stringify(workers);
@@ -129,8 +129,8 @@ export class Assignment {
   }
 
   /**
-   * Somebody holds the lease for `leftMs` more, whom the registry need not show. Rests for `ms`; less where the doings of others are a
-   * reason to try again.
+   * Another worker holds the lease for `leftMs` more; the registry need not show it. Waits for `ms`, or until a change among the workers is
+   * a reason to try again.
    */
   rest(slot: AssignmentSlot, { ms, leftMs }: { readonly ms: number; readonly leftMs: number }): Promise<void> {
     this.#heldUntil.set(nameOf(slot), this.#options.clock.monotonic() + leftMs);
@@ -152,7 +152,7 @@ export class Assignment {
       leave: () => {
         this.#grants.delete(grant);
         if (grant.taken) onHeld(this.held());
-        // For one claim, one of those who wait: were all woken, many partitions would be busy waking each other.
+        // One claim is free, so one of those who wait is woken: if all were, partitions would keep waking each other.
         for (const { slot: waiting, nudge } of this.#waiting) {
           if (waiting.pipeline !== slot.pipeline || nudge.signal.aborted) continue;
           nudge.abort();
@@ -173,12 +173,12 @@ export class Assignment {
     for (const { surplus } of kept.slice(this.#share.get(pipeline) ?? 0)) surplus.abort();
   }
 
-  /** Also those that are on their way back: what is taken in their place would have to be given back too. */
+  /** Also those that are being given back: what was taken in their place would have to be given back too. */
   #counted(pipeline: string): readonly Grant[] {
     return [...this.#grants].filter(({ slot, beyond }) => slot.pipeline === pipeline && !beyond);
   }
 
-  /** The grace begins when the lease is free: while somebody holds it, nobody leaves it to nobody. */
+  /** The grace begins when the lease is free, not while another worker holds it. */
   #graceLeft(slot: AssignmentSlot): number {
     const { pipeline, partition } = slot;
     const { graceMs, clock } = this.#options;

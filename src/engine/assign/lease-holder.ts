@@ -28,16 +28,16 @@ export interface Lease {
   readonly lost: AbortSignal;
 }
 
-/** How it has ended to hold a lease. */
+/** How an attempt to hold a lease has ended. */
 export type HoldResult =
-  /** It was ours, and is free. */
+  /** It was held, and was given back. */
   | { readonly kind: "ours" }
-  /** Another has it, for `leftMs` more unless it is renewed. */
+  /** Another worker has it, for `leftMs` more unless that one renews it. */
   | { readonly kind: "taken"; readonly leftMs: number }
-  /** It cannot be asked for at present. */
+  /** Redis has not answered. */
   | { readonly kind: "failed" };
 
-/** A lease counts as lost this part of its life before it ends at the server: work that is under way then ends in time. */
+/** A lease counts as lost this part of its life before it expires at the server, so that work under way ends in time. */
 const marginPart = 1 / 5;
 
 /** Holds the lease of one partition for as long as work goes on. */
@@ -55,7 +55,7 @@ export class LeaseHolder {
     this.#trustedMs = options.ttlMs * (1 - marginPart);
   }
 
-  /** Tries for the lease, and works as long as it is ours: it is renewed meanwhile, and given back behind it. */
+  /** Tries for the lease, and works as long as it is ours: it is renewed meanwhile, and given back after it. */
   async hold(work: (lease: Lease) => Promise<void>): Promise<HoldResult> {
     const { bus, clock } = this.#deps;
     const { partition, pipeline } = this.#slot;
@@ -85,7 +85,7 @@ export class LeaseHolder {
     }
   }
 
-  /** Renews until `done`. The time of asking counts, not of the answer; and an answer that never comes must not keep us waiting. */
+  /** Renews until `done`. A renewal counts from when it was sent, not from its answer; and an answer that never comes is not waited for. */
   async #keep(
     fence: Fence,
     { lease, done, until }: { readonly lease: AbortController; readonly done: AbortSignal; readonly until: number },
@@ -120,7 +120,7 @@ export class LeaseHolder {
     }
   }
 
-  /** Why there is no lease: once, however long it goes on. */
+  /** Logs why there is no lease: once for each reason, however long it goes on. */
   #failed(error: unknown): void {
     const reason = messageOf(error);
     if (reason === this.#failure?.reason) return;

@@ -9,7 +9,7 @@ export interface OwnDeps extends LeaseDeps {
 
 /** What an owner is given. */
 export interface Owned extends Lease {
-  /** The lease is to be given back: what was read is still to be settled. */
+  /** Aborts when the lease is to be given back in order: what was read is still settled first. */
   readonly stop: AbortSignal;
 }
 

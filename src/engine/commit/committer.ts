@@ -25,14 +25,14 @@ export interface CommitterDeps extends SinkWriterDeps {
   readonly inFlight: InFlight;
 }
 
-/** What an owner has as long as it is one. */
+/** What belongs to the present owner of the partition. */
 export interface OwnerContext {
   readonly state: KeyedState | undefined;
   readonly relay: Relay;
   readonly history: OwnerHistory;
-  /** The lease is gone. */
+  /** Aborts when the lease is lost. */
   readonly lost: AbortSignal;
-  /** Called when a commit finds that the owner is none any more. */
+  /** Called when the answer to a commit shows that this worker no longer owns the partition. */
   readonly onEnd: (why: OwnershipEnd) => void;
 }
 
@@ -53,8 +53,8 @@ const retryLimits = { initialMs: 50, maxMs: 5_000 } as const;
 
 /**
  * Commits the batches of one partition. Order of each: rows written → sinks confirm → one commit. Batches are written side by side, and
- * commit one after another, since each commit names the one before: in the order of their reads where `inOrder` asks for it, else as
- * they are ready. Without the lease nothing may be committed, and a sink may take for ever: the new owner reads it all again.
+ * commit one after another, since each commit names the one before: in the order of their reads where `inOrder` asks for it, else as they
+ * are ready. Once the lease is lost nothing is committed, and sinks are not waited for: the new owner reads it all again.
  */
 export class Committer {
   readonly #deps: CommitterDeps;
@@ -69,7 +69,7 @@ export class Committer {
   /** The commit that is under way, or was last. */
   #committing: Promise<void> = Promise.resolve();
   #status: CommitterStatus = { kind: "well" };
-  // No promise to wait for: each wait would hang on to it, and where a sink is away nothing is settled for hours.
+  // A callback, not a promise: each wait would leave a handler on it, and while a sink is away nothing is settled for hours.
   #tell = () => {};
 
   constructor(deps: CommitterDeps, owner: OwnerContext) {
@@ -110,7 +110,7 @@ export class Committer {
     return this.#underWay.size;
   }
 
-  /** Calls back when the next batch is settled. There is one who listens: a later call takes the place of an earlier one. */
+  /** Calls back when the next batch is settled. There is one listener: a later call replaces an earlier one. */
   onNext(listener: () => void): void {
     this.#tell = listener;
   }
@@ -153,7 +153,7 @@ export class Committer {
           return this.#committed(work, asked);
         case "fenced":
         case "went-back":
-          // The new owner reads it again.
+          // The next owner reads these entries again.
           return onEnd(answer);
         case "failed":
           await clock.sleep(answer.waitMs, lost);

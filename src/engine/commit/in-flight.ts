@@ -6,7 +6,7 @@ export interface InFlightLimits {
   readonly bytes: number;
 }
 
-/** What a read holds beside its entries until it is committed, bytes, roughly: it counts for a process that makes many small ones. */
+/** Memory that a read takes beside its entries until it is committed, bytes, roughly. It matters where there are many small reads. */
 const readOverheadBytes = 8 * 1024;
 
 /** What a process has read and not committed yet, over all partitions. Above its limits nothing more is read: Redis keeps the rest. */
@@ -18,7 +18,7 @@ export class InFlight extends InFlightLimit {
     this.#eventsPerByte = events / bytes;
   }
 
-  /** For how many events a read counts: for more than it holds where these are larger than their share of the bytes. */
+  /** How many events a read counts as: more than it holds where they are large, so that the limit in bytes is kept too. */
   weigh({ size, bytes }: { readonly size: number; readonly bytes: number }): number {
     return Math.max(size, Math.ceil((bytes + readOverheadBytes) * this.#eventsPerByte));
   }

@@ -9,11 +9,14 @@ export interface LogWriterDeps {
   readonly bus: PartitionLog;
   readonly logger: Logger;
   readonly outbox: OutboxReader;
-  /** The owner is none any more. */
+  /** Aborts when this worker no longer owns the partition. */
   readonly gone: AbortSignal;
 }
 
-/** Stores the frames of an outbox in their logs, each behind the one before it, whatever has gone back meanwhile. */
+/**
+ * Stores the frames of an outbox in their logs, each behind the one before it, also where Redis has gone back to an earlier state of one of
+ * the two.
+ */
 export class LogWriter {
   readonly #fence: Fence;
   readonly #deps: LogWriterDeps;
@@ -54,7 +57,7 @@ export class LogWriter {
     stored.add(id);
   }
 
-  /** The log has strays that were not known here. */
+  /** The log holds strays that this owner did not know of. */
   async #retell(entry: OutboxEntry): Promise<Relayed> {
     await this.#strays.open(entry.to);
     return this.#deps.bus.relay(this.#strays.without(entry));

@@ -7,11 +7,11 @@ import { isSameLink, lacksFrames } from "./strays.ts";
 /** Frames of one look at the outbox. */
 const pageSize = 64;
 
-/** Looks at the outbox of one partition, and tells of records there that nobody can read. */
+/** Looks at the outbox of one partition, and logs records there that cannot be read. */
 export class OutboxReader {
   readonly #fence: Fence;
   readonly #deps: { readonly bus: PartitionLog; readonly logger: Logger };
-  /** The newest record that nobody can read, of those that were told. */
+  /** The newest record that cannot be read, of those that were logged. */
   #unreadable: string | undefined;
 
   constructor(fence: Fence, deps: { readonly bus: PartitionLog; readonly logger: Logger }) {
@@ -37,8 +37,9 @@ export class OutboxReader {
   }
 
   /**
-   * What has to go first where a log lacks a frame: the oldest record before `entry` that nobody can read, or that the log lacks, since
-   * it could not be read a moment ago, or since both have gone back and it is in the outbox again. None where somebody has given it up.
+   * What blocks `entry`, whose log lacks an earlier frame: the oldest record before it that cannot be read, or whose frame the log lacks
+   * too. (It could not be read a moment ago; or both have gone back, and it is in the outbox again.) None where an operator has removed
+   * that record.
    */
   async obstacleTo(
     entry: OutboxEntry,

@@ -22,14 +22,14 @@ export interface RelayDeps {
 }
 
 export interface RelayContext {
-  /** The owner is to end, in order or not. */
+  /** Aborts when the owner is to stop, in order or not. */
   readonly stop: AbortSignal;
-  /** The owner is none any more. */
+  /** Aborts when this worker no longer owns the partition. */
   readonly gone: AbortSignal;
   readonly history: Pick<OwnerHistory, "known">;
 }
 
-/** A log that does not take its frames at present. */
+/** A log that cannot be written at present. */
 interface HeldLog {
   /** The partition's. */
   readonly name: string;
@@ -45,9 +45,9 @@ interface HeldLog {
 type Passed = { readonly kind: "passed" } | { readonly kind: "failed"; readonly waitMs: number } | { readonly kind: "broken" };
 
 /**
- * Brings the frames of an outbox where they belong, those of each log in their order. That needs no lease: a frame names the one before
- * it, so one that two relays store is there once, and one whose predecessor is missing is told so. Taking them off the outbox does. A log
- * that takes nothing at present holds up no other; nor does a record that nobody can read, but for what comes next behind it in its own log.
+ * Stores the frames of an outbox in the logs that they are for, in order within each log. Storing needs no lease: a frame names the one
+ * before it, so a frame that two relays store is stored once, and a missing one is noticed. Taking frames off the outbox needs the lease. A
+ * log that cannot be written holds up no other log. A record that cannot be read holds up only what comes behind it for the same log.
  */
 export class Relay {
   readonly #fence: Fence;
@@ -57,7 +57,7 @@ export class Relay {
   readonly #writer: LogWriter;
   readonly #outage: Outage;
   readonly #held = new Map<string, HeldLog>();
-  /** Everything before it was looked at, and only frames of logs that are held are left. */
+  /** Everything before it was looked at: what is left there is for logs that are held. */
   #looked: string | undefined;
   #woken = false;
   #running: Promise<void> | undefined;
@@ -72,7 +72,7 @@ export class Relay {
     this.#outage = new Outage({ began: "derived events wait in the outbox", over: "derived events are passed on again" }, deps);
   }
 
-  /** There is something in the outbox, perhaps. */
+  /** Something may be in the outbox: has it looked at. */
   wake(): void {
     this.#woken = true;
     this.#rest.abort();
@@ -93,7 +93,7 @@ export class Relay {
       const passed = await this.#pass(failed);
       if (passed.kind === "broken") return;
       failed = passed.kind === "failed" ? failed + 1 : 0;
-      // What is left is for the next owner.
+      // What is left in the outbox is for the next owner.
       if (stop.aborted && (failed > 0 || this.#held.size > 0)) return;
       if (this.#woken || (failed === 0 && this.#held.size === 0)) continue;
       this.#rest = new AbortController();
@@ -192,7 +192,7 @@ export class Relay {
     const failed = before.failed + 1;
     if (failed === 1)
       this.#deps.logger.warn({ ...this.#about, error: messageOf(error) }, `derived events for '${name}' wait in the outbox`);
-    // What has to go first may lie anywhere.
+    // What blocks it may lie anywhere in the outbox.
     const after = isObstacle(error) ? undefined : before.after;
     const until = this.#deps.clock.monotonic() + this.#failed(error, failed);
     this.#held.set(log, { name, after, failed, since: before.since, until });

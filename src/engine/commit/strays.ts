@@ -13,12 +13,12 @@ const none: ReadonlySet<string> = new Set();
 type Last = (FrameLink & { readonly sum: number }) | undefined;
 
 /**
- * What a log holds of an outbox that the outbox does not know: events of commits that Redis has forgotten, since the outbox went back to
- * an earlier state. What is computed again has the same ids, under other numbers and in other frames: it is not stored twice. And where
- * it is the log that went back, this tells how many events are gone from it.
+ * Strays are events that a log holds of an outbox, and that the outbox does not know of: events of commits that Redis has forgotten, since
+ * it went back to an earlier state. The pipeline computes them again with the same ids, but under other numbers and in other frames, and
+ * they must not be stored twice. Where it is the log that went back, this finds out how many events are gone from it.
  *
- * Looked for only where an outbox and a log do not fit together. The ids are remembered beside the log, for the next owners too: what a
- * log holds and what is known of it go back together. A frame says how many its sender knows of, and is refused by a log with others.
+ * They are looked for only where an outbox and a log do not fit together. Their ids are stored beside the log, for the next owners too, so
+ * that both go back together. A frame says how many strays its sender knows of, and the log refuses it where there are others.
  */
 export class Strays {
   readonly #fence: Fence;
@@ -53,7 +53,7 @@ export class Strays {
     return { ...whole, frame: { ...frame, ...packed }, without: envelopes.length - kept.length };
   }
 
-  /** The last frame of this outbox in a log is not the one that the next frame names: finds out why, and says so. */
+  /** The last frame of this outbox in a log is not the one that the next frame names: finds out why, and logs it. */
   async relink({ to, after, sum }: OutboxEntry, last: Last): Promise<NonNullable<RelayedFrame["instead"]>> {
     const { partition, pipeline } = this.#fence;
     const about = { partition: partition.name, pipeline, to: to.name };

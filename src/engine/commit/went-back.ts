@@ -14,8 +14,8 @@ export interface WentBackDeps {
 }
 
 /**
- * Says that Redis has gone back to an earlier state, and how much of what was read and committed it has forgotten. What is still in the
- * log is read again, and counts once. Events that are gone from it too may stand in tables: they are counted, for the audit.
+ * Logs that Redis has gone back to an earlier state, and how many commits and reads it has forgotten. What is still in the log is read
+ * again, and counts once. Events that are gone from it too may stand in tables: they are counted, for the audit.
  */
 export async function tellWentBack(
   { partition, pipeline }: Fence,

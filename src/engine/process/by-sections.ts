@@ -56,12 +56,12 @@ const maxCommitBytes = 16 * 1024 * 1024;
  * What a pipeline with keyed state does with the batches of one partition. Events go through one section of stages after another, each
  * section in their order: so the states of all of them are fetched in one call.
  *
- * An event that a stage without state asks to try again is tried by itself, and the events of its key wait (plain-section.ts). Stages
- * with state begin when it is through: what comes before it in the log is folded before it, and the watermark goes by the log. Meanwhile
- * the calls of other keys go on, of this batch and of the next; each is made once.
+ * An event that a stage without state asks to try again is tried by itself, and the events of its key wait (plain-section.ts). Stages with
+ * state begin when it is through: what comes before it in the log is folded before it, and the watermark goes by the log. Meanwhile the
+ * calls of other keys go on, of this batch and of the next; each is made once.
  *
- * It takes as many of the entries as one commit can carry. What asks to try again in a stage with state has the batch taken as a whole:
- * what an event does to a state must not be done twice.
+ * It takes as many of the entries as one commit can carry. Where a stage with state asks to try again, the whole batch is taken again from
+ * the states before it: an event must not change a state twice.
  */
 export class BySections {
   readonly #sections: readonly Section[];
@@ -102,7 +102,7 @@ export class BySections {
     { context, atRest }: { readonly context: Context; readonly atRest: boolean },
   ): Promise<Attempt> {
     const { state, names, clock, signal } = context;
-    // An earlier try has taken some.
+    // An earlier try may have taken some names.
     names?.abandon();
     const { pipeline, derives } = this.#compiled;
     const results = new BatchResults(pipeline, { derives, states, names, signal });
@@ -169,7 +169,7 @@ export class BySections {
     return { kind: "through", flow };
   }
 
-  /** Begins what lies behind, as far as there is room, until it is told that the wait is over. */
+  /** Begins the calls of later entries while this batch waits, as far as there is room. What it returns ends that. */
   #goOn(run: Run, rest: readonly Entry[], context: Context): () => void {
     const over = new AbortController();
     const begin = async (entries: readonly Entry[]) => {
@@ -178,7 +178,7 @@ export class BySections {
         await this.#begin(run, entry, { context, over: over.signal });
       }
     };
-    // What fails here is met again when its turn comes.
+    // A failure here comes again, and is handled, when the entry's turn comes.
     begin(rest)
       .then(async () => this.#options.goesOn && !over.signal.aborted && begin(await context.behind()))
       .catch(() => {});

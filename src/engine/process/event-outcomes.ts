@@ -19,8 +19,8 @@ const late = 4;
 const deadLettered = 5;
 
 /**
- * Takes what becomes of one event of a batch: the worst that became of any part of it, or delivered where any part was and none came
- * to harm, else dropped. It is used again for the next event, unless a stage of this one has not answered yet.
+ * Collects the outcome of one event of a batch: dead-lettered or late where any part of it was, else delivered where any part was, else
+ * dropped. The object is used again for the next event, unless a stage of this one has not answered yet.
  */
 export class EventOutcomes implements Outcomes, RetriableEffects {
   readonly #results: BatchResults;
@@ -79,7 +79,7 @@ export class EventOutcomes implements Outcomes, RetriableEffects {
     if (this.#state >= late && !this.#isRefused) this.#results.forgetId(this.moment.id);
   }
 
-  /** The gate did not let it in, so it has taken no name, and ends here. */
+  /** The gate has refused the event: it ends here, and its name is not taken. */
   refuse({ reason, error }: Fault): void {
     this.#isRefused = true;
     if (reason === "duplicate") this.duplicate();

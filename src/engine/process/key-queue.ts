@@ -4,8 +4,8 @@ import { InFlightLimit } from "../../core/in-flight-limit.ts";
 const maxWaiting = 1_000;
 
 /**
- * The events that wait for a stage, in a queue for each key: order per key is kept, and other keys go on. What is refused once (the
- * pipeline stops, or the lease is gone) is refused to all behind it, also to those that come later.
+ * The events that wait for a stage, in a queue for each key: order per key is kept, and other keys go on. Where one fails, since the
+ * pipeline stops or the lease is lost, all behind it fail too, also those that come later.
  */
 export class KeyQueue {
   readonly #tails = new Map<string, Promise<void>>();

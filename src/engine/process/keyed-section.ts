@@ -73,7 +73,7 @@ export class KeyedSection {
     for (let due = queue.next(); due && due.at <= time && this.#left-- > 0; due = queue.next()) {
       const fired = await this.#fire(due);
       if (states.mustStartOver) return;
-      // One that was kept stays in the store, and fires for the next owner: the state may be mended by then.
+      // A timer whose state cannot be read stays in the store, and fires for the next owner: somebody may have repaired the state by then.
       if (fired === "kept") queue.set(due.member, undefined);
       else if (isSame(queue.next(), due)) states.silence(this.#stage.name, clock, due.member);
     }

@@ -22,7 +22,7 @@ function openInto(results: BatchResults, partition: Partition, entry: Entry): Op
   const bytes = bytesOf(entry);
   results.bytes += bytes;
   if (entry.fields && entry.deliveries > deliveryLimits.last) {
-    // Its reading may be what ended its readers: nothing of it is looked at.
+    // Reading it may be what crashed its readers, so nothing of it is looked at.
     results.refuseEntry(entry.id, entry.events, {
       stage: "delivery",
       reason: "gave-up",

@@ -72,7 +72,7 @@ const refused = ({ reason, error, type, id }: { reason: string; error: string; t
 
 const ofNobody: ProducerOf = () => "";
 
-/** Names are written down with each commit of keyed state: a long one is not. */
+/** The names of producers are stored with each commit of keyed state: long ones are cut. */
 function producersOf(pid: string, makers: Makers | undefined): ProducerOf {
   const producer = pid.slice(0, 128);
   if (!makers) return () => producer;

@@ -5,19 +5,19 @@ import { Recording } from "./recording.ts";
 import type { BatchResults, SectionValue } from "./results.ts";
 import { type UntilDecidedDeps, untilDecided } from "./until-decided.ts";
 
-/** A value that was begun: what becomes of it, and until when that is not known. */
+/** A value whose call was begun: what it has made so far, and a promise while it is not done. */
 interface BegunValue {
   readonly recording: Recording;
   readonly pending: void | Promise<void>;
 }
 
-/** An event, by where it lies. */
+/** Where an event is: its entry, and its place in that. */
 export interface EventPosition {
   readonly entry: Entry;
   readonly index: number;
 }
 
-/** What was begun of events, to be told when their turn has come: an event that waited is not computed again, however often its read is. */
+/** Calls of events that were begun before their turn. An event that waited is not computed again, however often its batch is tried. */
 export class BegunEvents {
   readonly #begun = new WeakMap<Entry, Map<number, BegunValue>>();
 
@@ -41,7 +41,7 @@ export interface PlainSectionDeps extends UntilDecidedDeps {
 
 /**
  * Takes a flow of values through stages that keep no state: each by itself, those of one key in turn and those of different keys side by
- * side. What becomes of them is told in the order of the flow, when it is known of all: so whatever comes behind sees the order of the log.
+ * side. Their results are passed on in the order of the flow, once all are known: so the stages behind see the order of the log.
  *
  * Rejects with a ConfigError (the pipeline stops), or with a RetryableError once the signal has aborted and every call has ended.
  */
@@ -53,7 +53,7 @@ export async function throughPlain(
   const { queue, signal } = deps;
   const take = untilDecided(run, deps);
   const untold: (BegunValue & { readonly value: SectionValue })[] = [];
-  // Nearly all are told at once: one recording does for them all.
+  // Nearly all are done at once: one recording serves for all of them.
   let spare = new Recording(results.call);
   for (const value of flow) {
     const known = isEvent(value) ? begun?.get(value) : undefined;

@@ -2,7 +2,7 @@ import type { StageCall } from "../../plan/plan.ts";
 import type { Effects } from "../../stages/run.ts";
 import type { RetriableEffects } from "./until-decided.ts";
 
-/** What stages without state have made of a value: it is told when its turn has come, as often as that may be. */
+/** Records what stages without state make of a value. It is passed on when the value's turn has come, more than once if need be. */
 export class Recording implements RetriableEffects {
   readonly call: StageCall;
   /** The value that it is of. */

@@ -5,7 +5,7 @@ export interface Rows<Row = unknown> {
   /** Let go of once they are written: a sink keeps what it needs. */
   rows: Row[];
   readonly events: number[];
-  /** The rows behind which there is no event, by their index: a dead letter could not be told from anything else. */
+  /** The rows that no single event has caused, by their index: a dead letter of one is made of the row itself. */
   readonly results: Map<number, Row>;
   /** The traceparents of the events behind the rows, by the rows' index; none where no event carries one. */
   traces: Map<number, string> | undefined;

@@ -33,8 +33,8 @@ type Failure = { readonly kind: "again"; readonly error: RetryableError } | { re
 const retryLimits = { initialMs: 50, maxMs: 5_000 } as const;
 
 /**
- * Takes values through stages that keep no state, each by itself and until they have decided: what asks to be tried again is, later each
- * time, and has the events of its key wait; other keys go on. What fails otherwise is set aside.
+ * Takes values through stages that keep no state, each by itself, until they have decided. A value that asks to be tried again is, after a
+ * longer wait each time, and the events of its key wait for it; other keys go on. Any other failure sets the event aside.
  *
  * Returns a promise only where a value has to wait. It rejects with a ConfigError (the pipeline stops), or the reason of the signal.
  */

@@ -5,7 +5,7 @@ export interface Batch extends BatchHead {
   readonly entries: readonly Entry[];
 }
 
-/** A batch whose entries are opened: they are let go of, since a batch may wait for long until it is committed. */
+/** A batch without its entries: they are let go of once they are opened, since a batch may wait long for its commit. */
 export interface BatchHead {
   /** Of the log that it was read from. */
   readonly fence: Fence;

@@ -6,7 +6,7 @@ import type { Entry, Fence } from "../../bus/port.ts";
 const readBytes = 4 * 1024 * 1024;
 /** Entries of one read at most, and suspects that are tried together at first (deliveryLimits): a frame may hold 500 events. */
 const maxEntries = { frames: 64, plain: 1_000 } as const;
-/** Entries of the first read. Each is of as many more than the one before: large ones may lie anywhere. */
+/** Entries of the first read. Each may be `growth` times as large as the one before, and no more: large entries may lie anywhere. */
 const firstEntries = { frames: 2, plain: 16 } as const;
 const growth = 8;
 
@@ -25,7 +25,7 @@ export interface Cursor {
   received: string;
   /** The newest entry that the group was ever given. */
   newest: string;
-  /** Nothing new is looked for until then, by the monotonic clock, while the other log has something: there was none at the last look. */
+  /** Until then, by the monotonic clock, this log is not read while the other one has entries: its last read brought nothing. */
   idleUntil: number;
 }
 

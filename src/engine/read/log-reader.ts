@@ -27,15 +27,18 @@ export type Reading =
   | { readonly kind: "caught-up" }
   /** There is nothing new. */
   | { readonly kind: "nothing" }
-  /** The next ones may be what ended their readers: they have to be asked for. */
+  /** The next entries are suspects, which may crash the process: they have to be asked for. */
   | { readonly kind: "suspects"; readonly side: LogSide }
-  /** A former owner has read after it lost the lease. What came with the news may be newer than what it has taken: it is forgotten. */
+  /**
+   * A former owner has read after it lost the lease. The entries of this read may be newer than those that it took: they are dropped, and
+   * all that is pending is read again.
+   */
   | { readonly kind: "stolen"; readonly side: LogSide }
-  /** It is not known what was given out. What is pending is read next. */
+  /** The read failed, and may have given entries out all the same. What is pending is read next. */
   | { readonly kind: "failed" }
   | OwnershipEnd;
 
-/** The owner is none any more. */
+/** Why this worker no longer owns the partition. */
 export type OwnershipEnd = { readonly kind: "fenced" } | WentBack;
 
 export interface LogReaderDeps {
@@ -51,14 +54,14 @@ export interface LogReaderOptions {
   /** Events that one read is to bring. */
   readonly eventsPerRead: number;
   readonly history: OwnerHistory;
-  /** Called when an answer says that the owner is none any more. */
+  /** Called when an answer shows that this worker no longer owns the partition. */
   readonly onEnd: (why: OwnershipEnd) => void;
 }
 
 /**
  * Reads the two logs of one partition, as its owner: its own, and what is replayed to the pipeline. Of each, what is pending goes first,
- * which is what an earlier owner was given and did not ack. An answer that was lost is found again, since what it gave out is pending:
- * after a failed read, the pending entries behind the last one received are read first.
+ * which is what an earlier owner was given and did not ack. Entries of a read whose answer was lost are pending too: after a failed read,
+ * the pending entries behind the last one received are read first.
  */
 export class LogReader {
   readonly #deps: LogReaderDeps;
@@ -69,7 +72,7 @@ export class LogReader {
   #last: Cursor;
   /** The next read of that log, under way while the batch before is taken through the stages. */
   #ahead: Promise<Reading> | undefined;
-  /** Reads in a row that failed. Their answers may have been lost on the way, with entries given out. */
+  /** How many reads have failed in a row. Redis may have given entries out, and the answer was lost. */
   #failures = 0;
   /** How long to rest behind the last one that failed, milliseconds. */
   #waitMs = 0;
@@ -108,8 +111,8 @@ export class LogReader {
   }
 
   /**
-   * Begins the next read where more is to be expected: Redis makes it ready while this one is taken through the stages. The client
-   * writes at the end of the turn, so it is given one.
+   * Begins the next read where more is to be expected: Redis makes it ready while this batch goes through the stages. The client sends at
+   * the end of a turn of the event loop, so one turn is let pass.
    */
   async readAhead(): Promise<void> {
     if (this.isReplaying || !this.isFull || !this.#isIdle(this.#other)) return;
@@ -117,7 +120,7 @@ export class LogReader {
     await setImmediate();
   }
 
-  /** What lies behind the last batch, while it waits: it is read ahead where it `mayRead`. */
+  /** The entries behind the last batch, while that one waits. They are read ahead where `mayRead` says so. */
   async behind(mayRead: boolean): Promise<readonly Entry[]> {
     if (this.isReplaying || !(this.#ahead || mayRead)) return [];
     const reading = await (this.#ahead ?? this.#begin());
@@ -151,13 +154,13 @@ export class LogReader {
     if (this.#failures > 0) await this.#deps.clock.sleep(this.#waitMs, signal);
   }
 
-  /** The log that was read last has nothing. True where neither has. */
+  /** Notes that the log that was read last has nothing new. True where neither log has. */
   goIdle(): boolean {
     this.#last.idleUntil = this.#deps.clock.monotonic() + idleMs;
     return this.#isIdle(this.#other);
   }
 
-  /** Waits for something new on either log; but not for ever, should no news of it come. */
+  /** Waits for something new on either log; for a second at most, since a notification may be lost. */
   async waitForNews(signal: AbortSignal): Promise<void> {
     const cursors = Object.values(this.#cursors);
     const watches: readonly Watch[] = cursors.map(({ fence: { partition }, newest }) => ({ partition, after: newest }));
@@ -252,6 +255,6 @@ export class LogReader {
 
 const aboutOf = ({ fence: { partition, pipeline } }: Cursor) => ({ partition: partition.name, pipeline });
 
-/** A read whose answer was lost is a delivery that nobody has died of: it does not count against its entries. */
+/** Redis counts a read whose answer was lost as a delivery. No worker has tried those entries, so it is taken off their count. */
 const excuse = (entries: readonly Entry[], times: number): readonly Entry[] =>
   entries.map((entry) => ({ ...entry, deliveries: Math.max(1, entry.deliveries - times) }));

@@ -12,8 +12,8 @@ interface ReadRange {
 const maxRemembered = 10_000;
 
 /**
- * What Redis has told the owner of a partition: how many commits it has made, and what reads have brought. Redis must not know less:
- * then it has gone back to an earlier state, and everything that the owner has in memory is of no use.
+ * What Redis has told the owner of a partition: how many commits it has made, and what reads have brought. Where Redis knows of fewer, it
+ * has gone back to an earlier state, and what the owner has in memory is ahead of it.
  */
 export class OwnerHistory {
   #commits = 0;

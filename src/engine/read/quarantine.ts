@@ -1,6 +1,6 @@
 /**
- * Lets one at a time take up entries that may end the process. Were several under way, one that kills would have its deaths counted
- * against all of them.
+ * Lets one partition at a time process suspects, which may crash the process: with several under way, a crash would count against the
+ * entries of all of them.
  */
 export class Quarantine {
   #last: Promise<void> = Promise.resolve();

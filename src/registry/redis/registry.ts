@@ -12,7 +12,7 @@ import { watchLive } from "../watch.ts";
 const scripts = loadScripts(new URL("./", import.meta.url), ["announce", "withdraw", "live"]);
 /** One hash tag: every script finds its keys in one slot of a Redis Cluster. */
 const keys = ["hr:{registry}:until", "hr:{registry}:facts", "hr:{registry}:load", "hr:{registry}:ttl"] as const;
-/** Channels know no databases: a ring from a neighbour's only makes us look. */
+/** Channels know no databases: a message from another database only makes us look. */
 const channel = "hr:{registry}:changed";
 /** An answer that has not come by then never will: the socket is half open. */
 const answerWithinMs = 5_000;

@@ -25,7 +25,7 @@ describe("the limit of what is in flight", () => {
     expect(getEventListeners(signal, "abort")).toHaveLength(0);
   });
 
-  it("takes no room for one who gives up, and is not asked by him again", async () => {
+  it("takes no room for a caller that gives up, and does not wake it again", async () => {
     const inFlight = new InFlightLimit(10);
     const stop = new AbortController();
     inFlight.add(10);

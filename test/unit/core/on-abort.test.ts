@@ -27,7 +27,7 @@ describe("those who listen for the end of a signal", () => {
     expect(heard).toEqual(["first", "third"]);
   });
 
-  it("are as many as have come: one function twice is two, and each leaves for itself", () => {
+  it("are called for each time that they listen: a function that listens twice is called twice, and leaves twice", () => {
     const ending = new AbortController();
     let heard = 0;
     const listen = () => onAbort(ending.signal, () => heard++);

@@ -97,7 +97,7 @@ describe("a read", () => {
     for (const [i, size] of sizes.slice(1).entries()) expect(size).toBeLessThanOrEqual(8 * (sizes[i] as number));
   });
 
-  it("waits for more where ever more of them pile up behind a sink that has fallen silent", async () => {
+  it("waits longer for more events, the more batches wait for a sink that does not answer", async () => {
     const bench = new Workbench();
     const copy = pipeline("copy").from(frames).to(clickhouse(table), thingRow);
     bench.prepare(clickhouse(table).plan).failNext(Number.POSITIVE_INFINITY);

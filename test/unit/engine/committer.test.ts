@@ -60,7 +60,7 @@ describe("commits", () => {
     expect(most()).toBe(1);
   });
 
-  it("tell a checkpoint that no read is behind which is not settled: whoever begins there again misses nothing", async () => {
+  it("tell a checkpoint up to which every read is settled: a group that begins there again misses nothing", async () => {
     const bench = new Workbench();
     let isAway = true;
     const moody = pipeline("moody")
@@ -107,7 +107,7 @@ describe("commits", () => {
   });
 });
 
-describe("books that do not agree", () => {
+describe("an audit where events have vanished", () => {
   const copy = pipeline("copy").from(stream).to(clickhouse(table), thingRow);
   const begun = async () => {
     const bench = new Workbench();
@@ -138,7 +138,7 @@ describe("books that do not agree", () => {
     expect(await books()).toMatchObject({ read: 3, inFlight: 0, balanced: false });
   });
 
-  it("are not balanced over what has vanished, though the sums agree", async () => {
+  it("is not balanced, though the sums agree", async () => {
     const { bench, settle, books } = await begun();
     await settle({ delivered: 3 });
     expect(await books()).toMatchObject({ read: 3, delivered: 3, vanished: 0, balanced: true });

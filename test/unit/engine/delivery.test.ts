@@ -136,7 +136,7 @@ describe("a stop", () => {
   });
 });
 
-describe("workers that end without a death", () => {
+describe("workers that stop without a crash", () => {
   it.each([
     ["their sinks did not answer in time", new RetryableError("service.unreachable", "ClickHouse is away")],
     ["their table is wrong", new ConfigError("clickhouse.schema", "there is no column n")],
@@ -197,7 +197,7 @@ describe("workers that end without a death", () => {
   });
 });
 
-describe("an entry that ends its readers", () => {
+describe("an entry that crashes its readers", () => {
   /** A process that ends when it comes upon `n`: it never asks for anything again. */
   async function lifeUntil(bench: Workbench, n: number) {
     let isDead = false;
@@ -250,8 +250,8 @@ describe("an entry that ends its readers", () => {
   });
 });
 
-describe("a deadly entry in one partition", () => {
-  it("costs no frame of the others its place, however often the process ends over it", async () => {
+describe("an entry in one partition that crashes the process", () => {
+  it("makes no dead letter of other partitions' frames, however often the process crashes", async () => {
     const bench = new Workbench();
     const wide = things(4);
     // Rows take a while to be confirmed: the others are under way whenever the process ends.

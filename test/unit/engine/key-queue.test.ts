@@ -45,7 +45,7 @@ describe("many keys that wait", () => {
 });
 
 describe("a queue for each key", () => {
-  it("lets nothing pass what was refused, whenever it comes; other keys go on", async () => {
+  it("lets no event pass one of its key that has failed, whenever it comes; other keys go on", async () => {
     const queue = new KeyQueue();
     await expect(queue.add("k", () => Promise.reject(new Error("the pipeline stops")))).rejects.toThrow("stops");
     await idle();

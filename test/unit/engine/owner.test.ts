@@ -156,7 +156,7 @@ describe("ownership", () => {
     await clock.settle(first.done);
   });
 
-  it("does not care for a wall clock that jumps", async () => {
+  it("does not depend on the wall clock, which may jump", async () => {
     const first = worker("w1");
     await clock.advance(1_000);
     clock.setWall(-3_600_000);

@@ -15,7 +15,7 @@ const first = (stream: ReturnType<typeof things>) => partitionsOf(stream.plan)[0
 const table = thingTable("rows");
 const copy = (stream = things()) => pipeline("copy").from(stream).to(clickhouse(table), thingRow);
 
-describe("a worker that meets something poisonous", () => {
+describe("a worker that reads what it cannot process", () => {
   it.each([
     ...poisonEvents,
     ...Object.entries(poisonFrames).map(([what, fields]) => [what, "undecodable", fields] as const),
@@ -76,7 +76,7 @@ describe("a worker that meets something poisonous", () => {
     await worker.stop();
   });
 
-  it("gives an entry up without a look at it, since the look may be what ends its readers", async () => {
+  it("gives an entry up without decoding it, since that may be what crashes its readers", async () => {
     const bench = new Workbench();
     const stream = things();
     const finished = copy(stream);

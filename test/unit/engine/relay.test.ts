@@ -50,7 +50,7 @@ describe("the relay of an outbox", () => {
     expect(bench.numbersIn(one)).toEqual(Array.from({ length: 270 }, (_, n) => n));
   });
 
-  it("leaves a record that nobody can read, says so once, and holds up what comes next in its log alone", async () => {
+  it("leaves a record that cannot be read, logs it once, and holds up only what comes next for its log", async () => {
     for (let n = 0; n < 70; n++) await bench.derive(one, [n]);
     await bench.derive(two, [1_000], [1_001]);
     await bench.derive(three, [2_000], [2_001]);

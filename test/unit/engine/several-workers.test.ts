@@ -60,7 +60,7 @@ describe("several workers", () => {
     await rests();
   });
 
-  it("leave those standing by for whom there is nothing, until somebody goes", async () => {
+  it("leave workers without a partition standing by, until another one leaves", async () => {
     const names = ["w1", "w2", "w3", "w4"];
     const members = names.map((name) => fleet.join(name, [other]));
     await until({ w1: 1, w2: 1, w3: 1 }, 1_000, other);
@@ -117,7 +117,7 @@ describe("several workers", () => {
     await rests();
   });
 
-  it("take over beyond their share what one leaves that says it is well, and share anew when the next one comes", async () => {
+  it("take over beyond their share what a worker that says it is well does not take, and share anew when the next one joins", async () => {
     fleet.join("w1", [copy]);
     await until({ w1: 8 }, 100);
     fleet.join("sick", [copy]).isSick = true;
@@ -130,7 +130,7 @@ describe("several workers", () => {
     await rests();
   });
 
-  it("share what one leaves that dies when the registry has just forgotten it", async () => {
+  it("share the partitions of a worker that dies when the registry has just forgotten it", async () => {
     const first = fleet.join("w1", [copy]);
     first.registry = "away";
     fleet.join("w2", [copy]);
@@ -180,7 +180,7 @@ describe("several workers", () => {
     });
   });
 
-  it("share what one held whom the registry did not show, when it dies after their patience is over", async () => {
+  it("share the partitions of a worker that the registry did not show, when it dies after the grace is over", async () => {
     const unseen = fleet.join("w1", [copy]);
     unseen.registry = "away";
     fleet.join("w2", [copy]);
@@ -193,7 +193,7 @@ describe("several workers", () => {
     await rests(60_000);
   });
 
-  it("come to rest in fair shares, whoever came, went and died before, and leave no partition to nobody for long", async () => {
+  it("come to rest in fair shares, whoever joined, left or died before, and leave no partition without an owner for long", async () => {
     const life = fc.record({
       what: fc.constantFrom("join", "join", "join", "stop", "kill", "away", "sound"),
       who: fc.nat(),

@@ -94,7 +94,7 @@ describe("an event of an older version", () => {
     expect(JSON.parse(String(second.body)).s).toEqual([["thing.measured", ["key"], 2]]);
   });
 
-  it("has steps that lead somewhere", () => {
+  it("is refused a step of upcast that leads nowhere", () => {
     expect(() => defineEvent("thing.measured", z.object({}), { version: 2, upcast: { 2: (data) => data } })).toThrow(
       "event 'thing.measured': upcast begins at version 2, and the event's is 2",
     );
