@@ -1,3 +1,4 @@
+import { connectionBackoff } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
 import { days } from "../core/duration.ts";
 import { ConfigError, RetryableError } from "../core/errors.ts";
@@ -29,7 +30,6 @@ export interface SenderDeps {
 const renewAfterMs = days(1);
 /** Frames whose events we can still count when Redis has lost them: at some hundred frames a second, the last minute's. */
 const maxRemembered = 16_384;
-const retryLimits = { initialMs: 50, maxMs: 2_000 } as const;
 
 /** Stores frames in one partition, one after another, each until it is there: numbers them, and sends again what was not answered. */
 export class Sender {
@@ -68,7 +68,7 @@ export class Sender {
     };
     try {
       await retry(append, {
-        ...retryLimits,
+        ...connectionBackoff,
         clock,
         signal,
         lastTry: true,

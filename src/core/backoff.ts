@@ -11,3 +11,8 @@ export interface Backoff {
  */
 export const backoffMs = (attempt: number, { initialMs, maxMs }: Backoff, random: () => number = Math.random): number =>
   random() * Math.min(maxMs, initialMs * 2 ** Math.min(attempt, 30));
+
+/** Between tries of an event, a read or a commit, which go on for as long as it takes. */
+export const workBackoff: Backoff = { initialMs: 50, maxMs: 5_000 };
+/** Between tries of a connection, and of what is sent or asked over it while others wait. */
+export const connectionBackoff: Backoff = { initialMs: 50, maxMs: 2_000 };

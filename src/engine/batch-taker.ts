@@ -1,5 +1,5 @@
 import type { Fence } from "../bus/port.ts";
-import { backoffMs } from "../core/backoff.ts";
+import { backoffMs, workBackoff } from "../core/backoff.ts";
 import { messageOf, type RetryableError } from "../core/errors.ts";
 import type { KeyedState } from "../state/keyed-state.ts";
 import { KnownNames } from "../state/known-names.ts";
@@ -28,9 +28,6 @@ export interface TakerParts {
   /** Aborts when the owner is to stop, in order or not. */
   readonly ending: AbortSignal;
 }
-
-/** Between tries of a stage that asks for another one. */
-const retryLimits = { initialMs: 50, maxMs: 5_000 } as const;
 
 /** Takes the batches of one partition through the stages, and hands what has become of them to the committer. */
 export class BatchTaker {
@@ -112,7 +109,7 @@ export class BatchTaker {
 
   async #restBehind(error: RetryableError, failed: number): Promise<void> {
     const { clock, logger, telemetry } = this.#deps;
-    const waitMs = backoffMs(failed, retryLimits);
+    const waitMs = backoffMs(failed, workBackoff);
     logger.warn({ ...this.#about, error: messageOf(error) }, "a stage asked to try again");
     telemetry.retry?.({ of: "batch", ...this.#about, failed: failed + 1, waitMs, code: error.code });
     await clock.sleep(waitMs, this.#parts.ending);

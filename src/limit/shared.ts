@@ -1,4 +1,4 @@
-import { backoffMs } from "../core/backoff.ts";
+import { backoffMs, connectionBackoff } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
 import { onAbort } from "../core/on-abort.ts";
@@ -24,7 +24,6 @@ interface TokenWaiter {
 const chunkMs = 20;
 /** Tokens that nobody has used by then are dropped: kept, they would let a burst through later. */
 const keepMs = 1_000;
-const retryLimits = { initialMs: 50, maxMs: 2_000 } as const;
 
 /**
  * A limit that processes share, as this process sees it: it takes tokens out of the common bucket in chunks, and gives them to
@@ -108,7 +107,7 @@ export class SharedLimit implements RateLimit {
       return Math.max(waitMs, Math.min(chunkMs, (burst * 1_000) / perSecond)) * (0.75 + 0.5 * random());
     } catch (error) {
       this.#outage.failed(error, { limit: this.#name });
-      return Math.max(1, backoffMs(this.#failures++, retryLimits, random));
+      return Math.max(1, backoffMs(this.#failures++, connectionBackoff, random));
     }
   }
 

@@ -1,13 +1,11 @@
 import { createClient, ErrorReply, RESP_TYPES, type RedisClientOptions } from "redis";
-import { backoffMs } from "../core/backoff.ts";
+import { backoffMs, connectionBackoff } from "../core/backoff.ts";
 import { systemClock } from "../core/clock.ts";
 import { ConfigError, messageOf, RetryableError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import { Outage } from "../core/outage.ts";
 import { type AddressForm, placeOf, readAddress } from "../core/service-address.ts";
 import { type Tls, tlsHint } from "../core/tls.ts";
-
-const reconnectLimits = { initialMs: 50, maxMs: 2_000 } as const;
 
 /**
  * A connection whose string replies are Buffers: what a stream holds need not be text. Only what is used of a client is named here:
@@ -76,7 +74,7 @@ export async function connect({
     socket: {
       ...(tls && { tls: true, ...tls }),
       connectTimeout: Math.min(timeoutMs, 5_000),
-      reconnectStrategy: reconnect && ((tries) => backoffMs(tries, reconnectLimits)),
+      reconnectStrategy: reconnect && ((tries) => backoffMs(tries, connectionBackoff)),
     },
   });
   const outage = new Outage(

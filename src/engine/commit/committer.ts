@@ -2,7 +2,7 @@ import { setImmediate } from "node:timers";
 import { ageOf } from "../../bus/entry-id.ts";
 import type { Commit, PartitionLog } from "../../bus/port.ts";
 import { aborted } from "../../core/aborted.ts";
-import { backoffMs } from "../../core/backoff.ts";
+import { backoffMs, workBackoff } from "../../core/backoff.ts";
 import { RetryableError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
 import { Outage } from "../../core/outage.ts";
@@ -48,8 +48,6 @@ interface Work {
 }
 
 type Content = Omit<Commit, "number" | "reads" | "checkpoint">;
-
-const retryLimits = { initialMs: 50, maxMs: 5_000 } as const;
 
 /**
  * Commits the batches of one partition. Order of each: rows written → sinks confirm → one commit. Batches are written side by side, and
@@ -191,7 +189,7 @@ export class Committer {
       return made;
     } catch (error) {
       if (!(error instanceof RetryableError)) throw error;
-      const waitMs = backoffMs(failed, retryLimits);
+      const waitMs = backoffMs(failed, workBackoff);
       this.#outage.failed(error, about);
       telemetry.retry?.({ of: "commit", ...about, failed: failed + 1, waitMs, code: error.code });
       return { kind: "failed", waitMs };

@@ -1,6 +1,6 @@
 import { isBefore } from "../../bus/entry-id.ts";
 import type { Fence, OutboxEntry, PartitionLog } from "../../bus/port.ts";
-import { backoffMs } from "../../core/backoff.ts";
+import { backoffMs, workBackoff } from "../../core/backoff.ts";
 import type { Clock } from "../../core/clock.ts";
 import { codeOf, messageOf, RetryableError } from "../../core/errors.ts";
 import { getOrMake } from "../../core/get-or-make.ts";
@@ -11,8 +11,6 @@ import type { Telemetry } from "../../telemetry/port.ts";
 import type { OwnerHistory } from "../read/owner-history.ts";
 import { isObstacle, LogWriter } from "./log-writer.ts";
 import { isReadable, OutboxReader } from "./outbox-reader.ts";
-
-const retryLimits = { initialMs: 50, maxMs: 5_000 } as const;
 
 export interface RelayDeps {
   readonly bus: PartitionLog;
@@ -122,7 +120,7 @@ export class Relay {
 
   /** How long to wait behind a failure, milliseconds. */
   #failed(error: unknown, failed: number): number {
-    const waitMs = backoffMs(failed, retryLimits);
+    const waitMs = backoffMs(failed, workBackoff);
     this.#deps.telemetry.retry?.({ of: "outbox", ...this.#about, failed, waitMs, code: codeOf(error) });
     return waitMs;
   }

@@ -1,4 +1,4 @@
-import { backoffMs } from "../../core/backoff.ts";
+import { backoffMs, workBackoff } from "../../core/backoff.ts";
 import type { Clock } from "../../core/clock.ts";
 import { messageOf, RetryableError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
@@ -29,8 +29,6 @@ export interface UntilDecidedDeps {
 
 /** How a try has ended that decided nothing. */
 type Failure = { readonly kind: "again"; readonly error: RetryableError } | { readonly kind: "broken"; readonly error: unknown };
-
-const retryLimits = { initialMs: 50, maxMs: 5_000 } as const;
 
 /**
  * Takes values through stages that keep no state, each by itself, until they have decided. A value that asks to be tried again is, after a
@@ -81,7 +79,7 @@ export function untilDecided(
   async function rest(effects: RetriableEffects, failed: number, error: RetryableError): Promise<void> {
     const { clock, logger, telemetry, signal, about } = deps;
     const event = effects.eventId;
-    const waitMs = backoffMs(failed, retryLimits);
+    const waitMs = backoffMs(failed, workBackoff);
     if (failed === 1)
       logger.warn({ ...about, event, error: messageOf(error) }, "a stage asked to try again: the events of this key wait");
     telemetry.retry?.({ of: "event", ...about, event, failed, waitMs, code: error.code });

@@ -3,7 +3,7 @@ import { bytesOf } from "../../bus/entry-bytes.ts";
 import { ageOf } from "../../bus/entry-id.ts";
 import { type Partition, replayOf } from "../../bus/partition.ts";
 import type { Entry, Fence, PartitionLog, Watch, WentBack } from "../../bus/port.ts";
-import { backoffMs } from "../../core/backoff.ts";
+import { backoffMs, workBackoff } from "../../core/backoff.ts";
 import type { Clock } from "../../core/clock.ts";
 import { RetryableError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
@@ -13,7 +13,6 @@ import type { Batch } from "./batch.ts";
 import { type Cursor, cursorOn, move, sumOf } from "./cursor.ts";
 import type { OwnerHistory } from "./owner-history.ts";
 
-const retryLimits = { initialMs: 50, maxMs: 5_000 } as const;
 /** How long a log that has brought nothing is left alone while the other one has something, milliseconds. */
 const idleMs = 1_000;
 
@@ -233,7 +232,7 @@ export class LogReader {
   #failed(cursor: Cursor, error: RetryableError): void {
     const about = aboutOf(cursor);
     this.#failures++;
-    this.#waitMs = backoffMs(this.#failures, retryLimits);
+    this.#waitMs = backoffMs(this.#failures, workBackoff);
     this.#outage.failed(error, about);
     this.#deps.telemetry.retry?.({ of: "read", ...about, failed: this.#failures, waitMs: this.#waitMs, code: error.code });
     cursor.from = "pending";
