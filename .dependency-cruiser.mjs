@@ -34,7 +34,7 @@ const rooms = {
     "telemetry",
   ],
   "stack": ["core"],
-  "testing": ["dsl", "engine", "stages", "plan", "core", "bus", "state", "limit", "sinks", "telemetry", "participant"],
+  "testing": ["dsl", "engine", "stages", "plan", "core", "bus", "state", "limit", "sinks", "telemetry", "participant", "archive"],
 };
 
 // The rooms of the engine, in the order in which a batch goes through them, and what each may import of the others.

@@ -3,7 +3,7 @@ import { startOfDay } from "../plan/archive.ts";
 import type { ArchiveDeps } from "./port.ts";
 import { removeGeneration } from "./remove.ts";
 
-/** How many there were, and how many of them were too old. */
+/** How many were looked at, and how many of them were too old. */
 export interface Expired {
   /** Looked at. */
   readonly looked: number;

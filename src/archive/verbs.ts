@@ -22,7 +22,9 @@ export function createArchive(deps: ArchiveDeps): ArchiveVerbs {
     },
     async unseal(day, call) {
       await unsealDay(day, tablesFor(call));
-      await counters.touched(archivedTable(day.table, archives), day.day);
+      // One that is not archived, or no more, was refused: nothing has counted it anew.
+      const table = archives.find(({ name }) => name === day.table);
+      if (table) await counters.touched(table, day.day);
     },
     survey,
     export: (run, surveyed, call) =>

@@ -10,7 +10,7 @@ import type { ClientOf, Participant } from "../participant/participant.ts";
 import type { ArchiveVerbs } from "../plan/archive.ts";
 import { type TimeReply, timeOf } from "../redis/server.ts";
 import { createClickHouse } from "../sinks/clickhouse/client.ts";
-import { findKept, untilKept } from "../state/kept.ts";
+import { stateLooks } from "../state/kept.ts";
 import { type Announce, createAnnouncer } from "./announcer.ts";
 import { cleanLogs, type KeepLogs } from "./clean-logs.ts";
 import { type ArchiveAddress, openArchive } from "./open-archive.ts";
@@ -79,9 +79,6 @@ export interface StateDeps {
   statesOf<State>(state: KeptState<State>): AsyncIterable<readonly [key: string, state: State, updatedAt: number]>;
 }
 
-/** How long one try of an activity waits for a state, milliseconds. */
-const waitForStateMs = 5_000;
-
 /** Opens what activities get. */
 export async function openActivityDeps(
   context: RoleContext,
@@ -103,16 +100,8 @@ export async function openActivityDeps(
     const announcer = createAnnouncer(context, bus);
     opened.add(announcer, (one) => one.flush());
     const pipelines = [...app.pipelines, ...others];
-    const stateOf = (state: KeptState<unknown>, key: string) => findKept(pipelines, { state: state.plan, key, bus });
     const states = {
-      stateOf,
-      untilState: (state: KeptState<unknown>, key: string, holds: (state: unknown) => boolean) =>
-        untilKept(() => stateOf(state, key), holds, {
-          clock: systemClock,
-          withinMs: waitForStateMs,
-          signal: signalOfCall(),
-          what: `the state '${state.plan.name}' of '${key}'`,
-        }),
+      ...stateLooks(pipelines, { bus, clock: systemClock, signalOfCall }),
       statesOf: (state: KeptState<unknown>) => statesOf(pipelines, state.plan, redis),
     };
     const deps: ActivityDeps = {

@@ -15,6 +15,8 @@ export interface MemorySinkOptions {
 export interface MemorySink extends Sink {
   /** What is there now, in the order in which keys were first written. */
   readonly rows: readonly Readonly<Record<string, unknown>>[];
+  /** Removes rows, and gives them. */
+  take(isMeant: (row: Readonly<Record<string, unknown>>) => boolean): readonly Readonly<Record<string, unknown>>[];
   /** From now on, rows for which this returns a reason are rejected with it. */
   rejectRows(reasonOf: (row: Readonly<Record<string, unknown>>) => string | undefined): void;
   /** The next `times` tries fail, as if the target were away; they are repeated. */
@@ -56,6 +58,11 @@ export function createMemorySink(options: MemorySinkOptions = {}): MemorySink {
     },
     get rows() {
       return [...kept.values()];
+    },
+    take(isMeant) {
+      const meant = [...kept].filter(([, row]) => isMeant(row));
+      for (const [key] of meant) kept.delete(key);
+      return meant.map(([, row]) => row);
     },
     async close() {
       closing = true;

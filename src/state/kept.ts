@@ -2,11 +2,12 @@ import { type Partition, partitionIndex, partitionsOf } from "../bus/partition.t
 import type { LogOperations } from "../bus/port.ts";
 import { backoffMs } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
+import { seconds } from "../core/duration.ts";
 import { ConfigError, RetryableError } from "../core/errors.ts";
 import { nth } from "../core/nth.ts";
 import type { FoldPlan, PipelinePlan, StreamPlan } from "../plan/plan.ts";
 import type { StatePlan } from "../plan/stage.ts";
-import { nameOf } from "./names.ts";
+import { nameOf, splitName } from "./names.ts";
 import { inForm, parseState } from "./record.ts";
 
 /** What a fold keeps of a key, in the form of the code that runs here. */
@@ -38,6 +39,30 @@ export function readKept(name: { readonly stage: string; readonly key: string },
 }
 
 /**
+ * All that a fold keeps, of what its partitions hold.
+ * @throws once all others were given, as `readKept`
+ */
+export async function* keptOf(
+  fold: FoldPlan,
+  stored: AsyncIterable<readonly [name: string, json: string]>,
+): AsyncIterable<readonly [key: string, state: unknown, updatedAt: number]> {
+  let unreadable: unknown;
+  for await (const [text, json] of stored) {
+    const name = splitName(text);
+    if (name.stage !== fold.name) continue;
+    let kept: Kept;
+    try {
+      kept = readKept(name, json, fold);
+    } catch (error) {
+      unreadable ??= error;
+      continue;
+    }
+    yield [name.key, kept.state, kept.updatedAt];
+  }
+  if (unreadable) throw unreadable;
+}
+
+/**
  * What a fold keeps of a key, as it was committed last; undefined where it keeps nothing. Where the key is the one that events are
  * partitioned by, one partition is asked; a finer one may lie in any.
  * @throws as `keeperOf` and `readKept`
@@ -64,28 +89,25 @@ function partitionFor(stream: StreamPlan, key: string): Partition {
 }
 
 const between = { initialMs: 40, maxMs: 500 } as const;
+/** How long one try of an activity waits for a state, milliseconds. */
+const waitMs = seconds(5);
 
 /**
- * Looks at what is kept until `holds`, and gives what it found.
+ * Looks at what is kept until `holds`, for 5 s, and gives what it found.
  * @throws RetryableError `state.behind` when it does not come true in time; what `signal` was aborted with
  */
 export async function untilKept(
   look: () => Promise<Kept | undefined>,
   holds: (state: unknown) => boolean,
-  {
-    clock,
-    withinMs,
-    signal,
-    what,
-  }: { readonly clock: Clock; readonly withinMs: number; readonly signal?: AbortSignal; readonly what: string },
+  { clock, signal, what }: { readonly clock: Clock; readonly signal?: AbortSignal; readonly what: string },
 ): Promise<Kept | undefined> {
   const since = clock.monotonic();
   for (let attempt = 0; ; attempt++) {
     signal?.throwIfAborted();
     const found = await look();
     if (holds(found?.state)) return found;
-    if (clock.monotonic() - since >= withinMs) {
-      throw new RetryableError("state.behind", `${what} is not yet as it should be, after ${withinMs} ms`, {
+    if (clock.monotonic() - since >= waitMs) {
+      throw new RetryableError("state.behind", `${what} is not yet as it should be, after ${waitMs} ms`, {
         hint: "The pipeline that keeps it is behind, or does not run.",
       });
     }
@@ -94,4 +116,32 @@ export async function untilKept(
       signal,
     );
   }
+}
+
+/** What activities look at states with. */
+export interface StateLooks {
+  readonly stateOf: (state: { readonly plan: StatePlan }, key: string) => Promise<Kept | undefined>;
+  readonly untilState: (
+    state: { readonly plan: StatePlan },
+    key: string,
+    holds: (state: unknown) => boolean,
+  ) => Promise<Kept | undefined>;
+}
+
+/** @param world `signalOfCall`: ends with whoever waits */
+export function stateLooks(
+  pipelines: readonly PipelinePlan[],
+  world: { readonly bus: Pick<LogOperations, "peek">; readonly clock: Clock; readonly signalOfCall: () => AbortSignal },
+): StateLooks {
+  const { bus, clock, signalOfCall } = world;
+  const stateOf: StateLooks["stateOf"] = ({ plan }, key) => findKept(pipelines, { state: plan, key, bus });
+  return {
+    stateOf,
+    untilState: (state, key, holds) =>
+      untilKept(() => stateOf(state, key), holds, {
+        clock,
+        signal: signalOfCall(),
+        what: `the state '${state.plan.name}' of '${key}'`,
+      }),
+  };
 }

@@ -1,18 +1,19 @@
 import { Context } from "@temporalio/activity";
 import { ApplicationFailure } from "@temporalio/common";
+import { expireArchives } from "../archive/expire.ts";
+import type { ArchiveDeps } from "../archive/port.ts";
+import { createArchive } from "../archive/verbs.ts";
 import { partitionsOf } from "../bus/partition.ts";
 import type { Clock } from "../core/clock.ts";
-import { seconds } from "../core/duration.ts";
-import { ConfigError } from "../core/errors.ts";
 import { eventId } from "../core/hash.ts";
 import type { KeptState } from "../dsl/state.ts";
 import type { Stream } from "../dsl/stream.ts";
 import { usedStream } from "../dsl/used-stream.ts";
-import type { ActivityDeps, AnnouncedDraft } from "../host/index.ts";
+import { cleanDeadLetters } from "../engine/clean-dead-letters.ts";
+import type { ActivityDeps, AnnouncedDraft, KeepLogs } from "../host/index.ts";
 import { Refusal } from "../participant/participant.ts";
-import type { AppPlan } from "../plan/plan.ts";
-import { findKept, keeperOf, readKept, untilKept } from "../state/kept.ts";
-import { splitName } from "../state/names.ts";
+import type { AppPlan, PipelinePlan } from "../plan/plan.ts";
+import { keeperOf, keptOf, stateLooks } from "../state/kept.ts";
 import type { TestLog } from "./test-log.ts";
 import type { VirtualClock } from "./virtual-clock.ts";
 
@@ -24,38 +25,27 @@ export interface MemoryDepsOptions {
   readonly log: TestLog;
   readonly clock: VirtualClock;
   readonly participants: StandIns;
+  /** Of what the application archives. */
+  readonly archive: ArchiveDeps | undefined;
+  readonly keep: KeepLogs;
 }
 
-/** What activities get of a world in memory: the streams and states of the test, and stand-ins for participants. */
-export function memoryDeps({ app, log, clock, participants }: MemoryDepsOptions): ActivityDeps {
+/** What activities get of a world in memory: the streams, states and tables of the test, and stand-ins for participants. */
+export function memoryDeps({ app, log, clock, participants, archive, keep }: MemoryDepsOptions): ActivityDeps {
   // An activity holds the time while it works, and lets go of it while it waits for it.
   const waiting: Clock = {
     now: () => clock.now(),
     monotonic: () => clock.monotonic(),
     sleep: (ms, signal) => clock.whileHeld(clock.sleep(ms, signal)),
   };
-  const stateOf = (state: KeptState<unknown>, key: string) => findKept(app.pipelines, { state: state.plan, key, bus: log.bus });
+  const { bus } = log;
   const deps = {
+    ...stateLooks(app.pipelines, { bus, clock: waiting, signalOfCall: () => Context.current().cancellationSignal }),
     participant: (name: string) => standIn(participants[name] ?? {}),
     now: async () => clock.now(),
-    stateOf,
-    untilState: (state: KeptState<unknown>, key: string, holds: (state: unknown) => boolean) =>
-      untilKept(() => stateOf(state, key), holds, {
-        clock: waiting,
-        withinMs: seconds(5),
-        signal: Context.current().cancellationSignal,
-        what: `the state '${state.plan.name}' of '${key}'`,
-      }),
-    statesOf: async function* ({ plan }: KeptState<unknown>) {
+    statesOf: ({ plan }: KeptState<unknown>) => {
       const { pipeline, fold } = keeperOf(app.pipelines, plan);
-      for (const partition of pipeline.sources.flatMap(partitionsOf)) {
-        for (const [text, json] of log.bus.statesOf(partition, pipeline.name)) {
-          const name = splitName(text);
-          if (name.stage !== fold.name) continue;
-          const { state, updatedAt } = readKept(name, json, fold);
-          yield [name.key, state, updatedAt] as const;
-        }
-      }
+      return keptOf(fold, storedOf(pipeline, log));
     },
     announce: async (stream: Stream<unknown>, { id, type, time, data }: AnnouncedDraft) => {
       const at = time?.getTime() ?? Context.current().info.scheduledTimestampMs;
@@ -63,17 +53,19 @@ export function memoryDeps({ app, log, clock, participants }: MemoryDepsOptions)
       log.hasten();
       await clock.whileHeld(stored);
     },
-    cleanLogs: missing("cleanLogs"),
+    ...(archive && { archive: createArchive(archive) }),
+    cleanLogs: async (beat: () => void) => ({
+      deadLetters: await cleanDeadLetters(app.streams, { bus, keepDays: keep.deadLetterDays, beat, clock }),
+      archives: archive ? await expireArchives(archive, { keepDays: keep.archiveDays, beat }) : { looked: 0, removed: 0 },
+    }),
   };
   // As in the host, the types of streams and states are those of their declarations.
   return deps as never;
 }
 
-const missing = (what: string) => async () => {
-  throw new ConfigError("usage", `testApp has no ${what}`, {
-    hint: "Give the test a stand-in for the activity: activities: (deps) => ({ ...createActivities(deps), … }).",
-  });
-};
+async function* storedOf(pipeline: PipelinePlan, { bus }: TestLog): AsyncIterable<readonly [name: string, json: string]> {
+  for (const partition of pipeline.sources.flatMap(partitionsOf)) yield* bus.statesOf(partition, pipeline.name);
+}
 
 /** A refusal comes as a caller of the real participant gets it. */
 const standIn = (verbs: StandIns[string]) =>

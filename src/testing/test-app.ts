@@ -6,15 +6,17 @@ import type { App } from "../dsl/app.ts";
 import type { KeptState } from "../dsl/state.ts";
 import type { DraftFor, Stream } from "../dsl/stream.ts";
 import { type Audit, audit } from "../engine/audit.ts";
-import type { ActivityDeps, KeptOf } from "../host/index.ts";
-import { type OwnSinkPlan, targetOf } from "../plan/plan.ts";
-import type { SagaView } from "../saga/index.ts";
+import type { ActivityDeps, KeepLogs, KeptOf } from "../host/index.ts";
+import type { OwnSinkPlan } from "../plan/plan.ts";
 import { createMemorySink, type MemorySink } from "../sinks/memory.ts";
 import type { Sink } from "../sinks/port.ts";
 import { findKept } from "../state/kept.ts";
+import { type ArchivedSeen, createMemoryArchive } from "./archive/memory-archive.ts";
 import type { Death } from "./crashing-bus.ts";
 import type { StandIns } from "./memory-deps.ts";
-import type { WorkflowRun } from "./temporal/run.ts";
+import type { RunOrder, WorkflowRun } from "./temporal/run.ts";
+import { MemorySchedule, type ScheduleHandle, type ScheduleSeen } from "./temporal/schedule.ts";
+import { seen, type WorkflowSeen } from "./temporal/seen.ts";
 import type { MemoryTemporal } from "./temporal/server.ts";
 import { TestLog } from "./test-log.ts";
 import { TestWorker } from "./test-worker.ts";
@@ -29,22 +31,10 @@ export interface AppTestOptions {
   readonly activities?: (deps: ActivityDeps) => Readonly<Record<string, (...args: never[]) => unknown>>;
   /** What participants answer, by participant and verb. What is left out answers nothing; throw a `Refusal` to refuse. @default they answer nothing */
   readonly participants?: StandIns;
+  /** For how long the activity `cleanLogs` keeps dead letters and archives. @default dead letters for 30 days, archives for ever */
+  readonly keep?: KeepLogs;
   /** What the clock shows at first. @default now */
   readonly now?: Date;
-}
-
-/** A workflow, as far as it has come. */
-export interface WorkflowSeen {
-  /** Its type. */
-  readonly workflow: string;
-  /** `scheduled`: its delay is not over yet. */
-  readonly status: "scheduled" | "running" | "completed" | "failed" | "cancelled";
-  /** What it returned. */
-  readonly result?: unknown;
-  /** What it failed with. */
-  readonly error?: Error;
-  /** Where a saga is, as the query `saga` tells it. */
-  readonly saga?: SagaView;
 }
 
 /** What an application made of everything that was sent so far. */
@@ -55,6 +45,10 @@ export interface AppRun {
   readonly streams: Readonly<Record<string, readonly Envelope[]>>;
   /** By workflow id, in the order in which they were started. */
   readonly workflows: Readonly<Record<string, WorkflowSeen>>;
+  /** By name: those that the application declares. */
+  readonly schedules: Readonly<Record<string, ScheduleSeen>>;
+  /** What the archive holds, by table, day and generation. */
+  readonly archived: readonly ArchivedSeen[];
   /** Of all streams that pipelines read. */
   readonly deadLetters: readonly DeadLetter[];
   /** By pipeline. */
@@ -94,7 +88,9 @@ export interface AppTest {
   crash(at: Death): void;
   /** What a fold keeps of a key. */
   stateOf<State>(state: KeptState<State>, key: string): Promise<KeptOf<State> | undefined>;
-  /** Starts a workflow by hand, as an operator or a schedule does. @throws ConfigError where one of that id is there */
+  /** A schedule of the application, to be moved by hand. @throws ConfigError where there is none, or its workflow is not given */
+  schedule(name: string): ScheduleHandle;
+  /** Starts a workflow by hand, as an operator does. @throws ConfigError where one of that id is there */
   start<Input>(
     workflow: (input: Input) => Promise<unknown>,
     options: { readonly workflowId: string; readonly input: Input },
@@ -104,8 +100,9 @@ export interface AppTest {
 }
 
 /**
- * Runs an application in memory: its pipelines over their streams with the engine of production, and the workflows that they start on Temporal's own
- * runtime, all of them on one virtual clock. Every workflow that ends is replayed. No service is needed, and none is opened.
+ * Runs an application in memory: its pipelines over their streams with the engine of production, and the workflows that they and its
+ * schedules start on Temporal's own runtime, all of them on one virtual clock. Every workflow that ends is replayed. No service is
+ * needed, and none is opened. A schedule fires where its workflow is among `workflows`.
  *
  * @throws ConfigError from the methods of what it returns, each of which says when
  * @example
@@ -114,12 +111,14 @@ export interface AppTest {
  * const test = testApp(app, { workflows, activities: createActivities });
  * await test.send([loginFailed({ userId: "ada", ip: "203.0.113.7" })], logins);
  * const { tables, streams } = await test.run();
+ * const { schedules } = await test.advance(days(1)); // whatever is due once a day has run
  * ```
  */
 export function testApp({ plan: app }: App, options: AppTestOptions = {}): AppTest {
   const clock = new VirtualClock(options.now?.getTime() ?? Date.now());
   const log = new TestLog(clock);
   const tables = new Map<string, MemorySink>();
+  const archive = createMemoryArchive(app.archives, { clock, tables });
   const workflows = Object.fromEntries(
     Object.entries(options.workflows ?? {}).filter(([, one]) => typeof one === "function"),
   ) as Readonly<Record<string, (...args: never[]) => Promise<unknown>>>;
@@ -129,7 +128,8 @@ export function testApp({ plan: app }: App, options: AppTestOptions = {}): AppTe
   // Temporal's runtime is loaded for applications that start workflows.
   const opening = async (): Promise<MemoryTemporal> => {
     const [{ MemoryTemporal }, { memoryDeps }] = await Promise.all([import("./temporal/server.ts"), import("./memory-deps.ts")]);
-    const deps = memoryDeps({ app, log, clock, participants: options.participants ?? {} });
+    const { participants = {}, keep = {} } = options;
+    const deps = memoryDeps({ app, log, clock, participants, keep, archive: app.archives.length > 0 ? archive.deps : undefined });
     server ??= new MemoryTemporal({ clock, workflows, activities: options.activities?.(deps) ?? {} });
     return server;
   };
@@ -144,9 +144,25 @@ export function testApp({ plan: app }: App, options: AppTestOptions = {}): AppTe
   const sinks = new Map<OwnSinkPlan, Sink>();
   const sinkFor = (plan: OwnSinkPlan): Sink => {
     if (plan.kind === "temporal") return getOrMake(sinks, plan, () => createWorkflowSink(plan, { temporal, clock }));
-    return getOrMake(tables, targetOf(plan), () => createMemorySink({ clock, table: plan.table }));
+    return getOrMake(tables, plan.table.name, () => createMemorySink({ clock, table: plan.table }));
   };
   const worker = new TestWorker({ pipelines: app.pipelines, clock, log, sinkFor, isResting: () => server?.isResting ?? true });
+  let trouble: { readonly error: unknown } | undefined;
+  const startDue = async (order: RunOrder): Promise<WorkflowRun | undefined> => {
+    try {
+      return (await temporal()).start(order, { reuse: "closed" });
+    } catch (error) {
+      // Nobody waits for what a schedule starts: the next run tells.
+      trouble ??= { error };
+      return undefined;
+    }
+  };
+  const schedules = new Map(
+    app.schedules.map((plan) => {
+      const world = { clock, start: startDue, hasWorkflow: workflows[plan.workflow] !== undefined };
+      return [plan.name, new MemorySchedule(plan, world)] as const;
+    }),
+  );
   const found = (workflowId: string): WorkflowRun => {
     const run = server?.find(workflowId);
     if (run) return run;
@@ -157,6 +173,7 @@ export function testApp({ plan: app }: App, options: AppTestOptions = {}): AppTe
 
   async function run(): Promise<AppRun> {
     await worker.run();
+    if (trouble) throw trouble.error;
     const runs = server?.runs ?? [];
     for (const one of runs) await checkReplay(one);
     const audits = await Promise.all(app.pipelines.map(async (one) => [one.name, await audit(one, log.bus)] as const));
@@ -164,12 +181,14 @@ export function testApp({ plan: app }: App, options: AppTestOptions = {}): AppTe
       tables: Object.fromEntries(app.tables.flatMap(({ name }) => rowsOf(name))),
       streams: Object.fromEntries(app.streams.map((stream) => [stream.name, log.eventsOf(stream)])),
       workflows: Object.fromEntries(runs.map((one) => [one.order.workflowId, seen(one)])),
+      schedules: Object.fromEntries([...schedules].map(([name, one]) => [name, one.seen])),
+      archived: await archive.archived(),
       deadLetters: await worker.deadLetters(),
       audits: Object.fromEntries(audits),
     };
   }
   const rowsOf = (name: string) => {
-    const sink = tables.get(`clickhouse ${name}`);
+    const sink = tables.get(name);
     return sink ? [[name, sink.rows] as const] : [];
   };
   /** Once, when it has ended. */
@@ -198,6 +217,19 @@ export function testApp({ plan: app }: App, options: AppTestOptions = {}): AppTe
     },
     crash: (at) => worker.crash(at),
     stateOf: (state, key) => findKept(app.pipelines, { state: state.plan, key, bus: log.bus }) as never,
+    schedule: (name) => {
+      const one = schedules.get(name);
+      if (one && one.seen.status !== "no workflow") return one;
+      throw new ConfigError(
+        "usage",
+        one ? `the test has no workflow for the schedule '${name}'` : `there is no schedule '${name}'`,
+        {
+          hint: one
+            ? `Give it in 'workflows': ${app.schedules.find((plan) => plan.name === name)?.workflow}.`
+            : `There are ${[...schedules.keys()].join(", ") || "none"}.`,
+        },
+      );
+    },
     async start(workflow, { workflowId, input }) {
       const started = (await temporal()).start(
         { type: workflow.name, workflowId, taskQueue: "test", args: [input] },
@@ -213,20 +245,4 @@ export function testApp({ plan: app }: App, options: AppTestOptions = {}): AppTe
       query: (name, ...args) => found(workflowId).query(name, args),
     }),
   };
-}
-
-function seen(run: WorkflowRun): WorkflowSeen {
-  const workflow = run.order.type;
-  const { end } = run;
-  const saga = run.answers("saga") ? { saga: run.query("saga") as SagaView } : {};
-  switch (end?.kind) {
-    case undefined:
-      return { workflow, status: run.hasBegun ? "running" : "scheduled", ...saga };
-    case "completed":
-      return { workflow, status: "completed", result: end.result, ...saga };
-    case "cancelled":
-      return { workflow, status: "cancelled", ...saga };
-    default:
-      return { workflow, status: "failed", error: end?.error as Error, ...saga };
-  }
 }

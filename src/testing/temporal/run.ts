@@ -24,6 +24,8 @@ export interface RunOrder {
   readonly workflowId: string;
   readonly taskQueue: string;
   readonly args: readonly unknown[];
+  /** Which schedule has started it, and when it was due. */
+  readonly schedule?: { readonly name: string; readonly at: Date };
 }
 
 /** What a run needs of the server. */
@@ -124,7 +126,7 @@ export class WorkflowRun {
   }
 
   #open(order: RunOrder): [CallingWorkflow, WorkflowRuntime] {
-    const { type, workflowId, taskQueue, args } = order;
+    const { type, workflowId, taskQueue, args, schedule } = order;
     const workflow = this.#world.workflows[type];
     if (!workflow) {
       throw new ConfigError("usage", `there is no workflow '${type}'`, {
@@ -132,7 +134,7 @@ export class WorkflowRun {
       });
     }
     const caller = { workflowId, runId: this.#world.newRunId(), workflowType: type, taskQueue };
-    return [caller, new WorkflowRuntime({ ...caller, workflow, type, args, now: this.#world.clock.now() })];
+    return [caller, new WorkflowRuntime({ ...caller, workflow, type, args, schedule, now: this.#world.clock.now() })];
   }
 
   /** Ends it where it is. */

@@ -4,7 +4,8 @@
  * runs between two awaits of something outside, and taken away again.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
-import { defaultPayloadConverter, TypedSearchAttributes, toPayloads } from "@temporalio/common";
+import { defaultPayloadConverter, defineSearchAttributeKey, TypedSearchAttributes, toPayloads } from "@temporalio/common";
+import { encodeUnifiedSearchAttributes } from "@temporalio/common/lib/converter/payload-search-attributes.js";
 import type { WorkflowInfo } from "@temporalio/workflow";
 import { AsyncLocalStorage as ScopeStorage } from "@temporalio/workflow/lib/cancellation-scope.js";
 import { Activator } from "@temporalio/workflow/lib/internals.js";
@@ -30,6 +31,8 @@ export interface RuntimeOptions {
   readonly runId: string;
   readonly taskQueue: string;
   readonly args: readonly unknown[];
+  /** Which schedule has started it, and when it was due. */
+  readonly schedule: { readonly name: string; readonly at: Date } | undefined;
   /** By the virtual clock, milliseconds since the epoch. */
   readonly now: number;
 }
@@ -105,15 +108,23 @@ const textOf = ({ userMetadata: _, eventGroupMarkers: __, ...decision }: Command
     return value instanceof Uint8Array ? Buffer.from(value).toString("utf8") : value;
   });
 
-const begin = ({ workflowId, type, args }: RuntimeOptions): Job => ({
+const begin = ({ workflowId, type, args, schedule }: RuntimeOptions): Job => ({
   variant: "initializeWorkflow",
   initializeWorkflow: {
     workflowId,
     workflowType: type,
     arguments: toPayloads(defaultPayloadConverter, ...args) ?? [],
     headers: {},
+    ...(schedule && { searchAttributes: { indexedFields: scheduledBy(schedule) } }),
   },
 });
+
+/** What a server notes of a run that a schedule has started. */
+const scheduledBy = ({ name, at }: NonNullable<RuntimeOptions["schedule"]>) =>
+  encodeUnifiedSearchAttributes(undefined, [
+    { key: defineSearchAttributeKey("TemporalScheduledById", "KEYWORD"), value: name },
+    { key: defineSearchAttributeKey("TemporalScheduledStartTime", "DATETIME"), value: at },
+  ]);
 
 function openActivator({ workflow, type, workflowId, runId, taskQueue, now }: RuntimeOptions): Activator {
   const start = new Date(now);

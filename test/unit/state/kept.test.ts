@@ -97,7 +97,7 @@ describe("waiting for a state", () => {
     const clock = new VirtualClock();
     let looks = 0;
     const look = async () => ({ state: states[Math.min(looks++, states.length - 1)], updatedAt: 0 });
-    const options = { clock, withinMs: 5_000, what: "the state 'sum' of 'ada'", ...(signal && { signal }) };
+    const options = { clock, what: "the state 'sum' of 'ada'", ...(signal && { signal }) };
     const found = clock.settle(untilKept(look, holds, options));
     return { found, looks: () => looks, clock };
   };
