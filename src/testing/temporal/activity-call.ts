@@ -58,6 +58,8 @@ export class ActivityCall {
   readonly #world: ActivityCallDeps;
   readonly #cancelled = new AbortController();
   readonly #givenUp = new AbortController();
+  /** What the last try has told with its beats: the next one is given it. */
+  #told: unknown;
   /** How long it waits for its next try, milliseconds; undefined while it runs. */
   waitsMs: number | undefined;
 
@@ -171,8 +173,9 @@ export class ActivityCall {
       stop.signal.addEventListener("abort", () => reject(stop.signal.reason), { once: true });
     });
     cancelled.catch(() => {});
-    const beat = () => {
+    const beat = (details?: unknown) => {
       beats.last = clock.now();
+      this.#told = defaultPayloadConverter.fromPayload(defaultPayloadConverter.toPayload(details));
       if (this.#cancelled.signal.aborted && !stop.signal.aborted) stop.abort(new CancelledFailure("CANCELLED"));
     };
     const info = this.#info(attempt, scheduledAt);
@@ -190,7 +193,7 @@ export class ActivityCall {
         activityNamespace: "default",
         namespace: "default",
       },
-      ...{ taskToken: new Uint8Array(), base64TaskToken: "", heartbeatDetails: undefined, inWorkflow: true },
+      ...{ taskToken: new Uint8Array(), base64TaskToken: "", heartbeatDetails: this.#told, inWorkflow: true },
       ...{ scheduledTimestampMs: scheduledAt, currentAttemptScheduledTimestampMs: this.#world.clock.now() },
       startToCloseTimeoutMs: optionalTsToMs(startToCloseTimeout) ?? 0,
       scheduleToCloseTimeoutMs: optionalTsToMs(scheduleToCloseTimeout) ?? 0,

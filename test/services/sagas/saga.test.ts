@@ -158,6 +158,20 @@ describe.each(places)("%s", (_, open) => {
       expect(Object.fromEntries(ledger.books)).toMatchObject({ hold: "undone", flight: "undone", hotel: "undone" });
     });
 
+    it("hands a step that is tried again what its last try has told with its beats", async () => {
+      const ledger = new Ledger();
+      const told: unknown[] = [];
+      ledger.troubles.set("act hold", (attempt) => {
+        const context = Context.current();
+        told.push(context.info.heartbeatDetails);
+        context.heartbeat({ page: attempt });
+        if (attempt < 3) throw new Error("the line is dead");
+        return undefined;
+      });
+      await bench.run(trip, { input: {} }, ledger.activities(), (handle) => handle.result());
+      expect(told).toEqual([undefined, { page: 1 }, { page: 2 }]);
+    });
+
     it.sequential("tells an undo the result, where the step had answered", async () => {
       const ledger = new Ledger();
       ledger.troubles.set("act send", refuses);
