@@ -14,6 +14,8 @@ export type Acquired =
       readonly tenure: number;
       /** The newest entry that the group was ever given: where new ones begin. */
       readonly lastDelivered: string;
+      /** Fields of the lease's record that nobody could read. They are made anew, and fence whoever had the lease. @default none */
+      readonly unreadable?: readonly string[];
     }
   | { readonly kind: "taken"; readonly owner: string; readonly leftMs: number };
 

@@ -1,3 +1,4 @@
+import { systemClock } from "../core/clock.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { AppPlan } from "../plan/plan.ts";
 import { rollupsOf } from "../plan/rollup.ts";
@@ -23,7 +24,7 @@ export async function rollupVerb(name: string | undefined, { rebuild, json, ...w
     try {
       const store = createRollupStore(clickhouse);
       for (const rollup of rollups) {
-        const buckets = await refreshRollup(rollup, { marks, store }, { all: rebuild });
+        const buckets = await refreshRollup(rollup, { marks, store, clock: systemClock }, { all: rebuild });
         if (json) printJson({ rollup: rollup.name, table: rollup.from.name, buckets });
         else printLine(`${rollup.name}: ${buckets} buckets counted from ${rollup.from.name}`);
       }

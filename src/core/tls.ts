@@ -42,7 +42,9 @@ export function tlsHint(error: unknown, prefix: string): string | undefined {
     return "Renew the certificate of the server, or correct the clock of this machine.";
   }
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
-    return `Use a name in ${prefix}_URL that the certificate of the server holds.`;
+    const ofCluster =
+      prefix === "REDIS" ? "; the nodes of a cluster have to announce such names (cluster-announce-hostname)" : "";
+    return `Use a name in ${prefix}_URL that the certificate of the server holds${ofCluster}.`;
   }
   if (/SELF_SIGNED|UNABLE_TO_(VERIFY|GET)|CERT_(UNTRUSTED|SIGNATURE_FAILURE)/.test(code)) {
     return `Name the authority that has signed the certificate of the server in ${prefix}_TLS_CA_FILE.`;

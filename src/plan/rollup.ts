@@ -26,8 +26,8 @@ export function bucketsOf(rollup: RollupPlan, rows: readonly unknown[]): readonl
 }
 
 /**
- * Buckets by the UTC day that they are in, the oldest first. A day is what is counted at once: it lies in one partition of a table that
- * is partitioned by its time, which has to be read as a whole anyway, and it bounds the memory that counting takes.
+ * Buckets by the UTC day that they are in, the oldest first. A day lies in one partition of a table that is partitioned by its time,
+ * which has to be read as a whole anyway: less than a day at once is not worth it.
  */
 export function byDay(starts: Iterable<number>): readonly (readonly number[])[] {
   const days = new Map<number, number[]>();
@@ -38,4 +38,21 @@ export function byDay(starts: Iterable<number>): readonly (readonly number[])[] 
     else days.set(day, [start]);
   }
   return [...days.values()];
+}
+
+/** The first of some days: those that follow one another, as many as are asked for, and no more buckets than that; at least one day. */
+export function inARow(
+  days: readonly (readonly number[])[],
+  most: { readonly days: number; readonly buckets: number },
+): readonly (readonly number[])[] {
+  const dayOf = (day: readonly number[]) => Math.floor((day[0] ?? 0) / bucketMs.day);
+  const taken: (readonly number[])[] = [];
+  let buckets = 0;
+  for (const day of days.slice(0, most.days)) {
+    const last = taken.at(-1);
+    buckets += day.length;
+    if (last && (dayOf(day) !== dayOf(last) + 1 || buckets > most.buckets)) break;
+    taken.push(day);
+  }
+  return taken;
 }

@@ -31,7 +31,7 @@ export interface DirtyMarks {
 
 /** Where the buckets of rollups are counted and kept. */
 export interface RollupStore {
-  /** Counts buckets of one day from what the source holds now. Resolves with how many it counted: of old ones a part may be gone. */
+  /** Counts buckets of a few days from what the source holds now. Resolves with how many it counted: of old ones a part may be gone. */
   recount(rollup: RollupPlan, starts: readonly number[], signal?: AbortSignal): Promise<number>;
   /** The buckets for which there are rows, in the source or in the rollup. */
   buckets(rollup: RollupPlan, signal?: AbortSignal): Promise<readonly number[]>;

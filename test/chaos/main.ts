@@ -36,7 +36,6 @@ if (unknown !== undefined || !(Number.isInteger(lanes) && lanes > 0)) {
 
 const wanted = names ? faults.filter(({ name }) => names.includes(name)) : values.short ? shortFaults : faults;
 const suite = await startSuite({ wanted, seed: values.seed, whole: !values.short, lanes, keep: values.keep });
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
 say(`seed ${values.seed}; ${JSON.stringify(suite.versions)}`);
 const lines: string[] = [
   JSON.stringify({ suite: values.short ? "short" : "whole", seed: values.seed, versions: suite.versions }),

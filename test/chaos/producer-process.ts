@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { endWithUs } from "../support/after-us.ts";
 import type { Login } from "./workload.ts";
 
 const runner = fileURLToPath(new URL("../../scripts/run.mjs", import.meta.url));
@@ -24,16 +25,15 @@ export interface ProducerProcess {
 
 /** Sends events from a process of its own, which prints the id of each event that was acknowledged. */
 export function startProducerProcess(task: ProducerTask, onStored: (id: string) => void): ProducerProcess {
-  const child = spawn(process.execPath, [runner, program], { stdio: ["pipe", "pipe", "inherit"] });
+  const child = endWithUs(spawn(process.execPath, [runner, program], { stdio: ["pipe", "pipe", "inherit"] }));
   child.stdin.on("error", () => {}); // it may be killed before it has read all
   child.stdin.end(JSON.stringify(task));
   const kill = () => void child.kill("SIGKILL");
-  process.once("exit", kill);
   const lines = createInterface(child.stdout);
   lines.on("line", (id) => {
     // The last line of a killed process may be cut short.
     if (id.length === 36) onStored(id);
   });
-  const ended = Promise.all([once(child, "exit"), once(lines, "close")]).finally(() => process.removeListener("exit", kill));
+  const ended = Promise.all([once(child, "exit"), once(lines, "close")]);
   return { started: Promise.race([once(lines, "line"), ended]), kill, ended };
 }

@@ -7,6 +7,7 @@ import { createClient as createClickHouse } from "@clickhouse/client";
 import { createClient as createRedis } from "redis";
 import { deliveryLimits } from "../../src/bus/partition-log.ts";
 import { createRandom, type Random } from "../demo/random.ts";
+import { closeAll } from "../support/close-all.ts";
 import { type Headrace, headrace, startHeadrace, tryHeadrace } from "../support/headrace.ts";
 import type { Fault } from "./fault.ts";
 import { FaultProxy } from "./proxy.ts";
@@ -137,9 +138,7 @@ const outOfTurn =
 
 export async function openRig(options: RigOptions): Promise<Rig> {
   const closing: (() => unknown)[] = [];
-  const close = async () => {
-    for (const one of closing.splice(0).reverse()) await one();
-  };
+  const close = () => closeAll(closing);
   try {
     return await assemble(options, closing, close);
   } catch (error) {
@@ -183,15 +182,7 @@ async function assemble(
   const start = ["--cwd", app.directory, "start", "--lease", `${leaseMsOf({ whole })}ms`];
   const workers: RigWorker[] = [];
   const takeovers: Takeover[] = [];
-  const kill = () => {
-    for (const { process: child, hasEnded } of workers) if (!hasEnded()) child.kill("SIGKILL");
-  };
-  // A suite that is interrupted leaves nobody behind.
-  process.once("exit", kill);
-  closing.push(async () => {
-    process.removeListener("exit", kill);
-    await Promise.all(workers.map(endFor));
-  });
+  closing.push(async () => void (await Promise.all(workers.map(endFor))));
 
   const until: Rig["until"] = async (what, holds, withinMs = 30_000) => {
     for (const since = Date.now(); Date.now() - since < withinMs; await sleep(15)) if (await holds()) return;

@@ -1,10 +1,11 @@
 import { randomInt } from "node:crypto";
-import { readFileSync, rmSync } from "node:fs";
-import { mkdtemp } from "node:fs/promises";
+import { readFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { messageOf } from "../../src/core/errors.ts";
+import { afterUs } from "../support/after-us.ts";
 import { redisVersion } from "../support/redis-version.ts";
 import type { Fault } from "./fault.ts";
 import { clickhouseFaults } from "./faults/clickhouse.ts";
@@ -94,10 +95,8 @@ export interface SuiteOptions {
 /** Starts what the faults share, and the faults. */
 export async function startSuite({ wanted, seed, whole, lanes, keep = false }: SuiteOptions): Promise<Suite> {
   const directory = await mkdtemp(join(tmpdir(), "headrace-chaos-"));
-  const remove = () => {
-    if (!keep) rmSync(directory, { recursive: true, force: true });
-  };
-  process.once("exit", remove);
+  // What is mounted there goes at the same time.
+  const callOff = keep ? () => {} : afterUs('for _ in 1 2 3 4 5 6 7 8 9 10; do rm -rf "$1" && exit; sleep 1; done', directory);
   const clickhouse = await startClickHouse(directory);
   const waiting = [...wanted];
   const results = new Map<string, Promise<Result>>();
@@ -117,8 +116,8 @@ export async function startSuite({ wanted, seed, whole, lanes, keep = false }: S
       waiting.length = 0;
       await running;
       await clickhouse.close();
-      process.removeListener("exit", remove);
-      remove();
+      callOff();
+      if (!keep) await rm(directory, { recursive: true, force: true });
     },
   };
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { messageOf } from "../../src/core/errors.ts";
+import { afterUs } from "../support/after-us.ts";
 import type { BreakableService } from "./services.ts";
 import { Untried } from "./untried.ts";
 
@@ -25,11 +26,11 @@ export async function mountSmallDisk(path: string, megabytes: number): Promise<S
   await run("mount", ["-t", "tmpfs", "-o", `size=${megabytes}m`, "tmpfs", path]).catch((error) => {
     throw new Untried(`it mounts a small disk, which root may do (${messageOf(error).trim().split("\n").at(-1)})`);
   });
+  const callOff = afterUs('umount -l "$1"', path);
   const unmount = () => {
-    process.removeListener("exit", unmount);
+    callOff();
     spawnSync("umount", ["--lazy", path]);
   };
-  process.once("exit", unmount);
   const ballast = join(path, "ballast");
   return {
     unmount,

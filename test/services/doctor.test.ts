@@ -5,6 +5,7 @@ import { keys, type Partition, partitionsOf } from "../../src/bus/partition.ts";
 import { openRedisBus } from "../../src/bus/redis/bus.ts";
 import { silentLogger } from "../../src/core/log.ts";
 import { fetchAs } from "../support/addresses.ts";
+import { closeAll } from "../support/close-all.ts";
 import { freePort } from "../support/free-port.ts";
 import { linesOf, type Operator, openOperator } from "../support/operator.ts";
 import { type OwnRedis, startOwnRedis } from "../support/own-redis.ts";
@@ -47,9 +48,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await Promise.allSettled(Object.values(begun ?? {}));
-  await operator.stopAll();
-  redis.destroy();
-  await own.close();
+  await closeAll([() => own?.close(), () => redis?.destroy(), () => operator?.stopAll()]);
 }, 120_000);
 
 async function doctor(more: Readonly<Record<string, string>> = {}): Promise<Verdict> {

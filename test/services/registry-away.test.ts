@@ -5,6 +5,7 @@ import { silentLogger } from "../../src/core/log.ts";
 import type { RegistryView } from "../../src/registry/port.ts";
 import { enterRegistry } from "../../src/registry/presence.ts";
 import { openRedisRegistry } from "../../src/registry/redis/registry.ts";
+import { closeAll } from "../support/close-all.ts";
 import { startOwnRedis } from "../support/own-redis.ts";
 import { process } from "../support/process.ts";
 import { redisClient } from "../support/redis.ts";
@@ -30,9 +31,7 @@ async function openWatched() {
   const close = async () => {
     stop.abort();
     await watching;
-    await presence.close();
-    await registry.close();
-    await redis.close();
+    await closeAll([() => redis.close(), () => registry.close(), () => presence.close()]);
   };
   return { redis, registry, presence, views, last, close };
 }

@@ -1,11 +1,12 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { silentLogger } from "../../src/core/log.ts";
 import { Node } from "../../src/redis/node.ts";
 import { makeAuthority, makeClient, makeServer } from "../support/certificates.ts";
 import { linesOf, type Operator, openOperator } from "../support/operator.ts";
+import { type OwnCluster, startCluster } from "../support/redis-cluster.ts";
 import { openTlsDoor, type TlsDoor } from "../support/tls-door.ts";
 
 let operator: Operator;
@@ -123,6 +124,66 @@ describe("Redis and ClickHouse over TLS that asks for a certificate", () => {
     expect(node.at("two:6380").options).toMatchObject({ url: "rediss://user:password@two:6380", tls });
     void node.close();
   });
+});
+
+describe("a Redis Cluster over TLS that asks for a certificate", () => {
+  const masters: TlsDoor[] = [];
+  let cluster: OwnCluster;
+  beforeAll(async () => {
+    const authority = await makeAuthority();
+    const server = await makeServer("localhost", authority);
+    const client = await makeClient("shop", authority);
+    for (const [name, text] of [
+      ["cluster-ca.pem", authority.cert],
+      ["cluster-client.pem", client.cert],
+      ["cluster-client.key", client.key],
+    ] as const)
+      await writeFile(join(folder, name), text);
+    cluster = await startCluster(3, async (port) => {
+      const door = await openTlsDoor(new URL(`redis://127.0.0.1:${port}`), server, authority);
+      masters.push(door);
+      // As one that speaks TLS itself announces its port, and the name that its certificate holds.
+      return {
+        "cluster-announce-port": String(door.port),
+        "cluster-announce-hostname": "localhost",
+        "cluster-preferred-endpoint-type": "hostname",
+      };
+    });
+  }, 60_000);
+  afterAll(async () => {
+    for (const door of masters) door.close();
+    await cluster?.close();
+  });
+
+  it("is reached by roles and verbs, at each of its servers", async () => {
+    const file = (name: string) => join(folder, name);
+    const env = {
+      REDIS_URL: `rediss://localhost:${masters[0]?.port}`,
+      REDIS_TLS_CA_FILE: file("cluster-ca.pem"),
+      REDIS_TLS_CERT_FILE: file("cluster-client.pem"),
+      REDIS_TLS_KEY_FILE: file("cluster-client.key"),
+    };
+    await operator.run(["migrate", "--apply"], { env });
+    const worker = await operator.start(["start", "--role", "worker", "--pipelines", "login-analytics", "--json"], { env });
+    const input = Array.from({ length: 40 }, (_, n) =>
+      JSON.stringify({ type: "login.failed", data: { userId: `user-${n}`, ip: "203.0.113.8" } }),
+    ).join("\n");
+    expect((await operator.run(["send", "logins"], { env, input })).stdout).toContain("sent 40");
+    await vi.waitFor(
+      async () => {
+        const { stdout } = await operator.tryRun(["audit", "--json"], { env });
+        const line = linesOf<{ pipeline: string }>(stdout).find(({ pipeline }) => pipeline === "login-analytics");
+        expect(line).toMatchObject({ read: 40, delivered: 40, balanced: true });
+      },
+      { timeout: 30_000, interval: 200 },
+    );
+    for (const door of masters) expect(door.entered()).toBeGreaterThan(1);
+    const { stdout } = await operator.tryRun(["doctor", "--json"], { env });
+    expect(linesOf<{ where: string; severity: string }>(stdout).filter(({ severity }) => severity === "error")).toEqual([]);
+    await worker.stop();
+    const refused = await operator.tryRun(["lag"], { env: { ...env, REDIS_TLS_CERT_FILE: "", REDIS_TLS_KEY_FILE: "" } });
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining("REDIS_TLS_CERT_FILE") });
+  }, 120_000);
 });
 
 describe("a secret", () => {

@@ -6,9 +6,12 @@ import { openRedisBus } from "../../src/bus/redis/bus.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { silentLogger } from "../../src/core/log.ts";
 import { Relay } from "../../src/engine/commit/relay.ts";
+import { openRedisBuckets } from "../../src/limit/redis/buckets.ts";
+import { openRedisRegistry } from "../../src/registry/redis/registry.ts";
 import { openRedisMarks } from "../../src/rollup/redis/marks.ts";
 import { noTelemetry } from "../../src/telemetry/port.ts";
 import { frame, freshPartition, nothing, ownOn, readNewOn, readPendingOn } from "../support/bus-twins.ts";
+import { process } from "../support/process.ts";
 import { redisClient } from "../support/redis.ts";
 import { redisUrl, unique } from "../support/services.ts";
 
@@ -197,15 +200,54 @@ describe("what a pipeline keeps in Redis beside a log, and somebody has made no 
   });
 });
 
-it("a commit that has failed in the middle is not taken for done when it comes again", async () => {
-  const partition = freshPartition();
-  const fence = await ownOn(bus, partition);
-  await bus.append(partition, frame(0));
-  const [entry] = await readNewOn(bus, fence);
-  await redis.set(keys.outbox(partition, "pipe"), "of another type");
-  const derived = [{ to: freshPartition(), frame: frame(0) }];
-  const commit = { ...nothing, number: 1, reads: 1, entries: [entry?.id as string], derived };
-  await expect(bus.commit(fence, commit)).rejects.toThrow("WRONGTYPE");
-  await redis.del(keys.outbox(partition, "pipe"));
-  expect(await bus.commit(fence, commit)).not.toBe("committed");
+describe("what all processes share, and somebody has made unreadable,", () => {
+  it("an entry of the registry, hides no other, ends in time, and is whole again with the next beat", async () => {
+    const registry = await openRedisRegistry({ url, clock: systemClock, logger: silentLogger });
+    try {
+      for (const name of ["ghost", "broken", "sound"]) await registry.announce(process(name), 60_000);
+      await redis.hSet("hr:{registry}:ttl", "ghost", garbage);
+      await redis.zAdd("hr:{registry}:until", { score: Number.POSITIVE_INFINITY, value: "ghost" });
+      await redis.hSet("hr:{registry}:facts", "broken", garbage);
+      const live = new Map((await registry.live()).map(({ instance, leftMs }) => [instance, leftMs]));
+      expect([...live.keys()].sort()).toEqual(["ghost", "sound"]);
+      expect(live.get("ghost")).toBeLessThanOrEqual(10_000);
+      await registry.announce(process("broken"), 60_000);
+      expect((await registry.live()).map(({ instance }) => instance)).toContain("broken");
+    } finally {
+      await registry.close();
+    }
+  });
+
+  it.each(["-1e300", "-inf", "inf", "nan", "1e300", garbage])(
+    "the bucket of a limit, lets through what its rate allows (%j)",
+    async (text) => {
+      const buckets = await openRedisBuckets({ url, logger: silentLogger });
+      try {
+        const name = unique();
+        const rate = { perSecond: 200, burst: 10 };
+        await redis.hSet(`hr:{limit:${name}}`, { tokens: text, at: text });
+        expect((await buckets.take(name, rate, 10)).granted).toBeLessThanOrEqual(10);
+        await vi.waitFor(async () => expect((await buckets.take(name, rate, 1)).granted).toBe(1), {
+          timeout: 5_000,
+          interval: 10,
+        });
+      } finally {
+        await buckets.close();
+      }
+    },
+  );
+
+  it("how many marks a worker has made, has it mark once more what it has marked, once", async () => {
+    const marks = await openRedisMarks({ url, logger: silentLogger });
+    try {
+      const rollup = unique();
+      await marks.mark(rollup, [1_000]);
+      for (const key of await redis.keys(`hr:{rollup:${rollup}}:marks:*`)) await redis.set(key, garbage);
+      expect(await marks.isComplete(rollup)).toBe(false);
+      await marks.mark(rollup, [1_000]);
+      expect(await marks.isComplete(rollup)).toBe(true);
+    } finally {
+      await marks.close();
+    }
+  });
 });

@@ -120,11 +120,30 @@ describe("a state that was overwritten in Redis", () => {
     await redis.set(key, "garbage");
     const one = await operator.start(worker);
     await send("fourth", ["good"], added);
-    await vi.waitFor(() => expect(one.said()).toMatch(/"partition":"carts\/\d\d".*WRONGTYPE/), { timeout: 30_000, interval: 50 });
+    await vi.waitFor(
+      () => expect(one.said()).toMatch(/"partition":"carts\/\d\d".*the key '.*' is a string in Redis, and no hash/),
+      { timeout: 30_000, interval: 50 },
+    );
     expect(one.process.exitCode).toBeNull();
+    const { stdout } = await operator.tryRun(["doctor", "--json"]);
+    expect(stdout).toContain(`the key '${key}' is a string in Redis, and no hash`);
     await redis.rename("aside", key);
     await operator.drained("carts");
     expect(await quantityIn("good")).toEqual([4]);
     await one.stop();
   }, 120_000);
 });
+
+it("the lease of a partition, overwritten under its owner, is made anew: nothing stands still, nothing is lost, and it is told", async () => {
+  const one = await operator.start(worker);
+  await operator.drained("carts");
+  const before = await operator.audit("carts");
+  for (const partition of partitions) await redis.hSet(keys.lease(partition, "carts"), { epoch: "garbage", tenure: "garbage" });
+  const carts = Array.from({ length: 40 }, (_, n) => `of-a-lease-${n}`);
+  await send("lease", carts, created);
+  await operator.drained("carts");
+  expect(await operator.audit("carts")).toMatchObject({ balanced: true, lost: 0, inFlight: 0, vanished: before.vanished });
+  expect(one.process.exitCode).toBeNull();
+  expect(one.said().match(/the record of a lease could not be read/g)).toHaveLength(partitions.length);
+  await one.stop();
+}, 120_000);

@@ -111,7 +111,7 @@ export async function openShelf(change: Partial<ArchiveDeps> = {}) {
     },
     /** Rows by key of the rollup on a day, as people read it. */
     counted: (day: string) => query(`SELECT * FROM ${rollup.name} WHERE toDate(hour) = '${day}' ORDER BY ALL`),
-    counts: () => refreshRollup(rollup, { marks, store: rollups }),
+    counts: () => refreshRollup(rollup, { marks, store: rollups, clock: systemClock }),
     touch: (day: string) => deps.counters.touched(loginEvents.plan, day),
     /** The tables beside, which must not stay. */
     aside: async () =>

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { endWithUs } from "./after-us.ts";
 import { type Ran, runInHost } from "./verb-host.ts";
 
 const bin = fileURLToPath(new URL("../../bin/headrace.js", import.meta.url));
@@ -71,7 +72,9 @@ export async function runApart(
 
 /** Starts a verb with all its streams in the caller's hands. */
 export const startHeadraceRaw = (args: readonly string[], { env }: RunOptions = {}): ChildProcessWithoutNullStreams =>
-  spawn(process.execPath, [bin, ...args], { cwd: root, env: { ...process.env, ...env }, stdio: ["pipe", "pipe", "pipe"] });
+  endWithUs(
+    spawn(process.execPath, [bin, ...args], { cwd: root, env: { ...process.env, ...env }, stdio: ["pipe", "pipe", "pipe"] }),
+  );
 
 export interface Headrace {
   /** The ready line. */
@@ -90,11 +93,13 @@ export async function startHeadrace(
   args: readonly string[],
   { env, cwd = root, program = bin }: RunOptions = {},
 ): Promise<Headrace> {
-  const child = spawn(process.execPath, [program, ...args], {
-    cwd,
-    env: { ...process.env, ...env },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const child = endWithUs(
+    spawn(process.execPath, [program, ...args], {
+      cwd,
+      env: { ...process.env, ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+    }),
+  );
   const exit = once(child, "exit");
   let stderr = "";
   child.stderr.on("data", (data) => {

@@ -7,6 +7,7 @@ import { silentLogger } from "../../src/core/log.ts";
 import { findProgram } from "../../src/stack/binaries/find-program.ts";
 import { redisProgram } from "../../src/stack/binaries/programs.ts";
 import { redisPlan } from "../../src/stack/services/redis-plan.ts";
+import { endWithUs } from "./after-us.ts";
 import { freePort } from "./free-port.ts";
 import { cutRedisLog, redisLogBytes } from "./redis-log.ts";
 import { waitFor } from "./wait-for.ts";
@@ -41,7 +42,7 @@ export async function startOwnRedis(settings: Readonly<Record<string, string>> =
   let child: ChildProcess;
   const start = async () => {
     const more = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, ...value.split(" ")]);
-    child = spawn(plan.command, [...plan.args, ...more], { stdio: "ignore" });
+    child = endWithUs(spawn(plan.command, [...plan.args, ...more], { stdio: "ignore" }));
     await waitFor(() => plan.check(), { timeout: 30_000, interval: 20 });
   };
   const kill = async () => {
@@ -50,7 +51,14 @@ export async function startOwnRedis(settings: Readonly<Record<string, string>> =
     child.kill("SIGKILL");
     await exit;
   };
-  await start();
+  const close = async () => {
+    await kill();
+    await rm(dir, { recursive: true, force: true });
+  };
+  await start().catch(async (error) => {
+    await close();
+    throw error;
+  });
   return {
     url: `redis://127.0.0.1:${port}`,
     port,
@@ -60,9 +68,6 @@ export async function startOwnRedis(settings: Readonly<Record<string, string>> =
     thaw: () => void child.kill("SIGCONT"),
     logBytes: () => redisLogBytes(dir),
     cutLog: (bytes) => cutRedisLog(dir, bytes),
-    close: async () => {
-      await kill();
-      await rm(dir, { recursive: true, force: true });
-    },
+    close,
   };
 }

@@ -7,6 +7,7 @@ import { silentLogger } from "../../src/core/log.ts";
 import { findProgram } from "../../src/stack/binaries/find-program.ts";
 import { redisProgram } from "../../src/stack/binaries/programs.ts";
 import { redisPlan } from "../../src/stack/services/redis-plan.ts";
+import { endWithUs } from "./after-us.ts";
 import { freePort } from "./free-port.ts";
 import { redisClient } from "./redis.ts";
 import { waitFor } from "./wait-for.ts";
@@ -45,7 +46,11 @@ export interface OwnCluster {
   close(): Promise<void>;
 }
 
-export async function startCluster(masterCount = 3): Promise<OwnCluster> {
+/** `settingsOf`: more of redis.conf for the server on a port. */
+export async function startCluster(
+  masterCount = 3,
+  settingsOf: (port: number) => Promise<Readonly<Record<string, string>>> = async () => ({}),
+): Promise<OwnCluster> {
   const { path: binary } = await findProgram(redisProgram, { env: process.env, log: silentLogger });
   const directory = await mkdtemp(join(tmpdir(), "headrace-cluster-"));
   const nodes: ClusterNode[] = [];
@@ -68,14 +73,10 @@ export async function startCluster(masterCount = 3): Promise<OwnCluster> {
       // A replica takes over also when it has not heard of its master for long: on a busy machine that is soon.
       "cluster-replica-validity-factor": "0",
       "databases": "1",
+      ...(await settingsOf(port)),
     };
-    const child = spawn(
-      plan.command,
-      [...plan.args, ...Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value])],
-      {
-        stdio: "ignore",
-      },
-    );
+    const more = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
+    const child = endWithUs(spawn(plan.command, [...plan.args, ...more], { stdio: "ignore" }));
     children.push(child);
     await waitFor(() => plan.check(), patience);
     const url = `redis://127.0.0.1:${port}`;

@@ -5,6 +5,7 @@ import { mkdir } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { endWithUs } from "./after-us.ts";
 import { freePort } from "./free-port.ts";
 
 const version = "5.2.5";
@@ -19,7 +20,8 @@ export async function startS3(bucket: string): Promise<{ readonly endpoint: stri
     await promisify(execFile)("python3", ["-m", "pip", "install", "--quiet", "--target", folder, wanted], { timeout: 240_000 });
   }
   const port = await freePort();
-  const server = spawn("python3", ["-m", "moto.server", "-H", "127.0.0.1", "-p", String(port)], { env, stdio: "ignore" });
+  const args = ["-m", "moto.server", "-H", "127.0.0.1", "-p", String(port)];
+  const server = endWithUs(spawn("python3", args, { env, stdio: "ignore" }));
   const exit = once(server, "exit");
   const endpoint = `http://127.0.0.1:${port}`;
   for (let attempt = 0; ; attempt++) {

@@ -4,6 +4,7 @@ import { partitionsOf } from "../../src/bus/partition.ts";
 import { openRedisBus } from "../../src/bus/redis/bus.ts";
 import { silentLogger } from "../../src/core/log.ts";
 import { type OpenProducerOptions, openProducer } from "../../src/open-producer.ts";
+import { closeAll } from "./close-all.ts";
 import { framesOf } from "./frames-of.ts";
 import { type OwnRedis, startOwnRedis } from "./own-redis.ts";
 import { redisClient } from "./redis.ts";
@@ -14,9 +15,7 @@ export const partitions = partitionsOf(stream.plan);
 export const thing = (n: number) => thingHappened({ key: `k${n % 50}`, n, orders: [] });
 
 const open: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const close of open.splice(0).reverse()) await close();
-});
+afterEach(() => closeAll(open));
 
 /** A Redis of the running test alone. */
 export async function ownRedis(settings: Readonly<Record<string, string>> = {}): Promise<OwnRedis> {

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { TestProject } from "vitest/node";
+import { endWithUs } from "./after-us.ts";
 
 /** Addresses of the services that a test run uses. */
 export interface Services {
@@ -42,16 +43,15 @@ export default async function setup(project: TestProject): Promise<() => Promise
   }
   const bundling = bundleWorkflows();
   const directory = await mkdtemp(join(tmpdir(), "headrace-test-"));
-  const up = spawn(process.execPath, [bin, "up", "--dir", directory, "--ports", "free", "--json"], {
-    stdio: ["ignore", "pipe", "pipe"],
-    // Tests archive into directories of their own, and into buckets on ports of their own.
-    env: { ...process.env, HEADRACE_ARCHIVE: tmpdir(), HEADRACE_ARCHIVE_ENDPOINT: "http://127.0.0.1" },
-  });
-  const killWithUs = () => up.kill("SIGTERM");
-  process.once("exit", killWithUs);
+  const up = endWithUs(
+    spawn(process.execPath, [bin, "up", "--dir", directory, "--ports", "free", "--json"], {
+      stdio: ["ignore", "pipe", "pipe"],
+      // Tests archive into directories of their own, and into buckets on ports of their own.
+      env: { ...process.env, HEADRACE_ARCHIVE: tmpdir(), HEADRACE_ARCHIVE_ENDPOINT: "http://127.0.0.1" },
+    }),
+  );
   const stop = async () => {
     await Promise.all([stopped(up), bundling]);
-    process.removeListener("exit", killWithUs);
     await rm(directory, { recursive: true, force: true });
   };
   try {

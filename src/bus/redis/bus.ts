@@ -82,14 +82,16 @@ class RedisBus implements Bus {
     pipeline: string,
     lease: { readonly owner: string; readonly ttlMs: number },
   ): Promise<Acquired> {
-    const acquiring = this.#run<[number, number | Buffer, number | Buffer, Buffer | undefined]>(
+    const acquiring = this.#run<[number, number | Buffer, number | Buffer, ...(Buffer | undefined)[]]>(
       "acquire",
       [keys.lease(partition, pipeline), partition.log, keys.open(partition, pipeline), keys.ledger(partition, pipeline)],
       [lease.owner, lease.ttlMs, pipeline, randomInt(1024)],
     );
-    const [owned, second, third, fourth] = await naming(this.#redis, partition, acquiring);
-    if (owned === 1)
-      return { kind: "owned", epoch: Number(second), tenure: Number(String(third)), lastDelivered: String(fourth) };
+    const [owned, second, third, fourth, ...unreadable] = await naming(this.#redis, { partition, pipeline }, acquiring);
+    if (owned === 1) {
+      const taken = { epoch: Number(second), tenure: Number(String(third)), lastDelivered: String(fourth) };
+      return { kind: "owned", ...taken, ...(unreadable.length > 0 && { unreadable: unreadable.map(String) }) };
+    }
     return { kind: "taken", owner: String(second), leftMs: Number(third) };
   }
 
@@ -102,7 +104,7 @@ class RedisBus implements Bus {
   }
 
   read(fence: Fence, request: ReadRequest): Promise<ReadResult> {
-    return naming(this.#redis, fence.partition, this.#read(fence, request));
+    return naming(this.#redis, fence, this.#read(fence, request));
   }
 
   async #read(fence: Fence, request: ReadRequest): Promise<ReadResult> {
@@ -126,25 +128,25 @@ class RedisBus implements Bus {
   async states(fence: Fence, names: readonly string[]): Promise<readonly (string | null)[] | "fenced"> {
     if (names.length === 0) return [];
     const { partition, pipeline, owner } = fence;
-    const reply = await this.#run<(Buffer | null)[] | null>(
-      "states",
-      [leaseOf(fence), keys.states(partition, pipeline)],
-      [owner, tokenOf(fence), ...names],
-    );
+    const call = {
+      keys: [leaseOf(fence), keys.states(partition, pipeline)] as const,
+      args: [owner, tokenOf(fence), ...names],
+    };
+    const reply = await this.#named(fence, runScript<(Buffer | null)[] | null>(this.#redis, "states", call));
     if (reply === null) return "fenced";
     return reply.map((value) => (value === null ? null : String(value)));
   }
 
   async timers(fence: Fence, page: Parameters<KeyedStore["timers"]>[1]): Promise<readonly StoredTimer[] | "fenced"> {
-    return answerOf(readTimers(this.#redis, fence, page));
+    return this.#named(fence, readTimers(this.#redis, fence, page));
   }
 
   async seen(fence: Fence, wanted: readonly IdSet[]): Promise<readonly (readonly boolean[])[] | "fenced"> {
-    return wanted.length === 0 ? [] : answerOf(readSeen(this.#redis, fence, wanted));
+    return wanted.length === 0 ? [] : this.#named(fence, readSeen(this.#redis, fence, wanted));
   }
 
   names(fence: Fence, pages: number) {
-    return answerOf(readNames(this.#redis, fence, pages));
+    return this.#named(fence, readNames(this.#redis, fence, pages));
   }
 
   peek(partition: Partition, pipeline: string, name: string): Promise<string | null> {
@@ -152,7 +154,7 @@ class RedisBus implements Bus {
   }
 
   async commit(fence: Fence, commit: Commit): Promise<"committed" | "fenced" | WentBack> {
-    const reply = await answerOf(runScript(this.#redis, "commit", commitCall(fence, commit, this.#deadLetterBytes)));
+    const reply = await this.#named(fence, runScript(this.#redis, "commit", commitCall(fence, commit, this.#deadLetterBytes)));
     if (isBehind(reply)) return wentBack(reply);
     return reply === 1 ? "committed" : "fenced";
   }
@@ -229,7 +231,7 @@ class RedisBus implements Bus {
     pipeline: string,
     page: { readonly after?: string; readonly count: number },
   ): Promise<readonly OutboxRecord[]> {
-    return answerOf(readOutbox(this.#redis, { partition, pipeline }, page));
+    return this.#named({ partition, pipeline }, readOutbox(this.#redis, { partition, pipeline }, page));
   }
 
   relay(frame: RelayedFrame): Promise<Relayed> {
@@ -254,7 +256,7 @@ class RedisBus implements Bus {
   }
 
   state(partition: Partition, pipeline: string): Promise<GroupState> {
-    return naming(this.#redis, partition, answerOf(groupState(this.#redis, partition, pipeline)));
+    return this.#named({ partition, pipeline }, groupState(this.#redis, partition, pipeline));
   }
 
   async time({ log }: Partition): Promise<number> {
@@ -298,6 +300,11 @@ class RedisBus implements Bus {
     await this.#watchers.close();
     await this.#appenders.close();
     await this.#redis.close();
+  }
+
+  /** The answer of a call; where it fails over a key that is of another type, that key is named. */
+  #named<Answer>(of: Pick<Fence, "partition" | "pipeline">, call: Promise<Answer>): Promise<Answer> {
+    return naming(this.#redis, of, answerOf(call));
   }
 
   #run<Answer = Reply>(name: ScriptName, scriptKeys: ScriptCall["keys"], args: ScriptCall["args"]): Promise<Answer> {

@@ -37,6 +37,7 @@ export function commitCall(fence: Fence, commit: Commit, deadLetterBytes: number
       number,
       contentOf(commit),
       reads,
+      `hxhhxhx${keyed.types}${names.types}`,
       entries.length,
       ...entries,
       counters.length,

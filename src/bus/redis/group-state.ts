@@ -50,32 +50,35 @@ export async function groupState(redis: Commands, partition: Partition, pipeline
       return { pendingEntries, pendingEvents, lagEntries, oldest: oldest ? Number(String(oldest).split("-")[0]) : undefined };
     }),
   );
-  const counts = Object.fromEntries([...toMap(ledger)].map(([name, count]) => [name, Number(count)]));
+  const counts = Object.fromEntries([...toMap(ledger)].map(([name, count]) => [name, numberIn(count)]));
   const sum = (of: "pendingEntries" | "pendingEvents" | "lagEntries") => logs.reduce((all, log) => all + log[of], 0);
   const times = logs.flatMap(({ oldest }) => (oldest === undefined ? [] : [oldest]));
   return {
     owner: owner ? String(owner) : undefined,
-    epoch: Number(epoch ?? 0),
+    epoch: numberIn(epoch),
     pendingEntries: sum("pendingEntries"),
     pendingEvents: sum("pendingEvents"),
     lagEntries: sum("lagEntries"),
     oldest: times.length > 0 ? Math.min(...times) : undefined,
     lastDelivered: String(main[4]),
     counts,
-    vanished: vanishedOf({ told: Number(totals[5] ?? 0), counts }),
+    vanished: vanishedOf({ told: numberIn(totals[5]), counts }),
     lost: lostOf(totals, logs[0]?.lagEntries ?? 0),
   };
 }
 
 /** Whatever was stored, was not given out, and is not there to be given out any more. */
 function lostOf([added, seen, frames, framed, seenEvents]: TotalsReply, lag: number): GroupState["lost"] {
-  if (added === null || seen === null) return { entries: 0, events: 0 };
+  if (added === null || seen === null || Number.isNaN(Number(seen))) return { entries: 0, events: 0 };
   const entries = Math.max(0, added - Number(seen) - lag);
   // Nobody knows how many events the unread entries hold, nor those that were gone before the group began.
-  if (lag > 0 || seenEvents === null) return { entries, events: entries };
-  const stored = Number(framed ?? 0) + added - Number(frames ?? 0);
+  if (lag > 0 || seenEvents === null || Number.isNaN(Number(seenEvents))) return { entries, events: entries };
+  const stored = numberIn(framed) + added - numberIn(frames);
   return { entries, events: Math.max(0, stored - Number(seenEvents)) };
 }
+
+/** A counter that somebody has made no number counts from nothing, as the scripts do. */
+const numberIn = (text: Buffer | string | null): number => Number(text ?? 0) || 0;
 
 export async function firstAfter(redis: Commands, log: string, id: string): Promise<string | undefined> {
   const reply = await redis.send<[Buffer][]>(log, ["XRANGE", log, `(${id}`, "+", "COUNT", "1"]);

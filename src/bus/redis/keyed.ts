@@ -6,28 +6,34 @@ import type { Fence } from "../port.ts";
 import { runScript } from "./scripts.ts";
 import { tokenOf } from "./token.ts";
 
+/** What a part of a commit adds to its keys and arguments. `types`: a letter for each key, as library.lua knows them. */
+export interface MoreArgs {
+  readonly keys: readonly string[];
+  readonly types: string;
+  readonly args: readonly (string | number | Buffer)[];
+}
+
 /** The keys and arguments that a commit of keyed state adds to those of every commit. Keys are named by their places among them. */
-export function keyedArgs(
-  { partition, pipeline }: Fence,
-  commit: KeyedCommit | undefined,
-  firstKey: number,
-): { readonly keys: readonly string[]; readonly args: readonly (string | number | Buffer)[] } {
-  if (!commit) return { keys: [], args: [0, "", 0, 0] };
+export function keyedArgs({ partition, pipeline }: Fence, commit: KeyedCommit | undefined, firstKey: number): MoreArgs {
+  if (!commit) return { keys: [], types: "", args: [0, "", 0, 0] };
   const places = new Map<string, number>();
-  const place = (key: string): number => {
-    const known = places.get(key) ?? firstKey + places.size;
-    places.set(key, known);
-    return known;
+  let types = "";
+  const place = (key: string, type: "z" | "s"): number => {
+    const known = places.get(key);
+    if (known !== undefined) return known;
+    places.set(key, firstKey + places.size);
+    types += type;
+    return firstKey + places.size - 1;
   };
   const { states, timers, seen } = commit;
   const args: (string | number | Buffer)[] = [states.count, states.bytes, timers.length];
-  for (const { member, at, ...of } of timers) args.push(place(keys.timers(partition, pipeline, of)), member, at ?? "");
+  for (const { member, at, ...of } of timers) args.push(place(keys.timers(partition, pipeline, of), "z"), member, at ?? "");
   args.push(seen.length);
   for (const { set, ids, ttlMs } of seen) {
-    args.push(place(keys.seen(partition, pipeline, set)), ttlMs, ids.length);
+    args.push(place(keys.seen(partition, pipeline, set), "s"), ttlMs, ids.length);
     for (const id of ids) args.push(bytesOf(id));
   }
-  return { keys: [...places.keys()], args };
+  return { keys: [...places.keys()], types, args };
 }
 
 export async function readTimers(

@@ -2,18 +2,17 @@ import type { Commands } from "../../redis/client.ts";
 import type { NamesCommit } from "../known-names.ts";
 import { keys } from "../partition.ts";
 import type { Fence } from "../port.ts";
+import type { MoreArgs } from "./keyed.ts";
 import { runScript } from "./scripts.ts";
 import { tokenOf } from "./token.ts";
 
 /** The keys and arguments that names add to a commit, as its last ones. */
-export function namesArgs(
-  { partition, pipeline }: Fence,
-  names: NamesCommit | undefined,
-): { readonly keys: readonly string[]; readonly args: readonly (string | number | Buffer)[] } {
-  if (!names) return { keys: [], args: [""] };
+export function namesArgs({ partition, pipeline }: Fence, names: NamesCommit | undefined): MoreArgs {
+  if (!names) return { keys: [], types: "", args: [""] };
   const { page, out, ttlMs, records } = names;
   return {
     keys: [keys.names(partition, pipeline, page), keys.names(partition, pipeline, out)],
+    types: "tt",
     args: [records, page, ttlMs],
   };
 }

@@ -1,5 +1,6 @@
 import { type Partition, partitionsOf } from "../../bus/partition.ts";
 import { type GroupHealth, groupHealth, type OutboxHealth } from "../../bus/redis/group-health.ts";
+import { keyFaults } from "../../bus/redis/log-key.ts";
 import { minutes, seconds } from "../../core/duration.ts";
 import { shellWord } from "../../core/shell-word.ts";
 import type { AppPlan, StreamPlan } from "../../plan/plan.ts";
@@ -22,6 +23,10 @@ export async function streamFindings(redis: Redis, app: AppPlan): Promise<readon
     app.streams.map(async (stream) => {
       const readers = app.pipelines.filter(({ sources }) => sources.includes(stream)).map(({ name }) => name);
       try {
+        const faults = await Promise.all(partitionsOf(stream).map((partition) => keyFaults(redis, partition, readers)));
+        // What hangs on them cannot be looked at.
+        if (faults.flat().length > 0)
+          return faults.flat().map((fault): DoctorFinding => ({ severity: "error", where: `stream '${stream.name}'`, ...fault }));
         const seen = await Promise.all(
           partitionsOf(stream).map(async (partition) =>
             (await groupHealth(redis, partition, readers)).map((health): PartitionHealth => ({ partition, health })),

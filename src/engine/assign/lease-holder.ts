@@ -1,3 +1,4 @@
+import { keys } from "../../bus/partition.ts";
 import type { Fence, PartitionLog } from "../../bus/port.ts";
 import type { Clock } from "../../core/clock.ts";
 import { HeadraceError, messageOf } from "../../core/errors.ts";
@@ -68,8 +69,9 @@ export class LeaseHolder {
     if (acquired.kind === "failed") return acquired;
     this.#answered();
     if (acquired.kind === "taken") return { kind: "taken", leftMs: Math.max(1, acquired.leftMs) };
-    const { epoch, tenure, lastDelivered } = acquired;
+    const { epoch, tenure, lastDelivered, unreadable } = acquired;
     const fence: Fence = { partition, pipeline, owner, epoch, tenure };
+    if (unreadable) this.#tellUnreadable(fence, unreadable);
     const lease = new AbortController();
     const done = new AbortController();
     const keeping = this.#keep(fence, { lease, done: done.signal, until: asked + this.#trustedMs });
@@ -134,6 +136,15 @@ export class LeaseHolder {
     const lastedMs = Math.round(this.#deps.clock.monotonic() - this.#failure.since);
     this.#failure = undefined;
     this.#deps.logger.info({ ...this.#about, lastedMs }, "a lease can be asked for again");
+  }
+
+  /** It goes on, and somebody may want to know who writes there. */
+  #tellUnreadable({ epoch }: Fence, fields: readonly string[]): void {
+    const { partition, pipeline } = this.#slot;
+    this.#deps.logger.error(
+      { ...this.#about, lease: keys.lease(partition, pipeline), fields, epoch },
+      "the record of a lease could not be read: it is made anew, under an epoch above all before, and what is pending is read again",
+    );
   }
 
   #tell(kind: "taken" | "released" | "lost", { epoch }: Fence): void {

@@ -19,6 +19,7 @@ type Last = (FrameLink & { readonly sum: number }) | undefined;
  *
  * They are looked for only where an outbox and a log do not fit together. Their ids are stored beside the log, for the next owners too, so
  * that both go back together. A frame says how many strays its sender knows of, and the log refuses it where there are others.
+ * They are stored beside the outbox as well: a log that has gone back may still hold strays whose ids it has lost.
  */
 export class Strays {
   readonly #fence: Fence;
@@ -58,7 +59,7 @@ export class Strays {
     const { partition, pipeline } = this.#fence;
     const about = { partition: partition.name, pipeline, to: to.name };
     const isBehind = lacksFrames(after, last);
-    const mine = this.#known.get(to.log) ?? none;
+    const mine = isBehind ? (this.#known.get(to.log) ?? (await this.#bus.strays(partition, this.#noteOf(to)))) : none;
     await this.open(to);
     const remembered = this.#known.get(to.log) ?? none;
     // A log that has gone back may have forgotten that they are strays, and still have them, or some of them.
@@ -67,6 +68,7 @@ export class Strays {
       : await this.#find(to, after);
     const strays = found.filter((id) => !remembered.has(id));
     if (strays.length > 0) {
+      await this.#bus.rememberStrays(partition, this.#noteOf(to), strays);
       await this.#bus.rememberStrays(to, this.#producer, strays);
       this.#known.set(to.log, new Set([...remembered, ...strays]));
       this.#logger.error(
@@ -83,6 +85,9 @@ export class Strays {
     }
     return { last: last && { incarnation: last.incarnation, sequence: last.sequence }, vanished };
   }
+
+  /** What the strays of a log are remembered under, beside the outbox. */
+  #noteOf = ({ log }: Partition): string => `${this.#producer} ${log}`;
 
   /** Ids of the events in frames of this outbox behind the one that it knows of, newest first. */
   async #find(to: Partition, known: FrameLink | undefined): Promise<readonly string[]> {

@@ -33,8 +33,9 @@ export class OwnerHistory {
   /** An answer says that so many reads have brought something new. `entries`: what the last of them has brought, of the main log. */
   noteRead(reads: number, entries: readonly Entry[]): void {
     if (reads <= this.#reads) return;
-    // Reads whose answers were lost have a place here too.
-    for (let read = this.#reads + 1; read < reads; read++) this.#ranges.push(undefined);
+    // Reads whose answers were lost have a place here too, unless they are more than are remembered, whoever has counted them.
+    const missed = Math.min(reads - this.#reads - 1, maxRemembered);
+    for (let read = 0; read < missed; read++) this.#ranges.push(undefined);
     this.#reads = reads;
     this.#ranges.push(rangeOf(entries));
     if (this.#ranges.length > 2 * maxRemembered) this.#ranges = this.#ranges.slice(-maxRemembered);

@@ -7,7 +7,8 @@ local now = time[1] * 1000 + time[2] / 1000
 local bucket = redis.call('HMGET', KEYS[1], 'tokens', 'at')
 local tokens = tonumber(bucket[1]) or burst
 local at = tonumber(bucket[2]) or now
-tokens = math.min(burst, tokens + math.max(0, now - at) * perSecond / 1000)
+-- Where somebody has made it a number that cannot be, the bucket is empty.
+tokens = math.max(0, math.min(burst, tokens + math.max(0, now - at) * perSecond / 1000))
 local granted = math.min(want, math.floor(tokens))
 tokens = tokens - granted
 redis.call('HSET', KEYS[1], 'tokens', string.format('%.17g', tokens), 'at', string.format('%.3f', now))

@@ -16,7 +16,12 @@ for i = 2, #ARGV do
   redis.call('HSET', KEYS[1], ARGV[i], string.format('%.0f %s', generation, since))
 end
 if not KEYS[2] then return generation end
-local made = redis.call('INCR', KEYS[2])
+local made = redis.pcall('INCR', KEYS[2])
+if type(made) ~= 'number' then
+  -- Where somebody has made it no number it begins anew, and the caller marks once more what it has marked.
+  redis.call('SET', KEYS[2], 1)
+  made = 1
+end
 -- Longer than marks are remembered.
 redis.call('PEXPIRE', KEYS[2], 3600000)
 return made

@@ -30,7 +30,8 @@ export async function openRedisMarks(options: RedisAddress & { readonly logger: 
       const count = counts.get(rollup);
       if (!count) return true;
       const { made } = count;
-      return count.isComplete(made, Number(await answerOf(redis.send(countKeyOf(rollup), ["GET", countKeyOf(rollup)]))));
+      // Where it is no number, nothing is known of us.
+      return count.isComplete(made, Number(await answerOf(redis.send(countKeyOf(rollup), ["GET", countKeyOf(rollup)]))) || 0);
     },
     async dirty(rollup) {
       const reply = await answerOf(redis.send<readonly Buffer[]>(keyOf(rollup), ["HGETALL", keyOf(rollup)]));

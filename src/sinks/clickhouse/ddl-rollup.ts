@@ -51,7 +51,7 @@ export function rollupView(rollup: RollupPlan): WantedView {
   };
 }
 
-/** Counts buckets of one day, from the source or another table of its rows, and marks as deleted the keys that the source has no more. */
+/** Counts buckets of a few days, from the source or another table of its rows, and marks as deleted the keys that the source has no more. */
 export function recount(
   rollup: RollupPlan,
   starts: readonly number[],

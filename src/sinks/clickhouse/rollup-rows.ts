@@ -18,7 +18,7 @@ export function createRollupStore(client: ClickHouse) {
   const callWith = (signal: AbortSignal | undefined) => ({ timeoutMs, ...(signal && { signal }) });
   return {
     /**
-     * Counts buckets of one day from the rows that the source holds now, in one statement, and resolves with how many it counted.
+     * Counts buckets of a few days from the rows that the source holds now, in one statement, and resolves with how many it counted.
      * Others have begun before the source's ttl: a part of their rows may be gone, so what was counted stays, until it is as old itself.
      *
      * Counts of one bucket may overlap, also those of several workers: the one that knows more wins. Its version is asked of

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Stream } from "headrace";
 import { partitionsOf } from "../../../src/bus/partition.ts";
+import { closeAll } from "../../support/close-all.ts";
 import { startOwnRedis } from "../../support/own-redis.ts";
 import { type ClusterNode, startCluster } from "../../support/redis-cluster.ts";
 import { snapshotOf } from "../../support/redis-snapshot.ts";
@@ -128,14 +129,14 @@ async function failOver(rig: Rig, { master, replica, isAhead }: Pair & { readonl
 }
 
 async function under(rig: Rig, url: string, work: (world: World) => Promise<unknown>) {
-  const opened: { close(): Promise<void> }[] = [];
+  const closing: (() => unknown)[] = [];
   try {
     const rolling = await openRolling(rig.env);
-    opened.push(rolling);
+    closing.push(() => rolling.close());
     const sagas = await openSagas(rig, url);
-    opened.push(sagas);
+    closing.push(() => sagas.close());
     const world = await openWorld({ url, random: rig.random, sagas, rolling });
-    opened.push(world);
+    closing.push(() => world.close());
     await world.during(rate, async () => {
       await sleep(1_500);
       await work(world);
@@ -153,6 +154,6 @@ async function under(rig: Rig, url: string, work: (world: World) => Promise<unkn
     const said = faults.length > 0 ? [...world.said.slice(-20), ...sagas.said().split("\n").slice(-10)] : [];
     return { faults: [...faults, ...isSeen, ...said] };
   } finally {
-    for (const one of opened.reverse()) await one.close();
+    await closeAll(closing);
   }
 }

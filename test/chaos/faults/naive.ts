@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { endWithUs } from "../../support/after-us.ts";
 import { type Fault, sized } from "../fault.ts";
 import { at } from "../points.ts";
 import { FaultProxy } from "../proxy.ts";
@@ -63,19 +64,17 @@ async function startConsumer(rig: Rig, order: string) {
     ...{ ...process.env, ...rig.env },
     ...{ REDIS_URL: `redis://127.0.0.1:${redis.port}`, CLICKHOUSE_URL: `http://127.0.0.1:${clickhouse.port}` },
   };
-  const child = spawn(process.execPath, [program, stream, group, order], { env, stdio: ["ignore", "pipe", "inherit"] });
+  const child = endWithUs(
+    spawn(process.execPath, [program, stream, group, order], { env, stdio: ["ignore", "pipe", "inherit"] }),
+  );
   const exit = once(child, "exit");
-  const kill = () => void child.kill("SIGKILL");
-  process.once("exit", kill);
   await Promise.race([once(child.stdout, "data"), exit]);
   const end = async (signal: NodeJS.Signals) => {
     child.kill(signal);
     await exit;
   };
   const close = async () => {
-    kill();
-    await exit;
-    process.removeListener("exit", kill);
+    await end("SIGKILL");
     await Promise.all([redis.close(), clickhouse.close()]);
   };
   return { redis, clickhouse, end, close };

@@ -199,16 +199,10 @@ class Troupe {
   readonly #keeping: Promise<void>[] = [];
   #isStopping = false;
 
-  /** A suite that is interrupted leaves nobody behind. */
-  readonly #killAll = () => {
-    for (const { process: child } of this.#running.values()) child.kill("SIGKILL");
-  };
-
   constructor(rig: Rig, temporalAddress: string, bundle: string) {
     this.#rig = rig;
     this.#bundle = bundle;
     this.temporalAddress = temporalAddress;
-    process.once("exit", this.#killAll);
   }
 
   async start(): Promise<void> {
@@ -237,7 +231,6 @@ class Troupe {
       await Promise.all(ours.map((one) => one.stop().catch(() => {})));
     }
     await Promise.all(this.#keeping);
-    process.removeListener("exit", this.#killAll);
   }
 
   async #keep(role: Role, place: number, isUp: () => void): Promise<void> {

@@ -42,9 +42,6 @@ export async function openSagas(
   const worker = await startHeadrace(["--cwd", app, "--dir", directory, "start", "--role", "saga", "--json"], {
     env: { ...env, REDIS_URL: redisUrl, TEMPORAL_ADDRESS: address },
   });
-  // A suite that is interrupted leaves nobody behind.
-  const kill = () => worker.process.kill("SIGKILL");
-  process.once("exit", kill);
   const confirmed = new Set<number>();
   const giveUp = new AbortController();
   return {
@@ -73,7 +70,6 @@ export async function openSagas(
     close: async () => {
       giveUp.abort();
       await worker.stop();
-      process.removeListener("exit", kill);
       await connection.close();
       await temporal.close();
     },

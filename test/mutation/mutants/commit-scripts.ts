@@ -8,6 +8,12 @@ const contract = (...suites: readonly string[]): Check => ({
   names: "on Redis Streams",
 });
 
+const services = (suite: string, names: string): Check => ({
+  kind: "tests",
+  files: [`test/services/${suite}.test.ts`],
+  names,
+});
+
 /** What becomes true together, and who may make it so. */
 export const commitScripts: readonly Mutant[] = [
   {
@@ -22,16 +28,16 @@ export const commitScripts: readonly Mutant[] = [
     name: "lease-without-a-new-epoch",
     breaks: "what an owner sent under its former lease is taken under the new one",
     file: `${scripts}/acquire.lua`,
-    find: "local epoch = redis.call('HINCRBY', KEYS[1], 'epoch', 1)",
-    replace: "local epoch = redis.call('HINCRBY', KEYS[1], 'epoch', 0)",
+    find: "local epoch = (lease.epoch or now) + 1",
+    replace: "local epoch = lease.epoch or now",
     by: contract("bus"),
   },
   {
     name: "lease-of-a-tenure-that-was",
     breaks: "after Redis has gone back, what a dead tenure sent counts for the living one",
     file: `${scripts}/acquire.lua`,
-    find: "math.max(tonumber(lease[4] or '0'), now * 1024) + 1 + ARGV[4]",
-    replace: "tonumber(lease[4] or '0') + 1",
+    find: "math.max(latest, now * 1024) + 1 + ARGV[4]",
+    replace: "latest + 1",
     by: contract("chain"),
   },
   {
@@ -201,6 +207,22 @@ export const commitScripts: readonly Mutant[] = [
     find: "if not holds(KEYS[1], ARGV[1], ARGV[2]) then return false end",
     replace: "",
     by: contract("bus", "keyed-store"),
+  },
+  {
+    name: "half-a-commit",
+    breaks: "what a commit derives is lost where another program has written to the key of its outbox",
+    file: `${scripts}/commit.lua`,
+    find: "local fault = fault_of(ARGV[12])\nif fault then return fault end",
+    replace: "",
+    by: services("unreadable-leases", "half of a commit"),
+  },
+  {
+    name: "lease-that-nobody-can-read",
+    breaks: "a partition stands still for good where somebody has overwritten a number of its lease",
+    file: `${scripts}/library.lua`,
+    find: "if number and number < 9e15 then return number end",
+    replace: "return number",
+    by: services("unreadable-leases", "is made anew"),
   },
   {
     name: "stolen-entries-not-told",

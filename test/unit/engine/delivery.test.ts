@@ -1,11 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { type Partition, partitionsOf, replayOf } from "../../../src/bus/partition.ts";
-import { deliveryLimits } from "../../../src/bus/port.ts";
+import { deliveryLimits, type Entry, type ReadResult } from "../../../src/bus/port.ts";
 import { ConfigError, RetryableError } from "../../../src/core/errors.ts";
 import { pipeline } from "../../../src/dsl/pipeline.ts";
 import { clickhouse } from "../../../src/dsl/sinks.ts";
 import { decodeAll } from "../../support/decode-all.ts";
 import { interpose, refuseCalls } from "../../support/interpose.ts";
+import { logBook } from "../../support/log-book.ts";
 import { thingRow, things, thingTable } from "../../support/things.ts";
 import { envelopeOf, Workbench } from "../../support/workbench.ts";
 
@@ -247,6 +248,39 @@ describe("an entry that crashes its readers", () => {
     }
     expect(deaths).toBe(deliveryLimits.last);
     expect(new Set(numbers(bench))).toEqual(new Set([0, 1, 2, 3, 5, 6, 7, 8, 9]));
+  });
+});
+
+describe("a suspect", () => {
+  it("that comes with word of entries that a former owner took is forgotten with them, and read again from the first on", async () => {
+    const bench = new Workbench();
+    const copy = pipeline("copy").from(stream).to(clickhouse(table), thingRow);
+    await bench.send(stream.plan, things10, 1);
+    // Owners that read everything, and were never heard of again.
+    const taken = await bench.bus.acquire(partition, "copy", { owner: "gone", ttlMs: 1_000 });
+    if (taken.kind !== "owned") return expect.fail(taken.kind);
+    const fence = { partition, pipeline: "copy", owner: "gone", epoch: taken.epoch, tenure: taken.tenure };
+    await bench.bus.read(fence, { from: "new", after: "0-0", count: 10 });
+    for (let n = 2; n < deliveryLimits.suspect; n++)
+      await bench.bus.read(fence, { from: "pending", after: "0-0", count: 10, suspects: 10 });
+    await bench.bus.release(fence);
+
+    const { logger, lines } = logBook();
+    let told = 0;
+    const worker = bench.start([copy], {
+      logger,
+      bus: interpose(bench.bus, async (call, method) => {
+        const answer = await call();
+        if (method !== "read") return answer;
+        const { kind, entries = [] } = answer as Partial<ReadResult & { readonly entries: readonly Entry[] }>;
+        const areSuspects = kind === "entries" && entries.some(({ deliveries }) => deliveries >= deliveryLimits.suspect);
+        return areSuspects && told++ === 0 ? { ...(answer as ReadResult), stolen: true } : answer;
+      }),
+    });
+    expect(await bench.drained(copy)).toMatchObject({ read: 10, delivered: 10, deadLettered: {}, balanced: true });
+    await worker.stop();
+    expect(lines.filter((line) => line.includes("a former owner has read"))).toHaveLength(1);
+    expect(numbers(bench)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
   });
 });
 

@@ -189,7 +189,10 @@ describe("the relay of an outbox, where its log or its partition goes back,", ()
       await goOn();
     });
 
-    it("the log alone: what it has lost of the strays is stored when it comes again", async () => {
+    it.each([
+      ["by the owner that found them", false],
+      ["by the next one, which has never looked at that log", true],
+    ])("the log alone: what it has lost of the strays is stored when it comes again, %s", async (_, byNext) => {
       await bench.derive(one, [1, 2]);
       const former = bench.start();
       former.relay.wake();
@@ -206,15 +209,21 @@ describe("the relay of an outbox, where its log or its partition goes back,", ()
       putBack();
       bench.fence = await bench.own();
       await bench.derive(one, [6]);
-      const { relay } = bench.start();
+      let { relay, gone } = bench.start();
       relay.wake();
       await bench.clock.until(async () => (await bench.waiting()).length === 0);
       again();
+      if (byNext) {
+        gone.abort();
+        bench.fence = await bench.own();
+      }
       await bench.derive(one, [3, 4], [5]);
+      if (byNext) ({ relay, gone } = bench.start());
       relay.wake();
       await bench.clock.until(async () => (await bench.waiting()).length === 0);
       expect(bench.numbersIn(one)).toEqual([1, 2, 3, 4, 5]);
       expect((await bench.bus.state(source, "pipe")).vanished).toBe(1);
+      expect(bench.said.filter((line) => line.includes('"vanished":1'))).toHaveLength(1);
     });
   });
 });

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { c } from "../../../src/dsl/columns.ts";
 import { defineRollup, rollups } from "../../../src/dsl/rollup.ts";
 import { defineTable } from "../../../src/dsl/table.ts";
-import { bucketsOf, byDay } from "../../../src/plan/rollup.ts";
+import { bucketsOf, byDay, inARow } from "../../../src/plan/rollup.ts";
 
 const table = defineTable("t", {
   columns: { id: c.uuid(), at: c.dateTime64(3).default(new Date(1_000 * 3_600_000 + 5)) },
@@ -25,6 +25,17 @@ test("a row that leaves its time out is where the column's default is; one witho
   expect(bucketsOf(of("hour"), [{ id: "" }])).toEqual([1_000 * 3_600_000]);
   expect(bucketsOf(of("hour"), [{ at: new Date(Number.NaN) }, { at: "2026-01-01" }])).toEqual([]);
   expect(buckets("hour", "1969-12-31T23:59:59Z", "2106-01-01T00:00:00Z", "2105-12-31T23:59:59Z")).toEqual(["2105-12-31T23:00"]);
+});
+
+test("days in a row are as many as are asked for, and hold no more buckets than that, but for one that does so by itself", () => {
+  const days = [1, 2, 3, 5, 6].map((day) => [Date.UTC(2026, 0, day), Date.UTC(2026, 0, day, 1)]);
+  const many = { days: 9, buckets: 9 };
+  expect(inARow(days, many)).toEqual(days.slice(0, 3));
+  expect(inARow(days.slice(3), many)).toEqual(days.slice(3));
+  expect(inARow(days, { ...many, days: 2 })).toEqual(days.slice(0, 2));
+  expect(inARow(days, { ...many, buckets: 5 })).toEqual(days.slice(0, 2));
+  expect(inARow(days, { ...many, buckets: 1 })).toEqual(days.slice(0, 1));
+  expect(inARow([], many)).toEqual([]);
 });
 
 test("buckets of one day are counted together, the oldest first", () => {

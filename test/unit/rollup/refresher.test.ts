@@ -42,13 +42,13 @@ function bench() {
 
 describe("a refresh", () => {
   it("counts what is dirty, a day at a time, and nothing else", async () => {
-    const { marks, store, land, dirty } = bench();
+    const { clock, marks, store, land, dirty } = bench();
     await land(hour(1), hour(30), hour(1), hour(2));
-    expect(await refreshRollup(rollup, { marks, store })).toBe(3);
+    expect(await refreshRollup(rollup, { marks, store, clock })).toBe(3);
     expect(store.asked.map(({ starts }) => starts)).toEqual([[hour(1), hour(2)], [hour(30)]]);
     expect(store.counted).toEqual({ [hour(1)]: 2, [hour(2)]: 1, [hour(30)]: 1 });
     expect(await dirty()).toEqual([]);
-    expect(await refreshRollup(rollup, { marks, store })).toBe(0);
+    expect(await refreshRollup(rollup, { marks, store, clock })).toBe(0);
     expect(store.asked).toHaveLength(2);
   });
 
@@ -56,13 +56,13 @@ describe("a refresh", () => {
     const { clock, marks, store, land, dirty } = bench();
     await land(hour(1), hour(2));
     store.takes = () => 100;
-    const refreshing = refreshRollup(rollup, { marks, store });
+    const refreshing = refreshRollup(rollup, { marks, store, clock });
     await clock.advance(50);
     await land(hour(1));
     await clock.settle(refreshing);
     expect(store.counted).toEqual({ [hour(1)]: 1, [hour(2)]: 1 });
     expect(await dirty()).toEqual([hour(1)]);
-    await clock.settle(refreshRollup(rollup, { marks, store }));
+    await clock.settle(refreshRollup(rollup, { marks, store, clock }));
     expect(store.counted).toEqual({ [hour(1)]: 2, [hour(2)]: 1 });
     expect(await dirty()).toEqual([]);
   });
@@ -72,10 +72,10 @@ describe("a refresh", () => {
     await land(hour(1));
     const takes = [500, 10];
     store.takes = () => takes.shift() ?? 0;
-    const stale = refreshRollup(rollup, { marks, store });
+    const stale = refreshRollup(rollup, { marks, store, clock });
     await clock.advance(1);
     await land(hour(1));
-    await clock.settle(refreshRollup(rollup, { marks, store }));
+    await clock.settle(refreshRollup(rollup, { marks, store, clock }));
     expect(await dirty()).toEqual([]);
     await land(hour(1));
     await clock.settle(stale);
@@ -84,19 +84,45 @@ describe("a refresh", () => {
   });
 
   it("counts the other days where one fails, which stays dirty, and says why", async () => {
-    const { marks, store, land, dirty } = bench();
+    const { clock, marks, store, land, dirty } = bench();
     await land(hour(1), hour(30), hour(60));
     store.takes = ([first]) => (first === hour(30) ? new RetryableError("clickhouse.retry", "memory limit") : 0);
-    await expect(refreshRollup(rollup, { marks, store })).rejects.toThrow("memory limit");
+    await expect(refreshRollup(rollup, { marks, store, clock })).rejects.toThrow("memory limit");
     expect(store.counted).toEqual({ [hour(1)]: 1, [hour(60)]: 1 });
     expect(await dirty()).toEqual([hour(30)]);
   });
 
+  const days = (count: number) => Array.from({ length: count }, (_, n) => hour(24 * n));
+  const daysOf = (store: SlowStore) => store.asked.map(({ starts }) => starts.map((start) => (start - hour(0)) / 86_400_000));
+
+  it("counts ever more days of a backfill together, as long as they are quick and follow one another", async () => {
+    const { clock, marks, store, land, dirty } = bench();
+    await land(...days(30), hour(24 * 40), hour(24 * 41));
+    expect(await clock.settle(refreshRollup(rollup, { marks, store, clock }))).toBe(32);
+    expect(daysOf(store).map((asked) => asked.length)).toEqual([1, 2, 4, 8, 10, 5, 2]);
+    expect(await dirty()).toEqual([]);
+    store.asked.length = 0;
+    store.takes = (starts) => 400 * starts.length;
+    await land(...days(9));
+    await clock.settle(refreshRollup(rollup, { marks, store, clock }));
+    expect(daysOf(store)).toEqual([[0], [1, 2], [3], [4, 5], [6], [7, 8]]);
+  });
+
+  it("counts days one by one where they fail together, and one that is too large keeps no other waiting", async () => {
+    const { clock, marks, store, land, dirty } = bench();
+    await land(...days(6));
+    store.takes = (starts) => (starts.includes(hour(48)) ? new RetryableError("clickhouse.retry", "memory limit") : 0);
+    await expect(clock.settle(refreshRollup(rollup, { marks, store, clock }))).rejects.toThrow("memory limit");
+    expect(daysOf(store)).toEqual([[0], [1, 2], [1], [2, 3], [2], [3], [4, 5]]);
+    expect(await dirty()).toEqual([hour(48)]);
+    expect(store.counted).toEqual(Object.fromEntries(days(6).flatMap((start) => (start === hour(48) ? [] : [[start, 1]]))));
+  });
+
   it("of all counts every bucket that has rows, and takes off the marks that it has seen", async () => {
-    const { marks, store, land, dirty } = bench();
+    const { clock, marks, store, land, dirty } = bench();
     store.rows.push(hour(1), hour(50));
     await land(hour(2));
-    expect(await refreshRollup(rollup, { marks, store }, { all: true })).toBe(3);
+    expect(await refreshRollup(rollup, { marks, store, clock }, { all: true })).toBe(3);
     expect(store.counted).toEqual({ [hour(1)]: 1, [hour(2)]: 1, [hour(50)]: 1 });
     expect(await dirty()).toEqual([]);
   });

@@ -1,6 +1,6 @@
 -- The commit: states, derived frames, ledger, dead letters and acks become true together, under the fence, or not at all.
 -- KEYS lease, stream, open, ledger, dlq, state, outbox, (timers or ids)…, page of names and the page that goes
--- ARGV owner, token, group, at, pipeline, partition, log, floor, number, content, reads,
+-- ARGV owner, token, group, at, pipeline, partition, log, floor, number, content, reads, types of KEYS,
 --      #acks, id…, #counts, (counter, number)…, #deadLetters, bytes that dead letters may take, (entry, keepEntry, #fields, field…)…,
 --      #states, states packed, #timers, (place in KEYS, member, score)…, #sets, (place in KEYS, ttl, #ids, id…)…,
 --      #derived, (to, log, n, c, t0, t1, h, d)…, names or '', (number of their page, ttl)
@@ -9,6 +9,8 @@
 -- A commit is a link of a chain: its number is one more than that of the last. Where its answer was lost it comes again under the same
 -- number, with the same content. Any other number, and entries that are not pending, say that Redis and the owner do not know the same.
 -- → 1 done, 0 fenced, {'behind', commits, reads} when Redis has gone back; then the lease is free
+local fault = fault_of(ARGV[12])
+if fault then return fault end
 local state, commits, reads = standing(KEYS[1], ARGV[1], ARGV[2], ARGV[9] - 1, ARGV[11])
 if state == 'fenced' then return 0 end
 if state == 'held' and commits > ARGV[9] - 1 then
@@ -17,8 +19,8 @@ if state == 'held' and commits > ARGV[9] - 1 then
   state = 'behind'
 end
 if state == 'behind' then return { state, commits, reads } end
-local first_ack = 13
-local at = 12
+local first_ack = 14
+local at = 13
 local function take()
   local value = ARGV[at]
   at = at + 1
@@ -48,7 +50,7 @@ for first = at, at + acks - 1, 1000 do
   local last = math.min(first + 999, at + acks - 1)
   redis.call('XACK', KEYS[2], ARGV[3], unpack(ARGV, first, last))
   if has_frames then
-    for _, events in ipairs(redis.call('HMGET', KEYS[3], unpack(ARGV, first, last))) do settled = settled + (tonumber(events) or 1) end
+    for _, events in ipairs(redis.call('HMGET', KEYS[3], unpack(ARGV, first, last))) do settled = settled + math.max(1, whole(events) or 1) end
     redis.call('HDEL', KEYS[3], unpack(ARGV, first, last))
   else
     settled = settled + last - first + 1
@@ -129,11 +131,17 @@ for _ = 1, tonumber(take()) do
   local to, log, events = take(), take(), take()
   local before = redis.call('HGET', KEYS[1], 'out:' .. log)
   local incarnation, number, sum = string.match(before or '', '^(%d+)|(%d+)|(%d+)$')
-  if before and not incarnation then
+  if before and not incarnation and string.match(before, '^%d+$') then
     -- As earlier versions wrote it: how many frames there were, all of one incarnation.
-    incarnation, number, sum = redis.call('HGET', KEYS[1], 'out'), string.format('%.0f', before - 1), '0'
+    incarnation, number, sum = redis.call('HGET', KEYS[1], 'out') or '', string.format('%.0f', before - 1), '0'
   end
   local place = string.format('%.0f', number and number + 1 or 0)
+  if before and not (incarnation and whole(incarnation) and whole(number) and whole(sum)) then
+    -- Somebody has made it unreadable: the frame names none before it, and has a number that none of this tenure had. The relay looks
+    -- at what the log holds.
+    local time = redis.call('TIME')
+    incarnation, sum, place = nil, nil, string.format('%.0f', time[1] * 1000000 + time[2])
+  end
   redis.call('XADD', KEYS[7], '*', 'to', to, 'inc', tenure, 'fs', place, 'n', events, 'c', take(), 't0', take(), 't1', take(),
     'h', take(), 'd', take(), 'after', incarnation and incarnation .. '|' .. number or '', 'sum', sum or '0')
   redis.call('HSET', KEYS[1], 'out:' .. log, tenure .. '|' .. place .. '|' .. string.format('%.0f', (sum or 0) + events))
@@ -145,8 +153,8 @@ if names ~= '' then
   redis.call('PEXPIRE', page, take())
   redis.call('UNLINK', KEYS[#KEYS])
   -- Reads may settle in another order than they were made.
-  local newest = tonumber(redis.call('HGET', KEYS[1], 'names') or '-1') or -1
-  if newest < tonumber(number) then redis.call('HSET', KEYS[1], 'names', number) end
+  local newest = redis.call('HGET', KEYS[1], 'names')
+  if (newest and whole(newest) or -1) < tonumber(number) then redis.call('HSET', KEYS[1], 'names', number) end
 end
 -- At last: one that fails in the middle, at a key of another type, is not taken for done when it comes again.
 redis.call('HSET', KEYS[1], 'commits', ARGV[9], 'made', ARGV[10])

@@ -4,14 +4,15 @@
 -- KEYS lease, stream, ledger   ARGV owner, token, group, commits, reads
 -- → {1, reads}, or {2, reads} where something was stolen since the last read, {0} when fenced, or {3, commits, reads} when Redis has
 --   gone back
+local fault = fault_of('hxh')
+if fault then return fault end
 local pending = redis.call('XPENDING', KEYS[2], ARGV[3])[1]
-local new = pending - tonumber(redis.call('HGET', KEYS[1], 'flight:' .. KEYS[2]) or '0')
-if new ~= 0 then redis.call('HINCRBY', KEYS[1], 'flight:' .. KEYS[2], new) end
+local new = pending - (tonumber(redis.call('HGET', KEYS[1], 'flight:' .. KEYS[2]) or '0') or 0)
+if new ~= 0 then add(KEYS[1], 'flight:' .. KEYS[2], new) end
 if new > 0 then
   add(KEYS[3], 'read', new)
-  redis.call('HINCRBY', KEYS[1], 'held:' .. KEYS[2], new)
-  redis.call('HINCRBY', KEYS[1], 'seen', new)
-  if redis.call('HEXISTS', KEYS[1], 'events') == 1 then redis.call('HINCRBY', KEYS[1], 'events', new) end
+  add(KEYS[1], 'held:' .. KEYS[2], new)
+  add_given(KEYS[1], new, new)
 end
 local state, commits, reads = standing(KEYS[1], ARGV[1], ARGV[2], ARGV[4], ARGV[5])
 if state ~= 'held' then

@@ -2,6 +2,8 @@
 -- KEYS lease, ledger, meta, stream, open, replay log, replay open   ARGV group
 -- → {owner, epoch, ledger, {pendingEntries, pendingEvents, firstPending, lag, lastDelivered} of each log,
 --    {entriesAdded, seen, frames, eventsInFrames, seenEvents, vanished}}
+local fault = fault_of('hhhxhxh')
+if fault then return fault end
 local lease = redis.call('HMGET', KEYS[1], 'owner', 'epoch', 'seen', 'events')
 
 local function look(log, open)
@@ -9,8 +11,7 @@ local function look(log, open)
   local group = group_of(log, ARGV[1])
   if not group then return { 0, 0, false, redis.call('XLEN', log), '0-0' } end
   local pending = redis.call('XPENDING', log, ARGV[1])
-  local events = pending[1]
-  for _, held in ipairs(redis.call('HVALS', open)) do events = events + (tonumber(held) or 1) - 1 end
+  local events = pending_events(log, ARGV[1], open)
   local lag = group['lag'] or false
   -- Redis 7.0 goes on counting as unread what was removed unread.
   if group['last-delivered-id'] == named(redis.call('XINFO', 'STREAM', log))['last-generated-id'] then lag = 0 end

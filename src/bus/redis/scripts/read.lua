@@ -5,6 +5,8 @@
 -- ARGV owner, token, group, consumer, log (main, adopted or replay), count, from, suspect, last, suspects, commits, reads
 -- → {reads, {id, fields, deliveries, events}, …}, false when fenced, {'behind', commits, reads} when Redis has gone back, or
 --   'suspects' when those are next and none may be given out
+local fault = fault_of('hxhh')
+if fault then return fault end
 local state, commits, reads = standing(KEYS[1], ARGV[1], ARGV[2], ARGV[11], ARGV[12])
 if state == 'behind' then return { state, commits, reads } end
 if state == 'fenced' then return false end
@@ -51,7 +53,7 @@ local reply = read()
 if reply == 'suspects' then return reply end
 if reply and reply.err then
   if string.find(reply.err, 'NOGROUP', 1, true) == nil then return reply end
-  local flight = tonumber(redis.call('HGET', KEYS[1], 'flight:' .. KEYS[2]) or '0')
+  local flight = tonumber(redis.call('HGET', KEYS[1], 'flight:' .. KEYS[2]) or '0') or 0
   local made = begin(KEYS[1], KEYS[2], KEYS[3], KEYS[4], ARGV[3], ARGV[5] ~= 'replay')
   if made.err then return made end
   if flight > 0 then
@@ -70,7 +72,7 @@ for i, entry in ipairs(reply[1][2]) do
   if fields and ARGV[5] ~= 'adopted' then
     events = events_in(fields)
   elseif not is_new then
-    events = tonumber(redis.call('HGET', KEYS[3], id)) or 1
+    events = math.max(1, whole(redis.call('HGET', KEYS[3], id)) or 1)
   end
   if is_new and events > 1 then
     open[#open + 1] = id
@@ -83,12 +85,9 @@ if is_new then
   local given = #entries - 1
   entries[1] = redis.call('HINCRBY', KEYS[1], 'reads', 1)
   add(KEYS[4], 'read', total)
-  redis.call('HINCRBY', KEYS[1], 'held:' .. KEYS[2], given)
-  redis.call('HINCRBY', KEYS[1], 'flight:' .. KEYS[2], total)
-  if ARGV[5] ~= 'replay' then
-    redis.call('HINCRBY', KEYS[1], 'seen', given)
-    if redis.call('HEXISTS', KEYS[1], 'events') == 1 then redis.call('HINCRBY', KEYS[1], 'events', total) end
-  end
+  add(KEYS[1], 'held:' .. KEYS[2], given)
+  add(KEYS[1], 'flight:' .. KEYS[2], total)
+  if ARGV[5] ~= 'replay' then add_given(KEYS[1], given, total) end
   for first = 1, #open, 1000 do
     redis.call('HSET', KEYS[3], unpack(open, first, math.min(first + 999, #open)))
   end

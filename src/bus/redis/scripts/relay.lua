@@ -6,6 +6,11 @@
 -- A frame of 0 events leaves its number alone. → {'stored', id} | {'duplicate'} | {'unlinked', 'inc|fs|sum' or ''} | {'superseded', tenure}
 local known = redis.call('HGET', KEYS[2], ARGV[1])
 local last = string.match(known or '', '^%d+|%d+') or ''
+if known and last == '' then
+  -- Somebody has made it unreadable: the newest frame of this outbox that is there says it.
+  last = newest_of(KEYS[1], ARGV[1])
+  known = last == '' and '' or last .. '|' .. redis.call('TIME')[1] .. '000'
+end
 if last == ARGV[2] .. '|' .. ARGV[3] then
   -- Written again, unchanged: see append.lua.
   redis.call('HSET', KEYS[2], ARGV[1], known)

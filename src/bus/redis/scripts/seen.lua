@@ -1,5 +1,7 @@
 -- Fenced look at which ids were taken before.
 -- KEYS lease, set…   ARGV owner, token, (#ids, id…)…   → {{1 or 0, …}, …}, or false when fenced
+local fault = fault_of('h' .. string.rep('s', #KEYS - 1))
+if fault then return fault end
 if not holds(KEYS[1], ARGV[1], ARGV[2]) then return false end
 local at, answers = 3, {}
 for set = 2, #KEYS do

@@ -1,5 +1,7 @@
 -- Fenced look at keyed states. A former owner that went on from states which its successor has moved would write wrong rows.
 -- KEYS lease, state   ARGV owner, token, name…   → {json or false, …}, or false when fenced
+local fault = fault_of('hh')
+if fault then return fault end
 if not holds(KEYS[1], ARGV[1], ARGV[2]) then return false end
 local states = {}
 for first = 3, #ARGV, 1000 do
