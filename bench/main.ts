@@ -1,7 +1,7 @@
 /** What `headrace bench` runs. See README.md in this folder. */
 import { availableParallelism, loadavg } from "node:os";
 import { makeLogins } from "./data.ts";
-import { handLoop } from "./hand-loop.ts";
+import { handLoop, handLoopAhead } from "./hand-loop.ts";
 import { interleave, type Measured, noResults } from "./interleave.ts";
 import { latencyOf } from "./latency.ts";
 import { toLatencyLines } from "./latency-report.ts";
@@ -80,7 +80,11 @@ export async function runBench(
         { contestant: plain, profile: "default" },
         { contestant: plainLowLatency, profile: "low-latency" },
       ];
-      const rivals = [handLoop(1_000), ...found.present.map(({ contestant }) => contestant).filter(({ makesRows }) => makesRows)];
+      const rivals = [
+        handLoop(1_000),
+        handLoopAhead(20_000),
+        ...found.present.map(({ contestant }) => contestant).filter(({ makesRows }) => makesRows),
+      ];
       const cases = latencyOf([...ours, ...rivals.map((contestant) => ({ contestant, profile: undefined }))], bench, count);
       const results = await interleave(cases, { runs, say, signal });
       tellLines(

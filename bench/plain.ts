@@ -11,6 +11,14 @@ export const plain: Contestant = {
   makesRows: true,
 };
 
+/** The same where no names of events are remembered: what remembering them costs. */
+export const plainNoNames: Contestant = {
+  ...plain,
+  name: "plain-no-names",
+  against: plain,
+  start: (bench) => startWorker(bench, { directory: appDirectory("no-names") }),
+};
+
 /** The same with a sink that does not wait for more rows. */
 export const plainLowLatency: Contestant = {
   ...plain,

@@ -42,6 +42,7 @@ const others = [
 const rivals: Readonly<Record<string, readonly string[]>> = {
   "frames": others,
   "plain": others,
+  "plain-no-names": ["plain"],
   "workers-2": ["workers-1"],
   "partitions-64": ["partitions-8"],
   "fold": ["frames"],

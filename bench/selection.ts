@@ -3,7 +3,7 @@ import { handLoop, handLoopAhead } from "./hand-loop.ts";
 import { fold, tumbling, tumblingPlain } from "./keyed.ts";
 import type { Contestant } from "./measure.ts";
 import { peers } from "./peers.ts";
-import { plain } from "./plain.ts";
+import { plain, plainNoNames } from "./plain.ts";
 import { publishings } from "./publishing.ts";
 import { rawInsert, rawInsertTwo, rawRead } from "./raw-limits.ts";
 import { referenceApp } from "./reference.ts";
@@ -13,6 +13,7 @@ import { oneWorker, twoWorkers } from "./workers.ts";
 const contestants: readonly Contestant[] = [
   frames,
   plain,
+  plainNoNames,
   handLoop(1_000),
   handLoop(5_000),
   handLoop(20_000),
