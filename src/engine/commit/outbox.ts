@@ -6,6 +6,7 @@ import type { DerivedFrame } from "../../bus/port.ts";
 import { at } from "../../core/at.ts";
 import { ConfigError, messageOf } from "../../core/errors.ts";
 import { isHalved, mayBeHalved } from "../../core/half-character.ts";
+import type { LimitFor } from "../../limit/limits.ts";
 import { type PipelinePlan, type StreamPlan, sinksOf } from "../../plan/plan.ts";
 import type { Rejected } from "../../sinks/port.ts";
 import { compileAdmission, isFault } from "../../stages/admit.ts";
@@ -77,6 +78,31 @@ export function compilePacking(pipeline: PipelinePlan): (...derived: Parameters<
         return { kind: "refused", reason: messageOf(error) } as const;
       }
     }
+  };
+}
+
+/**
+ * Holds derived events back until the limit of their stream lets them through: before the commit, so that nothing more is read
+ * meanwhile, instead of piling up in the outbox.
+ */
+export function pacedPacking(
+  pack: PackDerived,
+  { pipeline, limitFor, stop }: { readonly pipeline: PipelinePlan; readonly limitFor: LimitFor; readonly stop: AbortSignal },
+): PackDerived {
+  const limits = new Map(
+    Object.entries(sinksOf(pipeline)).flatMap(([name, { kind, guards }]) =>
+      kind === "stream" && guards?.rateLimit
+        ? [[name, limitFor(guards.rateLimit, `sink:${pipeline.name}/${name}`)] as const]
+        : [],
+    ),
+  );
+  if (limits.size === 0) return pack;
+  return async (destination, envelopes, now) => {
+    const limit = limits.get(destination);
+    await limit?.take(envelopes.length, stop);
+    // What was not let through is left to the next owner.
+    if (limit) stop.throwIfAborted();
+    return pack(destination, envelopes, now);
   };
 }
 
