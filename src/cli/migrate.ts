@@ -48,7 +48,7 @@ async function migrateTables(app: AppPlan, { apply, json, ...where }: MigrateOpt
   }
 }
 
-/** How many steps there were. A Temporal that is away keeps nobody from having tables; its workers say what they lack. */
+/** How many steps there were. Tables are made also while Temporal is away; saga workers say what they lack. */
 async function migrateTemporal(app: AppPlan, { apply, json, ...where }: MigrateOptions): Promise<number> {
   const temporal = await openTemporal(where).catch((error: unknown) => {
     say(`Sagas were not looked at: ${messageOf(error)}. Run this again before you start a saga worker.`);

@@ -51,7 +51,7 @@ export function printTable(rows: readonly Readonly<Record<string, unknown>>[]): 
 const cellText = (value: unknown): string =>
   value === undefined || value === null ? "" : printable(typeof value === "object" ? exactJson(value) : String(value));
 
-/** Says what failed and the way out; the stack only with --debug, or where the fault is ours. */
+/** Prints what failed and the way out; the stack only with --debug, or where the fault is ours. */
 export function reportError(error: unknown, debug: boolean): number {
   writeStandardError(process.stderr.isTTY && !process.env.NO_COLOR ? styleText("red", "error:") : "error:");
   say(` ${printable(messageOf(error))}`);

@@ -34,7 +34,7 @@ const shape: OptionsShape = {
   ttlMs: optional(duration),
 };
 
-/** @throws ConfigError when an option is none, or out of range */
+/** @throws ConfigError when an option is unknown or out of range */
 export function enrichPlan(where: string, name: string, options: EnrichDraft): EnrichPlan {
   const { guards, ...given } = options;
   checkOptions(where, { options: given }, { options: { of: shape } });

@@ -16,13 +16,13 @@ export interface SourceGuards {
    * the rest.
    */
   readonly rateLimit?: RateLimitPlan;
-  /** There is none here; the type says why. */
+  /** It has no meaning here; its type says why. */
   readonly retry?: TypeHint<"A source has no retry: reading goes on by itself when Redis is back">;
-  /** There is none here; the type says why. */
+  /** It has no meaning here; its type says why. */
   readonly timeoutMs?: TypeHint<"A source has no time-out: put timeoutMs on the stage that waits">;
-  /** There is none here; the type says why. */
+  /** It has no meaning here; its type says why. */
   readonly concurrency?: TypeHint<"A source has no concurrency: its partitions are read side by side">;
-  /** There is none here; the type says why. */
+  /** It has no meaning here; its type says why. */
   readonly breaker?: TypeHint<"A source has no breaker: while Redis is away nothing can be read anyway">;
 }
 
@@ -40,7 +40,7 @@ export interface StageGuards<in T> extends GuardsPlan {
 
 /** Guards of a ClickHouse sink. */
 export interface ClickHouseGuards extends SinkGuardsPlan {
-  /** There is none here; the type says why. */
+  /** It has no meaning here; its type says why. */
   readonly concurrency?: TypeHint<"A ClickHouse sink has no concurrency: one insert of a table is under way at a time">;
 }
 
@@ -48,13 +48,13 @@ export interface ClickHouseGuards extends SinkGuardsPlan {
 export interface StreamGuards {
   /** Events written a second. */
   readonly rateLimit?: RateLimitPlan;
-  /** There is none here; the type says why. */
+  /** It has no meaning here; its type says why. */
   readonly retry?: TypeHint<"A stream sink has no retry: writing goes on by itself when Redis is back">;
-  /** There is none here; the type says why. */
+  /** It has no meaning here; its type says why. */
   readonly timeoutMs?: TypeHint<"A stream sink has no time-out: a write is repeated until it is stored">;
-  /** There is none here; the type says why. */
+  /** It has no meaning here; its type says why. */
   readonly concurrency?: TypeHint<"A stream sink has no concurrency: its partitions are written side by side">;
-  /** There is none here; the type says why. */
+  /** It has no meaning here; its type says why. */
   readonly breaker?: TypeHint<"A stream sink has no breaker: its stream is in the Redis that is read">;
 }
 

@@ -124,7 +124,7 @@ const foldShape: OptionsShape = {
   migrate: optional(callback),
 };
 
-/** @throws ConfigError when an option is none, or out of range */
+/** @throws ConfigError when an option is unknown or out of range */
 export function foldPlan(where: string, name: string, options: FoldDraft): FoldPlan {
   check(where, options, foldShape);
   const { key, initial, decide, evolve, timers, onTimer, allowedLatenessMs = 0, ttlMs, state, version = 1, migrate } = options;
@@ -149,7 +149,7 @@ export function foldPlan(where: string, name: string, options: FoldDraft): FoldP
   };
 }
 
-/** @throws ConfigError when an option is none, or out of range */
+/** @throws ConfigError when an option is unknown or out of range */
 export function joinPlan(
   where: string,
   name: string,
@@ -166,7 +166,7 @@ export function joinPlan(
   return { kind: "join", name, allowedLatenessMs: 0, ...options };
 }
 
-/** @throws ConfigError when there is no aggregator, or one is none */
+/** @throws ConfigError when there is no aggregator, or one is something else */
 export function windowPlan(
   where: string,
   {
@@ -195,7 +195,7 @@ export function windowPlan(
   return { kind: "window", ...spec.plan, key, aggregators: plans, late };
 }
 
-/** @throws ConfigError when an option is none, or out of range */
+/** @throws ConfigError when an option is unknown or out of range */
 export function dedupePlan(where: string, name: string, { horizonMs = days(1) }: { readonly horizonMs?: number }): DedupePlan {
   check(where, { horizonMs }, { horizonMs: duration });
   return { kind: "dedupe", name, horizonMs };

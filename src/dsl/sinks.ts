@@ -45,7 +45,7 @@ export interface ClickHouseOptions extends InsertOptions {
 export interface LowLatencyOptions extends InsertOptions {
   /** Many small inserts. */
   readonly profile: "low-latency";
-  /** There is none here, in milliseconds or otherwise; the type says why. */
+  /** In milliseconds elsewhere; it has no meaning here, and its type says why. */
   readonly minIntervalMs?: TypeHint<"The low-latency profile has no minIntervalMs: it inserts as soon as no insert is under way">;
 }
 
@@ -62,7 +62,7 @@ const insertOptions: OptionsShape = {
 /**
  * Rows of a ClickHouse table. A row that comes twice is one row, by the table's sorting key.
  *
- * @throws ConfigError `config.invalid` where an option is none, or out of range
+ * @throws ConfigError `config.invalid` where an option is unknown or out of range
  * @example
  * ```ts
  * const failures = defineTable("failed_logins", { columns: { event_id: c.uuid(), user: c.string() }, orderBy: ["event_id"] });
@@ -175,7 +175,7 @@ const workflowOptions: OptionsShape = {
 /**
  * Starts a Temporal workflow for each row, once for each workflow id, however often the event comes.
  *
- * @throws ConfigError `config.invalid` where an option is none, or out of range, or the workflow has no name
+ * @throws ConfigError `config.invalid` where an option is unknown or out of range, or the workflow has no name
  * @example
  * ```ts
  * async function welcome(input: { readonly user: string }): Promise<void> {}
@@ -221,7 +221,7 @@ export interface OfEvent {
  * Signals a workflow with each row. It may get a row twice, and tells by its `eventId` (`seenBefore` of `headrace/saga`). A row for a
  * workflow that does not run becomes a dead letter.
  *
- * @throws ConfigError `config.invalid` where an option is none, or out of range
+ * @throws ConfigError `config.invalid` where an option is unknown or out of range
  * @example
  * ```ts
  * import { defineSignal } from "@temporalio/workflow";
@@ -241,7 +241,7 @@ export function signalWorkflow<Row extends OfEvent>(
  * Sends each row to a workflow as an update, under the id of its event, and waits until it is done: a run takes each once. What the
  * workflow refuses, and a row for a workflow that does not run, become dead letters.
  *
- * @throws ConfigError `config.invalid` where an option is none, or out of range
+ * @throws ConfigError `config.invalid` where an option is unknown or out of range
  * @example
  * ```ts
  * import { defineUpdate } from "@temporalio/workflow";
@@ -274,7 +274,7 @@ function workflowSink<Input>(call: WorkflowCallPlan, options: WorkflowOptions<In
 /**
  * Derived events on a stream of ours. Their ids come from the event that caused them, so a replay makes the same ones.
  *
- * @throws ConfigError `config.invalid` where an option is none, or out of range, or the stream is an adopted one
+ * @throws ConfigError `config.invalid` where an option is unknown or out of range, or the stream is an adopted one
  * @example
  * ```ts
  * const seen = defineEvent("user.seen", z.object({ user: z.string() }), { key: ({ user }) => user });

@@ -51,7 +51,7 @@ export interface TumblingOptions extends AlignedWindowOptions {
 export interface HoppingOptions extends AlignedWindowOptions {
   /** One window begins each `hopMs`, milliseconds, no longer than `sizeMs`: a value is in `sizeMs / hopMs` of them. */
   readonly hopMs: number;
-  /** There is none here; the type says why. */
+  /** It has no meaning here; its type says why. */
   readonly timeZone?: TypeHint<"Windows that overlap have no timeZone: it is for tumbling windows of a day">;
 }
 
@@ -67,7 +67,7 @@ const common: OptionsShape = { name: optional(text), allowedLatenessMs: optional
  * Windows side by side: each value is in one. They begin at multiples of `sizeMs` since the epoch, in UTC, unless `offsetMs` or `timeZone`
  * says otherwise.
  *
- * @throws ConfigError when an option is none, or out of range
+ * @throws ConfigError when an option is unknown or out of range
  * @example
  * ```ts
  * pipeline("failures").from(logins).keyBy((event) => event.data.userId)
@@ -93,7 +93,7 @@ export const tumbling = (options: TumblingOptions): WindowSpec => {
 };
 
 /**
- * Windows that overlap, laid out as tumbling ones are. @throws ConfigError when an option is none, or out of range
+ * Windows that overlap, laid out as tumbling ones are. @throws ConfigError when an option is unknown or out of range
  *
  * @example
  * ```ts
@@ -114,7 +114,7 @@ export const hopping = (options: HoppingOptions): WindowSpec => {
 };
 
 /**
- * Windows that last as long as values keep coming. @throws ConfigError when an option is none, or out of range
+ * Windows that last as long as values keep coming. @throws ConfigError when an option is unknown or out of range
  *
  * @example
  * ```ts

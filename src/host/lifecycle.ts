@@ -24,7 +24,7 @@ export function runInBackground(
   const opening = open();
   const settled = opening.then((host) => host.run(stop));
   const ended = closeBehind(settled, opening);
-  // Whoever does not ask hears it of the logger: a rejection that nobody awaits would end the process.
+  // The logger is told for those who do not await it; and a rejection that nobody awaits would end the process.
   ended.catch((error) => logger.error({ error: messageOf(error) }, `the ${name} has ended`));
   const ready = opening.then(() => {});
   ready.catch(() => {});

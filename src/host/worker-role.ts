@@ -164,7 +164,7 @@ const tablesOf = ({ pipelines }: AppPlan): readonly TablePlan[] =>
     Object.values(sinksOf(pipeline)).flatMap((sink) => (sink.kind === "clickhouse" ? [sink.table] : [])),
   );
 
-/** Without its tables a worker would stop at the first row; and whoever started it would have gone by then. */
+/** Without its tables a worker would stop at the first row, when the person who has started it may be gone. */
 async function checkTables(tables: readonly TableObjectPlan[], clickhouse: ClickHouse): Promise<void> {
   const missing = (await planMigration([...new Set(tables)], clickhouse)).filter(({ kind }) => kind === "create");
   if (missing.length === 0) return;

@@ -2,7 +2,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Telemetry } from "../telemetry/port.ts";
 import type { LimitFor } from "./limits.ts";
 
-/** Limits that tell how long they have held somebody up. The same as they were where nobody wants to hear it. */
+/** Limits that tell the telemetry how long callers had to wait. Where it does not listen, the limits themselves. */
 export function reportedLimits(
   limitFor: LimitFor,
   { telemetry, clock }: { readonly telemetry: Telemetry; readonly clock: Clock },

@@ -140,7 +140,7 @@ export class Caller {
       throw new Error(`${address} answers ${response.status}, and is not '${participant}'`);
     }
     const answer: unknown = await response.json();
-    // It would be refused by the streams that it is written to in the end, when nobody can ask again.
+    // The streams that it is written to in the end would refuse it, when it is too late to ask again.
     if (isHalved(answer)) throw new Error(`${address}: ${halvedIn("answer")}`);
     if (response.ok) return answer;
     const { type = "Refused", detail = response.statusText } = problemOf(answer);

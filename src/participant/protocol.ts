@@ -1,4 +1,4 @@
-/** Every answer of a participant names it: whoever answers without it is somebody else, who may have come by a port that was given back. */
+/** Every answer of a participant names it. One without it comes from another program, which may have got the port since. */
 export const participantHeader = "headrace-participant";
 
 /** The type of every answer that is not 200 (RFC 9457). */

@@ -94,7 +94,7 @@ function textsOf({ pipelines }: Pick<AppPlan, "pipelines">): readonly Deployment
 }
 
 /**
- * Nothing is begun beside a record that nobody can read: it may forbid just that.
+ * Nothing is started beside a record that cannot be read: it may forbid just that.
  * @throws ConfigError `deployment.incompatible`
  */
 function parse<Kept>(text: string, key: string, part: keyof Kept & string): Kept {

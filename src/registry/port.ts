@@ -26,7 +26,7 @@ export interface Facts {
   readonly state: "running" | "draining";
 }
 
-/** How busy a process is: told with every beat, and pushed to nobody. */
+/** How busy a process is: sent with every beat, and pushed to nobody. */
 export interface Load {
   /** Processor time per time since the last beat: 1 is one core kept busy. */
   readonly cpu: number;

@@ -37,7 +37,7 @@ export type ArchivedDay =
       readonly outcome: "empty";
     };
 
-/** Statements over a whole day: alive is who beats. */
+/** Statements over a whole day take long: their heartbeats say that they are alive. */
 const long: BoundedCalls & EndlessCalls = { startToCloseTimeout: "2h", heartbeatTimeout: "30s" };
 const bounded: BoundedCalls = { ...long, scheduleToCloseTimeout: "6h", retry: { maximumAttempts: 10 } };
 

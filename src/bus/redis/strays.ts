@@ -7,7 +7,10 @@ interface StraysOf {
   readonly producer: string;
 }
 
-/** What is computed again comes soon: events that are gone with their log come again when their producer sends them again, or never. */
+/**
+ * How long strays are remembered, milliseconds. What is computed again comes soon; where its source has lost events, they come when their
+ * producer sends them again, or never.
+ */
 const keptMs = days(7);
 
 /** Ids of derived events that are in a log, though no commit made them: a set beside the log, for each outbox. */

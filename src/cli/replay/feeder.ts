@@ -21,7 +21,7 @@ interface Target {
 
 const lookMs = 100;
 
-/** Keeps replay logs short and their feeding slow: waits for room, for the rate, and at the end for the owners. */
+/** Fills replay logs slowly and keeps them short: waits for room, for the rate, and at the end for the owners. */
 export class Feeder {
   readonly #deps: { readonly bus: LogOperations; readonly clock: Clock };
   readonly #options: FeederOptions;

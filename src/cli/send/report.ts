@@ -15,7 +15,7 @@ interface Kind {
   readonly place: LinePlace;
 }
 
-/** More kinds than this are no kinds: the rest is counted together. */
+/** Kinds beyond so many are counted together. */
 const maxKinds = 1_000;
 /** How many of them a person is told. */
 const shownKinds = 20;

@@ -6,7 +6,7 @@ export interface Line {
   readonly fault?: "too-long" | "not-utf8";
 }
 
-/** Four times what an event may measure: a line that is longer is none, and must not fill the memory. */
+/** Four times what an event may measure: a longer line cannot be an event, and must not fill the memory. */
 export const maxLineBytes = 1024 * 1024;
 
 const newline = 0x0a;

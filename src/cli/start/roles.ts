@@ -110,7 +110,7 @@ async function findActivities(cwd: string): Promise<CreateActivities | undefined
   });
 }
 
-/** A file of this machine is none of another's: who listens beyond it shares a token by the environment. */
+/** Other machines cannot read a file of this one: participants that listen beyond it take their token from the environment. */
 function tokenFor(host: string, where: ServiceLocation): string {
   const token = isLoopback(host) ? participantsToken(where) : givenToken();
   if (token !== undefined) return token;

@@ -24,7 +24,7 @@ interface Open {
   bytes: number;
 }
 
-/** The frames go into the commit that settles what the events were made of: so each is there once, whatever dies. */
+/** The frames go into the commit that settles what the events were made of: so each is stored once, whatever crashes. */
 export function compilePacking(pipeline: PipelinePlan): (...derived: Parameters<PackDerived>) => Packed {
   const streams = new Map(
     Object.entries(sinksOf(pipeline)).flatMap(([name, sink]) =>
