@@ -74,7 +74,8 @@ function pack({ metadata, data }: Payload): Buffer {
   const head = Buffer.from(JSON.stringify(Object.fromEntries(named)));
   const length = Buffer.alloc(4);
   length.writeUInt32BE(head.length);
-  return Buffer.concat([length, head, data ?? new Uint8Array()]);
+  // Whatever a workflow hands out without data, such as the answer of an update that returns nothing, comes here with an empty list.
+  return Buffer.concat([length, head, Buffer.from(data ?? [])]);
 }
 
 function unpack(bytes: Buffer): Payload {

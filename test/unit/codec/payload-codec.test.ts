@@ -22,8 +22,9 @@ describe("an encrypted payload", () => {
     expect(a?.data).not.toEqual(b?.data);
   });
 
-  it("of an empty value, without data, comes back", async () => {
-    const [sealed] = await codec(`one:${one}`).encode([{ metadata: { encoding: Buffer.from("binary/null") } }]);
+  it.each([undefined, []])("of an empty value, without data (%j), comes back", async (data) => {
+    const empty = { metadata: { encoding: Buffer.from("binary/null") }, ...(data && { data: data as never }) };
+    const [sealed] = await codec(`one:${one}`).encode([empty]);
     const [opened] = await codec(`one:${one}`).decode([sealed as never]);
     expect(Buffer.from(opened?.metadata?.["encoding"] ?? []).toString()).toBe("binary/null");
     expect(opened?.data).toHaveLength(0);
