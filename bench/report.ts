@@ -44,6 +44,7 @@ const rivals: Readonly<Record<string, readonly string[]>> = {
   "plain": others,
   "plain-no-names": ["plain"],
   "workers-2": ["workers-1"],
+  "workers-1-heard": ["workers-1"],
   "partitions-64": ["partitions-8"],
   "fold": ["frames"],
   "reference-app": ["frames"],

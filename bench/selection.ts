@@ -8,7 +8,7 @@ import { publishings } from "./publishing.ts";
 import { rawInsert, rawInsertTwo, rawRead } from "./raw-limits.ts";
 import { referenceApp } from "./reference.ts";
 import { plainStarts, starts } from "./starts.ts";
-import { oneWorker, twoWorkers } from "./workers.ts";
+import { heardWorker, oneWorker, twoWorkers } from "./workers.ts";
 
 const contestants: readonly Contestant[] = [
   frames,
@@ -24,6 +24,7 @@ const contestants: readonly Contestant[] = [
   rawInsertTwo,
   oneWorker,
   twoWorkers,
+  heardWorker,
   framesOf64,
   referenceApp,
   fold,

@@ -14,9 +14,12 @@ const nameOf = (worker: number) => `worker-${worker}`;
 /** Lets a process run on one core alone, where the system can: Node's helper threads would take a second one, where it is free. */
 const onCore = spawnSync("taskset", ["-c", "0", "true"]).status === 0;
 
-/** Workers of the reference pipeline whose sink costs nothing, with an equal share of the partitions and a core of its own each. */
-const workers = (count: number, against?: Contestant): Contestant => ({
-  name: `workers-${count}`,
+/**
+ * Workers of the reference pipeline whose sink costs nothing, with an equal share of the partitions and a core of its own each.
+ * `heard`: somebody listens to all that their telemetry tells, and counts it.
+ */
+const workers = (count: number, against?: Contestant, ...heard: readonly "heard"[]): Contestant => ({
+  name: [`workers-${count}`, ...heard].join("-"),
   ...(against !== undefined && { against }),
   prepare: async ({ events, stack }) => {
     await publishFrames(events, stack.redisUrl);
@@ -29,15 +32,15 @@ const workers = (count: number, against?: Contestant): Contestant => ({
       });
     }
   },
-  start: (bench) => startTogether(bench, count),
+  start: (bench) => startTogether(bench, count, heard),
   done: ({ stack }) => delivered(stack, framePartitions),
   makesRows: false,
 });
 
 /** None begins before all are ready: time starts when they are told to. */
-async function startTogether({ stack, profileDir }: Bench, count: number): Promise<Child> {
+async function startTogether({ stack, profileDir }: Bench, count: number, more: readonly string[]): Promise<Child> {
   const starting = Array.from({ length: count }, (_, worker) =>
-    startChild(program, [nameOf(worker), pipeline], {
+    startChild(program, [nameOf(worker), pipeline, ...more], {
       env: stack.env,
       profileDir,
       ...(onCore && { core: worker % availableParallelism() }),
@@ -50,3 +53,4 @@ async function startTogether({ stack, profileDir }: Bench, count: number): Promi
 
 export const oneWorker = workers(1);
 export const twoWorkers = workers(2, oneWorker);
+export const heardWorker = workers(1, oneWorker, "heard");

@@ -12,7 +12,6 @@ import type { Sink } from "../sinks/port.ts";
 import { guardStages } from "../stages/guard.ts";
 import { formsOf } from "../state/forms.ts";
 import { noTelemetry, type Telemetry } from "../telemetry/port.ts";
-import { shielded } from "../telemetry/shielded.ts";
 import { Assignment, type AssignmentSlot } from "./assign/assignment.ts";
 import { own } from "./assign/owner.ts";
 import { InFlight } from "./commit/in-flight.ts";
@@ -33,7 +32,7 @@ export interface WorkerDeps {
   readonly limitFor?: LimitFor;
   /** This process in the registry: the workers there share the partitions. Without one, a worker takes all that is free. */
   readonly presence?: RegistryEntry;
-  /** Told what the worker does. @default nobody */
+  /** Told what the worker does; it must not throw, see `shielded`. @default nobody */
   readonly telemetry?: Telemetry;
 }
 
@@ -127,7 +126,7 @@ function commonOf(options: WorkerOptions, deps: WorkerDeps, stop: AbortSignal): 
     stateCacheBytes = 64 * 1024 * 1024,
     portionEvents = 1_000,
   } = options;
-  const telemetry = shielded(deps.telemetry ?? noTelemetry, deps.logger);
+  const { telemetry = noTelemetry } = deps;
   const keyedPartitions = pipelines
     .filter((pipeline) => formsOf(pipeline).length > 0)
     .reduce((sum, { sources }) => sum + sources.flatMap(partitionsOf).length, 0);

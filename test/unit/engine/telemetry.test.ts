@@ -5,6 +5,7 @@ import { pipeline } from "../../../src/dsl/pipeline.ts";
 import { clickhouse } from "../../../src/dsl/sinks.ts";
 import { defineStream } from "../../../src/dsl/stream.ts";
 import type { Telemetry } from "../../../src/telemetry/port.ts";
+import { shielded } from "../../../src/telemetry/shielded.ts";
 import { refuseCalls } from "../../support/interpose.ts";
 import { logBook } from "../../support/log-book.ts";
 import { recordedTelemetry, sumOf } from "../../support/recorded-telemetry.ts";
@@ -203,7 +204,7 @@ describe("telemetry", () => {
     ]);
   });
 
-  it("that throws or rejects changes nothing, and is told once for each member", async () => {
+  it("that throws or rejects changes nothing where it is shielded, and is told once for each member", async () => {
     const bench = new Workbench();
     const { logger, lines } = logBook();
     const telemetry: Telemetry = {
@@ -213,7 +214,7 @@ describe("telemetry", () => {
       committed: (async () => Promise.reject(new Error("away"))) as unknown as () => void,
     };
     await bench.send(stream.plan, some(9));
-    const worker = bench.start([copy], { telemetry, logger });
+    const worker = bench.start([copy], { telemetry: shielded(telemetry, logger), logger });
     expect(await bench.drained(copy)).toMatchObject({ delivered: 9, balanced: true });
     await worker.stop();
     expect(lines.filter((line) => line.includes("telemetry has failed"))).toHaveLength(2);
