@@ -5,12 +5,13 @@ const rooms = {
   "plan": ["core"],
   "dsl": ["plan", "core"],
   "telemetry": ["core"],
+  "trace": [],
   "stages": ["plan", "core", "telemetry"],
   "redis": ["core"],
   "bus": ["plan", "core", "redis"],
   "state": ["plan", "core", "bus"],
   "limit": ["plan", "core", "redis", "telemetry"],
-  "sinks": ["plan", "core", "telemetry"],
+  "sinks": ["plan", "core", "telemetry", "trace"],
   "engine": ["stages", "plan", "core", "bus", "state", "limit", "sinks", "telemetry", "registry/port.ts"],
   "registry": ["plan", "core", "bus", "redis"],
   "participant": ["core", "registry/port.ts"],
@@ -32,9 +33,24 @@ const rooms = {
     "rollup",
     "archive",
     "telemetry",
+    "trace",
   ],
   "stack": ["core"],
-  "testing": ["dsl", "engine", "stages", "plan", "core", "bus", "state", "limit", "sinks", "telemetry", "participant", "archive"],
+  "testing": [
+    "dsl",
+    "engine",
+    "stages",
+    "plan",
+    "core",
+    "bus",
+    "state",
+    "limit",
+    "sinks",
+    "telemetry",
+    "trace",
+    "participant",
+    "archive",
+  ],
 };
 
 // The rooms of the engine, in the order in which a batch goes through them, and what each may import of the others.
@@ -51,7 +67,7 @@ const types = {
 const drivers = ["redis", "bus/redis", "limit/redis", "registry/redis", "rollup/redis", "sinks/clickhouse", "sinks/temporal"];
 
 /** What runs inside Temporal's workflow sandbox. */
-const sandbox = ["^src/saga/", "^src/archive/workflows/"];
+const sandbox = ["^src/saga/", "^src/archive/workflows/", "^src/trace/(header|workflow)\\.ts$"];
 /** What the streams carry and what is kept: declarations, which pipelines and activities share. */
 const catalogue = "^pipelines/(events|streams)\\.ts$";
 /** What programs may import of the package, beside `headrace/saga`, which is for workflows. */
@@ -124,7 +140,7 @@ export default {
     forbid("nobody-imports-cli", "cli/ is the outermost room.", { path: ours, pathNot: "^src/cli/" }, { path: "^src/cli/" }),
     forbid(
       "sandbox-imports-types",
-      "src/saga and the archive's workflows run inside Temporal's workflow sandbox: of ours they import types alone, and the saga builder.",
+      "src/saga, the archive's workflows and a part of src/trace run inside Temporal's workflow sandbox: of ours they import types alone, and each other.",
       { path: sandbox },
       { path: ours, pathNot: sandbox, dependencyTypesNot: ["type-only"] },
     ),

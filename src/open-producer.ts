@@ -71,7 +71,7 @@ export interface StreamProducer<in Draft> {
    * `stored` resolves when the event is kept at the level of `durability`; until then it is tried again and again, and stored once.
    * An event is named by its source and its id. Sent again under its name, with the time that it had, it is the same event; without an id
    * it is a new one. An event whose `send` rejects was not accepted. `traceparent` (W3C Trace Context) goes with it, to the stages that
-   * see it, to what they derive from it, and to whoever listens to a worker's telemetry.
+   * see it, to what they derive from it, into workflows that are called for it, and to whoever listens to a worker's telemetry.
    * @throws TerminalError when the data does not fit the schema; where `maxWaitMs` is set RetryableError with `retryAfterMs`
    *   (`producer.overloaded`: no room in time, `service.unreachable`: Redis is ill); ConfigError `producer.closed`
    */

@@ -11,6 +11,7 @@ import type { ArchiveVerbs } from "../plan/archive.ts";
 import { type TimeReply, timeOf } from "../redis/server.ts";
 import { createClickHouse } from "../sinks/clickhouse/client.ts";
 import { stateLooks } from "../state/kept.ts";
+import { traceparentOfActivity } from "../trace/activity.ts";
 import { type Announce, createAnnouncer } from "./announcer.ts";
 import { cleanLogs, type KeepLogs } from "./clean-logs.ts";
 import { type ArchiveAddress, openArchive } from "./open-archive.ts";
@@ -51,6 +52,11 @@ export interface ActivityDeps extends StateDeps {
   now(): Promise<number>;
   /** Stores an event in a stream of the application, once for each id. */
   readonly announce: Announce;
+  /**
+   * The `traceparent` (W3C Trace Context) of the event for which the workflow has called the activity, undefined where it carries none. What is
+   * announced and asked of participants carries it on by itself; this is for calls of other systems.
+   */
+  traceparent(): string | undefined;
   /** Removes dead letters and archives that are older than they are kept; `beat` is called as it goes on. */
   cleanLogs(beat: () => void): Promise<CleanedLogs>;
   /** There where the application archives something. */
@@ -95,7 +101,11 @@ export async function openActivityDeps(
     const archive = marks ? openArchive(app, { clickhouse, marks, at: archiveAt() }) : undefined;
     // A call ends with its activity.
     const signalOfCall = () => Context.current().cancellationSignal;
-    const caller = new Caller({ registry, clock: systemClock, logger, signalOfCall, token: participantsToken() });
+    const caller = new Caller({
+      ...{ registry, clock: systemClock, logger, signalOfCall },
+      traceparentOfCall: traceparentOfActivity,
+      token: participantsToken(),
+    });
     opened.add(caller, (one) => one.close());
     const announcer = createAnnouncer(context, bus);
     opened.add(announcer, (one) => one.flush());
@@ -112,6 +122,7 @@ export async function openActivityDeps(
       participant: (name) => caller.client(name),
       now: async () => agreedTime("Redis", timeOf(await redis.send<TimeReply>("", ["TIME"]))),
       announce: announcer.announce,
+      traceparent: traceparentOfActivity,
     };
     return { deps, close: () => opened.close() };
   });

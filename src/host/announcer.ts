@@ -7,11 +7,12 @@ import { eventId } from "../core/hash.ts";
 import type { EventDraft } from "../dsl/event.ts";
 import type { Carried, Stream } from "../dsl/stream.ts";
 import { usedStream } from "../dsl/used-stream.ts";
+import { traceparentOfActivity } from "../trace/activity.ts";
 import type { RoleContext } from "./role.ts";
 
 /**
  * Stores an event in a stream of the application, once for each id, and resolves when it is stored. Its time is the draft's, or when the
- * activity was first asked for: the same over all its tries.
+ * activity was first asked for: the same over all its tries. It carries on the trace of the workflow that has called the activity.
  *
  * @throws RetryableError while Redis is away; TerminalError where the data does not fit its schema; ConfigError where the application does not use the stream
  */
@@ -37,7 +38,7 @@ export function createAnnouncer({ app, instance, logger }: Pick<RoleContext, "ap
   const announce: Announce = async (stream, { id, type, time, data }: AnnouncedDraft) => {
     const producer = getOrMake(producers, stream.plan?.name, () => open(stream));
     const at = time?.getTime() ?? Context.current().info.scheduledTimestampMs;
-    const event = { id: eventId(id), type, time: at, source: "sagas", traceparent: undefined, data };
+    const event = { id: eventId(id), type, time: at, source: "sagas", traceparent: traceparentOfActivity(), data };
     await (await producer.send(event)).stored;
   };
   return {

@@ -1,5 +1,6 @@
 import { statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import type { BundlerPlugin } from "@temporalio/worker";
 import { ConfigError, messageOf } from "../core/errors.ts";
 import { findTsconfig } from "./tsconfig.ts";
 
@@ -11,7 +12,7 @@ export interface WorkflowBundle {
 }
 
 /** Bundles the workflows that a file exports, for the sandbox of Temporal's workers. Takes seconds. */
-export async function bundleWorkflows(workflowsPath: string): Promise<WorkflowBundle> {
+export async function bundleWorkflows(workflowsPath: string, plugins: readonly BundlerPlugin[] = []): Promise<WorkflowBundle> {
   const { bundleWorkflowCode, DefaultLogger } = await import("@temporalio/worker");
   const tsconfig = findTsconfig(workflowsPath);
   const said: string[] = [];
@@ -21,6 +22,8 @@ export async function bundleWorkflows(workflowsPath: string): Promise<WorkflowBu
       workflowsPath,
       logger: new DefaultLogger("ERROR", ({ message }) => said.push(message)),
       failureConverterPath: fileURLToPath(new URL("../codec/sandbox-failures.js", import.meta.url)),
+      plugins: [...plugins],
+      workflowInterceptorModules: [fileURLToPath(new URL("../trace/workflow.js", import.meta.url))],
       webpackConfigHook: (config) => ({
         ...config,
         resolve: { ...config.resolve, ...(tsconfig !== undefined && { tsconfig }) },

@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import type { BundlerPlugin, WorkerPlugin } from "@temporalio/worker";
 import { maxDeadLetterBytes } from "../bus/port.ts";
 import { silentLogger } from "../core/log.ts";
 import { bundleWorkflows } from "./bundle-workflows.ts";
@@ -25,6 +26,8 @@ export interface CreateSagaWorkerOptions extends HostedOptions {
   readonly archive?: ArchiveAddress;
   /** For how long the workflow that cleans logs keeps them. @default dead letters for 30 days, archives for ever */
   readonly keep?: KeepLogs;
+  /** Plugins of Temporal's SDK, such as its `OpenTelemetryPlugin`: they set up the workers, and what is bundled here. @default none */
+  readonly plugins?: readonly (BundlerPlugin & WorkerPlugin)[];
   /** How much it does at once, and as which version. @default those of `headrace start`, without a version */
   readonly limits?: Partial<SagaLimits>;
 }
@@ -50,15 +53,16 @@ export interface CreateSagaWorkerOptions extends HostedOptions {
  * ```
  */
 export function createSagaWorker(options: CreateSagaWorkerOptions): Running {
-  const { logger = silentLogger, signal, workflowsPath, workflowBundle, createActivities } = options;
+  const { logger = silentLogger, signal, workflowsPath, workflowBundle, createActivities, plugins = [] } = options;
   const bundle = async () => {
     if (workflowBundle) return workflowBundle.code;
-    return (await bundleWorkflows(resolve(workflowsPath ?? "workflows/index.ts"))).code;
+    return (await bundleWorkflows(resolve(workflowsPath ?? "workflows/index.ts"), plugins)).code;
   };
   const roleOptions: SagaRoleOptions = {
     limits: { ...defaultSagaLimits, ...options.limits },
     bundle,
     createActivities,
+    plugins,
     metrics: undefined,
     participantsToken: () => options.participantsToken,
     archive: () => options.archive ?? { kind: "directory", path: resolve(".headrace/archive") },

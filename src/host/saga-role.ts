@@ -1,4 +1,4 @@
-import type { Worker } from "@temporalio/worker";
+import type { Worker, WorkerPlugin } from "@temporalio/worker";
 import { aborted } from "../core/aborted.ts";
 import { ConfigError, RetryableError } from "../core/errors.ts";
 import { type OpenResources, openAll } from "../core/open-resources.ts";
@@ -6,6 +6,7 @@ import { sagaSearchAttributes } from "../core/search-attributes.ts";
 import { settleAll } from "../core/settle-all.ts";
 import { workflowSinksOf } from "../plan/plan.ts";
 import { missingAttributes } from "../sinks/temporal/search-attributes.ts";
+import { traceActivities } from "../trace/activity.ts";
 import { type ActivityDeps, type ActivityDepsOptions, openActivityDeps } from "./activity-deps.ts";
 import type { ReadyRole, Role, RoleContext } from "./role.ts";
 import type { SagaLimits } from "./saga-limits.ts";
@@ -24,6 +25,8 @@ export interface SagaRoleOptions extends ActivityDepsOptions {
   readonly bundle: () => Promise<string>;
   /** None where the workflows call none. */
   readonly createActivities: CreateActivities | undefined;
+  /** They set up Temporal's workers. @default none */
+  readonly plugins?: readonly WorkerPlugin[];
   /** Where the numbers of Temporal's SDK are served; undefined where they are not. */
   readonly metrics: { readonly bind: string; readonly url: string } | undefined;
 }
@@ -61,7 +64,7 @@ async function openWorkers(
   }: { readonly context: RoleContext; readonly options: SagaRoleOptions; readonly opened: OpenResources },
 ): Promise<readonly Worker[]> {
   const { NativeConnection, Worker } = await import("@temporalio/worker");
-  const { limits } = options;
+  const { limits, plugins = [] } = options;
   const activities = await openActivities(context, options, opened);
   const code = await options.bundle();
   const temporal = await context.at.temporal();
@@ -80,6 +83,8 @@ async function openWorkers(
       taskQueue,
       workflowBundle,
       activities,
+      interceptors: { activity: [traceActivities] },
+      plugins: [...plugins],
       identity: context.instance,
       ...(dataConverter && { dataConverter }),
       // A stop waits for activities, then cancels them, then no longer waits: an orchestrator kills after 30 s.

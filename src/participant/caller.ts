@@ -17,6 +17,8 @@ export interface CallerDeps {
   readonly token?: string | undefined;
   /** Ends a call that its activity no longer waits for. @default there is none */
   readonly signalOfCall?: () => AbortSignal | undefined;
+  /** The `traceparent` that goes with a call, as the header of this name. @default there is none */
+  readonly traceparentOfCall?: () => string | undefined;
 }
 
 /** How long one address may take to answer, milliseconds: two of them fit into a try of an activity. */
@@ -125,13 +127,18 @@ export class Caller {
     address: string,
     { participant, verb, request }: { participant: string; verb: string; request: unknown },
   ): Promise<unknown> {
-    const { token } = this.#deps;
+    const { token, traceparentOfCall } = this.#deps;
+    const traceparent = traceparentOfCall?.();
     const signals = [AbortSignal.timeout(answerWithinMs), this.#deps.signalOfCall?.()].filter((one) => one !== undefined);
     const response = await fetch(`${address}/${participant}/${verb}`, {
       method: "POST",
       // Nowhere else: neither the request nor the token is for whom a participant names.
       redirect: "error",
-      headers: { "content-type": "application/json", ...(token !== undefined && { authorization: `Bearer ${token}` }) },
+      headers: {
+        "content-type": "application/json",
+        ...(token !== undefined && { authorization: `Bearer ${token}` }),
+        ...(traceparent !== undefined && { traceparent }),
+      },
       body: JSON.stringify(request),
       signal: AbortSignal.any(signals),
     });

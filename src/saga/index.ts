@@ -1,5 +1,5 @@
 /** The public door `headrace/saga`: it is bundled into the workflow sandbox. */
-
+export { traceparent } from "../trace/workflow.ts";
 export type { BoundedCalls, EndlessCalls } from "./calls.ts";
 export type { SagaRefusal } from "./refusal.ts";
 export {

@@ -14,6 +14,7 @@ import type { ActivityDeps, AnnouncedDraft, KeepLogs } from "../host/index.ts";
 import { Refusal } from "../participant/participant.ts";
 import type { AppPlan, PipelinePlan } from "../plan/plan.ts";
 import { keeperOf, keptOf, stateLooks } from "../state/kept.ts";
+import { traceparentOfActivity } from "../trace/activity.ts";
 import type { TestLog } from "./test-log.ts";
 import type { VirtualClock } from "./virtual-clock.ts";
 
@@ -49,10 +50,15 @@ export function memoryDeps({ app, log, clock, participants, archive, keep }: Mem
     },
     announce: async (stream: Stream<unknown>, { id, type, time, data }: AnnouncedDraft) => {
       const at = time?.getTime() ?? Context.current().info.scheduledTimestampMs;
-      const { stored } = await log.tell(usedStream(app, stream), { id: eventId(id), type, data, at, source: "sagas" }, "sagas");
+      const { stored } = await log.tell(
+        usedStream(app, stream),
+        { id: eventId(id), type, data, at, source: "sagas", traceparent: traceparentOfActivity() },
+        "sagas",
+      );
       log.hasten();
       await clock.whileHeld(stored);
     },
+    traceparent: traceparentOfActivity,
     ...(archive && { archive: createArchive(archive) }),
     cleanLogs: async (beat: () => void) => ({
       deadLetters: await cleanDeadLetters(app.streams, { bus, keepDays: keep.deadLetterDays, beat, clock }),

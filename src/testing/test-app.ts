@@ -71,9 +71,12 @@ export interface WorkflowHandle {
 export interface AppTest {
   /**
    * Stores events on a stream of the application. Without an id, each is a new event; with the id of an earlier one it is sent again. The
-   * events of one call to one partition are one frame, and are read together.
+   * events of one call to one partition are one frame, and are read together. `traceparent` goes with it, as that of a producer.
    */
-  send<E>(events: readonly (DraftFor<E> & { readonly id?: string })[], to: Stream<E>): Promise<void>;
+  send<E>(
+    events: readonly (DraftFor<E> & { readonly id?: string; readonly traceparent?: string })[],
+    to: Stream<E>,
+  ): Promise<void>;
   /** Stores an entry as it is on an adopted stream, as another program's XADD does. */
   add(fields: Readonly<Record<string, string | Buffer>>, to: Stream<unknown>): void;
   /**

@@ -17,6 +17,8 @@ import type { VirtualClock } from "./virtual-clock.ts";
 export type TestEvent = EventDraft<string, unknown> & {
   /** @default a new one each time */
   readonly id?: string;
+  /** @default it belongs to no trace */
+  readonly traceparent?: string;
 };
 
 /** What a producer stores. */
@@ -27,6 +29,7 @@ interface SentEvent {
   /** Milliseconds since the epoch. */
   readonly at: number;
   readonly source?: string;
+  readonly traceparent?: string | undefined;
 }
 
 /** The streams of a test, in memory. */
@@ -49,8 +52,8 @@ export class TestLog {
 
   /** Stores events, and resolves when they are stored. The events of one call to one partition are one frame. */
   async send(stream: StreamPlan, events: readonly TestEvent[]): Promise<void> {
-    const told = events.map(({ id, type, data, time }) => ({
-      ...{ id: id === undefined ? uuidOf(`test ${this.#sent++}`) : eventId(id), type, data },
+    const told = events.map(({ id, type, data, time, traceparent }) => ({
+      ...{ id: id === undefined ? uuidOf(`test ${this.#sent++}`) : eventId(id), type, data, traceparent },
       at: time?.getTime() ?? this.#clock.now(),
     }));
     const inOrder = this.#order ? reordered(told, this.#order) : told;
@@ -59,7 +62,7 @@ export class TestLog {
       if (stream.layout.kind === "partitioned") await this.tell(stream, one, "test");
       else
         this.add(stream, {
-          data: JSON.stringify({ id: one.id, type: one.type, time: new Date(one.at).toISOString(), data: one.data }),
+          data: JSON.stringify({ ...one, at: undefined, time: new Date(one.at).toISOString() }),
         });
     }
     await Promise.all([...this.#producers.values()].map((producer) => this.#clock.settle(producer.flush())));
@@ -68,12 +71,12 @@ export class TestLog {
   /** Stores one event; `stored` resolves once it is, for which time has to pass. */
   async tell(
     stream: StreamPlan,
-    { id, type, data, at, source }: SentEvent,
+    { id, type, data, at, source, traceparent }: SentEvent,
     producer: string,
   ): Promise<{ readonly stored: Promise<unknown> }> {
     const deps = { bus: this.bus, clock: this.#clock, logger: silentLogger };
     const one = getOrMake(this.#producers, `${producer} ${stream.name}`, () => new Producer({ stream, producer }, deps));
-    const told = await one.send({ id, type, time: at, source, traceparent: undefined, data });
+    const told = await one.send({ id, type, time: at, source, traceparent, data });
     told.stored.catch(() => {}); // flush tells
     return told;
   }

@@ -66,17 +66,27 @@ describe("a worker inside another program", () => {
   it("gives its partitions back when it has drained: the next one has them at once", async () => {
     const stop = new AbortController();
     const { redis, clickhouse } = services;
+    const { logger, lines } = logBook();
+    // A listener that fails hurts nobody.
+    const telemetry = {
+      lease: () => {
+        throw new Error("no room");
+      },
+      committed: (async () => Promise.reject(new Error("away"))) as unknown as () => void,
+    };
     const first = createWorker({ app, pipelines: ["login-analytics"], redis, clickhouse, signal: stop.signal });
     await first.ready;
     stop.abort();
     await first.drain();
-    const second = createWorker({ app, pipelines: ["login-analytics"], redis, clickhouse });
+    const second = createWorker({ app, pipelines: ["login-analytics"], redis, clickhouse, telemetry, logger });
     await second.ready;
     await using producer = await openedProducer(redis as string);
     await producer.send(loginFailed({ userId: "ada", ip: "203.0.113.7" }));
     await producer.flush();
     await shop.operator.drained("login-analytics", 8_000);
     await Promise.all([first.close(), second.close()]);
+    await expect(second.ended).resolves.toBeUndefined();
+    expect(lines.filter((line) => line.includes("telemetry has failed"))).toHaveLength(2);
   });
 
   it.each<[string, Partial<CreateWorkerOptions>, object]>([
@@ -138,9 +148,9 @@ describe("a saga worker inside another program", () => {
       )
       .toBe("COMPLETED");
     await Promise.all([worker.close(), sagas.close()]);
-    // From the producer to the workflow.
-    expect((await shop.temporal.workflow.getHandle(workflowId).describe()).memo).toEqual({ traceparent });
-    expect(told.traced).toContainEqual(expect.objectContaining({ traceparent }));
+    // From the producer to the rows of the cart, and by way of the saga to that of the order.
+    for (const pipeline of ["carts", "orders"])
+      expect(told.traced).toContainEqual(expect.objectContaining({ traceparent, pipeline }));
     await expect(sagas.ended).resolves.toBeUndefined();
     expect((await processes()).map(({ role }) => role)).toEqual(["participants"]);
   }, 120_000);

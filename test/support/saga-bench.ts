@@ -14,10 +14,11 @@ import {
 import { CancelledFailure } from "@temporalio/common";
 import { msToNumber } from "@temporalio/common/lib/time.js";
 import { TestWorkflowEnvironment } from "@temporalio/testing";
-import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker, type WorkerOptions } from "@temporalio/worker";
+import { DefaultLogger, NativeConnection, Runtime, Worker, type WorkerOptions } from "@temporalio/worker";
 import { findBundle } from "../../src/cli/start/workflow-bundle.ts";
 import { silentLogger } from "../../src/core/log.ts";
 import { sagaSearchAttributes } from "../../src/core/search-attributes.ts";
+import { bundleWorkflows } from "../../src/host/bundle-workflows.ts";
 import { addAttributes } from "../../src/sinks/temporal/search-attributes.ts";
 import { findProgram } from "../../src/stack/binaries/find-program.ts";
 import { temporalTestProgram } from "../../src/stack/binaries/programs.ts";
@@ -60,7 +61,7 @@ function quieten(): void {
 /** @param workflowsPath the module whose exports are the workflows */
 export async function bundleSagas(workflowsPath: string): Promise<string> {
   quieten();
-  return (await bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger("ERROR") })).code;
+  return (await bundleWorkflows(workflowsPath)).code;
 }
 
 /** The workflows of the reference application. The test run has bundled them once, for all: see stack.ts. */

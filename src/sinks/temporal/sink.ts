@@ -12,6 +12,7 @@ import type { Telemetry } from "../../telemetry/port.ts";
 import { createSinkGuards, guardedCall, type SinkGuards } from "../guarded-call.ts";
 import type { Rejected, Sink, WriteResult } from "../port.ts";
 import { sortCallError } from "./errors.ts";
+import { type TracedCalls, tracedCalls } from "./traced-calls.ts";
 
 export interface TemporalSinkDeps {
   readonly client: Client;
@@ -46,6 +47,7 @@ export class TemporalSink implements Sink {
   readonly #deps: TemporalSinkDeps;
   readonly #guards: SinkGuards;
   readonly #outage: Outage;
+  readonly #calls: TracedCalls;
   #inFlight = 0;
 
   constructor(plan: WorkflowSinkPlan, deps: TemporalSinkDeps) {
@@ -53,6 +55,7 @@ export class TemporalSink implements Sink {
     this.#deps = deps;
     this.#outage = new Outage({ began: "Temporal is not ready, trying again", over: "Temporal answers again" }, deps);
     this.#guards = deps.guards ?? createCallGuards(plan, deps);
+    this.#calls = tracedCalls(deps.client);
   }
 
   get inFlightRows(): number {
@@ -90,7 +93,8 @@ export class TemporalSink implements Sink {
     if (sendsHalf(call, { workflowId, input })) return { reason: `half-character: ${halvedIn("workflow's input")}` };
     const send = () => {
       signal.throwIfAborted();
-      const sent = () => client.withDeadline(Date.now() + timeoutMs, () => this.#call(workflowId, input, traceparent));
+      const traced = () => this.#calls.within(traceparent, () => this.#call(workflowId, input));
+      const sent = () => client.withDeadline(Date.now() + timeoutMs, traced);
       return guardedCall(sent, { guards: this.#guards, signal, isFailure });
     };
     const onFailure = (error: unknown, waiting: { readonly failed: number; readonly waitMs: number }) => {
@@ -126,22 +130,15 @@ export class TemporalSink implements Sink {
     }
   }
 
-  /** A memo that is encrypted would keep whoever has no keys from asking how a workflow is. */
-  get #encrypts(): boolean {
-    return this.#deps.client.options.loadedDataConverter.payloadCodecs.length > 0;
-  }
-
-  async #call(workflowId: string, input: unknown, traceparent: string | undefined): Promise<CallEnd> {
+  async #call(workflowId: string, input: unknown): Promise<CallEnd> {
     const { call } = this.#plan;
-    const { workflow } = this.#deps.client;
+    const { workflow } = this.#calls;
     switch (call.kind) {
       case "start":
         await workflow.start(call.workflow, {
           taskQueue: call.taskQueue,
           workflowId,
           args: [input],
-          // For whoever follows a trace: `workflowInfo().memo`, and Temporal's own pages.
-          ...(traceparent !== undefined && !this.#encrypts && { memo: { traceparent } }),
           ...(call.delayMs !== undefined && { startDelay: call.delayMs }),
           ...(call.summary && { staticSummary: call.summary(input) }),
           ...(call.searchAttributes && { typedSearchAttributes: attributePairs(call.searchAttributes, input) }),

@@ -11,6 +11,7 @@ import {
 } from "@temporalio/common";
 import { noopMetricMeter } from "@temporalio/common/lib/metrics.js";
 import { optionalTsToMs } from "@temporalio/common/lib/time.js";
+import { keepTrace } from "../../trace/activity.ts";
 import type { VirtualClock } from "../virtual-clock.ts";
 import type { Command, Job } from "./runtime.ts";
 
@@ -179,7 +180,10 @@ export class ActivityCall {
       if (this.#cancelled.signal.aborted && !stop.signal.aborted) stop.abort(new CancelledFailure("CANCELLED"));
     };
     const info = this.#info(attempt, scheduledAt);
-    return new Context(info, cancelled, stop.signal, beat, undefined, silent, noopMetricMeter, { details: undefined } as never);
+    const details = { details: undefined } as never;
+    const context = new Context(info, cancelled, stop.signal, beat, undefined, silent, noopMetricMeter, details);
+    keepTrace(context, this.#order.headers ?? {});
+    return context;
   }
 
   #info(attempt: number, scheduledAt: number): Info {

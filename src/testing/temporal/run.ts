@@ -4,6 +4,7 @@ import {
   ChildWorkflowFailure,
   defaultFailureConverter,
   defaultPayloadConverter,
+  type Headers,
   TerminatedFailure,
   toPayloads,
   WorkflowNotFoundError,
@@ -26,6 +27,8 @@ export interface RunOrder {
   readonly args: readonly unknown[];
   /** Which schedule has started it, and when it was due. */
   readonly schedule?: { readonly name: string; readonly at: Date };
+  /** Those of the call that starts it. @default none */
+  readonly headers?: Headers;
 }
 
 /** What a run needs of the server. */
@@ -94,19 +97,23 @@ export class WorkflowRun {
     this.#tell({ variant: "cancelWorkflow", cancelWorkflow: { reason: "test" } });
   }
 
-  signal(name: string, args: readonly unknown[]): void {
+  signal(name: string, args: readonly unknown[], headers: Headers = {}): void {
     const input = toPayloads(defaultPayloadConverter, ...args) ?? [];
-    this.#tell({ variant: "signalWorkflow", signalWorkflow: { signalName: name, input, headers: {} } });
+    this.#tell({ variant: "signalWorkflow", signalWorkflow: { signalName: name, input, headers } });
   }
 
   /** The same id is the same update. Rejects with what the handler or its validator has thrown. */
-  update(name: string, args: readonly unknown[], id: string = this.#world.newRunId()): Promise<unknown> {
+  update(
+    name: string,
+    args: readonly unknown[],
+    { id = this.#world.newRunId(), headers = {} }: { readonly id?: string; readonly headers?: Headers } = {},
+  ): Promise<unknown> {
     const known = this.#updates.get(id);
     if (known) return known.promise;
     const { promise, resolve, reject } = withResolvers<unknown>();
     this.#updates.set(id, { promise, resolve, reject });
     const input = toPayloads(defaultPayloadConverter, ...args) ?? [];
-    const doUpdate = { id, protocolInstanceId: id, name, input, headers: {}, runValidator: true };
+    const doUpdate = { id, protocolInstanceId: id, name, input, headers, runValidator: true };
     this.#tell({ variant: "doUpdate", doUpdate });
     return promise;
   }
@@ -126,7 +133,7 @@ export class WorkflowRun {
   }
 
   #open(order: RunOrder): [CallingWorkflow, WorkflowRuntime] {
-    const { type, workflowId, taskQueue, args, schedule } = order;
+    const { type, workflowId, taskQueue, args, schedule, headers = {} } = order;
     const workflow = this.#world.workflows[type];
     if (!workflow) {
       throw new ConfigError("usage", `there is no workflow '${type}'`, {
@@ -134,7 +141,7 @@ export class WorkflowRun {
       });
     }
     const caller = { workflowId, runId: this.#world.newRunId(), workflowType: type, taskQueue };
-    return [caller, new WorkflowRuntime({ ...caller, workflow, type, args, schedule, now: this.#world.clock.now() })];
+    return [caller, new WorkflowRuntime({ ...caller, workflow, type, args, schedule, headers, now: this.#world.clock.now() })];
   }
 
   /** Ends it where it is. */
@@ -190,13 +197,14 @@ export class WorkflowRun {
     else if (failWorkflowExecution) this.#close({ kind: "failed", error: errorOf(failWorkflowExecution.failure) });
     else if (cancelWorkflowExecution) this.#close({ kind: "cancelled" });
     else if (continueAsNewWorkflowExecution) {
-      const { workflowType, arguments: input, taskQueue } = continueAsNewWorkflowExecution;
+      const { workflowType, arguments: input, taskQueue, headers } = continueAsNewWorkflowExecution;
       this.#stop();
       this.#order = {
         ...this.#order,
         type: workflowType || this.#order.type,
         taskQueue: taskQueue || this.#order.taskQueue,
         args: arrayFromPayloads(defaultPayloadConverter, input),
+        headers: headers ?? {},
       };
       [this.#caller, this.#runtime] = this.#open(this.#order);
       this.#begins = true;
@@ -249,6 +257,7 @@ export class WorkflowRun {
       workflowId,
       taskQueue: order.taskQueue ?? this.#order.taskQueue,
       args,
+      headers: order.headers ?? {},
     });
     if (!child) {
       // 1: a workflow of this id runs.
@@ -280,10 +289,11 @@ export class WorkflowRun {
     childWorkflowId,
     signalName,
     args,
+    headers,
   }: NonNullable<Command["signalExternalWorkflowExecution"]>) {
     const workflowId = childWorkflowId ?? workflowExecution?.workflowId ?? "";
     const other = this.#world.find(workflowId);
-    other?.signal(signalName ?? "", arrayFromPayloads(defaultPayloadConverter, args));
+    other?.signal(signalName ?? "", arrayFromPayloads(defaultPayloadConverter, args), headers ?? {});
     const resolveSignalExternalWorkflow = { seq: seq ?? 0, ...notFound(other, workflowId) };
     this.#tell({ variant: "resolveSignalExternalWorkflow", resolveSignalExternalWorkflow });
   }

@@ -4,13 +4,20 @@
  * runs between two awaits of something outside, and taken away again.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
-import { defaultPayloadConverter, defineSearchAttributeKey, TypedSearchAttributes, toPayloads } from "@temporalio/common";
+import {
+  defaultPayloadConverter,
+  defineSearchAttributeKey,
+  type Headers,
+  TypedSearchAttributes,
+  toPayloads,
+} from "@temporalio/common";
 import { encodeUnifiedSearchAttributes } from "@temporalio/common/lib/converter/payload-search-attributes.js";
 import type { WorkflowInfo } from "@temporalio/workflow";
 import { AsyncLocalStorage as ScopeStorage } from "@temporalio/workflow/lib/cancellation-scope.js";
 import { Activator } from "@temporalio/workflow/lib/internals.js";
 import { AsyncLocalStorage as UpdateStorage } from "@temporalio/workflow/lib/update-scope.js";
 import { activate, concludeActivation, initialize, tryUnblockConditions } from "@temporalio/workflow/lib/worker-interface.js";
+import { interceptors } from "../../trace/workflow.ts";
 
 export type Workflow = (...args: never[]) => Promise<unknown>;
 type Activation = Parameters<typeof activate>[0];
@@ -33,6 +40,8 @@ export interface RuntimeOptions {
   readonly args: readonly unknown[];
   /** Which schedule has started it, and when it was due. */
   readonly schedule: { readonly name: string; readonly at: Date } | undefined;
+  /** Those of the call that starts it. */
+  readonly headers: Headers;
   /** By the virtual clock, milliseconds since the epoch. */
   readonly now: number;
 }
@@ -108,13 +117,13 @@ const textOf = ({ userMetadata: _, eventGroupMarkers: __, ...decision }: Command
     return value instanceof Uint8Array ? Buffer.from(value).toString("utf8") : value;
   });
 
-const begin = ({ workflowId, type, args, schedule }: RuntimeOptions): Job => ({
+const begin = ({ workflowId, type, args, schedule, headers }: RuntimeOptions): Job => ({
   variant: "initializeWorkflow",
   initializeWorkflow: {
     workflowId,
     workflowType: type,
     arguments: toPayloads(defaultPayloadConverter, ...args) ?? [],
-    headers: {},
+    headers,
     ...(schedule && { searchAttributes: { indexedFields: scheduledBy(schedule) } }),
   },
 });
@@ -154,6 +163,9 @@ function openActivator({ workflow, type, workflowId, runId, taskQueue, now }: Ru
     },
   };
   const activator = new Activator(options as ConstructorParameters<typeof Activator>[0]);
+  const { inbound = [], outbound = [] } = interceptors();
+  activator.interceptors.inbound.push(...inbound);
+  activator.interceptors.outbound.push(...outbound);
   activator.workflow = workflow as never;
   return activator;
 }

@@ -1,4 +1,5 @@
 import { uuidOf } from "../../core/hash.ts";
+import { traceHeaders } from "../../trace/header.ts";
 import type { VirtualClock } from "../virtual-clock.ts";
 import type { Activity, ActivityTry } from "./activity-call.ts";
 import { type RunOrder, WorkflowRun } from "./run.ts";
@@ -21,6 +22,8 @@ const restMs = 5_000;
  * virtual clock. It passes the same suite, `test/services/sagas/saga.test.ts`.
  */
 export class MemoryTemporal {
+  /** Those of a call that is made for an event with this `traceparent`. Here, since who calls is loaded before Temporal's library. */
+  readonly headersFor = traceHeaders;
   readonly #options: MemoryTemporalOptions;
   readonly #runs = new Map<string, WorkflowRun>();
   #made = 0;

@@ -185,6 +185,7 @@ async function openShop() {
     ...ofCart,
     archive: {} as never,
     cleanLogs: {} as never,
+    traceparent: () => undefined,
     announce: async (stream, draft) => {
       if (stream.plan === carts.plan) await ofCart.announce(carts, draft as never);
       else told.push({ type: draft.type, data: draft.data as object });

@@ -1,6 +1,7 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
+import { traceHeaders } from "../../../src/trace/header.ts";
 import { replayHistories } from "../../support/golden-histories.ts";
 import { bundleApplication, bundleSagas } from "../../support/saga-bench.ts";
 import { unique } from "../../support/services.ts";
@@ -17,6 +18,9 @@ const sources: Readonly<Record<string, string>> = {
 const scratch = at(`../../../.headrace/test-sagas-${unique()}`);
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
+const isBytes = (value: unknown) => value instanceof Uint8Array;
+const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64");
+
 /** What becomes of a saga's histories when its steps are changed so. */
 async function replayChanged(of: string, how: string, change: (source: string) => string) {
   const source = readFileSync(sources[of] ?? "", "utf8").replace('"../../saga/index.ts"', '"headrace/saga"');
@@ -32,6 +36,22 @@ describe("the recorded histories", () => {
   it.each(["checkout", "archive"])("of the %s are taken again, event by event, by the code as it is", async (of) => {
     expect(await replayHistories(histories(of), await bundleApplication())).toEqual([]);
   });
+
+  it.each(["checkout", "archive"])(
+    "of the %s are so too where their start came with a trace, and no call has carried it on",
+    async (of) => {
+      const directory = `${scratch}/${of}-traced`;
+      mkdirSync(directory, { recursive: true });
+      const fields = traceHeaders(`00-${"a".repeat(32)}-${"b".repeat(16)}-01`);
+      const header = JSON.parse(JSON.stringify({ fields }, (_, value) => (isBytes(value) ? base64(value) : value)));
+      for (const name of readdirSync(histories(of))) {
+        const history = JSON.parse(readFileSync(`${histories(of)}/${name}`, "utf8"));
+        history.events[0].workflowExecutionStartedEventAttributes.header = header;
+        writeFileSync(`${directory}/${name}`, JSON.stringify(history));
+      }
+      expect(await replayHistories(directory, await bundleApplication())).toEqual([]);
+    },
+  );
 
   it.each<[of: string, how: string, (source: string) => string]>([
     [

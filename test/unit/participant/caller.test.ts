@@ -9,6 +9,7 @@ import { silentLogger } from "../../../src/core/log.ts";
 import { Caller } from "../../../src/participant/caller.ts";
 import { type InjectedFault, parseFaults } from "../../../src/participant/faults.ts";
 import { defineParticipant, Refusal, verb } from "../../../src/participant/participant.ts";
+import { participantHeader } from "../../../src/participant/protocol.ts";
 import { type Served, serveParticipants } from "../../../src/participant/serve.ts";
 import { MemoryRegistry } from "../../../src/registry/memory.ts";
 
@@ -83,6 +84,23 @@ describe("a participant", () => {
   it("is found in the registry and answers", async () => {
     await start("one");
     expect(await adder().add({ key: "k", n: 1 })).toEqual({ sum: 2 });
+  });
+
+  it("is asked with the trace of the call, where it has one", async () => {
+    const seen: unknown[] = [];
+    const server = createServer(({ headers }, response) => {
+      seen.push(headers["traceparent"]);
+      response.setHeader(participantHeader, "adder").end("{}");
+    }).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    await enter("one", (server.address() as AddressInfo).port);
+    const traceparent = `00-${"a".repeat(32)}-${"b".repeat(16)}-01`;
+    const traces = [traceparent, undefined];
+    caller = new Caller({ registry, clock: systemClock, logger: silentLogger, traceparentOfCall: () => traces.shift() });
+    for (let n = 0; n < 2; n++) await adder().add({ key: "k", n });
+    server.closeAllConnections();
+    server.close();
+    expect(seen).toEqual([traceparent, undefined]);
   });
 
   it("refuses for good, with its reason; and what does not fit its schema, before it looks at it", async () => {
