@@ -31,6 +31,9 @@ interface Up {
   readonly ended: Promise<{ code: number | null; signal: string | null }>;
 }
 
+/** Three stacks that start at once take their time where the machine is busy. */
+const patienceMs = 180_000;
+
 /** What a test has for itself. */
 interface Place {
   /** For the state of its stacks. */
@@ -76,14 +79,10 @@ async function stopped(up: ChildProcess): Promise<void> {
 }
 
 async function ready(up: Up): Promise<StackInfo> {
-  const line = await until(
-    "up is ready",
-    () => {
-      if (up.child.exitCode !== null) throw new Error(`up ended: ${up.errors()}`);
-      return up.output().includes("\n") ? up.output() : undefined;
-    },
-    50_000,
-  );
+  const line = await until("up is ready", () => {
+    if (up.child.exitCode !== null) throw new Error(`up ended: ${up.errors()}`);
+    return up.output().includes("\n") ? up.output() : undefined;
+  });
   const { ready: isReady, ...info } = JSON.parse(line) as StackInfo & { ready: boolean };
   expect(isReady).toBe(true);
   return info;
@@ -167,6 +166,7 @@ test(
     second.child.kill("SIGINT");
     expect((await second.ended).code).toBe(130);
   }),
+  patienceMs,
 );
 
 test.concurrent(
@@ -204,6 +204,7 @@ test.concurrent(
     expect((await headrace(["sql", "SELECT 6 * 7 AS n", "--json", "--dir", dir], { env })).stdout).toBe('{"n":42}\n');
     await headrace(["lag", "--dir", dir], { env });
   }),
+  patienceMs,
 );
 
 test.concurrent(
@@ -218,6 +219,7 @@ test.concurrent(
     expect(readStack(dir)).toBeUndefined();
     await expectFilled(await ready(spawnUp()));
   }),
+  patienceMs,
 );
 
 test.concurrent(
@@ -232,6 +234,7 @@ test.concurrent(
     await expectFilled(await ready(spawnUp()));
     expect(isAlive(redis.pid)).toBe(false);
   }),
+  patienceMs,
 );
 
 test.concurrent(
@@ -245,6 +248,7 @@ test.concurrent(
     expect(second.output()).toBe("");
     expect(readStack(dir)).toEqual(info);
   }),
+  patienceMs,
 );
 
 test.concurrent(
@@ -268,6 +272,7 @@ test.concurrent(
     expect(isAlive(pid)).toBe(false);
     await expectFilled(info);
   }),
+  patienceMs,
 );
 
 test.concurrent(
@@ -276,22 +281,19 @@ test.concurrent(
     const up = spawnUp();
     await ready(up);
     const seen = new Set<number>();
-    await until(
-      "up gives up",
-      () => {
-        const record = processOf("redis");
-        if (record !== undefined && !seen.has(record.pid) && isAlive(record.pid)) {
-          seen.add(record.pid);
-          process.kill(record.pid, "SIGKILL");
-        }
-        return up.child.exitCode !== null;
-      },
-      50_000,
-    );
+    await until("up gives up", () => {
+      const record = processOf("redis");
+      if (record !== undefined && !seen.has(record.pid) && isAlive(record.pid)) {
+        seen.add(record.pid);
+        process.kill(record.pid, "SIGKILL");
+      }
+      return up.child.exitCode !== null;
+    });
     expect((await up.ended).code).toBe(1);
     expect(up.errors()).toMatch(/Redis died 6 times within a minute/);
     expect(pidsOf(processesOf(dir)).filter(isAlive)).toEqual([]);
   }),
+  patienceMs,
 );
 
 test.concurrent(
@@ -319,6 +321,7 @@ test.concurrent(
     }
     expect(stack.processes().filter(({ pid }) => isAlive(pid))).toEqual([]);
   }),
+  patienceMs,
 );
 
 test.concurrent(
@@ -332,6 +335,7 @@ test.concurrent(
       await Promise.all(stacks.map((stack) => stack.close()));
     }
   }),
+  patienceMs,
 );
 
 test(
@@ -355,6 +359,7 @@ test(
     const third = await startStack({ dir });
     await third.close();
   }),
+  patienceMs,
 );
 
 test.concurrent(
@@ -380,4 +385,5 @@ test.concurrent(
     const stack = await startStack({ dir: join(dir, "a") });
     await stack.close();
   }),
+  patienceMs,
 );
