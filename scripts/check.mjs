@@ -8,6 +8,7 @@ import { castsFault } from "./lib/casts.mjs";
 import { checkExamples } from "./lib/examples.mjs";
 import { checkSurface } from "./lib/surface.mjs";
 import { capture, captureCommand } from "./lib/tools.mjs";
+import { typeNamesFault } from "./lib/type-names.mjs";
 import { faultsIn, typeErrors } from "./lib/types.mjs";
 
 const rooms = ["src", "pipelines", "workflows", "activities"];
@@ -77,8 +78,14 @@ async function checkTypes() {
   return faults.length > 0 ? faults.map(({ text }) => text).join("\n") : undefined;
 }
 
-/** Biome's reports, one line each: its own pages show every file that is not formatted in full. */
+/** Biome's reports, and types that share a name. */
 async function checkLint() {
+  const faults = [await biomeFault(), typeNamesFault(repository)].filter(Boolean);
+  return faults.length > 0 ? faults.join("\n") : undefined;
+}
+
+/** One line each: its own pages show every file that is not formatted in full. */
+async function biomeFault() {
   const { status, output } = await capture("biome", [
     "check",
     "--error-on-warnings",

@@ -6,7 +6,7 @@ import { keepAnswers } from "./kept-answers.ts";
 
 export type { GuardDeps } from "./guard-wraps.ts";
 
-type Call = (value: unknown, call: StageCall) => unknown;
+type CallFunction = (value: unknown, call: StageCall) => unknown;
 
 /** Calls that may be open where a stage has a time-out and no `concurrency`: without a bound, those that were given up would pile up. */
 const maxOpenCalls = 1_000;
@@ -38,9 +38,9 @@ export function guardStages(pipeline: PipelinePlan, deps: GuardDeps): PipelinePl
  */
 export function guarded(
   name: string,
-  call: Call,
+  call: CallFunction,
   { guards, place, deps }: { readonly guards: GuardsPlan; readonly place: string; readonly deps: GuardDeps },
-): Call {
+): CallFunction {
   if (Object.keys(guards).length === 0) return call;
   const bounded = guards.timeoutMs === undefined ? guards : { ...guards, concurrency: guards.concurrency ?? maxOpenCalls };
   const context = { name, place, guards: bounded, deps };
@@ -57,7 +57,7 @@ function behind<Name extends GuardName>(guard: Name, next: GuardedFunction, cont
 
 /** Calls the function, which may throw as well as reject. */
 const beginning =
-  (call: Call): GuardedFunction =>
+  (call: CallFunction): GuardedFunction =>
   async ({ value, signal, beforeBegin }) => {
     beforeBegin();
     return begun(new Promise((resolve) => resolve(call(value, { signal }))));

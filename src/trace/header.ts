@@ -6,6 +6,11 @@ import { defaultPayloadConverter, type Headers } from "@temporalio/common";
  */
 export const traceHeader = "_tracer-data";
 
+/** A call with headers: what interceptors are given. */
+export interface CallWithHeaders {
+  readonly headers: Headers;
+}
+
 /** As W3C Trace Context has it. Producers may give any text: one that is none goes no further. */
 const form = /^[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}[\w-]{0,200}$/;
 

@@ -2,11 +2,7 @@
 import type { AsyncLocalStorage as Storage } from "node:async_hooks";
 import type { Headers } from "@temporalio/common";
 import { AsyncLocalStorage, inWorkflowContext, type WorkflowInterceptors } from "@temporalio/workflow";
-import { traceHeader, traceparentOf } from "./header.ts";
-
-interface Call {
-  readonly headers: Headers;
-}
+import { type CallWithHeaders, traceHeader, traceparentOf } from "./header.ts";
 
 /** The headers of the calls that are under way. One for a workflow, also where its bundle holds this module twice: the host brings one, the workflow another. */
 const holder = globalThis as { headraceHeaders?: Storage<Headers> };
@@ -14,11 +10,11 @@ holder.headraceHeaders ??= new AsyncLocalStorage<Headers>();
 const { headraceHeaders } = holder;
 
 /** What comes in without a trace has none: it does not take that of whatever is under way. */
-const within = <Input extends Call, Result>(input: Input, next: (input: Input) => Result): Result =>
+const within = <Input extends CallWithHeaders, Result>(input: Input, next: (input: Input) => Result): Result =>
   headraceHeaders.run(input.headers, () => next(input));
 
 /** What another interceptor has given a trace keeps it: that is a span below ours. */
-function onward<Input extends Call, Result>(input: Input, next: (input: Input) => Result): Result {
+function onward<Input extends CallWithHeaders, Result>(input: Input, next: (input: Input) => Result): Result {
   const payload = headraceHeaders.getStore()?.[traceHeader];
   if (payload === undefined || traceparentOf(input.headers) !== undefined) return next(input);
   return next({ ...input, headers: { ...input.headers, [traceHeader]: payload } });

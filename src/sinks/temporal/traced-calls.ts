@@ -1,11 +1,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { type Client, WorkflowClient, type WorkflowClientInterceptor } from "@temporalio/client";
 import type { Headers } from "@temporalio/common";
-import { traceHeaders } from "../../trace/header.ts";
-
-interface Call {
-  readonly headers: Headers;
-}
+import { type CallWithHeaders, traceHeaders } from "../../trace/header.ts";
 
 /** Calls to workflows, each with the trace of the event for which it is made. */
 export interface TracedCalls {
@@ -17,7 +13,7 @@ export interface TracedCalls {
 /** Headers can be given by interceptors alone: so these have a client of their own, over the connection of the one that is given. */
 export function tracedCalls({ connection, options }: Client): TracedCalls {
   const headers = new AsyncLocalStorage<Headers>();
-  const traced = <Input extends Call, Result>(input: Input, next: (input: Input) => Result): Result =>
+  const traced = <Input extends CallWithHeaders, Result>(input: Input, next: (input: Input) => Result): Result =>
     next({ ...input, headers: { ...input.headers, ...headers.getStore() } });
   const interceptor: WorkflowClientInterceptor = { startWithDetails: traced, signal: traced, startUpdate: traced };
   const { identity, namespace, loadedDataConverter: dataConverter } = options;

@@ -3,7 +3,7 @@ import type { Clock } from "../../core/clock.ts";
 import type { Generation } from "../../plan/archive.ts";
 import type { TablePlan } from "../../plan/table.ts";
 import type { MemorySink } from "../../sinks/memory.ts";
-import { createMemoryStore, fileAt } from "./memory-store.ts";
+import { createMemoryArchiveStore, fileAt } from "./memory-archive-store.ts";
 import { createMemoryTables } from "./memory-tables.ts";
 
 /** What of a day lies in the archive. */
@@ -23,7 +23,7 @@ export function createMemoryArchive(
   archives: readonly TablePlan[],
   { clock, tables }: { readonly clock: Clock; readonly tables: Map<string, MemorySink> },
 ): MemoryArchive {
-  const store = createMemoryStore();
+  const store = createMemoryArchiveStore();
   const { content } = store;
   const inMemory = createMemoryTables({ archives, clock, tables, content });
   return {

@@ -16,7 +16,7 @@ import {
 import { natureOf } from "../../plan/column-type.ts";
 import type { TablePlan } from "../../plan/table.ts";
 import { createMemorySink, type MemorySink } from "../../sinks/memory.ts";
-import { fileAt, type MemoryFile, type TableRow } from "./memory-store.ts";
+import { fileAt, type MemoryFile, type TableRow } from "./memory-archive-store.ts";
 
 export interface MemoryTablesOptions {
   readonly archives: readonly TablePlan[];

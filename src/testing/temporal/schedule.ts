@@ -36,7 +36,7 @@ export interface ScheduleWorld {
 }
 
 /** A run that is due. */
-interface Due {
+interface DueRun {
   readonly at: number;
   /** What a person asks for is started in a pause too. */
   readonly byHand: boolean;
@@ -47,7 +47,7 @@ export class MemorySchedule implements ScheduleHandle {
   readonly #plan: SchedulePlan;
   readonly #world: ScheduleWorld;
   readonly #started: string[] = [];
-  readonly #waiting: Due[] = [];
+  readonly #waiting: DueRun[] = [];
   #skipped = 0;
   #isPaused = false;
   #isRunning = false;
@@ -90,7 +90,7 @@ export class MemorySchedule implements ScheduleHandle {
     }
   }
 
-  #take(due: Due): void {
+  #take(due: DueRun): void {
     if (this.#isPaused && !due.byHand) this.#skipped++;
     else if (!this.#isRunning) void this.#run(due);
     else if (this.#plan.overlap === "wait") this.#waiting.push(due);
@@ -98,9 +98,9 @@ export class MemorySchedule implements ScheduleHandle {
   }
 
   /** This one, and then those that have come to wait for it. */
-  async #run(first: Due): Promise<void> {
+  async #run(first: DueRun): Promise<void> {
     this.#isRunning = true;
-    for (let due: Due | undefined = first; due; due = this.#waiting.shift()) {
+    for (let due: DueRun | undefined = first; due; due = this.#waiting.shift()) {
       if (this.#isPaused && !due.byHand) this.#skipped++;
       else await this.#start(due);
     }
@@ -108,7 +108,7 @@ export class MemorySchedule implements ScheduleHandle {
   }
 
   /** Until it has ended. */
-  async #start({ at }: Due): Promise<void> {
+  async #start({ at }: DueRun): Promise<void> {
     const { name, workflow: type, taskQueue, input, pauseOnFailure } = this.#plan;
     const workflowId = `${name}-${new Date(at).toISOString().slice(0, 19)}Z`;
     const run = await this.#world.start({

@@ -41,6 +41,11 @@ const faults: Readonly<Record<string, Readonly<Record<string, readonly [text: st
     "src/core/console.ts": ['export const say = () => console.log("here");\n', "noConsole"],
     "test/skipped.test.ts": ['import { test } from "vitest";\n\ntest.skip("later", () => {});\n', "noSkippedTests"],
     "src/core/unformatted.ts": ["export const n = { a:1 }\n", "src/core/unformatted.ts:1 format"],
+    "src/core/twin.ts": ["export interface Twin {\n  readonly n: number;\n}\n", ""],
+    "src/core/twin-too.ts": [
+      "export type Twin = string;\n",
+      "src/core/twin-too.ts, src/core/twin.ts: 'Twin' is declared more than once",
+    ],
   },
   "promises": {
     "src/core/floating.ts": ["const later = async () => 1;\nexport function now() {\n  later();\n}\n", "no-floating-promises"],

@@ -10,13 +10,13 @@ export interface MemoryFile {
   readonly rows: readonly TableRow[];
 }
 
-export interface MemoryStore extends ArchiveStore {
+export interface MemoryArchiveStore extends ArchiveStore {
   /** By their paths. */
   readonly content: Map<string, MemoryFile>;
 }
 
 /** The twin of a directory of files and manifests. */
-export function createMemoryStore(): MemoryStore {
+export function createMemoryArchiveStore(): MemoryArchiveStore {
   const content = new Map<string, MemoryFile>();
   const manifests = new Map<string, Manifest>();
   const filesOf = (of: Generation) => [...content.keys()].filter((path) => path.startsWith(`${folderOf(of)}/`));
