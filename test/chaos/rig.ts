@@ -185,7 +185,12 @@ async function assemble(
   closing.push(async () => void (await Promise.all(workers.map(endFor))));
 
   const until: Rig["until"] = async (what, holds, withinMs = 30_000) => {
-    for (const since = Date.now(); Date.now() - since < withinMs; await sleep(15)) if (await holds()) return;
+    for (const since = performance.now(); performance.now() - since < withinMs; ) {
+      const began = performance.now();
+      if (await holds()) return;
+      // A look that costs much is made less often: it takes from those who are looked at.
+      await sleep(Math.min(500, Math.max(15, 3 * (performance.now() - began))));
+    }
     throw new Error(`in ${withinMs / 1_000} s it did not come true that ${what}`);
   };
   const { lanes } = app;
@@ -199,7 +204,7 @@ async function assemble(
     const firstReady = Math.min(...heirs.map(({ readyAt }) => readyAt));
     takeovers.push({ ms: Math.round(performance.now() - since), readyAfterMs: firstReady - since, slowness: machineSlowness() });
   };
-  const owners = () => Promise.all(lanes.map((lane) => ownerOf(redis, leaseOf(lane))));
+  const owners = () => ownersOf(redis, lanes.map(leaseOf));
   const rig: Rig = {
     ...{ seed, random: createRandom(`${seed}/choices`), whole, redisServer, clickhouseServer, redis, producerProxy, workload },
     ...{ env, takeovers, directory, smallDisk: smallDisk || undefined, redisClock, addPlain, note, until, owners, close },
@@ -285,13 +290,13 @@ async function assemble(
   return rig;
 }
 
-/** Who holds a partition; null when its lease has run out, by the clock of Redis. */
-async function ownerOf(redis: RedisClient, lease: string): Promise<string | null> {
-  const [[owner = null, expires], now] = await Promise.all([
-    redis.hmGet(lease, ["owner", "until"]),
+/** Who holds each of the partitions; null when its lease has run out, by the clock of Redis. */
+async function ownersOf(redis: RedisClient, leases: readonly string[]): Promise<readonly (string | null)[]> {
+  const [now, ...found] = await Promise.all([
     redis.sendCommand(["TIME"]) as Promise<readonly string[]>,
+    ...leases.map((lease) => redis.hmGet(lease, ["owner", "until"])),
   ]);
-  return Number(expires) > Number(now[0]) * 1_000 ? owner : null;
+  return found.map(([owner = null, expires]) => (Number(expires) > Number(now[0]) * 1_000 ? owner : null));
 }
 
 /** What the entries of a log announce; one without a number is one event. */

@@ -1,7 +1,7 @@
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Audit } from "../../../src/engine/audit.ts";
 import { type Headrace, startHeadrace, tryHeadrace } from "../../support/headrace.ts";
+import { bundleOf } from "../bundle.ts";
 import { type Fault, sized } from "../fault.ts";
 import { leaseMsOf, type Rig } from "../rig.ts";
 import { shopApp } from "../sagas/rig-app.ts";
@@ -43,9 +43,8 @@ interface Cast {
 }
 
 async function shopUnder(rig: Rig, fire: Fire) {
+  const bundle = await bundleOf(shopApp.directory, rig.directory);
   const temporal = await startTemporal(rig.directory);
-  const bundle = join(rig.directory, "workflows.js");
-  await rig.verb("bundle", "--out", bundle);
   const troupe = new Troupe(rig, `127.0.0.1:${temporal.port}`, bundle);
   const shopper = await openShopper(`redis://127.0.0.1:${rig.producerProxy.port}`);
   try {
@@ -193,7 +192,7 @@ type Role = "worker" | "saga" | "participants";
 class Troupe {
   readonly temporalAddress: string;
   readonly #rig: Rig;
-  /** The workflows: made once, as an image holds them. */
+  /** The workflows, as one file. */
   readonly #bundle: string;
   readonly #running = new Map<string, Headrace>();
   readonly #keeping: Promise<void>[] = [];
