@@ -1,6 +1,7 @@
 import { Command, CommanderError, Option } from "@commander-js/extra-typings";
 import { durabilityKinds } from "../bus/durability.ts";
 import { messageOf } from "../core/errors.ts";
+import { readVersion } from "../core/package-version.ts";
 import { writeStandardError } from "../core/standard-error.ts";
 import { defaultSagaLimits } from "../host/saga-limits.ts";
 import { exitCodes, reportError, say } from "./output.ts";
@@ -18,6 +19,7 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 /** Verbs are loaded when they are called: `headrace --help` must not wait for Temporal's native core. */
 const program = new Command("headrace")
   .description("Typed stream processing on Redis Streams, ClickHouse and Temporal")
+  .version(readVersion(), "--version", "print the version")
   .option("--cwd <directory>", "where the application lies", process.cwd())
   .option("--dir <directory>", "where the state of 'headrace up' lies", ".headrace")
   .option("--debug", "print stack traces", false)

@@ -29,7 +29,7 @@ export async function migrateVerb(options: MigrateOptions): Promise<number> {
   const ofTemporal = startsWorkflows(app) ? await migrateTemporal(app, options) : 0;
   const steps = tables.steps + ofTemporal;
   if (steps === 0) say("Nothing to do: ClickHouse has all tables and views.");
-  else if (options.apply) say(`${steps} steps applied.`);
+  else if (options.apply) say(steps === 1 ? "1 step applied." : `${steps} steps applied.`);
   else say("This is the plan. 'headrace migrate --apply' carries it out.");
   return exitCodes.fine;
 }

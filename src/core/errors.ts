@@ -1,3 +1,4 @@
+import { acrossCopies } from "./across-copies.ts";
 import type { ErrorCode } from "./error-codes.ts";
 
 /** What every error of Headrace carries beside its message. */
@@ -81,6 +82,9 @@ export class RetryableError extends HeadraceError {
 export class TerminalError extends HeadraceError {
   override readonly name = "TerminalError";
 }
+
+for (const [name, Class] of Object.entries({ HeadraceError, ConfigError, RetryableError, TerminalError }))
+  acrossCopies(Class, name);
 
 /** The code of anything that was thrown; `unknown` where it is none of ours. */
 export const codeOf = (error: unknown): string => (error instanceof HeadraceError ? error.code : "unknown");

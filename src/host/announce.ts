@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { systemClock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
+import { readVersion } from "../core/package-version.ts";
 import { loadMeter } from "../registry/load.ts";
 import type { Registry, RegistryEntry } from "../registry/port.ts";
 import { enterRegistry } from "../registry/presence.ts";
@@ -41,7 +41,3 @@ export const announce = ({ instance, roles, addresses, registry, logger, leaseMs
     { registry, clock: systemClock, logger, load: loadMeter() },
     { ttlMs: leaseMs, beatMs: Math.round(leaseMs / beatsOfLease) },
   );
-
-/** The version of this package: its package.json lies at the same distance from src/ and from dist/. */
-const readVersion = (): string =>
-  (JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string }).version;

@@ -1,4 +1,6 @@
 import { statSync } from "node:fs";
+import { createRequire } from "node:module";
+import { sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { BundlerPlugin } from "@temporalio/worker";
 import { ConfigError, messageOf } from "../core/errors.ts";
@@ -26,7 +28,11 @@ export async function bundleWorkflows(workflowsPath: string, plugins: readonly B
       workflowInterceptorModules: [fileURLToPath(new URL("../trace/workflow.js", import.meta.url))],
       webpackConfigHook: (config) => ({
         ...config,
-        resolve: { ...config.resolve, ...(tsconfig !== undefined && { tsconfig }) },
+        resolve: {
+          ...config.resolve,
+          modules: [...(config.resolve?.modules ?? ["node_modules"]), packagesBesideTemporal()],
+          ...(tsconfig !== undefined && { tsconfig }),
+        },
         plugins: [
           ...(config.plugins ?? []),
           (compiler) =>
@@ -40,6 +46,13 @@ export async function bundleWorkflows(workflowsPath: string, plugins: readonly B
   } catch (error) {
     throw refusalOf(error, { workflowsPath, said });
   }
+}
+
+/** Where the Temporal of this package lies: some installers, such as pnpm, do not put it where the application's own packages are. */
+function packagesBesideTemporal(): string {
+  const path = createRequire(import.meta.url).resolve("@temporalio/workflow");
+  const folder = `${sep}node_modules${sep}`;
+  return path.slice(0, path.lastIndexOf(folder) + folder.length - 1);
 }
 
 function refusalOf(

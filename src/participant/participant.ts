@@ -1,4 +1,5 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { acrossCopies } from "../core/across-copies.ts";
 
 /** Something that a participant does when it is asked over HTTP. */
 export interface Verb<in Request, out Response> {
@@ -96,6 +97,7 @@ export class Refusal extends Error {
     this.type = type;
   }
 }
+acrossCopies(Refusal, "Refusal");
 
 /**
  * Thrown by a verb that has done its work: the caller is to lose the answer. For tests and demonstrations.
@@ -112,3 +114,4 @@ export class Refusal extends Error {
 export class ReplyLost extends Error {
   override readonly name = "ReplyLost";
 }
+acrossCopies(ReplyLost, "ReplyLost");

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -42,6 +43,11 @@ describe("bin/headrace.js, as a person runs it", () => {
   it.for(verbs)("says of %j what it says in tests", async (args) => {
     const [apart, here] = await Promise.all([runApart(args, { env: operator.env }), operator.tryRun(args)]);
     expect(withoutNumbers(apart)).toEqual(withoutNumbers(here));
+  });
+
+  it("says which version it is", async () => {
+    const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+    expect(await runApart(["--version"])).toEqual({ code: 0, stdout: `${version}\n`, stderr: "" });
   });
 
   it("bundles the workflows, and refuses what it does not know", async () => {

@@ -4,11 +4,13 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { Client, Connection } from "@temporalio/client";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { headrace, startHeadrace } from "../support/headrace.ts";
 import { notTried } from "../support/not-tried.ts";
 import { type Operator, openOperator } from "../support/operator.ts";
 import { type PackedProject, packedProject } from "../support/packed-project.ts";
+import { temporalAddress, unique } from "../support/services.ts";
 
 const repository = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -70,7 +72,7 @@ const chapter = (): Readonly<Record<string, string>> =>
 /** Whether a runner is on this machine, in the PATH. */
 const has = (program: string): boolean => spawnSync(program, ["--version"], { stdio: "ignore" }).status === 0;
 
-describe("the fastify server of docs/embedding.md", () => {
+describe("the programs of docs/embedding.md", () => {
   const running: ChildProcess[] = [];
   afterEach(() => {
     for (const child of running.splice(0)) if (child.exitCode === null) child.kill("SIGKILL");
@@ -86,7 +88,15 @@ describe("the fastify server of docs/embedding.md", () => {
       const tsc = join(repository, "node_modules/@typescript/native/bin/tsc");
       const options = { module: "nodenext", target: "es2022", types: "node", outDir: "out" };
       const flags = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
-      const args = [tsc, ...flags, "--strict", "--skipLibCheck", "--rewriteRelativeImportExtensions", "server.ts"];
+      const args = [
+        tsc,
+        ...flags,
+        "--strict",
+        "--skipLibCheck",
+        "--rewriteRelativeImportExtensions",
+        "server.ts",
+        "tickets/worker.ts",
+      ];
       const compiled = spawnSync(process.execPath, args, { cwd: join(project.path, folder as string), encoding: "utf8" });
       expect(compiled.stdout).toBe("");
     }
@@ -140,8 +150,42 @@ describe("the fastify server of docs/embedding.md", () => {
     await serve(process.execPath, ["out/server.js"], "cjs");
   }, 60_000);
 
+  it("runs sagas beside it", async () => {
+    const tickets = join(project.path, "esm/tickets");
+    const at = { cwd: tickets, program: project.bin, env: operator.env };
+    await headrace(["migrate", "--apply"], at);
+    const child = spawn(process.execPath, ["../out/tickets/worker.js"], {
+      cwd: tickets,
+      env: { ...process.env, ...operator.env },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    running.push(child);
+    const exit = once(child, "exit");
+    const lines: string[] = [];
+    createInterface({ input: child.stdout }).on("line", (line) => lines.push(line));
+    await vi.waitFor(() => expect(lines).toContain("ready"), { timeout: 50_000, interval: 50 });
+    const saleId = unique("sale-");
+    await headrace(["send", "sales"], {
+      ...at,
+      input: `${JSON.stringify({ type: "sale.asked", data: { saleId, seat: "12a" } })}\n`,
+    });
+    const connection = await Connection.connect({ address: temporalAddress() });
+    try {
+      const sale = new Client({ connection }).workflow.getHandle(`sale/${saleId}`);
+      const ended = async () => expect((await sale.describe()).status.name).toBe("COMPLETED");
+      await vi.waitFor(ended, { timeout: 20_000, interval: 50 });
+      expect(await sale.result()).toBe(`receipt of ${saleId} (sale/${saleId}/payment)`);
+    } finally {
+      await connection.close();
+    }
+    expect(lines).toContain(`sale/${saleId}/seat: 12a is held`);
+    child.kill("SIGTERM");
+    expect(await exit).toEqual([0, null]);
+  }, 90_000);
+
   for (const runner of ["tsx", "bun"]) {
-    if (has(runner)) it(`runs under ${runner}`, () => serve(runner, ["server.ts"], "esm"), 60_000);
+    if (has(runner))
+      it.each(["esm", "cjs"])(`runs under ${runner}, as %s`, (folder) => serve(runner, ["server.ts"], folder), 60_000);
     else notTried(`the server of docs/embedding.md under ${runner}`, `there is no ${runner} in the PATH`);
   }
 });
