@@ -16,6 +16,7 @@ import { createArchiveTables } from "../../src/sinks/clickhouse/archive-tables.t
 import { createClickHouse } from "../../src/sinks/clickhouse/client.ts";
 import { applyMigration, planMigration } from "../../src/sinks/clickhouse/migrate.ts";
 import { createRollupStore } from "../../src/sinks/clickhouse/rollup-rows.ts";
+import { isLong } from "./long-form.ts";
 import { bundleApplication, openSagaBench } from "./saga-bench.ts";
 import { clickhouseDatabase, unique } from "./services.ts";
 
@@ -44,6 +45,7 @@ export async function openShelf(change: Partial<ArchiveDeps> = {}) {
   };
   const query = async <Row>(sql: string): Promise<readonly Row[]> => client.query<Row>(sql);
   let days = 0;
+  let readers = 0;
   const shelf = {
     client,
     root,
@@ -82,29 +84,37 @@ export async function openShelf(change: Partial<ArchiveDeps> = {}) {
     openReader(day: string, whole: Content) {
       const missed: string[] = [];
       let looks = 0;
-      let isOpen = true;
+      const closed = new AbortController();
+      readers++;
       const isWhole = ({ rows, hash }: Content) => rows === whole.rows && hash === whole.hash;
+      const look = async () => {
+        const found = [];
+        for (const place of ["inTable", "inArchive", "inTable"] as const) {
+          // A file that is listed may be gone when it is read: then its rows are elsewhere.
+          const content = await shelf[place](day).catch(() => ({ rows: -1, hash: "unreadable" }));
+          found.push(content.rows);
+          if (isWhole(content)) break;
+          if (found.length === 3) missed.push(found.join(", "));
+        }
+        looks++;
+      };
       const reading = (async () => {
-        while (isOpen) {
+        while (!closed.signal.aborted) {
           const began = performance.now();
-          const found = [];
-          for (const place of ["inTable", "inArchive", "inTable"] as const) {
-            // A file that is listed may be gone when it is read: then its rows are elsewhere.
-            const content = await shelf[place](day).catch(() => ({ rows: -1, hash: "unreadable" }));
-            found.push(content.rows);
-            if (isWhole(content)) break;
-            if (found.length === 3) missed.push(found.join(", "));
-          }
-          looks++;
-          // A quarter of the time at most: who archives shall get on, too.
-          await systemClock.sleep(Math.max(100, 3 * (performance.now() - began)));
+          await look();
+          // A quarter of the time at most, and all of many together not all of it: who archives shall get on, too.
+          const share = isLong ? 3 : Math.max(3, readers);
+          await systemClock.sleep(Math.max(100, share * (performance.now() - began)), closed.signal);
         }
       })();
       return {
+        /** One look more, at this moment. */
+        look,
         /** Rows that were found in the table, in the archive, and in the table again, wherever none of them was the whole day. */
         async close() {
-          isOpen = false;
+          closed.abort();
           await reading;
+          readers--;
           return { looks, missed };
         },
       };
@@ -113,13 +123,12 @@ export async function openShelf(change: Partial<ArchiveDeps> = {}) {
     counted: (day: string) => query(`SELECT * FROM ${rollup.name} WHERE toDate(hour) = '${day}' ORDER BY ALL`),
     counts: () => refreshRollup(rollup, { marks, store: rollups, clock: systemClock }),
     touch: (day: string) => deps.counters.touched(loginEvents.plan, day),
-    /** The tables beside, which must not stay. */
-    aside: async () =>
-      (
-        await query<{ name: string }>(
-          `SELECT name FROM system.tables WHERE database = currentDatabase() AND match(name, '^headrace_(sealed|gone|closed|stage)_')`,
-        )
-      ).map(({ name }) => name),
+    /** The tables beside, which must not stay: of a day, or of all of them. */
+    aside: async (day = ""): Promise<readonly string[]> => {
+      const which = `^headrace_(sealed|gone|closed|stage)_.*${day.replaceAll("-", "")}_`;
+      const sql = `SELECT name FROM system.tables WHERE database = currentDatabase() AND match(name, '${which}')`;
+      return (await query<{ name: string }>(sql)).map(({ name }) => name);
+    },
     activities: (more: Partial<ArchiveDeps> = {}): Activities =>
       createActivities({
         participant: (() => ({})) as never,
