@@ -33,7 +33,7 @@ export function keeperOf(
 }
 
 /** @throws TerminalError `state.unreadable`; ConfigError where it is of another form, and the fold does not bring it up */
-export function readKept(name: { readonly stage: string; readonly key: string }, json: string, fold: FoldPlan): Kept {
+function readKept(name: { readonly stage: string; readonly key: string }, json: string, fold: FoldPlan): Kept {
   const record = parseState(name, json);
   return { state: inForm(name, record, fold), updatedAt: record.at };
 }
