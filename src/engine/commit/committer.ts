@@ -211,9 +211,15 @@ export class Committer {
     const now = clock.monotonic();
     telemetry.committed?.({
       ...placeOf(batch),
-      ...{ entries: results.entries.length, events: results.size, bytes: results.bytes, counts: results.counts },
-      ...{ deadLetters: results.deadLetters.length, derivedFrames: derived.frames.length },
-      ...{ durationMs: now - asked, sinceReadMs: now - batch.readAt, lagMs: ageOf(results.entries[0], clock.now()) },
+      entries: results.entries.length,
+      events: results.size,
+      bytes: results.bytes,
+      counts: results.counts,
+      deadLetters: results.deadLetters.length,
+      derivedFrames: derived.frames.length,
+      durationMs: now - asked,
+      sinceReadMs: now - batch.readAt,
+      lagMs: ageOf(results.entries[0], clock.now()),
     });
     if (telemetry.deadLetter && results.deadLetters.length > 0) {
       const where = placeOf(batch);

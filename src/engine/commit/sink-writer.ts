@@ -57,7 +57,11 @@ export class SinkWriter {
     if (counts) results.note(counts, `sink:${destination}`);
     telemetry.confirmed?.({
       ...placeOf(batch),
-      ...{ destination, rows, rejected: rejected.length, bytes: results.bytes, durationMs: clock.monotonic() - asked },
+      destination,
+      rows,
+      rejected: rejected.length,
+      bytes: results.bytes,
+      durationMs: clock.monotonic() - asked,
     });
     if (taken.traces) this.trace(batch, destination, keptOf(taken.traces, rejected));
   }

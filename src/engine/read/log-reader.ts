@@ -242,7 +242,10 @@ export class LogReader {
     const { clock, telemetry } = this.#deps;
     if (entries.length === 0) return;
     telemetry.read?.({
-      ...{ pipeline, partition: partition.name, log: partition.side, from },
+      pipeline,
+      partition: partition.name,
+      log: partition.side,
+      from,
       entries: entries.length,
       events: sumOf(entries, ({ events }) => events),
       bytes: sumOf(entries, bytesOf),
