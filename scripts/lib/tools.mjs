@@ -16,11 +16,11 @@ const programs = {
 };
 
 /** Runs a tool and resolves with what it wrote, uncoloured. */
-export const capture = (name, args) => captureCommand(process.execPath, [pathOf(name), ...args]);
+export const capture = (name, args, more) => captureCommand(process.execPath, [pathOf(name), ...args], more);
 
-/** The same of any program. */
-export async function captureCommand(command, args) {
-  const env = { ...process.env, NO_COLOR: "1" };
+/** The same of any program. `more` is laid over the environment. */
+export async function captureCommand(command, args, more = {}) {
+  const env = { ...process.env, NO_COLOR: "1", ...more };
   delete env.FORCE_COLOR;
   const child = spawn(command, args, { cwd: repository, env, stdio: ["ignore", "pipe", "pipe"] });
   const ended = new Promise((resolve, reject) => {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { repository } from "./build.mjs";
-import { show } from "./tools.mjs";
+import { capture } from "./tools.mjs";
 import { faultsIn, refusedFolder, typeErrors } from "./types.mjs";
 
 /** The parts, each of which says `{ passed, failed: [what] }`. */
@@ -14,16 +14,17 @@ export const typeParts = [
   { name: "type tests", run: typeTests },
 ];
 
-let asked;
-/** The first two parts look at what one run of the compiler says. */
-const errorsOfAll = () => {
-  asked ??= typeErrors();
-  return asked;
+let begun;
+/** Both tools, side by side. The first two parts look at what one run of the compiler says. */
+const toolsRun = () => {
+  begun ??= { errors: typeErrors(), tstyche: runTstyche() };
+  for (const one of Object.values(begun)) one.catch(() => {}); // told by the part that waits for it
+  return begun;
 };
 
 /** One pass or one failure: the whole program, tests included, type-checks. */
 async function types() {
-  const faults = faultsIn(await errorsOfAll());
+  const faults = faultsIn(await toolsRun().errors);
   if (faults.length === 0) return { passed: 1, failed: [] };
   process.stdout.write(`${faults.map(({ text }) => text).join("\n")}\n`);
   return { passed: 0, failed: [`${faults.length} error(s)`] };
@@ -34,7 +35,7 @@ async function types() {
  * error of the next line, and what it must say. Any other error there, such as a missing module, is a fault.
  */
 async function refusedTypes() {
-  const all = await errorsOfAll();
+  const all = await toolsRun().errors;
   const faults = faultsIn(all);
   const errors = all.filter((error) => !faults.includes(error));
   const paths = readdirSync(join(repository, refusedFolder))
@@ -70,15 +71,23 @@ function brokenPromise({ path, line, said }, errors) {
 }
 
 /** TSTyche over test/types: exact types, and the sentence of each expected error. */
-function typeTests() {
+async function typeTests() {
+  const { output, outcome } = await toolsRun().tstyche;
+  process.stdout.write(`${output}\n`);
+  return outcome;
+}
+
+async function runTstyche() {
   const folder = mkdtempSync(join(tmpdir(), "headrace-types-"));
   try {
     const path = join(folder, "report.json");
     const reporters = `list,${join(repository, "scripts/lib/tstyche-reporter.mjs")}`;
     const env = { HEADRACE_TSTYCHE_REPORT: path, TSTYCHE_TYPESCRIPT_MODULE: typescriptWithApi() };
-    const { status } = show("tstyche", ["--reporters", reporters], env);
-    if (!existsSync(path)) return { passed: 0, failed: [`tstyche made no report (exit ${status})`] };
-    return readReport(JSON.parse(readFileSync(path, "utf8")), status);
+    const { status, output } = await capture("tstyche", ["--reporters", reporters], env);
+    const outcome = existsSync(path)
+      ? readReport(JSON.parse(readFileSync(path, "utf8")), status)
+      : { passed: 0, failed: [`tstyche made no report (exit ${status})`] };
+    return { output, outcome };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
