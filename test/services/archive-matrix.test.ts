@@ -40,7 +40,13 @@ const lookingBetween = (activities: Activities, { look }: ReturnType<Shelf["open
   Object.fromEntries(
     Object.entries(activities).map(([name, run]) => [
       name,
-      (...args: unknown[]) => (run as (...given: unknown[]) => Promise<unknown>)(...args).finally(look),
+      async (...args: unknown[]) => {
+        try {
+          return await (run as (...given: unknown[]) => Promise<unknown>)(...args);
+        } finally {
+          await look();
+        }
+      },
     ]),
   ) as Activities;
 
