@@ -1,5 +1,5 @@
 /** A trace inside an activity: it comes in with the header of the call. */
-import { Context } from "@temporalio/activity";
+import { asyncLocalStorage, type Context } from "@temporalio/activity";
 import type { Headers } from "@temporalio/common";
 import type { ActivityInterceptorsFactory } from "@temporalio/worker";
 import { traceparentOf } from "./header.ts";
@@ -22,5 +22,8 @@ export const traceActivities: ActivityInterceptorsFactory = (context) => ({
   },
 });
 
-/** The `traceparent` of the activity that asks; undefined where it was called without one. */
-export const traceparentOfActivity = (): string | undefined => traces.get(Context.current());
+/** The `traceparent` of the activity that asks; undefined where it was called without one, and outside of activities. */
+export function traceparentOfActivity(): string | undefined {
+  const context = asyncLocalStorage.getStore();
+  return context && traces.get(context);
+}

@@ -120,11 +120,24 @@ export async function recount(
     "folded-notes": unnoted,
     copying: Math.max(gone, uncopied),
   };
-  for (const { pipeline, read, inFlight, vanished, balanced, late, duplicate, delivered, dropped, lost } of Object.values(
-    audits,
-  )) {
+  for (const {
+    pipeline,
+    read,
+    inFlight,
+    vanished,
+    balanced,
+    late,
+    duplicate,
+    delivered,
+    dropped,
+    deadLettered,
+    lost,
+  } of Object.values(audits)) {
     const sum = delivered + (dropped["has a saga"] ?? 0) + duplicate + late + inFlight;
-    if (read !== sum) faults.push(`${pipeline}: ${read} read, and ${sum} have an outcome or are in flight`);
+    if (read !== sum)
+      faults.push(
+        `${pipeline}: ${read} read, ${sum} have an outcome or are in flight, set aside: ${JSON.stringify(deadLettered)}`,
+      );
     if (inFlight !== 0) faults.push(`${pipeline}: ${inFlight} are in flight for ever`);
     if (lost !== 0) faults.push(`${pipeline}: ${lost} are told as lost`);
     if (balanced !== (vanished === 0)) faults.push(`${pipeline}: balanced is ${balanced}, with ${vanished} vanished`);
