@@ -14,7 +14,7 @@ import { FaultProxy } from "./proxy.ts";
 import { type BreakableService, startClickHouse, startRedis } from "./services.ts";
 import { openSetClock, type SetClock } from "./set-clock.ts";
 import { mountSmallDisk, type SmallDisk } from "./small-disk.ts";
-import { machineSlowness, type Takeover } from "./takeover.ts";
+import { type Takeover, watchSlowness } from "./takeover.ts";
 import { openWorkload, type Workload } from "./workload.ts";
 
 export const pipelineName = "chaos";
@@ -197,12 +197,14 @@ async function assemble(
   const living = () => workers.filter(({ hasEnded }) => !hasEnded());
   const takenOver = async (what: string, since: number, by: () => readonly RigWorker[]) => {
     let heirs: readonly RigWorker[] = [];
+    const { look, slowness } = watchSlowness();
     await until(what, async () => {
+      look();
       heirs = by();
       return (await owners()).every((owner) => heirs.some(({ instance }) => instance === owner));
     });
     const firstReady = Math.min(...heirs.map(({ readyAt }) => readyAt));
-    takeovers.push({ ms: Math.round(performance.now() - since), readyAfterMs: firstReady - since, slowness: machineSlowness() });
+    takeovers.push({ ms: Math.round(performance.now() - since), readyAfterMs: firstReady - since, slowness: slowness() });
   };
   const owners = () => ownersOf(redis, lanes.map(leaseOf));
   const rig: Rig = {

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { availableParallelism, loadavg } from "node:os";
 
 /** From the end of an owner until living workers own every partition. */
@@ -12,8 +13,30 @@ export interface Takeover {
 /** What is promised on top. */
 const promisedMs = 2_000;
 
-/** How many processes want each core, 1 where all of them run. */
-export const machineSlowness = (): number => Math.max(1, (loadavg()[0] as number) / availableParallelism());
+/**
+ * How many processes want each core, 1 where all of them run: over the last minute, or over the looks that are taken meanwhile, whichever
+ * is more, since the first lags behind when much begins at once.
+ */
+export function watchSlowness(): { look(): void; readonly slowness: () => number } {
+  let looks = 0;
+  let wanting = 0;
+  return {
+    look() {
+      looks++;
+      wanting += wantingNow();
+    },
+    slowness: () => Math.max(1, Math.max(loadavg()[0] as number, wanting / Math.max(1, looks)) / availableParallelism()),
+  };
+}
+
+/** How many processes run or could; 0 where the system does not tell. */
+function wantingNow(): number {
+  try {
+    return Number.parseInt(readFileSync("/proc/loadavg", "utf8").split(" ")[3] ?? "", 10) || 0;
+  } catch {
+    return 0;
+  }
+}
 
 /**
  * What is wrong with the times of takeovers, in sentences. The lease of a dead owner runs to its end, whatever the machine does; and
