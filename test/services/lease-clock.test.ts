@@ -1,14 +1,10 @@
 import { expect, it } from "vitest";
 import { keys } from "../../src/bus/partition.ts";
-import { openRedisBus } from "../../src/bus/redis/bus.ts";
-import { silentLogger } from "../../src/core/log.ts";
+import { openBusOnRedis } from "../support/bus-on-redis.ts";
 import { freshPartition } from "../support/bus-twins.ts";
-import { redisClient } from "../support/redis.ts";
-import { redisUrl } from "../support/services.ts";
 
 it("a lease that seems to end in an hour, since the clock of Redis was put back, ends within its own time", async () => {
-  const url = await redisUrl();
-  const [bus, redis] = await Promise.all([openRedisBus({ url, logger: silentLogger }), redisClient(url)]);
+  const { bus, redis, close } = await openBusOnRedis();
   const partition = freshPartition();
   await bus.acquire(partition, "pipe", { owner: "w1", ttlMs: 10_000 });
   const lease = keys.lease(partition, "pipe");
@@ -18,6 +14,5 @@ it("a lease that seems to end in an hour, since the clock of Redis was put back,
   expect(taken.kind === "taken" && taken.leftMs).toBeLessThanOrEqual(10_000);
   // Written down: another look must not put it off again.
   expect(Number(await redis.hGet(lease, "until"))).toBeLessThan(Date.now() + 60_000);
-  await bus.close();
-  redis.destroy();
+  await close();
 });

@@ -3,23 +3,20 @@ import { type Partition, partitionsOf } from "../../src/bus/partition.ts";
 import type { Bus } from "../../src/bus/port.ts";
 import { openRedisBus } from "../../src/bus/redis/bus.ts";
 import { silentLogger } from "../../src/core/log.ts";
+import { openBusOnRedis } from "../support/bus-on-redis.ts";
 import { startOwnRedis } from "../support/own-redis.ts";
 import { redisClient } from "../support/redis.ts";
-import { redisUrl } from "../support/services.ts";
 
+let opened: Awaited<ReturnType<typeof openBusOnRedis>>;
 let bus: Bus;
-let redis: Awaited<ReturnType<typeof redisClient>>;
+let redis: (typeof opened)["redis"];
 
 beforeAll(async () => {
-  const url = await redisUrl();
-  bus = await openRedisBus({ url, logger: silentLogger });
-  redis = await redisClient(url);
+  opened = await openBusOnRedis();
+  ({ bus, redis } = opened);
 });
 
-afterAll(async () => {
-  await bus.close();
-  redis.destroy();
-});
+afterAll(() => opened?.close());
 
 let streams = 0;
 const adopted = (): Partition => {

@@ -2,23 +2,17 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { packStates } from "../../src/bus/packed-states.ts";
 import { keys, type Partition } from "../../src/bus/partition.ts";
 import type { Bus, Commit, OutboxRecord } from "../../src/bus/port.ts";
-import { openRedisBus } from "../../src/bus/redis/bus.ts";
-import { silentLogger } from "../../src/core/log.ts";
+import { openBusOnRedis } from "../support/bus-on-redis.ts";
 import { frame, freshPartition, nothing, ownOn, readNewOn, readPendingOn } from "../support/bus-twins.ts";
-import { redisClient } from "../support/redis.ts";
-import { redisUrl } from "../support/services.ts";
 
+let opened: Awaited<ReturnType<typeof openBusOnRedis>>;
 let bus: Bus;
-let redis: Awaited<ReturnType<typeof redisClient>>;
+let redis: (typeof opened)["redis"];
 beforeAll(async () => {
-  const url = await redisUrl();
-  bus = await openRedisBus({ url, logger: silentLogger });
-  redis = await redisClient(url);
+  opened = await openBusOnRedis();
+  ({ bus, redis } = opened);
 });
-afterAll(async () => {
-  await bus?.close();
-  redis?.destroy();
-});
+afterAll(() => opened?.close());
 
 vi.setConfig({ testTimeout: 30_000 });
 const garbage = "\u0000no number";

@@ -2,7 +2,6 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { EntryFields } from "../../src/bus/fields.ts";
 import { keys, type Partition } from "../../src/bus/partition.ts";
 import type { Bus, Fence } from "../../src/bus/port.ts";
-import { openRedisBus } from "../../src/bus/redis/bus.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { silentLogger } from "../../src/core/log.ts";
 import { Relay } from "../../src/engine/commit/relay.ts";
@@ -10,23 +9,20 @@ import { openRedisBuckets } from "../../src/limit/redis/buckets.ts";
 import { openRedisRegistry } from "../../src/registry/redis/registry.ts";
 import { openRedisMarks } from "../../src/rollup/redis/marks.ts";
 import { noTelemetry } from "../../src/telemetry/port.ts";
+import { openBusOnRedis } from "../support/bus-on-redis.ts";
 import { frame, freshPartition, nothing, ownOn, readNewOn, readPendingOn } from "../support/bus-twins.ts";
 import { process } from "../support/process.ts";
-import { redisClient } from "../support/redis.ts";
-import { redisUrl, unique } from "../support/services.ts";
+import { unique } from "../support/services.ts";
 
+let opened: Awaited<ReturnType<typeof openBusOnRedis>>;
 let url: string;
 let bus: Bus;
-let redis: Awaited<ReturnType<typeof redisClient>>;
+let redis: (typeof opened)["redis"];
 beforeAll(async () => {
-  url = await redisUrl();
-  bus = await openRedisBus({ url, logger: silentLogger });
-  redis = await redisClient(url);
+  opened = await openBusOnRedis();
+  ({ url, bus, redis } = opened);
 });
-afterAll(async () => {
-  await bus?.close();
-  redis?.destroy();
-});
+afterAll(() => opened?.close());
 
 vi.setConfig({ testTimeout: 30_000 });
 const garbage = "\u0000no number";

@@ -5,11 +5,10 @@ import type { Bus, Commit, Entry, Fence, Frame, OutboxEntry, ReadResult } from "
 import { openRedisBus } from "../../src/bus/redis/bus.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { silentLogger } from "../../src/core/log.ts";
+import { openBusOnRedis } from "./bus-on-redis.ts";
 import { numbered } from "./numbered.ts";
-import { redisClient } from "./redis.ts";
 import { startCluster } from "./redis-cluster.ts";
 import { snapshotOf } from "./redis-snapshot.ts";
-import { redisUrl } from "./services.ts";
 
 /** A bus under the contract, and what others do to it. */
 export interface Twin {
@@ -42,19 +41,14 @@ export const twins: Record<string, () => Promise<Twin>> = {
     };
   },
   "on Redis Streams": async () => {
-    const url = await redisUrl();
-    const bus = await openRedisBus({ url, logger: silentLogger });
-    const redis = await redisClient(url);
+    const { url, bus, redis, close } = await openBusOnRedis();
     return {
       bus: numbered(bus),
       plain: (partition, fields) => redis.xAdd(partition.log, "*", fields),
       remove: async (partition, ids) => void (await redis.xDel(partition.log, [...ids])),
       removeGroup: async (partition) => void (await redis.xGroupDestroy(partition.log, "pipe")),
       snapshot: ({ prefix }) => snapshotOf(url, prefix),
-      close: async () => {
-        await bus.close();
-        redis.destroy();
-      },
+      close,
     };
   },
   "on a Redis Cluster": async () => {
