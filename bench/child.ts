@@ -1,10 +1,15 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
-const repository = fileURLToPath(new URL("..", import.meta.url));
+/** This checkout of Headrace. */
+export const repository = fileURLToPath(new URL("..", import.meta.url));
+
+/** The command line of a checkout. */
+export const headraceIn = (checkout: string): string => join(checkout, "bin/headrace.js");
 
 /** A process that says on its standard output, in JSON lines, that it is ready and how far it is; or several that are measured as one. */
 export interface Child {
@@ -97,7 +102,11 @@ export function together(children: readonly Child[]): Child {
 
 /** Runs a verb of `headrace` to its end. */
 export async function headrace(args: readonly string[], { env = process.env }: ChildOptions = {}): Promise<void> {
-  const child = spawn(process.execPath, [headraceFile, ...args], { cwd: repository, env, stdio: ["ignore", "ignore", "pipe"] });
+  const child = spawn(process.execPath, [headraceIn(repository), ...args], {
+    cwd: repository,
+    env,
+    stdio: ["ignore", "ignore", "pipe"],
+  });
   let said = "";
   child.stderr.on("data", (data) => {
     said += data;
@@ -123,9 +132,6 @@ function cpuSecondsOf(pid: number): number | undefined {
     return undefined;
   }
 }
-
-/** The command line of this repository. */
-export const headraceFile = fileURLToPath(new URL("../bin/headrace.js", import.meta.url));
 
 type MemoryField = "VmRSS" | "VmHWM";
 

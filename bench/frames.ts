@@ -1,6 +1,6 @@
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { logins64 } from "./apps/partitions-64/pipelines/index.ts";
-import { headraceFile, startChild } from "./child.ts";
+import { headraceIn, repository, startChild } from "./child.ts";
 import type { Bench, Contestant } from "./measure.ts";
 import { framePartitions, partitionPrefixes, publishFrames } from "./publish.ts";
 import type { BenchStack } from "./stack.ts";
@@ -8,20 +8,26 @@ import type { BenchStack } from "./stack.ts";
 /** The pipeline that is measured. */
 export const pipeline = "login-analytics";
 
-/** The directory of an application of the bench. */
-export const appDirectory = (name: string): string => fileURLToPath(new URL(`apps/${name}`, import.meta.url));
+/** The directory of an application of the bench, in a checkout of Headrace. */
+export const appDirectory = (name: string, checkout = repository): string => join(checkout, "bench/apps", name);
 
-/** A worker as an operator starts it, of the application in `directory`. */
+/** A worker as an operator starts it, of the application in `directory`, with the Headrace of `checkout`. */
 export const startWorker = (
   { stack, profileDir }: Pick<Bench, "stack" | "profileDir">,
   {
-    directory = appDirectory("logins"),
+    checkout = repository,
+    directory = appDirectory("logins", checkout),
     pipelines = [pipeline],
     more = [],
-  }: { readonly directory?: string; readonly pipelines?: readonly string[]; readonly more?: readonly string[] } = {},
+  }: {
+    readonly checkout?: string;
+    readonly directory?: string;
+    readonly pipelines?: readonly string[];
+    readonly more?: readonly string[];
+  } = {},
 ) =>
   startChild(
-    headraceFile,
+    headraceIn(checkout),
     ["start", "--role", "worker", "--pipelines", pipelines.join(), "--json", "--cwd", directory, "--dir", stack.dir, ...more],
     { env: stack.env, profileDir },
   );

@@ -24,6 +24,8 @@ export interface BenchOptions {
   readonly runs: number;
   /** Events of a run. @default 1,000,000; 10,000,000 for `memory`; keys of `state-size` */
   readonly events?: number | undefined;
+  /** Another checkout of Headrace, built: frames and plain are measured with its workers too. */
+  readonly before?: string | undefined;
   /** A directory for CPU profiles of the measured processes. */
   readonly profileDir?: string | undefined;
   readonly signal: AbortSignal;
@@ -40,7 +42,7 @@ export interface BenchDeps {
  * it. Rejects then, and with the signal's reason when it aborts.
  */
 export async function runBench(
-  { only, runs, events, profileDir, signal }: BenchOptions,
+  { only, runs, events, before, profileDir, signal }: BenchOptions,
   { say, print }: BenchDeps,
 ): Promise<void> {
   const wants = (name: string) => isWanted(name, only);
@@ -65,7 +67,7 @@ export async function runBench(
   };
   try {
     const absent = new Set(found.missing.map(({ name }) => name));
-    const wanted = contestantsOf(only).filter(({ name }) => !absent.has(name));
+    const wanted = contestantsOf(only, before).filter(({ name }) => !absent.has(name));
     const count = events ?? 1_000_000;
     const needsEvents = wanted.length > 0 || publishings.some(wants);
     const bench: Bench = { stack, events: needsEvents ? makeLogins(count) : [], profileDir, signal };

@@ -1,3 +1,4 @@
+import { beforeOf } from "./before.ts";
 import { comparison, medianOf, rounded } from "./figures.ts";
 import { type LatencyLine, toLatencyRow } from "./latency-report.ts";
 import type { Run } from "./measure.ts";
@@ -19,6 +20,8 @@ export interface SpeedLine {
   readonly eventsPerSecond: { readonly min: number; readonly median: number; readonly max: number };
   /** Our median over theirs: more than 1 is faster than they are. */
   readonly vs: Readonly<Record<string, number>>;
+  /** Beside another checkout of Headrace: the median of our ratios to it, round by round, since a machine's speed may drift. */
+  readonly byRound?: number;
   /** The most memory that it had in any run. */
   readonly rssBytes?: number;
   /** Median of the processor time of its processes alone, microseconds an event. */
@@ -40,8 +43,8 @@ const others = [
 ];
 /** What each of ours is compared with, where it ran. */
 const rivals: Readonly<Record<string, readonly string[]>> = {
-  "frames": others,
-  "plain": others,
+  "frames": [...others, beforeOf("frames")],
+  "plain": [...others, beforeOf("plain")],
   "plain-no-names": ["plain"],
   "workers-2": ["workers-1"],
   "workers-1-heard": ["workers-1"],
@@ -91,6 +94,7 @@ export function toLines(
         max: Math.round(sorted.at(-1) as number),
       },
       vs: Object.fromEntries(vs),
+      ...byRound(all, runs.get(beforeOf(name))),
       ...(rss.length > 0 && { rssBytes: Math.max(...rss) }),
       redisBytesPerEvent: Math.round(medianOf(all.map((run) => run.redisBytesPerEvent).sort((a, b) => a - b))),
       ...(cpu.length > 0 && { cpuMicrosPerEvent: rounded(medianOf(cpu), 100) }),
@@ -99,6 +103,14 @@ export function toLines(
       versions: about.versions,
     };
   });
+}
+
+function byRound(ours: readonly Run[], before: readonly Run[] = []): Pick<SpeedLine, "byRound"> {
+  const ratios = ours.flatMap(({ eventsPerSecond }, round) => {
+    const theirs = before[round]?.eventsPerSecond;
+    return theirs === undefined ? [] : [eventsPerSecond / theirs];
+  });
+  return ratios.length === 0 ? {} : { byRound: rounded(medianOf(ratios.sort((a, b) => a - b)), 100) };
 }
 
 /** The same for people: a row a measurement. */
@@ -126,7 +138,7 @@ export function toRow(line: Line): Readonly<Record<string, unknown>> {
     "cpu µs/event": cpuMicrosPerEvent,
     "to Redis": `${redisBytesPerEvent} B/event`,
     memory: megabytes(rssBytes),
-    compared: comparison(vs),
+    compared: comparison(vs) + (line.byRound === undefined ? "" : `, ${line.byRound} × by round`),
   };
 }
 

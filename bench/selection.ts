@@ -1,3 +1,4 @@
+import { inCheckout } from "./before.ts";
 import { frames, framesOf64 } from "./frames.ts";
 import { handLoop, handLoopAhead } from "./hand-loop.ts";
 import { fold, tumbling, tumblingPlain } from "./keyed.ts";
@@ -51,8 +52,12 @@ const long = ["memory", "state-size"];
 export const isWanted = (name: string, only: readonly string[] | undefined): boolean =>
   only === undefined ? !long.includes(name) : only.includes(name);
 
-/** The contestants that were asked for, and those that they are measured against. */
-export const contestantsOf = (only: readonly string[] | undefined): readonly Contestant[] => chosen(contestants, only);
+/** The contestants that were asked for, and those that they are measured against; `before`: beside those of that checkout of Headrace. */
+export const contestantsOf = (only: readonly string[] | undefined, before?: string): readonly Contestant[] =>
+  chosen(contestants, only).flatMap((one) => {
+    const earlier = before === undefined ? undefined : inCheckout(one, before);
+    return earlier ? [one, earlier] : [one];
+  });
 export const startersOf = (only: readonly string[] | undefined): readonly Contestant[] => chosen(starters, only);
 
 function chosen(all: readonly Contestant[], only: readonly string[] | undefined): readonly Contestant[] {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createClient as createClickHouse } from "@clickhouse/client";
 import { createClient as createRedis } from "redis";
-import { type Child, headrace, headraceFile, startChild } from "./child.ts";
+import { type Child, headrace, headraceIn, repository, startChild } from "./child.ts";
 
 /** Services of the bench alone, with the reference application's tables, and clients to prepare and watch a run with. */
 export interface BenchStack {
@@ -47,7 +47,7 @@ export async function openStack(): Promise<BenchStack> {
   const dir = await mkdtemp(join(tmpdir(), "headrace-bench-"));
   let up: Child | undefined;
   try {
-    up = await startChild(headraceFile, ["up", "--dir", dir, "--json"]);
+    up = await startChild(headraceIn(repository), ["up", "--dir", dir, "--json"]);
     return await open(dir, up);
   } catch (error) {
     await up?.stop();

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ConfigError } from "../core/errors.ts";
 import { onStop } from "./interrupt.ts";
@@ -11,6 +11,8 @@ export interface BenchVerbOptions {
   readonly only?: string | undefined;
   readonly runs: string;
   readonly events?: string | undefined;
+  /** A directory. */
+  readonly before?: string | undefined;
   readonly profile?: string | undefined;
   readonly json: boolean;
 }
@@ -40,6 +42,7 @@ export async function benchVerb({ json, ...options }: BenchVerbOptions): Promise
   }
   const runs = wholeNumber("--runs", options.runs, 1);
   const events = options.events === undefined ? undefined : wholeNumber("--events", options.events, 1_000);
+  const before = options.before === undefined ? undefined : checkout(options.before);
   const profileDir = options.profile === undefined ? undefined : resolve(options.profile);
 
   const { signal } = onStop();
@@ -48,13 +51,25 @@ export async function benchVerb({ json, ...options }: BenchVerbOptions): Promise
     else printTable(lines.map(({ row }) => row));
   };
   try {
-    await runBench({ only, runs, events, profileDir, signal }, { say, print });
+    await runBench({ only, runs, events, before, profileDir, signal }, { say, print });
     return exitCodes.fine;
   } catch (error) {
     // Whatever failed, failed since all was being stopped.
     if (signal.aborted) return exitCodes.interrupted;
     throw error;
   }
+}
+
+/** A directory that holds a Headrace that can run. */
+function checkout(directory: string): string {
+  const path = resolve(directory);
+  const lacks = ["bin/headrace.js", "bench/apps/logins", "dist/index.js", "node_modules"].find(
+    (part) => !existsSync(join(path, part)),
+  );
+  if (lacks === undefined) return path;
+  throw new ConfigError("usage", `--before: there is no ${lacks} in ${path}`, {
+    hint: "Give a checkout of Headrace: git worktree add ../before <commit>; there run npm ci and npm run build.",
+  });
 }
 
 function wholeNumber(flag: string, text: string, least: number): number {

@@ -263,6 +263,7 @@ program
   .option("--only <names>", "only these measurements, joined by commas")
   .option("--runs <number>", "how often each is run", "5")
   .option("--events <number>", "events of a run")
+  .option("--before <directory>", "measure frames and plain with the workers of another checkout too, in turn: the commit before")
   .option("--profile <directory>", "write a CPU profile of each measured process")
   .option("--json", "one JSON object a measurement", false)
   .action(async (options) => done(await (await import("./bench.ts")).benchVerb(options)));

