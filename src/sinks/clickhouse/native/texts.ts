@@ -6,28 +6,43 @@ const shortLength = 40;
 
 /** Text: a length and UTF-8 bytes each. Half of a surrogate pair becomes U+FFFD. */
 export function writeTexts(writer: Writer, cells: Cells, onFault: OnFault): void {
-  for (let i = 0; i < cells.length; i++) {
+  reserve(writer, cells.length * (shortLength + 1));
+  for (let i = 0; i < cells.length; ) {
+    i = writeShortAscii(writer, cells, i);
+    if (i === cells.length) return;
     const cell = cells[i];
     const text = typeof cell === "string" ? cell : "";
     if (text !== cell) onFault(i);
-    const { length } = text;
-    if (length > shortLength || !writeShortAscii(writer, text, length)) writeText(writer, text);
+    writeText(writer, text);
+    i++;
+    reserve(writer, (cells.length - i) * (shortLength + 1));
   }
 }
 
-/** Writes a short text and returns true, unless it holds a character beyond ASCII. */
-function writeShortAscii(writer: Writer, text: string, length: number): boolean {
-  reserve(writer, length + 1);
+/**
+ * Writes short texts from number `from` on, for which there is room, up to the first one that is long, no text, or holds a character
+ * beyond ASCII. Returns the number of that one.
+ */
+function writeShortAscii(writer: Writer, cells: Cells, from: number): number {
   const { bytes } = writer;
-  let at = writer.position;
-  bytes[at++] = length;
-  for (let i = 0; i < length; i++) {
-    const code = text.charCodeAt(i);
-    if (code > 127) return false;
-    bytes[at++] = code;
+  let start = writer.position;
+  let i = from;
+  for (; i < cells.length; i++) {
+    const text = cells[i];
+    if (typeof text !== "string" || text.length > shortLength) break;
+    const { length } = text;
+    let codes = 0;
+    bytes[start] = length;
+    for (let k = 0; k < length; k++) {
+      const code = text.charCodeAt(k);
+      codes |= code;
+      bytes[start + 1 + k] = code;
+    }
+    if (codes > 127) break;
+    start += length + 1;
   }
-  writer.position = at;
-  return true;
+  writer.position = start;
+  return i;
 }
 
 const notHex = 255;

@@ -36,10 +36,18 @@ export function writeVarint(writer: Writer, value: number): void {
 
 /** A length and UTF-8 bytes. Half of a surrogate pair becomes U+FFFD, as everywhere in Node. */
 export function writeText(writer: Writer, text: string): void {
-  const length = Buffer.byteLength(text);
+  const { length } = text;
+  // A character is up to three bytes, two of them are up to four. Most texts are ASCII: then the length need not be asked for.
+  reserve(writer, 3 * length + 8);
+  const start = writer.position;
   writeVarint(writer, length);
-  reserve(writer, length);
-  writer.position += writer.bytes.write(text, writer.position, length, "utf8");
+  let bytes = writer.bytes.write(text, writer.position, 3 * length, "utf8");
+  if (bytes !== length) {
+    writer.position = start;
+    writeVarint(writer, bytes);
+    bytes = writer.bytes.write(text, writer.position, bytes, "utf8");
+  }
+  writer.position += bytes;
 }
 
 const viewOf = (bytes: Buffer): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
