@@ -20,8 +20,8 @@ export interface SpeedLine {
   readonly eventsPerSecond: { readonly min: number; readonly median: number; readonly max: number };
   /** Our median over theirs: more than 1 is faster than they are. */
   readonly vs: Readonly<Record<string, number>>;
-  /** Beside another checkout of Headrace: the median of our ratios to it, round by round, since a machine's speed may drift. */
-  readonly byRound?: number;
+  /** The median of our ratios to theirs, round by round: a machine whose speed drifts moves both halves of a round. */
+  readonly byRound: Readonly<Record<string, number>>;
   /** The most memory that it had in any run. */
   readonly rssBytes?: number;
   /** Median of the processor time of its processes alone, microseconds an event. */
@@ -45,7 +45,7 @@ const others = [
 const rivals: Readonly<Record<string, readonly string[]>> = {
   "frames": [...others, beforeOf("frames")],
   "plain": [...others, beforeOf("plain")],
-  "plain-no-names": ["plain"],
+  "plain-no-names": ["plain", beforeOf("plain")],
   "workers-2": ["workers-1"],
   "workers-1-heard": ["workers-1"],
   "partitions-64": ["partitions-8"],
@@ -94,7 +94,7 @@ export function toLines(
         max: Math.round(sorted.at(-1) as number),
       },
       vs: Object.fromEntries(vs),
-      ...byRound(all, runs.get(beforeOf(name))),
+      byRound: roundByRound(name, runs),
       ...(rss.length > 0 && { rssBytes: Math.max(...rss) }),
       redisBytesPerEvent: Math.round(medianOf(all.map((run) => run.redisBytesPerEvent).sort((a, b) => a - b))),
       ...(cpu.length > 0 && { cpuMicrosPerEvent: rounded(medianOf(cpu), 100) }),
@@ -105,12 +105,16 @@ export function toLines(
   });
 }
 
-function byRound(ours: readonly Run[], before: readonly Run[] = []): Pick<SpeedLine, "byRound"> {
-  const ratios = ours.flatMap(({ eventsPerSecond }, round) => {
-    const theirs = before[round]?.eventsPerSecond;
-    return theirs === undefined ? [] : [eventsPerSecond / theirs];
-  });
-  return ratios.length === 0 ? {} : { byRound: rounded(medianOf(ratios.sort((a, b) => a - b)), 100) };
+/** The median of the ratios to each rival, round by round. */
+function roundByRound(name: string, runs: ReadonlyMap<string, readonly Run[]>): Readonly<Record<string, number>> {
+  const ours = runs.get(name) ?? [];
+  return Object.fromEntries(
+    (rivals[name] ?? []).flatMap((rival) => {
+      const theirs = runs.get(rival) ?? [];
+      const ratios = ours.slice(0, theirs.length).map((run, i) => run.eventsPerSecond / (theirs[i] as Run).eventsPerSecond);
+      return ratios.length === 0 ? [] : [[rival, rounded(medianOf(ratios.sort((x, y) => x - y)), 100)]];
+    }),
+  );
 }
 
 /** The same for people: a row a measurement. */
@@ -138,7 +142,7 @@ export function toRow(line: Line): Readonly<Record<string, unknown>> {
     "cpu µs/event": cpuMicrosPerEvent,
     "to Redis": `${redisBytesPerEvent} B/event`,
     memory: megabytes(rssBytes),
-    compared: comparison(vs) + (line.byRound === undefined ? "" : `, ${line.byRound} × by round`),
+    compared: comparison(vs),
   };
 }
 
