@@ -141,7 +141,10 @@ export interface PartitionLog extends KeyedStore, NameStore, Outboxes {
   release(fence: Fence): Promise<void>;
   /** Reads the log of the fence's partition (its own or its replay log), and counts what is new in the ledger, in one step. */
   read(fence: Fence, request: ReadRequest): Promise<ReadResult>;
-  /** Hands entries back that were given out and not acked: that time no longer counts as a delivery. Called twice, it takes off two. */
+  /**
+   * Hands entries back that were given out and not acked: that time no longer counts as a delivery. Called twice, it takes off two. A former
+   * owner may call it too, since it lives: what its successor was given meanwhile stays with that one.
+   */
   nack(fence: Fence, entries: readonly string[]): Promise<void>;
   /** States, derived frames, ledger, dead letters and acks under the fence, in one step. */
   commit(fence: Fence, commit: Commit): Promise<"committed" | "fenced" | WentBack>;

@@ -11,10 +11,12 @@ import type { TimerWatch } from "./process/timer-watch.ts";
 import type { Batch } from "./read/batch.ts";
 import type { LogReader } from "./read/log-reader.ts";
 
-/** Entries that were read, and not processed when it was time to stop. */
+/** Entries that were read, and not committed when it was time to stop. */
 export interface LeftEntries {
   readonly fence: Fence;
   readonly entries: readonly string[];
+  /** How long the stages took for them, milliseconds; 0 where they had not begun. */
+  readonly tookMs: number;
 }
 
 export interface TakerParts {
@@ -50,31 +52,33 @@ export class BatchTaker {
     return this.#left;
   }
 
-  leave({ fence, entries }: Batch): void {
-    this.#left.push({ fence, entries: entries.map(({ id }) => id) });
+  leave({ fence, entries }: Batch, tookMs = 0): void {
+    this.#left.push({ fence, entries: entries.map(({ id }) => id), tookMs });
   }
 
   /** Takes a batch through the stages, as often as it takes for all of it, and hands it on. */
   async take(batch: Batch): Promise<void> {
+    const { clock } = this.#deps;
     for (let rest = batch; ; ) {
+      const began = clock.monotonic();
       const processed = await this.#process(rest).catch((error) => {
-        this.leave(rest);
+        this.leave(rest, clock.monotonic() - began);
         throw error;
       });
-      if (processed.kind === "left") return this.leave(rest);
-      if (this.#parts.gone.aborted) return;
-      this.#handOn(rest, processed);
+      const tookMs = clock.monotonic() - began;
+      if (processed.kind === "left" || this.#parts.gone.aborted) return this.leave(rest, tookMs);
+      this.#handOn(rest, processed, tookMs);
       const taken = processed.results.entries.length;
       if (taken >= rest.entries.length) return this.#parts.timers.afterBatch(processed.moreDue);
       rest = { ...rest, entries: rest.entries.slice(taken) };
     }
   }
 
-  #handOn({ entries: _, ...batch }: Batch, processed: Processed): void {
+  #handOn({ entries: _, ...batch }: Batch, processed: Processed, tookMs: number): void {
     const { results } = processed;
     if (results.states) this.#parts.state?.accept(results.states);
     if (results.names) this.#names?.accept(results.names);
-    this.#parts.committer.add(batch, processed);
+    this.#parts.committer.add(batch, { results, late: processed.late, tookMs });
     // Another crash would count against these entries again, so their rows are not kept waiting.
     if (batch.from === "pending") for (const sink of this.#deps.sinks.values()) sink.flush?.();
     const entries = results.entries.length;

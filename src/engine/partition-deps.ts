@@ -27,6 +27,8 @@ export interface PartitionDeps {
   /** Commits must keep the order of the reads: the pipeline keeps state, or makes events whose order counts. */
   readonly inOrder: boolean;
   readonly inFlight: InFlight;
+  /** How long a lease lives without renewal, milliseconds. */
+  readonly leaseMs: number;
   /** Lets one partition of the process at a time take up suspects. */
   readonly quarantine: Quarantine;
 }

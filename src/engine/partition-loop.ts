@@ -106,7 +106,7 @@ class PartitionLoop {
       while (state.kind !== "draining") state = this.#mustEnd ? { kind: "draining" } : await this.#next(state);
     } catch (error) {
       // An unknown error may be one that these entries cause. An error of ours is not: then this delivery does not count against them.
-      if (error instanceof HeadraceError) await this.#handBack(this.#taker.left);
+      if (error instanceof HeadraceError && !this.#gone.signal.aborted) await this.#handBack(this.#taker.left);
       throw error;
     }
     await this.#drain();
@@ -223,10 +223,12 @@ class PartitionLoop {
     await this.#takeLeftover();
     await this.#committer.idle();
     const { status, unsettled } = this.#committer;
-    // After an orderly stop, or an error of ours, the delivery does not count either.
-    if (status.kind === "well" || status.error instanceof HeadraceError)
-      await this.#handBack([...unsettled, ...this.#taker.left]);
+    const left = [...unsettled, ...this.#taker.left];
     const isGone = this.#gone.signal.aborted;
+    // After an orderly stop, or an error of ours, the delivery does not count either.
+    if (!isGone && (status.kind === "well" || status.error instanceof HeadraceError)) await this.#handBack(left);
+    // Redis may be away, and nobody waits for it.
+    if (isGone && status.kind === "well") void this.#handBackLate(left);
     if (!isGone) await this.#relay.done;
     if (this.#wentBack) await tellWentBack(this.#fence, { history: this.#history, left: this.#wentBack.left }, this.#deps);
     if (status.kind === "failed" && !isGone) throw status.error;
@@ -244,7 +246,6 @@ class PartitionLoop {
   /** Hands back what was read and is left to the next owner, so that this read does not count as a delivery. */
   async #handBack(left: readonly LeftEntries[]): Promise<void> {
     const { bus, logger } = this.#deps;
-    if (this.#gone.signal.aborted) return;
     for (const { fence, entries } of left) {
       await bus.nack(fence, entries).catch((error) => {
         logger.warn(
@@ -252,6 +253,22 @@ class PartitionLoop {
           "entries could not be handed back: the stop counts as a delivery",
         );
       });
+    }
+  }
+
+  /**
+   * The same for a former owner, which has not died of what it was given either: on a machine that is too slow for its leases, good events
+   * would be given up. What held the process up for half a lease counts, since it may be why the lease was lost.
+   */
+  async #handBackLate(left: readonly LeftEntries[]): Promise<void> {
+    const { bus, leaseMs } = this.#deps;
+    try {
+      const reading = await this.#reader.leftover();
+      if (reading.kind === "batch") this.#taker.leave(reading.batch);
+      for (const { fence, entries, tookMs } of new Set([...left, ...this.#taker.left]))
+        if (tookMs < leaseMs / 2) await bus.nack(fence, entries);
+    } catch {
+      // Then it counts.
     }
   }
 

@@ -57,6 +57,9 @@ export interface WorkerOptions {
 const defaultIdleMs = seconds(30);
 
 /** What the partitions of a worker share. */
+/** How long a lease lives without renewal, milliseconds. */
+export const defaultLeaseTtlMs = 10_000;
+
 interface Common extends Omit<WorkerDeps, "telemetry" | "limitFor"> {
   readonly telemetry: Telemetry;
   readonly limitFor: LimitFor;
@@ -67,6 +70,7 @@ interface Common extends Omit<WorkerDeps, "telemetry" | "limitFor"> {
   /** For the keyed states of one partition, bytes. */
   readonly cacheBytes: number;
   readonly portionEvents: number;
+  readonly leaseMs: number;
   readonly stop: AbortSignal;
 }
 
@@ -84,7 +88,7 @@ interface StandbyPartition {
  * @throws whatever stops a pipeline (ConfigError), after all the others were stopped in order
  */
 export async function runWorker(options: WorkerOptions, deps: WorkerDeps, stop: AbortSignal): Promise<void> {
-  const { instance, leaseTtlMs = 10_000 } = options;
+  const { instance, leaseTtlMs = defaultLeaseTtlMs } = options;
   const trimmer = new Trimmer(deps);
   const failed = new AbortController();
   const either = AbortSignal.any([stop, failed.signal]);
@@ -125,6 +129,7 @@ function commonOf(options: WorkerOptions, deps: WorkerDeps, stop: AbortSignal): 
     maxInFlightBytes = 64 * 1024 * 1024,
     stateCacheBytes = 64 * 1024 * 1024,
     portionEvents = 1_000,
+    leaseTtlMs = defaultLeaseTtlMs,
   } = options;
   const { telemetry = noTelemetry } = deps;
   const keyedPartitions = pipelines
@@ -139,6 +144,7 @@ function commonOf(options: WorkerOptions, deps: WorkerDeps, stop: AbortSignal): 
     groupsOf: (stream) => [...pipelines, ...others].filter(({ sources }) => sources.includes(stream)).map(({ name }) => name),
     cacheBytes: Math.ceil(stateCacheBytes / keyedPartitions),
     portionEvents,
+    leaseMs: leaseTtlMs,
     stop,
   };
 }

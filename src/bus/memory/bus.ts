@@ -74,7 +74,6 @@ export class MemoryBus implements Bus {
   }
 
   async nack(fence: Fence, entries: readonly string[]): Promise<void> {
-    if (!this.#holds(fence)) return;
     this.#store.log(fence.partition).nack(this.#store.group(fence.partition, fence.pipeline), entries);
   }
 

@@ -123,7 +123,7 @@ export class MemoryLog {
   nack(group: MemoryGroup, ids: readonly string[]): void {
     for (const id of ids) {
       const given = group.pending.get(id);
-      if (given && this.#entries.has(id)) given.deliveries--;
+      if (given && this.#entries.has(id)) given.deliveries = Math.max(0, given.deliveries - 1);
     }
   }
 

@@ -116,12 +116,11 @@ class RedisBus implements Bus {
     return answerOf(readEntries(this.#redis, fence, request));
   }
 
-  async nack(fence: Fence, entries: readonly string[]): Promise<void> {
-    const { partition, pipeline, owner } = fence;
+  async nack({ partition, pipeline }: Fence, entries: readonly string[]): Promise<void> {
     // Some at a time: a script keeps everyone else waiting.
     for (let first = 0; first < entries.length; first += 1_000) {
       const ids = entries.slice(first, first + 1_000);
-      await this.#run("nack", [leaseOf(fence), partition.log], [owner, tokenOf(fence), pipeline, consumerName, ...ids]);
+      await this.#run("nack", [partition.log], [pipeline, consumerName, ...ids]);
     }
   }
 

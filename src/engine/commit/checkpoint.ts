@@ -6,6 +6,8 @@ export interface Pending {
   /** None once it is committed. */
   entries: readonly string[];
   readonly last: string | undefined;
+  /** How long the stages took for it, milliseconds. */
+  readonly tookMs: number;
 }
 
 /** How far a partition is settled: the batches of each of its logs, oldest first, from the oldest that is not committed on. */
@@ -13,8 +15,8 @@ export class Checkpoint {
   readonly #main: Pending[] = [];
   readonly #replay: Pending[] = [];
 
-  begin(fence: Fence, entries: readonly string[]): Pending {
-    const pending: Pending = { fence, entries, last: entries.at(-1) };
+  begin(fence: Fence, entries: readonly string[], tookMs: number): Pending {
+    const pending: Pending = { fence, entries, last: entries.at(-1), tookMs };
     // Timers that fire by themselves settle nothing.
     if (entries.length > 0) this.#of(pending).push(pending);
     return pending;

@@ -39,6 +39,12 @@ export interface OwnerContext {
 /** Whether the pipeline can go on. */
 export type CommitterStatus = { readonly kind: "well" } | { readonly kind: "failed"; readonly error: unknown };
 
+/** A batch that is through the stages. */
+export interface Taken extends Pick<Processed, "results" | "late"> {
+  /** How long that took, milliseconds. */
+  readonly tookMs: number;
+}
+
 /** What is committed in one step. */
 interface Work {
   readonly batch: BatchHead;
@@ -79,9 +85,9 @@ export class Committer {
   }
 
   /** Writes what is ready, and commits when every event has ended and every sink has confirmed. */
-  add(batch: BatchHead, { results, late }: Processed): void {
+  add(batch: BatchHead, { results, late, tookMs }: Taken): void {
     const { inFlight } = this.#deps;
-    const pending = this.#checkpoint.begin(batch.fence, results.entries);
+    const pending = this.#checkpoint.begin(batch.fence, results.entries, tookMs);
     const weight = inFlight.weigh(results);
     inFlight.add(weight);
     const settled = this.#settle(batch, pending, { results, late })

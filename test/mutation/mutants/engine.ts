@@ -41,4 +41,20 @@ export const engine: readonly Mutant[] = [
     replace: "if (error instanceof Error) throw error;\n      const waitMs",
     by: unit(["crashes"]),
   },
+  {
+    name: "lost-lease-counts-as-a-death",
+    breaks: "on a machine that is too slow for its leases, good events are given up after six of them",
+    file: "src/engine/partition-loop.ts",
+    find: 'if (isGone && status.kind === "well") void',
+    replace: 'if (isGone && status.kind === "failed") void',
+    by: unit(["delivery"]),
+  },
+  {
+    name: "slow-event-is-never-given-up",
+    breaks: "an event that takes longer than a lease lives stops its partition for good",
+    file: "src/engine/partition-loop.ts",
+    find: "if (tookMs < leaseMs / 2) await",
+    replace: "await",
+    by: unit(["delivery"]),
+  },
 ];
