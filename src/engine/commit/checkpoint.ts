@@ -22,11 +22,11 @@ export class Checkpoint {
     return pending;
   }
 
-  /** The last entry of the main log up to which everything is settled without a gap, once this batch is too. */
-  after(pending: Pending): string | undefined {
+  /** The last entry of the main log up to which everything is settled without a gap, once these batches are too. */
+  after(committed: readonly Pending[]): string | undefined {
     let checkpoint: string | undefined;
     for (const one of this.#main) {
-      if (one.entries.length > 0 && one !== pending) break;
+      if (one.entries.length > 0 && !committed.includes(one)) break;
       checkpoint = one.last;
     }
     return checkpoint;

@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers";
 import { ageOf } from "../../bus/entry-id.ts";
-import type { Commit, PartitionLog } from "../../bus/port.ts";
+import type { NamesCommit } from "../../bus/known-names.ts";
+import type { Commit, Fence, PartitionLog } from "../../bus/port.ts";
 import { aborted } from "../../core/aborted.ts";
 import { backoffMs, workBackoff } from "../../core/backoff.ts";
 import { RetryableError } from "../../core/errors.ts";
@@ -45,7 +46,7 @@ export interface Taken extends Pick<Processed, "results" | "late"> {
   readonly tookMs: number;
 }
 
-/** What is committed in one step. */
+/** A batch that is ready for its commit. */
 interface Work {
   readonly batch: BatchHead;
   readonly pending: Pending;
@@ -55,10 +56,20 @@ interface Work {
 
 type Content = Omit<Commit, "number" | "reads" | "checkpoint">;
 
+/** What is committed in one step: one batch, or several of one log that were ready together. */
+interface Step {
+  readonly fence: Fence;
+  readonly works: readonly Work[];
+  readonly content: Content;
+}
+
+/** Batches of one step hold so many entries and dead letters together at most: a script keeps everyone else waiting. */
+const maxStep = { entries: 4_000, deadLetters: 500 } as const;
+
 /**
  * Commits the batches of one partition. Order of each: rows written → sinks confirm → one commit. Batches are written side by side, and
  * commit one after another, since each commit names the one before: in the order of their reads where `inOrder` asks for it, else as they
- * are ready. Once the lease is lost nothing is committed, and sinks are not waited for: the new owner reads it all again.
+ * are ready, those together that have become ready meanwhile. Once the lease is lost nothing is committed, and sinks are not waited for: the new owner reads it all again.
  */
 export class Committer {
   readonly #deps: CommitterDeps;
@@ -70,6 +81,8 @@ export class Committer {
   readonly #isLost: Promise<void>;
   /** The batch that was added last. */
   #before: Promise<void> = Promise.resolve();
+  /** What waits for its commit. */
+  readonly #ready: Work[] = [];
   /** The commit that is under way, or was last. */
   #committing: Promise<void> = Promise.resolve();
   #status: CommitterStatus = { kind: "well" };
@@ -140,21 +153,39 @@ export class Committer {
     await Promise.all(writes);
     const derived = await this.#writer.pack(results);
     if (this.#deps.inOrder) await earlier;
-    const mine = this.#committing.then(() => this.#commit({ batch, pending, results, derived }));
+    this.#ready.push({ batch, pending, results, derived });
+    const mine = this.#committing.then(() => this.#commitReady());
     this.#committing = mine.catch(() => {});
     await mine;
   }
 
-  async #commit(work: Work): Promise<void> {
+  /** Commits what is ready, as far as it goes together. The turns of what went along with an earlier one find nothing to do. */
+  async #commitReady(): Promise<void> {
+    const first = this.#ready.shift();
+    if (!first) return;
+    const works = [first];
+    let content = contentOf(first);
+    for (let next = this.#ready[0]; next && !this.#deps.inOrder; next = this.#ready[0]) {
+      const both = next.batch.fence === first.batch.fence ? joined(content, contentOf(next)) : undefined;
+      if (!both) break;
+      content = both;
+      works.push(next);
+      this.#ready.shift();
+    }
+    await this.#commit({ fence: first.batch.fence, works, content });
+  }
+
+  async #commit(step: Step): Promise<void> {
     const { clock } = this.#deps;
     const { lost, onEnd } = this.#owner;
     const asked = clock.monotonic();
-    const content = this.#contentOf(work);
     for (let failed = 0; !lost.aborted && this.#status.kind === "well"; failed++) {
-      const answer = await this.#try(work, content, failed);
+      const answer = await this.#try(step, failed);
       switch (answer.kind) {
         case "committed":
-          return this.#committed(work, asked);
+          this.#owner.history.noteCommit();
+          for (const work of step.works) this.#committed(work, asked);
+          return;
         case "fenced":
         case "went-back":
           // The next owner reads these entries again.
@@ -168,15 +199,9 @@ export class Committer {
     }
   }
 
-  #contentOf({ results, derived }: Work): Content {
-    const { entries, counts, deadLetters, states, names } = results;
-    return { entries, counts, deadLetters, derived: derived.frames, keyed: states?.toCommit(), names: names?.toCommit() };
-  }
-
   /** @throws whatever waiting does not help */
   async #try(
-    { batch: { fence }, pending }: Work,
-    content: Content,
+    { fence, works, content }: Step,
     failed: number,
   ): Promise<{ readonly kind: "committed" } | { readonly kind: "failed"; readonly waitMs: number } | OwnershipEnd> {
     const { bus, telemetry } = this.#deps;
@@ -188,7 +213,7 @@ export class Committer {
         ...content,
         number: commits + 1,
         reads,
-        checkpoint: this.#checkpoint.after(pending),
+        checkpoint: this.#checkpoint.after(works.map(({ pending }) => pending)),
       });
       this.#outage.over(about);
       if (made === "committed" || made === "fenced") return { kind: made };
@@ -204,8 +229,7 @@ export class Committer {
 
   #committed(work: Work, asked: number): void {
     const { pending, results, derived } = work;
-    const { history, state, relay } = this.#owner;
-    history.noteCommit();
+    const { state, relay } = this.#owner;
     if (results.states) state?.settled(results.states);
     this.#tellCommitted(work, asked);
     this.#checkpoint.settle(pending);
@@ -233,6 +257,33 @@ export class Committer {
     }
     for (const [destination, traceparents] of derived.traces) this.#writer.trace(batch, destination, traceparents);
   }
+}
+
+function contentOf({ results, derived }: Work): Content {
+  const { entries, counts, deadLetters, states, names } = results;
+  return { entries, counts, deadLetters, derived: derived.frames, keyed: states?.toCommit(), names: names?.toCommit() };
+}
+
+/** Both in one commit; `undefined` where they do not go together. */
+function joined(one: Content, next: Content): Content | undefined {
+  const entries = [...one.entries, ...next.entries];
+  const deadLetters = [...one.deadLetters, ...next.deadLetters];
+  if (entries.length > maxStep.entries || deadLetters.length > maxStep.deadLetters) return undefined;
+  const names = joinNames(one.names, next.names);
+  if (names.kind === "apart" || one.keyed || next.keyed) return undefined;
+  const counts = { ...one.counts };
+  for (const [counter, by] of Object.entries(next.counts)) counts[counter] = (counts[counter] ?? 0) + by;
+  return { entries, counts, deadLetters, derived: [...one.derived, ...next.derived], keyed: undefined, names: names.all };
+}
+
+/** Names of one page go together. */
+function joinNames(
+  one: NamesCommit | undefined,
+  next: NamesCommit | undefined,
+): { readonly kind: "together"; readonly all: NamesCommit | undefined } | { readonly kind: "apart" } {
+  if (!one || !next) return { kind: "together", all: one ?? next };
+  if (one.page !== next.page) return { kind: "apart" };
+  return { kind: "together", all: { ...next, records: Buffer.concat([one.records, next.records]) } };
 }
 
 /** Resolves when all late events have ended; `ready` is called for those that have, some at a time. */

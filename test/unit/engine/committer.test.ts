@@ -1,12 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { isBefore } from "../../../src/bus/entry-id.ts";
-import { type Partition, partitionsOf } from "../../../src/bus/partition.ts";
+import { type Partition, partitionsOf, replayOf } from "../../../src/bus/partition.ts";
 import type { Bus, Commit, Fence } from "../../../src/bus/port.ts";
 import { RetryableError } from "../../../src/core/errors.ts";
 import { pipeline } from "../../../src/dsl/pipeline.ts";
 import { clickhouse } from "../../../src/dsl/sinks.ts";
 import { audit } from "../../../src/engine/audit.ts";
-import { thingRow, things, thingTable } from "../../support/things.ts";
+import { interpose } from "../../support/interpose.ts";
+import { adoptedThings, thingRow, things, thingTable } from "../../support/things.ts";
 import { envelopeOf, Workbench } from "../../support/workbench.ts";
 
 const table = thingTable("rows");
@@ -58,6 +59,65 @@ describe("commits", () => {
     expect(commits.length).toBeGreaterThan(3);
     expect(commits.map(({ number }) => number)).toEqual(commits.map((_, i) => i + 1));
     expect(most()).toBe(1);
+  });
+
+  it("take along what has become ready meanwhile, with its counts, dead letters and names; a script takes only so much", async () => {
+    const bench = new Workbench();
+    const theirs = adoptedThings();
+    const [log] = partitionsOf(theirs.plan) as [Partition];
+    const copy = pipeline("copy").from(theirs).to(clickhouse(table), thingRow);
+    const count = 9_000;
+    const send = () => {
+      for (let n = 0; n < count; n++) {
+        const bad = { type: "thing.happened", id: `evt-${n}`, data: "not json" };
+        const good = { ...bad, data: JSON.stringify({ key: `k${n % 7}`, n }) };
+        bench.bus.appendPlain(log, n % 300 === 0 ? bad : good);
+      }
+    };
+    const { bus, commits } = watched(bench.bus);
+    let made = 0;
+    const slow = interpose(bus, async (call, method) => {
+      // Whatever is read meanwhile has its rows confirmed, and waits.
+      if (method === "commit" && made++ === 2) await bench.clock.sleep(2_000);
+      return call();
+    });
+    send();
+    const first = bench.start([copy], { bus: slow });
+    expect(await bench.drained(copy)).toMatchObject({ delivered: 8_970, deadLettered: { "not-json": 30 }, balanced: true });
+    await first.stop();
+    const sizes = commits.map(({ entries }) => entries.length);
+    expect(Math.max(...sizes)).toBe(4_000);
+    expect(commits.map(({ number }) => number)).toEqual(commits.map((_, i) => i + 1));
+    expect(commits.at(-1)?.checkpoint).toBe(bench.bus.entriesOf(log).at(-1)?.id);
+    expect(await bench.deadLetters(copy.plan)).toHaveLength(30);
+    send();
+    const second = bench.start([copy]);
+    expect(await bench.drained(copy)).toMatchObject({ delivered: 8_970, duplicate: 8_970, balanced: true });
+    await second.stop();
+  });
+
+  it("of what is replayed go by themselves: it lies in another log", async () => {
+    const bench = new Workbench();
+    const copy = pipeline("copy").from(stream).to(clickhouse(table), thingRow);
+    const replay = replayOf(partition, "copy");
+    const { bus, commits } = watched(bench.bus);
+    let made = 0;
+    const slow = interpose(bus, async (call, method) => {
+      if (method === "commit" && made++ === 0) await bench.clock.sleep(2_000);
+      return call();
+    });
+    const worker = bench.start([copy], { bus: slow });
+    await bench.send(stream.plan, [thing(0)], 1);
+    await bench.clock.until(() => made === 1);
+    for (const n of [1, 2]) {
+      await bench.send(stream.plan, [thing(n)], 1);
+      bench.bus.appendPlain(replay, { data: JSON.stringify({ type: "thing.happened", data: { key: "k", n: n + 10 } }) });
+      await bench.clock.advance(500);
+    }
+    expect(await bench.drained(copy)).toMatchObject({ read: 5, delivered: 5, inFlight: 0, balanced: true });
+    await worker.stop();
+    expect(bench.bus.entriesOf(replay)).toEqual([]);
+    expect(commits.flatMap(({ entries }) => entries)).toHaveLength(5);
   });
 
   it("tell a checkpoint up to which every read is settled: a group that begins there again misses nothing", async () => {
