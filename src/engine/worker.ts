@@ -58,7 +58,7 @@ const defaultIdleMs = seconds(30);
 
 /** What the partitions of a worker share. */
 /** How long a lease lives without renewal, milliseconds. */
-export const defaultLeaseTtlMs = 10_000;
+const defaultLeaseTtlMs = 10_000;
 
 interface Common extends Omit<WorkerDeps, "telemetry" | "limitFor"> {
   readonly telemetry: Telemetry;

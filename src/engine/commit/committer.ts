@@ -57,7 +57,7 @@ interface Work {
 type Content = Omit<Commit, "number" | "reads" | "checkpoint">;
 
 /** What is committed in one step: one batch, or several of one log that were ready together. */
-interface Step {
+interface CommitStep {
   readonly fence: Fence;
   readonly works: readonly Work[];
   readonly content: Content;
@@ -175,7 +175,7 @@ export class Committer {
     await this.#commit({ fence: first.batch.fence, works, content });
   }
 
-  async #commit(step: Step): Promise<void> {
+  async #commit(step: CommitStep): Promise<void> {
     const { clock } = this.#deps;
     const { lost, onEnd } = this.#owner;
     const asked = clock.monotonic();
@@ -201,7 +201,7 @@ export class Committer {
 
   /** @throws whatever waiting does not help */
   async #try(
-    { fence, works, content }: Step,
+    { fence, works, content }: CommitStep,
     failed: number,
   ): Promise<{ readonly kind: "committed" } | { readonly kind: "failed"; readonly waitMs: number } | OwnershipEnd> {
     const { bus, telemetry } = this.#deps;

@@ -47,7 +47,7 @@ export const engine: readonly Mutant[] = [
     file: "src/engine/partition-loop.ts",
     find: 'if (isGone && status.kind === "well") void',
     replace: 'if (isGone && status.kind === "failed") void',
-    by: unit(["delivery"]),
+    by: unit(["lost-lease"]),
   },
   {
     name: "slow-event-is-never-given-up",
@@ -55,7 +55,7 @@ export const engine: readonly Mutant[] = [
     file: "src/engine/partition-loop.ts",
     find: "if (tookMs < leaseMs / 2) await",
     replace: "await",
-    by: unit(["delivery"]),
+    by: unit(["lost-lease"]),
   },
   {
     name: "joined-counts-lost",
