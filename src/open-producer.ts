@@ -1,11 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
+import { types } from "node:util";
 import { type Durability, durabilityKinds, toDurability } from "./bus/durability.ts";
 import type { Bus } from "./bus/port.ts";
 import type { Producer } from "./bus/producer.ts";
 import type { BreakerOptions } from "./bus/producer-breaker.ts";
 import { systemClock } from "./core/clock.ts";
-import { ConfigError } from "./core/errors.ts";
+import { ConfigError, TerminalError } from "./core/errors.ts";
 import { eventId, uuidOf } from "./core/hash.ts";
 import { type Logger, silentLogger } from "./core/log.ts";
 import type { EventDraft } from "./dsl/event.ts";
@@ -158,21 +159,33 @@ const wrong = (what: string, wanted: string) =>
 function streamProducer(bus: Bus, producer: Producer): StreamProducer<EventDraft<string, unknown>> {
   let closing: Promise<void> | undefined;
   return {
-    send: ({ type, data, time = new Date() }, { id, source, traceparent } = {}) =>
-      producer.send({
+    send: ({ type, data, time = new Date() }, { id, source, traceparent } = {}) => {
+      const fault = faultOf("id", id) ?? faultOf("source", source) ?? faultOf("traceparent", traceparent);
+      if (fault) return Promise.reject(fault);
+      return producer.send({
         id: id === undefined ? uuidOf(randomBytes(16).toString("hex")) : eventId(id, source),
         type,
-        time: time.getTime(),
+        // Also a Date of another realm, as test runners have them; anything else is no valid time.
+        time: types.isDate(time) ? time.getTime() : Number.NaN,
         source,
         traceparent,
         data,
-      }),
+      });
+    },
     flush: () => producer.flush(),
     close: () => {
       closing ??= closeBoth(producer, bus);
       return closing;
     },
   };
+}
+
+/** What is wrong with an attribute: plain JavaScript may give anything. */
+function faultOf(name: "id" | "source" | "traceparent", value: unknown): TerminalError | undefined {
+  if (value === undefined || (typeof value === "string" && (value !== "" || name !== "id"))) return undefined;
+  return new TerminalError("event.invalid", `the event's ${name} is ${value === "" ? "empty" : "no text"}`, {
+    hint: `Give a text, or no ${name}.`,
+  });
 }
 
 async function closeBoth(producer: Producer, bus: Bus): Promise<void> {

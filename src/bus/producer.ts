@@ -161,7 +161,10 @@ export class Producer {
     const misfit = (why: string) => new TerminalError("event.invalid", `'${type}' does not fit its schema: ${why}`);
     if (result instanceof Promise) throw misfit("it is asynchronous");
     if (result.issues) throw misfit(describeIssues(result.issues));
-    if (!isDate(time)) throw new TerminalError("event.invalid", `'${type}' has no valid time`);
+    if (!isDate(time))
+      throw new TerminalError("event.invalid", `'${type}' has no valid time`, {
+        hint: "Give a Date, or no time: then it is now.",
+      });
     const json = attempt(`'${type}' is not JSON`, () => envelopeJson(envelope));
     const bytes = Buffer.byteLength(json);
     if (bytes > maxEventBytes) throw new TerminalError("event.invalid", tooLarge(bytes));

@@ -188,6 +188,24 @@ describe("a producer in another language", () => {
 });
 
 describe("a producer with a fixed name", () => {
+  it.each([
+    ["a time that is no Date", { ...thing(1), time: Date.now() }, {}, "'thing.happened' has no valid time"],
+    ["an id that is a number", thing(1), { id: 7 }, "the event's id is no text"],
+    ["an empty id", thing(1), { id: "" }, "the event's id is empty"],
+    ["a source that is none", thing(1), { id: "a", source: null }, "the event's source is no text"],
+    ["a traceparent that is none", thing(1), { traceparent: {} }, "the event's traceparent is no text"],
+  ])("refuses %s, which plain JavaScript may give, in a sentence", async (_, draft, options, says) => {
+    const redis = await ownRedis();
+    const { producer } = await start(redis);
+    const sending = producer.send(draft as never, options as never);
+    await expect(sending).rejects.toMatchObject({
+      code: "event.invalid",
+      message: says,
+      hint: expect.stringContaining("Give a"),
+    });
+    await producer.close();
+  });
+
   it("leaves one trace in Redis however often it is started, and an event sent again keeps its id", async () => {
     const redis = await ownRedis();
     for (let i = 0; i < 3; i++) {
