@@ -16,7 +16,7 @@ for (const digit of "0123456789abcdef") isOther[digit.charCodeAt(0)] = 0;
 const hyphen = 45;
 const hyphens = [8, 13, 18, 23] as const;
 
-/** Whether the text is a UUID in lower case. Every event is asked: a loop that only collects is five times as fast as a regular expression. */
+/** Whether the text is a UUID in lower case. Every event is asked: a loop that only collects is four times as fast as a regular expression. */
 function isUuid(text: string): boolean {
   if (text.length !== 36) return false;
   let from = 0;

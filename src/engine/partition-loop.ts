@@ -223,13 +223,16 @@ class PartitionLoop {
     await this.#takeLeftover();
     await this.#committer.idle();
     const { status, unsettled } = this.#committer;
-    const left = [...unsettled, ...this.#taker.left];
     const isGone = this.#gone.signal.aborted;
-    // After an orderly stop, or an error of ours, the delivery does not count either.
-    if (!isGone && (status.kind === "well" || status.error instanceof HeadraceError)) await this.#handBack(left);
-    // Redis may be away, and nobody waits for it.
-    if (isGone && status.kind === "well") void this.#handBackLate(left);
-    if (!isGone) await this.#relay.done;
+    if (isGone) {
+      // Redis may be away, and nobody waits for it.
+      if (status.kind === "well") void this.#handBackLate(unsettled);
+    } else {
+      // After an orderly stop, or an error of ours, the delivery does not count either.
+      if (status.kind === "well" || status.error instanceof HeadraceError)
+        await this.#handBack([...unsettled, ...this.#taker.left]);
+      await this.#relay.done;
+    }
     if (this.#wentBack) await tellWentBack(this.#fence, { history: this.#history, left: this.#wentBack.left }, this.#deps);
     if (status.kind === "failed" && !isGone) throw status.error;
   }
@@ -260,12 +263,12 @@ class PartitionLoop {
    * The same for a former owner, which has not died of what it was given either: on a machine that is too slow for its leases, good events
    * would be given up. What held the process up for half a lease counts, since it may be why the lease was lost.
    */
-  async #handBackLate(left: readonly LeftEntries[]): Promise<void> {
+  async #handBackLate(unsettled: readonly LeftEntries[]): Promise<void> {
     const { bus, leaseMs } = this.#deps;
     try {
       const reading = await this.#reader.leftover();
       if (reading.kind === "batch") this.#taker.leave(reading.batch);
-      for (const { fence, entries, tookMs } of new Set([...left, ...this.#taker.left]))
+      for (const { fence, entries, tookMs } of [...unsettled, ...this.#taker.left])
         if (tookMs < leaseMs / 2) await bus.nack(fence, entries);
     } catch {
       // Then it counts.

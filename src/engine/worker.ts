@@ -57,9 +57,6 @@ export interface WorkerOptions {
 const defaultIdleMs = seconds(30);
 
 /** What the partitions of a worker share. */
-/** How long a lease lives without renewal, milliseconds. */
-const defaultLeaseTtlMs = 10_000;
-
 interface Common extends Omit<WorkerDeps, "telemetry" | "limitFor"> {
   readonly telemetry: Telemetry;
   readonly limitFor: LimitFor;
@@ -88,7 +85,7 @@ interface StandbyPartition {
  * @throws whatever stops a pipeline (ConfigError), after all the others were stopped in order
  */
 export async function runWorker(options: WorkerOptions, deps: WorkerDeps, stop: AbortSignal): Promise<void> {
-  const { instance, leaseTtlMs = defaultLeaseTtlMs } = options;
+  const { instance } = options;
   const trimmer = new Trimmer(deps);
   const failed = new AbortController();
   const either = AbortSignal.any([stop, failed.signal]);
@@ -99,7 +96,7 @@ export async function runWorker(options: WorkerOptions, deps: WorkerDeps, stop: 
     self: { instance, since: deps.presence?.facts.since ?? "" },
     slots: partitions.map(({ slot }) => slot),
     // Longer than a lease lives whose owner has just vanished from the registry: until then nobody can take it.
-    graceMs: 1.1 * leaseTtlMs,
+    graceMs: 1.1 * common.leaseMs,
     clock: deps.clock,
     stop: either,
     onHeld: (pipelines) => deps.presence?.tell({ pipelines }),
@@ -108,7 +105,7 @@ export async function runWorker(options: WorkerOptions, deps: WorkerDeps, stop: 
   const run = ({ slot, trimmed, deps: given }: StandbyPartition) =>
     own(slot, (owned) => trimmer.during(trimmed, () => runPartition(owned, given)), {
       deps: { ...common, assignment },
-      options: { owner: instance, ttlMs: leaseTtlMs },
+      options: { owner: instance, ttlMs: common.leaseMs },
       stop: either,
     }).catch((error) => {
       failed.abort();
@@ -129,7 +126,7 @@ function commonOf(options: WorkerOptions, deps: WorkerDeps, stop: AbortSignal): 
     maxInFlightBytes = 64 * 1024 * 1024,
     stateCacheBytes = 64 * 1024 * 1024,
     portionEvents = 1_000,
-    leaseTtlMs = defaultLeaseTtlMs,
+    leaseTtlMs = 10_000,
   } = options;
   const { telemetry = noTelemetry } = deps;
   const keyedPartitions = pipelines

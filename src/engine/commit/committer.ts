@@ -264,27 +264,22 @@ function contentOf({ results, derived }: Work): Content {
   return { entries, counts, deadLetters, derived: derived.frames, keyed: states?.toCommit(), names: names?.toCommit() };
 }
 
-/** Both in one commit; `undefined` where they do not go together. */
+/**
+ * Both in one commit; `undefined` where they do not go together: names of one page do. Neither has states or derived frames: those are
+ * committed in the order of the reads, each batch by itself.
+ */
 function joined(one: Content, next: Content): Content | undefined {
   const entries = [...one.entries, ...next.entries];
   const deadLetters = [...one.deadLetters, ...next.deadLetters];
   if (entries.length > maxStep.entries || deadLetters.length > maxStep.deadLetters) return undefined;
-  const names = joinNames(one.names, next.names);
-  if (names.kind === "apart" || one.keyed || next.keyed) return undefined;
+  if (one.names && next.names && one.names.page !== next.names.page) return undefined;
   const counts = { ...one.counts };
   for (const [counter, by] of Object.entries(next.counts)) counts[counter] = (counts[counter] ?? 0) + by;
-  return { entries, counts, deadLetters, derived: [...one.derived, ...next.derived], keyed: undefined, names: names.all };
+  return { ...next, entries, counts, deadLetters, names: joinedNames(one.names, next.names) };
 }
 
-/** Names of one page go together. */
-function joinNames(
-  one: NamesCommit | undefined,
-  next: NamesCommit | undefined,
-): { readonly kind: "together"; readonly all: NamesCommit | undefined } | { readonly kind: "apart" } {
-  if (!one || !next) return { kind: "together", all: one ?? next };
-  if (one.page !== next.page) return { kind: "apart" };
-  return { kind: "together", all: { ...next, records: Buffer.concat([one.records, next.records]) } };
-}
+const joinedNames = (one: NamesCommit | undefined, next: NamesCommit | undefined): NamesCommit | undefined =>
+  one && next ? { ...next, records: Buffer.concat([one.records, next.records]) } : (one ?? next);
 
 /** Resolves when all late events have ended; `ready` is called for those that have, some at a time. */
 async function lateOnes(late: readonly Promise<void>[], ready: () => void): Promise<void> {

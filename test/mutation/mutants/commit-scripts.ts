@@ -236,8 +236,8 @@ export const commitScripts: readonly Mutant[] = [
     name: "handed-back-and-counted",
     breaks: "an orderly stop, and a lease that was lost, count as deaths of the reader: good events are given up",
     file: `${scripts}/nack.lua`,
-    find: "math.max(0, pending[1][4] - 1)",
-    replace: "pending[1][4]",
+    find: "math.max(0, pending[4] - 1)",
+    replace: "pending[4]",
     by: contract("deliveries"),
   },
   {

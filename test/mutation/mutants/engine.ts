@@ -45,8 +45,8 @@ export const engine: readonly Mutant[] = [
     name: "lost-lease-counts-as-a-death",
     breaks: "on a machine that is too slow for its leases, good events are given up after six of them",
     file: "src/engine/partition-loop.ts",
-    find: 'if (isGone && status.kind === "well") void',
-    replace: 'if (isGone && status.kind === "failed") void',
+    find: 'if (status.kind === "well") void',
+    replace: 'if (status.kind === "failed") void',
     by: unit(["lost-lease"]),
   },
   {

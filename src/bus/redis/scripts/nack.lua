@@ -4,10 +4,9 @@
 -- KEYS stream   ARGV group, consumer, id…   → 1
 for at = 3, #ARGV do
   local id = ARGV[at]
-  local pending = redis.pcall('XPENDING', KEYS[1], ARGV[1], id, id, 1)
-  if pending.err then return pending end
-  if pending[1] and #redis.call('XRANGE', KEYS[1], id, id) > 0 then
-    redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, id, 'RETRYCOUNT', math.max(0, pending[1][4] - 1), 'JUSTID')
+  local pending = redis.call('XPENDING', KEYS[1], ARGV[1], id, id, 1)[1]
+  if pending and #redis.call('XRANGE', KEYS[1], id, id) > 0 then
+    redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, id, 'RETRYCOUNT', math.max(0, pending[4] - 1), 'JUSTID')
   end
 end
 return 1

@@ -6,16 +6,14 @@ const shortLength = 40;
 
 /** Text: a length and UTF-8 bytes each. Half of a surrogate pair becomes U+FFFD. */
 export function writeTexts(writer: Writer, cells: Cells, onFault: OnFault): void {
-  reserve(writer, cells.length * (shortLength + 1));
-  for (let i = 0; i < cells.length; ) {
+  for (let i = 0; i < cells.length; i++) {
+    reserve(writer, (cells.length - i) * (shortLength + 1));
     i = writeShortAscii(writer, cells, i);
     if (i === cells.length) return;
     const cell = cells[i];
     const text = typeof cell === "string" ? cell : "";
     if (text !== cell) onFault(i);
     writeText(writer, text);
-    i++;
-    reserve(writer, (cells.length - i) * (shortLength + 1));
   }
 }
 
