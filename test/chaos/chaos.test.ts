@@ -10,7 +10,7 @@ const done: Result[] = [];
 let suite: Suite;
 
 beforeAll(async () => {
-  suite = await startSuite({ wanted, seed, whole: isLong, lanes: 4 });
+  suite = await startSuite({ wanted, seed, whole: isLong, lanes: 3 });
 });
 
 afterAll(async () => {

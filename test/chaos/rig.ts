@@ -15,6 +15,7 @@ import { type BreakableService, startClickHouse, startRedis } from "./services.t
 import { openSetClock, type SetClock } from "./set-clock.ts";
 import { mountSmallDisk, type SmallDisk } from "./small-disk.ts";
 import { type Takeover, watchSlowness } from "./takeover.ts";
+import { undisturbedClock } from "./undisturbed.ts";
 import { openWorkload, type Workload } from "./workload.ts";
 
 export const pipelineName = "chaos";
@@ -185,7 +186,7 @@ async function assemble(
   closing.push(async () => void (await Promise.all(workers.map(endFor))));
 
   const until: Rig["until"] = async (what, holds, withinMs = 30_000) => {
-    for (const since = performance.now(); performance.now() - since < withinMs; ) {
+    for (const spent = undisturbedClock(); spent() < withinMs; ) {
       const began = performance.now();
       if (await holds()) return;
       // A look that costs much is made less often: it takes from those who are looked at.
@@ -267,7 +268,7 @@ async function assemble(
     command: async (statement) => void (await sql.command({ query: statement })),
     drained: async (withinMs = settleWithinMs) => {
       let left = "nothing was looked at";
-      for (const since = Date.now(); Date.now() - since < withinMs; await sleep(40)) {
+      for (const spent = undisturbedClock(); spent() < withinMs; await sleep(40)) {
         left = (await Promise.all(lanes.map((lane) => unsettled(redis, lane)))).filter(Boolean).join("; ");
         if (left === "") return undefined;
       }

@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import { availableParallelism, loadavg } from "node:os";
+import { wantingNow } from "./undisturbed.ts";
 
 /** From the end of an owner until living workers own every partition. */
 export interface Takeover {
@@ -27,15 +27,6 @@ export function watchSlowness(): { look(): void; readonly slowness: () => number
     },
     slowness: () => Math.max(1, Math.max(loadavg()[0] as number, wanting / Math.max(1, looks)) / availableParallelism()),
   };
-}
-
-/** How many processes run or could; 0 where the system does not tell. */
-function wantingNow(): number {
-  try {
-    return Number.parseInt(readFileSync("/proc/loadavg", "utf8").split(" ")[3] ?? "", 10) || 0;
-  } catch {
-    return 0;
-  }
 }
 
 /**

@@ -7,6 +7,7 @@ import { closing, makeTraffic, openSender, type Sender } from "../keyed/traffic.
 import { recount } from "../keyed/truth.ts";
 import { openWorkflows } from "../keyed/workflows.ts";
 import type { Rig, RigWorker } from "../rig.ts";
+import { undisturbedClock } from "../undisturbed.ts";
 
 const agreeWithinMs = 90_000;
 
@@ -72,7 +73,7 @@ async function killAtRandom(rig: Rig, sender: Sender, workflows: Awaited<ReturnT
 
   const truth = recount(traffic);
   let look = await compared();
-  for (const since = Date.now(); look.faults.length > 0 && Date.now() - since < agreeWithinMs; await sleep(500))
+  for (const spent = undisturbedClock(); look.faults.length > 0 && spent() < agreeWithinMs; await sleep(500))
     look = await compared();
   const unsettled = await rig.drained();
   // What is one too many may have come when all was there.

@@ -8,6 +8,7 @@ import { shopApp } from "../sagas/rig-app.ts";
 import { compareShop, makePresses, openShopper, openTemporalClient, type Press } from "../sagas/shop.ts";
 import { type BreakableService, startTemporal } from "../services.ts";
 import { fillDisk } from "../small-disk.ts";
+import { undisturbedClock } from "../undisturbed.ts";
 import { type DeadLetterLine, linesOf, type Outputs } from "../verify.ts";
 
 const targets = ["worker", "saga", "participants", "redis", "temporal"] as const;
@@ -112,8 +113,8 @@ async function underFire(
   try {
     let look = await looked();
     // A slow machine takes longer, and is not wrong as long as one after the other ends.
-    for (let since = Date.now(), ended = 0; look.faults.length > 0 && Date.now() - since < settleWithinMs; await sleep(1_000)) {
-      if (look.ended > ended) since = Date.now();
+    for (let spent = undisturbedClock(), ended = 0; look.faults.length > 0 && spent() < settleWithinMs; await sleep(1_000)) {
+      if (look.ended > ended) spent = undisturbedClock();
       ended = Math.max(ended, look.ended);
       look = await looked();
     }

@@ -12,6 +12,7 @@ import type { OwnSinkPlan } from "../../../src/plan/plan.ts";
 import { createMemorySink, type MemorySink } from "../../../src/sinks/memory.ts";
 import type { Random } from "../../demo/random.ts";
 import { decodeAll } from "../../support/decode-all.ts";
+import { undisturbedClock } from "../undisturbed.ts";
 import { counted, numbers, pipelines, seenNumbers, startsSaga } from "./pipelines/index.ts";
 import { difference, eventsIn, numberOf, type Recount, recount } from "./recount.ts";
 import type { Rolling } from "./rolling.ts";
@@ -141,23 +142,22 @@ export async function openWorld({ url, random, sagas, rolling }: WorldOptions): 
     async settled() {
       let last: Recount | undefined;
       let said = "";
-      for (let since = Date.now(); ; await sleep(250)) {
+      for (let spent = undisturbedClock(); ; await sleep(250)) {
         const left = await unsettled(bus).catch((error) => String(error));
         last = await Promise.all([sagas.runs(), rolling.look()])
           .then(([runs, rolledUp]) => recount(bus, acknowledged, { runs, rolledUp }))
           .catch(() => last);
         const faults = [...(last?.faults ?? ["nothing could be counted"]), ...(left ? [left] : []), ...failures.map(String)];
         // A slow machine takes longer, and is not wrong as long as something goes on.
-        if (String(faults) !== said) [said, since] = [String(faults), Date.now()];
-        if (faults.length === 0 || Date.now() - since > standsStillMs) return { ...(last as Recount), faults };
+        if (String(faults) !== said) [said, spent] = [String(faults), undisturbedClock()];
+        if (faults.length === 0 || spent() > standsStillMs) return { ...(last as Recount), faults };
       }
     },
     async ahead(logs = [...consumer.seen.keys()]) {
       const from = next;
       const isBehind = (log: string) => !consumer.seen.get(log)?.some((n) => n >= from && startsSaga(n));
-      for (const since = Date.now(); logs.some(isBehind); await sleep(20)) {
-        if (Date.now() - since > aheadWithinMs)
-          throw new Error(`the naive consumer reads nothing new of ${logs.filter(isBehind)}`);
+      for (const spent = undisturbedClock(); logs.some(isBehind); await sleep(20)) {
+        if (spent() > aheadWithinMs) throw new Error(`the naive consumer reads nothing new of ${logs.filter(isBehind)}`);
       }
     },
     async naive() {

@@ -82,6 +82,8 @@ const places: readonly [where: string, open: typeof openServers][] = [
 describe.each(places)("%s", (_, open) => {
   // Sagas of the server have nothing in common, and are run side by side; those of a clock that skips have the clock, and are not.
   const concurrent = open === openServers;
+  // The clock of the test server jumps over a call too that a busy worker has not fetched yet: it times out without having begun.
+  const retry = concurrent ? 2 : 0;
   beforeAll(async () => {
     [bench, skipping] = await open();
   }, 120_000);
@@ -146,14 +148,14 @@ describe.each(places)("%s", (_, open) => {
       expect(ledger.calls).toEqual(["act hold", "look quote", "undo hold", "act undone (quote Declined)"]);
     });
 
-    it.sequential("tries what is only broken for two minutes, then undoes", async () => {
+    it.sequential("tries what is only broken for two minutes, then undoes", { retry }, async () => {
       const { ledger, failure } = await refusedTrip({ "act hold": faults() }, {}, skipping);
       expect(failure.details).toMatchObject([{ step: "hold", type: "Fault", message: "the line is dead" }]);
       expect(ledger.calls.filter((call) => call === "act hold").length).toBeGreaterThan(5);
       expect(ledger.calls.slice(-2)).toEqual(["undo hold", "act undone (hold Fault)"]);
     });
 
-    it.sequential("undoes what happened although its reply was lost", async () => {
+    it.sequential("undoes what happened although its reply was lost", { retry }, async () => {
       const { ledger } = await refusedTrip({ "act flight": losesReplies() }, {}, skipping);
       expect(Object.fromEntries(ledger.books)).toMatchObject({ hold: "undone", flight: "undone", hotel: "undone" });
     });
@@ -172,7 +174,7 @@ describe.each(places)("%s", (_, open) => {
       expect(told).toEqual([undefined, { page: 1 }, { page: 2 }]);
     });
 
-    it.sequential("tells an undo the result, where the step had answered", async () => {
+    it.sequential("tells an undo the result, where the step had answered", { retry }, async () => {
       const ledger = new Ledger();
       ledger.troubles.set("act send", refuses);
       await bench.run(parcel, { input: { weight: 1 } }, ledger.activities(), failureOf);
