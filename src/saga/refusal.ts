@@ -1,4 +1,4 @@
-import { ActivityFailure, ApplicationFailure, ChildWorkflowFailure, isCancellation } from "@temporalio/workflow";
+import { ActivityFailure, ApplicationFailure, ChildWorkflowFailure, isCancellation, TimeoutFailure } from "@temporalio/workflow";
 
 /** Why a saga was undone. */
 export interface SagaRefusal {
@@ -15,10 +15,17 @@ export function refusalOf(step: string, error: unknown): SagaRefusal {
   if (isCancellation(error)) return { step, type: "Cancelled", message: "the saga was cancelled" };
   const inner = innermost(error);
   const type = inner instanceof ApplicationFailure && isFinal(inner) ? (inner.type ?? "Refused") : "Fault";
-  return { step, type, message: inner instanceof Error ? inner.message : String(inner) };
+  return { step, type, message: messageOf(inner) };
 }
 
 const innermost = (error: unknown): unknown =>
   error instanceof ActivityFailure || error instanceof ChildWorkflowFailure ? error.cause : error;
+
+/** Of a call that had no time for another try, what its last try met: the SDK leaves it in the failure as the server sent it. */
+function messageOf(inner: unknown): string {
+  const last = inner instanceof TimeoutFailure ? inner.failure?.cause : undefined;
+  if (last?.message && !last.encodedAttributes) return last.message;
+  return inner instanceof Error ? inner.message : String(inner);
+}
 
 const isFinal = (failure: unknown): boolean => failure instanceof ApplicationFailure && failure.nonRetryable === true;
