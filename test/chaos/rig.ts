@@ -15,7 +15,7 @@ import { type BreakableService, startClickHouse, startRedis } from "./services.t
 import { openSetClock, type SetClock } from "./set-clock.ts";
 import { mountSmallDisk, type SmallDisk } from "./small-disk.ts";
 import { type Takeover, watchSlowness } from "./takeover.ts";
-import { undisturbedClock } from "./undisturbed.ts";
+import { queuedMs, undisturbedClock } from "./undisturbed.ts";
 import { openWorkload, type Workload } from "./workload.ts";
 
 export const pipelineName = "chaos";
@@ -199,13 +199,20 @@ async function assemble(
   const takenOver = async (what: string, since: number, by: () => readonly RigWorker[]) => {
     let heirs: readonly RigWorker[] = [];
     const { look, slowness } = watchSlowness();
+    const queuedBefore = new Map(living().map(({ process: { pid } }) => [pid, queuedMs(pid)]));
     await until(what, async () => {
       look();
       heirs = by();
       return (await owners()).every((owner) => heirs.some(({ instance }) => instance === owner));
     });
     const firstReady = Math.min(...heirs.map(({ readyAt }) => readyAt));
-    takeovers.push({ ms: Math.round(performance.now() - since), readyAfterMs: firstReady - since, slowness: slowness() });
+    const queued = heirs.map(({ process: { pid } }) => queuedMs(pid) - (queuedBefore.get(pid) ?? 0));
+    takeovers.push({
+      ms: Math.round(performance.now() - since),
+      readyAfterMs: firstReady - since,
+      slowness: slowness(),
+      queuedMs: Math.max(0, ...queued),
+    });
   };
   const owners = () => ownersOf(redis, lanes.map(leaseOf));
   const rig: Rig = {

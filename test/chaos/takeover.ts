@@ -8,6 +8,8 @@ export interface Takeover {
   readonly readyAfterMs: number;
   /** How many times slower than an idle machine. */
   readonly slowness: number;
+  /** How long that of those workers which waited longest stood ready to run, and had no core. */
+  readonly queuedMs: number;
 }
 
 /** What is promised on top. */
@@ -30,12 +32,12 @@ export function watchSlowness(): { look(): void; readonly slowness: () => number
 }
 
 /**
- * What is wrong with the times of takeovers, in sentences. The lease of a dead owner runs to its end, whatever the machine does; and
- * nobody takes over before he is there.
+ * What is wrong with the times of takeovers, in sentences. The lease of a dead owner runs to its end, whatever the machine does; nobody
+ * takes over before he is there, nor while he waits for a core.
  */
 export const judgeTakeovers = (takeovers: readonly Takeover[], leaseMs: number): readonly string[] =>
-  takeovers.flatMap(({ ms, readyAfterMs, slowness }) => {
-    const due = Math.max(leaseMs, readyAfterMs) + promisedMs * slowness;
+  takeovers.flatMap(({ ms, readyAfterMs, slowness, queuedMs }) => {
+    const due = Math.max(leaseMs, readyAfterMs) + promisedMs * slowness + queuedMs;
     if (ms <= due) return [];
     const [took, promised] = [ms, due].map((time) => (time / 1_000).toFixed(1));
     return [`a takeover took ${took} s, and on a machine that is ${slowness.toFixed(1)} times slower ${promised} s are promised`];

@@ -16,6 +16,15 @@ export function wantingNow(): number {
   }
 }
 
+/** How long a process has stood ready to run without a core so far, by its main thread, milliseconds; 0 where the system does not tell. */
+export function queuedMs(pid: number | undefined): number {
+  try {
+    return Number(readFileSync(`/proc/${pid}/schedstat`, "utf8").split(" ")[1]) / 1e6 || 0;
+  } catch {
+    return 0;
+  }
+}
+
 /**
  * A clock for limits: the milliseconds that a machine without other work would have had since then. A second in which ten processes want
  * two cores counts as a fifth of one, so that a limit says that something hangs, and not that the machine is busy.

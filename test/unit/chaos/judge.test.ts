@@ -105,7 +105,7 @@ describe("the chaos suite's judgement", () => {
   });
 
   it("holds takeovers to the lease and two seconds, and a successor that comes later to two", () => {
-    const standBy = { readyAfterMs: -5_000, slowness: 1 };
+    const standBy = { readyAfterMs: -5_000, slowness: 1, queuedMs: 0 };
     expect(
       judgeTakeovers(
         [3_000, 12_000].map((ms) => ({ ...standBy, ms })),
@@ -116,11 +116,14 @@ describe("the chaos suite's judgement", () => {
       expect.stringMatching(/took 12\.4 s, .* 12\.0 s are promised/),
     ]);
     expect(judgeTakeovers([{ ...standBy, ms: 6_100 }], 4_000)).toHaveLength(1);
-    expect(judgeTakeovers([{ ms: 17_900, readyAfterMs: 16_000, slowness: 1 }], 10_000)).toEqual([]);
-    expect(judgeTakeovers([{ ms: 18_100, readyAfterMs: 16_000, slowness: 1 }], 10_000)).toHaveLength(1);
+    expect(judgeTakeovers([{ ms: 17_900, readyAfterMs: 16_000, slowness: 1, queuedMs: 0 }], 10_000)).toEqual([]);
+    expect(judgeTakeovers([{ ms: 18_100, readyAfterMs: 16_000, slowness: 1, queuedMs: 0 }], 10_000)).toHaveLength(1);
     // Four processes for each core: what is computed takes four times as long, and the lease does not.
     expect(judgeTakeovers([{ ...standBy, ms: 17_900, slowness: 4 }], 10_000)).toEqual([]);
     expect(judgeTakeovers([{ ...standBy, ms: 18_100, slowness: 4 }], 10_000)).toHaveLength(1);
+    // Nor does a worker that has no core.
+    expect(judgeTakeovers([{ ...standBy, ms: 19_900, slowness: 4, queuedMs: 2_000 }], 10_000)).toEqual([]);
+    expect(judgeTakeovers([{ ...standBy, ms: 20_100, slowness: 4, queuedMs: 2_000 }], 10_000)).toHaveLength(1);
   });
 
   it("wants to see the loss of a consumer that loses", () => {
