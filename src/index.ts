@@ -107,6 +107,7 @@ export {
   type Durability,
   type OpenProducerOptions,
   openProducer,
+  type StoredLater,
   type StreamProducer,
 } from "./open-producer.ts";
 export { describe } from "./plan/describe.ts";

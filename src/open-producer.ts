@@ -65,6 +65,16 @@ export interface OpenProducerOptions {
   readonly logger?: Logger;
 }
 
+/** An event that was taken, and where it comes to lie: at `index` of an entry of `partition`. */
+export interface StoredLater {
+  /** The name of the partition, such as `logins/07`: that of the event's key. */
+  readonly partition: string;
+  /** Its place among the events of its entry, from 0. */
+  readonly index: number;
+  /** Resolves when it is stored, with the id of its entry; with `undefined` where only an answer that was lost had told it. */
+  readonly stored: Promise<string | undefined>;
+}
+
 /** Sends events to one stream, from any program. */
 export interface StreamProducer<in Draft> {
   /**
@@ -79,7 +89,7 @@ export interface StreamProducer<in Draft> {
   send(
     draft: Draft,
     options?: { readonly id?: string; readonly source?: string; readonly traceparent?: string },
-  ): Promise<{ readonly stored: Promise<void> }>;
+  ): Promise<StoredLater>;
   /** Resolves when everything that was sent is stored. */
   flush(): Promise<void>;
   /** Flushes, then closes the connections; `send` rejects from now on. May be called again. */

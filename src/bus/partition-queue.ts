@@ -24,10 +24,15 @@ export interface PartitionQueueDeps {
 }
 
 export interface Accepted {
-  readonly stored: Promise<void>;
+  /** The name of the partition, such as `logins/07`. */
+  readonly partition: string;
+  /** Its place in its entry, from 0. */
+  readonly index: number;
+  /** Resolves when it is stored, with the id of its entry; with `undefined` where only an answer that was lost had told it. */
+  readonly stored: Promise<string | undefined>;
 }
 
-interface OpenFrame extends Deferred<void> {
+interface OpenFrame extends Deferred<string | undefined> {
   readonly envelopes: Envelope[];
   bytes: number;
 }
@@ -78,7 +83,7 @@ export class PartitionQueue {
   offer(envelope: Envelope, bytes: number): Promise<Accepted> {
     if (this.#end) return Promise.reject(this.#end);
     // Nobody overtakes an event that waits: order is kept also for callers that do not await.
-    if (this.#waiters.length === 0 && this.#hasRoom(bytes)) return Promise.resolve({ stored: this.#add(envelope, bytes) });
+    if (this.#waiters.length === 0 && this.#hasRoom(bytes)) return Promise.resolve(this.#add(envelope, bytes));
     const { maxWaitMs } = this.#options;
     if (maxWaitMs !== undefined && !this.#deps.buffer.mayWait(bytes)) return Promise.reject(this.#overloaded("as much waits"));
     return this.#wait(envelope, bytes);
@@ -92,7 +97,7 @@ export class PartitionQueue {
       this.#deps.buffer.wait(-first.bytes);
       clearTimeout(first.timer);
       if (this.#end) first.reject(this.#end);
-      else first.resolve({ stored: this.#add(first.envelope, first.bytes) });
+      else first.resolve(this.#add(first.envelope, first.bytes));
     }
     return false;
   }
@@ -139,8 +144,7 @@ export class PartitionQueue {
     this.#sending = this.#sending.then(async () => {
       try {
         if (this.#refusal) throw this.#refusal.error;
-        await this.#deps.sender.store(frame);
-        resolve();
+        resolve(await this.#deps.sender.store(frame));
       } catch (error) {
         this.#refuseAll(error);
         reject(error);
@@ -173,18 +177,18 @@ export class PartitionQueue {
     return !this.#refusal && this.#frames < maxFrames && this.#deps.buffer.fits(bytes);
   }
 
-  #add(envelope: Envelope, bytes: number): Promise<void> {
+  #add(envelope: Envelope, bytes: number): Accepted {
     if (this.#open && this.#open.bytes + bytes > frameLimits.maxBytes) this.#seal();
     const open = this.#open ?? this.#openFrame();
     this.#deps.buffer.hold(bytes);
     open.envelopes.push(envelope);
     open.bytes += bytes;
     if (open.envelopes.length >= frameLimits.maxEvents || open.bytes >= frameLimits.maxBytes) this.#seal();
-    return open.promise;
+    return { partition: this.#deps.sender.partition, index: open.envelopes.length - 1, stored: open.promise };
   }
 
   #openFrame(): OpenFrame {
-    const open = { envelopes: [], bytes: 0, ...deferred<void>() };
+    const open = { envelopes: [], bytes: 0, ...deferred<string | undefined>() };
     open.promise.catch(() => {}); // also told by flush() and the next send()
     this.#open = open;
     this.#linger = setTimeout(() => this.hasten(), this.#options.lingerMs);

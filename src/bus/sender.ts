@@ -7,7 +7,7 @@ import type { Outage } from "../core/outage.ts";
 import { retry } from "../core/retry.ts";
 import type { Durability } from "./durability.ts";
 import type { Partition } from "./partition.ts";
-import type { AppendLog, UnnumberedFrame } from "./port.ts";
+import type { Appended, AppendLog, UnnumberedFrame } from "./port.ts";
 import type { ProducerBreaker } from "./producer-breaker.ts";
 
 export interface SenderOptions {
@@ -56,18 +56,29 @@ export class Sender {
     this.#storedAt = deps.clock.now();
   }
 
-  /** Resolves when the frame is stored; rejects when it is given up, and the next one may be tried. One call at a time. */
-  async store(frame: UnnumberedFrame): Promise<void> {
+  /** The name of its partition. */
+  get partition(): string {
+    return this.#partition.name;
+  }
+
+  /**
+   * Resolves when the frame is stored, with the id of its entry; with `undefined` where only an answer that was lost had told it. Rejects
+   * when it is given up, and the next one may be tried. One call at a time.
+   */
+  async store(frame: UnnumberedFrame): Promise<string | undefined> {
     const { clock, outage, signal } = this.#deps;
     // All earlier frames were acknowledged, so the new numbers can hide none of them.
     if (this.#sequence > 0 && clock.now() - this.#storedAt > renewAfterMs)
       this.#number(Math.max(this.#incarnation + 1, clock.now()));
     const since = clock.monotonic();
     const append = async (attempt: number) => {
-      while (!(await this.#append(frame, attempt)));
+      for (;;) {
+        const appended = await this.#append(frame, attempt);
+        if (appended) return appended.kind === "stored" ? appended.entry : undefined;
+      }
     };
     try {
-      await retry(append, {
+      const entry = await retry(append, {
         ...connectionBackoff,
         clock,
         signal,
@@ -76,14 +87,15 @@ export class Sender {
         onFailure: (error) => outage.failed(error, { partition: this.#partition.name }),
       });
       outage.over();
+      return entry;
     } catch (error) {
       if (!(error instanceof ConfigError && error.code === "producer.superseded")) this.#giveUp();
       throw error;
     }
   }
 
-  /** False where the frame has to be sent anew under another number. */
-  async #append(frame: UnnumberedFrame, attempt: number): Promise<boolean> {
+  /** `undefined` where the frame has to be sent anew under another number. */
+  async #append(frame: UnnumberedFrame, attempt: number): Promise<Appended | undefined> {
     const { bus, breaker, signal } = this.#deps;
     const { producer, durability } = this.#options;
     const numbered = { producer, incarnation: this.#incarnation, sequence: this.#sequence, ...frame };
@@ -97,9 +109,9 @@ export class Sender {
       this.#acknowledged.push(frame.count);
       if (this.#acknowledged.length > maxRemembered) this.#acknowledged = this.#acknowledged.slice(-maxRemembered / 2);
       this.#storedAt = this.#deps.clock.now();
-      return true;
+      return appended;
     }
-    return false;
+    return undefined;
   }
 
   /**

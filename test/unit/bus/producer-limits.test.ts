@@ -205,7 +205,7 @@ describe("a producer", () => {
     const thaw = freeze();
     await producer.send(thing(0));
     go();
-    const all: Promise<void>[] = [];
+    const all: Promise<unknown>[] = [];
     for (let n = 1; n <= 30; n++) {
       all.push((await producer.send(thing(n))).stored);
       await new Promise((resolve) => setImmediate(resolve));

@@ -14,7 +14,7 @@ import { type Logger, silentLogger } from "../../../src/core/log.ts";
 import { defineEvent } from "../../../src/dsl/event.ts";
 import { defineStream } from "../../../src/dsl/stream.ts";
 import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
-import { framesOf } from "../../support/frames-of.ts";
+import { entriesOf, framesOf } from "../../support/frames-of.ts";
 import { interpose } from "../../support/interpose.ts";
 import { thingHappened, things } from "../../support/things.ts";
 import { envelopeOf } from "../../support/workbench.ts";
@@ -45,6 +45,37 @@ describe("a producer", () => {
         sent.filter(({ data }) => partitionIndex((data as { key: string }).key, 4) === index).map(({ id }) => id),
       );
     }
+  });
+
+  it("tells where each event is stored, but for the entry where the answer that told it was lost", async () => {
+    let isLost = false;
+    const { clock, bus, producer, partitions } = setUp({ stream: things(4).plan }, (inner) =>
+      interpose(inner, async (call, method) => {
+        const answer = await call();
+        if (method !== "append" || !isLost) return answer;
+        isLost = false;
+        throw away();
+      }),
+    );
+    const send = async (numbers: readonly number[]) => {
+      const accepted = [];
+      for (const n of numbers) accepted.push(await producer.send(thing(n, `k${n % 3}`)));
+      await clock.settle(producer.flush());
+      return Promise.all(accepted.map(async ({ partition, index, stored }) => ({ partition, index, entry: await stored })));
+    };
+    const first = await send([0, 1, 2, 3, 4, 5]);
+    const second = await send([6, 7]);
+    isLost = true;
+    const [last] = await send([8]);
+
+    const entries = new Map<string, Awaited<ReturnType<typeof entriesOf>>>();
+    for (const partition of partitions) entries.set(partition.name, await entriesOf(bus, partition));
+    const found = [...first, ...second].map(
+      ({ partition, index, entry }) => entries.get(partition)?.find(({ id }) => id === entry)?.envelopes[index]?.id,
+    );
+    expect(found).toEqual([0, 1, 2, 3, 4, 5, 6, 7].map((n) => thing(n).id));
+    expect(entries.get(last?.partition ?? "")?.at(-1)?.envelopes[last?.index ?? -1]?.id).toBe(thing(8).id);
+    expect(last?.entry).toBeUndefined();
   });
 
   it("fills a frame with up to 500 events, and stores the rest when it is flushed", async () => {
@@ -109,7 +140,7 @@ describe("a producer", () => {
             }),
           );
           const sendAll = async () => {
-            const all: Promise<void>[] = [];
+            const all: Promise<unknown>[] = [];
             for (let n = 0; n < count; n++) {
               all.push((await producer.send(thing(n))).stored);
               if (n % 7 === 0) void producer.flush().catch(() => {});
