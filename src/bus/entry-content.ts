@@ -1,12 +1,13 @@
-import { isHalved, mayBeHalved } from "../core/half-character.ts";
+import { isHalved } from "../core/half-character.ts";
 import { hash32 } from "../core/hash.ts";
 import { isRecord } from "../core/is-record.ts";
 import type { EntryReading } from "../plan/plan.ts";
 import type { Attributes } from "./attributes.ts";
 import type { Fault } from "./envelope.ts";
-import { halved, isDeeper, isTooDeep, maxDepth, maxEventBytes, tooDeep, tooLarge } from "./event-limits.ts";
+import { halved, isDeeper, maxDepth, maxEventBytes, tooDeep, tooLarge } from "./event-limits.ts";
 import type { Fields } from "./fields.ts";
 import { originField } from "./origin.ts";
+import { decodeUtf8, readJson } from "./read-json.ts";
 
 /** The event of an entry, before its attributes were looked at. */
 export interface EntryContent {
@@ -39,22 +40,11 @@ function fromField(fields: Fields, name: string): EntryContentResult {
   const bytes = fields.get(name) ?? (fields.has(originField) ? fields.get("data") : undefined);
   if (!bytes) return refused("no-data-field", noField(fields, name));
   if (bytes.length === 0) return refused("empty", `the field '${name}' is empty`);
-  if (bytes.length > maxEventBytes) return refused("too-large", tooLarge(bytes.length));
-  const text = decodeUtf8(bytes);
-  if (text === undefined) return refused("not-utf8", `the field '${name}' is not UTF-8 text`);
-  if (isTooDeep(text)) return refused("too-deep", tooDeep);
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text);
-  } catch (error) {
-    return refused(
-      "not-json",
-      `the field '${name}' is not JSON: ${error instanceof Error ? error.message.slice(0, 200) : error}`,
-    );
-  }
-  if (mayBeHalved(text) && isHalved(parsed)) return refused("half-character", halved);
+  const json = readJson(bytes, `the field '${name}'`);
+  if (json.kind === "refused") return json;
+  const { value } = json;
   const hasAttributes = fields.has("type");
-  const event = hasAttributes ? { ...attributesOf(fields), data: parsed } : parsed;
+  const event = hasAttributes ? { ...attributesOf(fields), data: value } : value;
   if (!isRecord(event)) return refused("not-an-object", "the event is not a JSON object");
   return { kind: "content", event, bytes, hasAttributes };
 }
@@ -110,17 +100,4 @@ function noField(fields: Fields, name: string): string {
 function attributesOf(fields: Fields): Record<string, string> {
   const names = ["id", "type", "version", "time", "source", "traceparent"];
   return Object.fromEntries(names.filter((name) => fields.has(name)).map((name) => [name, String(fields.get(name))]));
-}
-
-const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
-function decodeUtf8(bytes: Buffer): string | undefined {
-  const text = bytes.toString("utf8");
-  // Only a text that holds the replacement character can have been damaged by decoding.
-  if (!text.includes("\ufffd")) return text;
-  try {
-    return strict.decode(bytes);
-  } catch {
-    return undefined;
-  }
 }

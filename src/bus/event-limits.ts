@@ -7,7 +7,8 @@ export const maxDepth = 64;
 /** Characters of an event's id, at most. */
 export const maxIdLength = 128;
 
-export const tooLarge = (bytes: number): string => `the event measures ${bytes} bytes; ${maxEventBytes} are the limit`;
+export const tooLarge = (bytes: number, limit = maxEventBytes): string =>
+  `the event measures ${bytes} bytes; ${limit} are the limit`;
 export const tooDeep = `the JSON nests deeper than ${maxDepth} levels`;
 
 /** Whether JSON text nests deeper than `maxDepth`. */
