@@ -34,5 +34,9 @@ export const carts = defineStream("carts", {
 /** What the pipeline `carts` keeps of each cart: its fold moves it on, and sagas look at it. */
 export const cart = defineState<Cart>("cart", { pipeline: "carts" });
 
-/** How checkouts ended: announced by the checkout saga. */
-export const orders = defineStream("orders", { events: [events.orderPlaced, events.orderRefused], partitions: 4 });
+/** How checkouts ended: announced by the checkout saga, and by nobody from outside. */
+export const orders = defineStream("orders", {
+  events: [events.orderPlaced, events.orderRefused],
+  partitions: 4,
+  door: "closed",
+});

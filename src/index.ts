@@ -21,6 +21,7 @@ export {
   type ScalarColumn,
   type StringColumn,
 } from "./dsl/columns.ts";
+export type { DoorOptions } from "./dsl/door.ts";
 export type { EnrichOptions } from "./dsl/enrich.ts";
 export {
   defineEvent,

@@ -101,14 +101,21 @@ export class Producer {
    *   room in time, `service.unreachable` while the breaker is open; ConfigError `producer.closed`. Such an event was not accepted
    */
   async send(envelope: Envelope): Promise<Accepted> {
-    if (this.#closing)
-      throw new ConfigError("producer.closed", `the producer of '${this.#options.stream.name}' is closed`, {
-        hint: "Open another one.",
-      });
+    this.#refuseWhileClosed();
     this.#refuseWhileIll();
     const { key, bytes, version } = this.#admit(envelope);
-    const queue = this.#queues[partitionIndex(key, this.#queues.length)] as PartitionQueue;
-    return queue.offer(version === 1 ? envelope : { ...envelope, version }, bytes);
+    return this.#offer(version === 1 ? envelope : { ...envelope, version }, { key, bytes });
+  }
+
+  /**
+   * The same for an event that its sender has admitted: its data fit the schema of its version, it is JSON of so many bytes, within the
+   * limits, and has this key.
+   * @throws RetryableError and ConfigError as `send`
+   */
+  async sendAdmitted(envelope: Envelope, admitted: { readonly key: string; readonly bytes: number }): Promise<Accepted> {
+    this.#refuseWhileClosed();
+    this.#refuseWhileIll();
+    return this.#offer(envelope, admitted);
   }
 
   /** Resolves when everything that was sent so far is stored. */
@@ -120,6 +127,17 @@ export class Producer {
   close(): Promise<void> {
     this.#closing ??= this.flush();
     return this.#closing;
+  }
+
+  #offer(envelope: Envelope, { key, bytes }: { readonly key: string; readonly bytes: number }): Promise<Accepted> {
+    return (this.#queues[partitionIndex(key, this.#queues.length)] as PartitionQueue).offer(envelope, bytes);
+  }
+
+  #refuseWhileClosed(): void {
+    if (!this.#closing) return;
+    throw new ConfigError("producer.closed", `the producer of '${this.#options.stream.name}' is closed`, {
+      hint: "Open another one.",
+    });
   }
 
   #refuseWhileIll(): void {

@@ -1,6 +1,7 @@
 import { HeadraceError, messageOf, RetryableError } from "../core/errors.ts";
 import { checkApp, type Finding } from "../plan/check.ts";
 import { describe } from "../plan/describe.ts";
+import { describeDoor, doorsOf } from "../plan/doors.ts";
 import type { AppPlan } from "../plan/plan.ts";
 import { findChanges } from "../registry/deployments.ts";
 import { redisDeployments } from "../registry/redis/deployments.ts";
@@ -18,11 +19,12 @@ const answerWithinMs = 3_000;
  * deployed there.
  */
 export async function checkVerb({ json, ...where }: ServiceLocation & { readonly json: boolean }): Promise<number> {
-  const { pipelines, findings } = await look(where, json);
+  const { pipelines, doors, findings } = await look(where, json);
   const ok = findings.length === 0;
   if (json) printJson(ok ? { ok } : { ok, findings });
   else {
     for (const plan of pipelines) printLine(describe({ plan }));
+    for (const [stream, door] of doors) printLine(describeDoor(stream, door));
     for (const { code, where, message, hint } of findings) printLine(`${code}: ${where}: ${message}\n  ${hint}`);
     if (ok) printLine(`ok: ${pipelines.length} pipelines`);
   }
@@ -32,14 +34,15 @@ export async function checkVerb({ json, ...where }: ServiceLocation & { readonly
 /** A definition that throws while it is made is a finding too; so is an application that cannot be loaded, for those who read JSON. */
 async function look(where: ServiceLocation, json: boolean) {
   const missing = missingImports(where.cwd);
-  if (missing.length > 0) return { pipelines: [], findings: missing };
+  if (missing.length > 0) return { pipelines: [], doors: [], findings: missing };
   try {
     const app = await loadApp(where.cwd);
-    return { pipelines: app.pipelines, findings: [...checkApp(app), ...(await changes(app, where))] };
+    return { pipelines: app.pipelines, doors: doorsOf(app), findings: [...checkApp(app), ...(await changes(app, where))] };
   } catch (error) {
     if (!(error instanceof HeadraceError) || (error.code !== "config.invalid" && !json)) throw error;
     return {
       pipelines: [],
+      doors: [],
       findings: [{ code: error.code, where: "pipelines/index.ts", message: messageOf(error), hint: error.hint ?? "" }],
     };
   }

@@ -4,6 +4,7 @@ import { ConfigError } from "../core/errors.ts";
 import { isLoopback } from "../core/loopback.ts";
 import { readEnvironment } from "./environment.ts";
 import { onStop } from "./interrupt.ts";
+import { portNumber } from "./numbers.ts";
 import { printJson, say } from "./output.ts";
 import { payloadCodec } from "./services.ts";
 
@@ -22,9 +23,7 @@ export async function codecServerVerb({ host, port, origin, json }: CodecServerV
       hint: "Set it, or HEADRACE_PAYLOAD_KEYS_FILE, as for the workers.",
     });
   }
-  if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535) {
-    throw new ConfigError("usage", `--port '${port}' is no port`, { hint: "Write a number up to 65535; 0 takes a free one." });
-  }
+  const wanted = portNumber("--port", port);
   const token = readEnvironment("HEADRACE_CODEC_TOKEN") || undefined;
   if (token === undefined && !isLoopback(host)) {
     throw new ConfigError("config.environment", `the codec server would decode for everyone who reaches ${host}`, {
@@ -32,15 +31,13 @@ export async function codecServerVerb({ host, port, origin, json }: CodecServerV
     });
   }
   const { signal, exitCode } = onStop();
-  const served = await serveCodec({ codec, host, port: Number(port), origins: origin, token }).catch(
-    (error: NodeJS.ErrnoException) => {
-      if (error.code !== "EADDRINUSE" && error.code !== "EACCES") throw error;
-      throw new ConfigError("stack.port", `port ${port} of ${host} cannot be taken: ${error.message}`, {
-        cause: error,
-        hint: "Choose another with --port.",
-      });
-    },
-  );
+  const served = await serveCodec({ codec, host, port: wanted, origins: origin, token }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "EADDRINUSE" && error.code !== "EACCES") throw error;
+    throw new ConfigError("stack.port", `port ${port} of ${host} cannot be taken: ${error.message}`, {
+      cause: error,
+      hint: "Choose another with --port.",
+    });
+  });
   const url = `http://${host.includes(":") ? `[${host}]` : host}:${served.port}`;
   if (json) printJson({ ready: true, url, pid: process.pid });
   else say(`Decoding at ${url}. Ctrl-C stops.`);

@@ -49,8 +49,13 @@ program
 
 program
   .command("start")
-  .description("run the application: pipelines (worker), sagas (saga) and the systems that take part in them (participants)")
-  .option("--role <roles>", "worker, saga, participants, joined by commas (default: all that the project has)")
+  .description(
+    "run the application: pipelines (worker), sagas (saga), the systems that take part in them (participants), and what takes events over HTTP (collector)",
+  )
+  .option(
+    "--role <roles>",
+    "worker, saga, participants, collector, joined by commas (default: all that the project has, without a collector)",
+  )
   .option("--pipelines <names>", "only these, joined by commas")
   .option("--state-cache-mb <number>", "memory of a worker for keyed states, which Redis holds all", "64")
   .option("--lease <duration>", "how long what it holds waits for another when it dies", "10s")
@@ -67,6 +72,7 @@ program
   .option("--activity-slots <number>", "activities that a saga worker runs at once", String(defaultSagaLimits.activitySlots))
   .option("--build-id <id>", "workflows that start on this build finish on it (also HEADRACE_BUILD_ID)")
   .option("--deployment <name>", "what the builds are builds of", "headrace")
+  .option("--port <number>", "where a collector listens; 0 takes a free one", "4380")
   .option("--fault <faults>", "make participants fail, such as payments.authorise:decline=0.2,stock:die=0.01")
   .option("--json", "print one JSON line when ready", false)
   .action(async (options) => done(await (await import("./start.ts")).startVerb({ ...where(), ...options })));

@@ -6,7 +6,7 @@ import { parseFaults } from "../participant/faults.ts";
 import { onStop } from "./interrupt.ts";
 import { loadApp } from "./load-app.ts";
 import { createLogger } from "./logger.ts";
-import { wholeNumber } from "./numbers.ts";
+import { portNumber, wholeNumber } from "./numbers.ts";
 import { printJson, say } from "./output.ts";
 import { addressesAt, type ServiceLocation } from "./services.ts";
 import { openRoles, parseRoles, type RoleSettings, rolesOfProject } from "./start/roles.ts";
@@ -20,6 +20,8 @@ export interface StartOptions extends ServiceLocation, SagaFlags {
   /** How long what it holds stays held when it dies, such as `10s`. */
   readonly lease: string;
   readonly fault?: string | undefined;
+  /** Of the collector. */
+  readonly port: string;
   readonly json: boolean;
 }
 
@@ -31,6 +33,7 @@ export async function startVerb(options: StartOptions): Promise<number> {
     stateCacheBytes: wholeNumber("--state-cache-mb", options.stateCacheMb) * 1024 * 1024,
     sagas: parseSagaFlags(options, process.env),
     faults: parseFaults(options.fault ?? ""),
+    port: portNumber("--port", options.port),
   };
   const leaseMs = checkLease("--lease", parseDuration(options.lease));
   const logger = createLogger();
@@ -51,8 +54,12 @@ export async function startVerb(options: StartOptions): Promise<number> {
       instance,
       pid: process.pid,
       ...(addresses["metrics"] && { metrics: addresses["metrics"] }),
+      ...(addresses["collector"] && { collector: addresses["collector"] }),
     });
-  else say(`Running ${names.join(", ")} as ${instance}. Ctrl-C stops.`);
+  else {
+    if (addresses["collector"]) say(`Events are taken at ${addresses["collector"]}/v1/streams/<stream>/events.`);
+    say(`Running ${names.join(", ")} as ${instance}. Ctrl-C stops.`);
+  }
   try {
     await running;
   } finally {

@@ -2,6 +2,7 @@ import { days } from "../core/duration.ts";
 import { ConfigError } from "../core/errors.ts";
 import { isRecord } from "../core/is-record.ts";
 import { isTimeZone } from "../core/zone-days.ts";
+import { defaultDoor } from "../plan/door.ts";
 
 /** What a value of an option must be. */
 export interface Rule {
@@ -21,6 +22,10 @@ const rule = (wants: string, holds: (value: unknown) => boolean): Rule => ({ wan
 
 export const optional = (required: Rule): Rule => ({ ...required, optional: true });
 export const count = rule("a whole number from 1 on", (value) => isNumber(value) && Number.isSafeInteger(value) && value >= 1);
+export const eventBytes = rule(
+  "a whole number of bytes, from 1 to 262144",
+  (value) => isNumber(value) && Number.isSafeInteger(value) && value >= 1 && value <= defaultDoor.maxEventBytes,
+);
 export const positive = rule("a number above 0", (value) => isNumber(value) && value > 0);
 export const duration = rule("milliseconds, from 1 to 24 days", (value) => isNumber(value) && value >= 1 && value <= maxMs);
 export const interval = rule("milliseconds, from 0 to 24 days", (value) => isNumber(value) && value >= 0 && value <= maxMs);
@@ -40,6 +45,10 @@ export const zone = rule(
 export const names = rule(
   "a list of names",
   (value) => Array.isArray(value) && value.every((name) => typeof name === "string" && name !== ""),
+);
+export const origins = rule(
+  'a list of origins such as "https://shop.example"',
+  (value) => Array.isArray(value) && value.every((one) => URL.canParse(one) && new URL(one).origin === one),
 );
 export const sharing = rule(
   "true, false, or a name of lower-case letters, digits and hyphens",

@@ -3,6 +3,7 @@ import { ConfigError } from "../core/errors.ts";
 import type { EntryReading, IdentityPlan, RetentionPlan, StreamPlan } from "../plan/plan.ts";
 import type { StreamLayout } from "../plan/stream.ts";
 import { age, callback, checkOptions, count, duration, optional, text } from "./check-options.ts";
+import { type DoorOptions, doorOf } from "./door.ts";
 import type { EventDraft, EventOf, EventType } from "./event.ts";
 import type { Given, TypeHint } from "./hints.ts";
 
@@ -52,6 +53,11 @@ export interface PartitionedStreamOptions<Definition> extends StreamEvents<Defin
    * @default { maxAgeMs: hours(24) }
    */
   readonly retention?: RetentionPlan | "forever";
+  /**
+   * What a collector takes for the stream, or `"closed"`: it takes nothing. Programs that send through Redis do not ask it.
+   * @default the limits that `DoorOptions` names; closed where a pipeline writes the stream
+   */
+  readonly door?: DoorOptions | "closed";
 }
 
 /** A Redis stream that another program writes, one event an entry, read in place through a group of our own. */
@@ -150,7 +156,12 @@ export function defineStream<Definition extends AnyEventType>(
   }
   const layout = { kind: "partitioned", partitions } as const;
   return {
-    plan: { kind: "stream", name, events, layout, ...identity, ...retained(options.retention ?? defaultRetention, where) },
+    plan: {
+      ...{ kind: "stream", name, events, layout },
+      ...identity,
+      ...retained(options.retention ?? defaultRetention, where),
+      ...doorOf(options.door, where),
+    },
   };
 }
 

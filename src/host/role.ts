@@ -28,6 +28,6 @@ export interface ReadyRole {
 
 /** What a process is made of. */
 export interface Role {
-  readonly name: "worker" | "saga" | "participants";
+  readonly name: "worker" | "saga" | "participants" | "collector";
   open(context: RoleContext): Promise<ReadyRole>;
 }

@@ -1,6 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http";
-import { networkInterfaces } from "node:os";
-import { isLoopback } from "../core/loopback.ts";
+import { isOwnHost } from "../core/own-host.ts";
 import { isSameSecret } from "../core/same-secret.ts";
 
 /** Who may call. */
@@ -25,8 +24,7 @@ export function accessRefusal(
   { host = "", origin, authorization = "" }: IncomingHttpHeaders,
   access: AccessOptions,
 ): AccessRefusal | undefined {
-  const name = nameIn(host);
-  if (name === undefined || !isOurs(name, access.hosts ?? [])) {
+  if (!isOwnHost(host, access.hosts ?? [])) {
     return {
       status: 403,
       type: "ForeignHost",
@@ -44,17 +42,4 @@ export function accessRefusal(
     };
   }
   return undefined;
-}
-
-/** The name in a Host header, without its port. */
-function nameIn(host: string): string | undefined {
-  const url = /^[^\s/?#@\\]+$/.test(host) && URL.canParse(`http://${host}`) ? new URL(`http://${host}`) : undefined;
-  return url?.hostname.replace(/\.$/, "");
-}
-
-function isOurs(name: string, hosts: readonly string[]): boolean {
-  if (isLoopback(name)) return true;
-  if (hosts.some((host) => nameIn(host.trim()) === name)) return true;
-  const own = Object.values(networkInterfaces()).flatMap((addresses) => (addresses ?? []).map(({ address }) => address));
-  return own.some((address) => nameIn(address.includes(":") ? `[${address.split("%")[0]}]` : address) === name);
 }

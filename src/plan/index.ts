@@ -2,6 +2,7 @@
 
 export type { Callback } from "./callback.ts";
 export type { ColumnType } from "./column-type.ts";
+export type { DoorPlan } from "./door.ts";
 export type { CallRatePlan, SourceGuardsPlan } from "./guards.ts";
 export type { FormatPlan } from "./line-format.ts";
 export type {

@@ -1,5 +1,6 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { Callback } from "./callback.ts";
+import type { DoorPlan } from "./door.ts";
 
 /** A type of event: its name, its schema and how its partition key is found. */
 export interface EventPlan {
@@ -58,5 +59,7 @@ export interface StreamPlan {
   readonly maxAgeMs?: number;
   /** Names are not remembered where there is none. */
   readonly identity?: IdentityPlan;
+  /** What a collector takes for it. @default the default door, unless a pipeline writes the stream */
+  readonly door?: DoorPlan | "closed";
   readonly events: readonly EventPlan[];
 }

@@ -5,7 +5,7 @@ import { availableParallelism, loadavg } from "node:os";
  * How many processes want each core now, 1 where all of them run: over the last minute, or at this moment, whichever is more, since the
  * first lags behind when much begins at once.
  */
-export const slownessNow = (): number => Math.max(1, Math.max(loadavg()[0] as number, wantingNow()) / availableParallelism());
+const slownessNow = (): number => Math.max(1, Math.max(loadavg()[0] as number, wantingNow()) / availableParallelism());
 
 /** How many processes run or could; 0 where the system does not tell. */
 export function wantingNow(): number {

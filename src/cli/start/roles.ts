@@ -21,6 +21,8 @@ export interface RoleSettings {
   readonly sagas: SagaLimits;
   /** What participants do wrong on purpose. */
   readonly faults: readonly InjectedFault[];
+  /** Where a collector listens; 0 takes a free one. */
+  readonly port: number;
 }
 
 const activitiesModule = "activities/index";
@@ -47,7 +49,7 @@ const roles = {
   participants: async ({ where, faults }) => {
     const { participantsRole } = await import("../../host/participants-role.ts");
     const host = process.env["HOST"] || "127.0.0.1";
-    const hosts = (process.env["HEADRACE_PARTICIPANTS_HOSTS"] ?? "").split(",").filter((name) => name.trim() !== "");
+    const hosts = listOf(process.env["HEADRACE_PARTICIPANTS_HOSTS"]);
     return participantsRole({
       createParticipants: await loadExport<(deps: object) => readonly Participant[]>(where.cwd, {
         module: activitiesModule,
@@ -57,7 +59,14 @@ const roles = {
       ...{ host, port: Number(process.env["PORT"] ?? 0), token: tokenFor(host, where), hosts, faults },
     });
   },
+  collector: async ({ port }) => {
+    const { collectorRole } = await import("../../host/collector-role.ts");
+    const hosts = listOf(process.env["HEADRACE_COLLECTOR_HOSTS"]);
+    return collectorRole({ host: process.env["HOST"] || "127.0.0.1", port, hosts, deadLetterBytes: deadLetterBytes() });
+  },
 } as const satisfies Record<Role["name"], (settings: RoleSettings) => Promise<Role>>;
+
+const listOf = (names = ""): readonly string[] => names.split(",").filter((name) => name.trim() !== "");
 
 export type RoleName = keyof typeof roles;
 
@@ -85,6 +94,8 @@ export async function rolesOfProject(app: AppPlan, cwd: string): Promise<readonl
     // A bundle that was made ahead stands for its sources.
     saga: Boolean(process.env["HEADRACE_WORKFLOW_BUNDLE"]) || findModule(cwd, "workflows/index") !== undefined,
     participants: await hasParticipants(cwd),
+    // It lets others in: only where it is asked for.
+    collector: false,
   };
   const found = Object.keys(has)
     .filter(isRole)

@@ -8,9 +8,9 @@ export const chaosSuite: readonly Mutant[] = [
     name: "producer-that-refuses",
     breaks: "a producer that takes 300 events and no more loses nothing that it acknowledged",
     file: "src/bus/producer.ts",
-    find: "this.#refuseWhileIll();",
+    find: "const { key, bytes, version } = this.#admit(envelope);",
     replace:
-      'const sent = globalThis as { sent?: number };\n    sent.sent = (sent.sent ?? 0) + 1;\n    if (sent.sent > 300) throw new TerminalError("event.invalid", "enough");',
+      'const sent = globalThis as { sent?: number };\n    sent.sent = (sent.sent ?? 0) + 1;\n    if (sent.sent > 300) throw new TerminalError("event.invalid", "enough");\n    const { key, bytes, version } = this.#admit(envelope);',
     by: fault("producer-sends-again"),
   },
   {
@@ -33,8 +33,8 @@ export const chaosSuite: readonly Mutant[] = [
     name: "lease-of-a-minute",
     breaks: "partitions of a dead worker stand still far longer than is promised",
     file: "src/engine/worker.ts",
-    find: "leaseTtlMs = 10_000 }",
-    replace: "leaseTtlMs = 28_000 }",
+    find: "leaseMs: leaseTtlMs,",
+    replace: "leaseMs: leaseTtlMs + 18_000,",
     by: fault("killed-before-insert"),
   },
 ];

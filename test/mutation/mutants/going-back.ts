@@ -131,7 +131,7 @@ export const goingBack: readonly Mutant[] = [
     name: "checkpoint-passes-the-unsettled",
     breaks: "when a group is removed, what was not settled is never read again",
     file: "src/engine/commit/checkpoint.ts",
-    find: "if (one.entries.length > 0 && one !== pending) break;",
+    find: "if (one.entries.length > 0 && !committed.includes(one)) break;",
     replace: "",
     by: unit("committer"),
   },

@@ -3,6 +3,7 @@ import { archiveVerification } from "./archive.ts";
 import { bisection } from "./bisection.ts";
 import { chaosSuite } from "./chaos-suite.ts";
 import { commitScripts } from "./commit-scripts.ts";
+import { theDoor } from "./door.ts";
 import { engine } from "./engine.ts";
 import { goingBack } from "./going-back.ts";
 import { stageGuards } from "./guards.ts";
@@ -18,5 +19,6 @@ export const mutants: readonly Mutant[] = [
   ...bisection,
   ...archiveVerification,
   ...insertSettings,
+  ...theDoor,
   ...chaosSuite,
 ];

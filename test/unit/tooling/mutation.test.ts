@@ -1,7 +1,9 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Mutant, staleness } from "../../mutation/mutant.ts";
+import { type Mutant, staleness, staleOnes } from "../../mutation/mutant.ts";
+import { mutants } from "../../mutation/mutants/index.ts";
 import { type Outcome, RedBaseline, runMutants } from "../../mutation/run.ts";
 import { type MiniRepository, miniRepository } from "../../support/mini-repository.ts";
 
@@ -69,4 +71,8 @@ it("takes a text literally, and one that changes nothing for stale", () => {
   expect(staleness(mutant("", { find: "(a > b ?", replace: "$&" }), source)).toBeUndefined();
   expect(staleness(mutant("", { replace: "a + b" }), source)).toBe("it changes nothing");
   expect(staleness(mutant("", {}), undefined)).toBe("there is no file src/core/add.ts");
+});
+
+it("finds the place of every mutant of the list in the sources as they are", async () => {
+  expect([...(await staleOnes(mutants, fileURLToPath(new URL("../../..", import.meta.url))))]).toEqual([]);
 });
