@@ -1,6 +1,8 @@
 import type { Fence, WentBack } from "../bus/port.ts";
+import { connectionBackoff } from "../core/backoff.ts";
 import { HeadraceError, messageOf } from "../core/errors.ts";
 import { linkAbort } from "../core/linked-abort.ts";
+import { retry } from "../core/retry.ts";
 import { KeyedState } from "../state/keyed-state.ts";
 import type { Owned } from "./assign/owner.ts";
 import { BatchTaker, type LeftEntries } from "./batch-taker.ts";
@@ -33,6 +35,8 @@ const gatherMs = 5;
 /** So many may settle side by side; for each one beyond it the next waits longer. */
 const freeBatches = 16;
 const gatherLongerMs = 2.5;
+/** How often a former owner tries to hand back what it had read: for half a minute. */
+const lateAttempts = 30;
 
 /**
  * Reads one partition for one pipeline, as its owner, until the lease is lost or `stop` aborts: its log, and beside it the log of what is
@@ -67,6 +71,8 @@ export async function runPartition(owned: Owned, deps: PartitionDeps): Promise<v
 class PartitionLoop {
   readonly #fence: Fence;
   readonly #deps: PartitionDeps;
+  /** Aborts when the worker is to stop. */
+  readonly #stop: AbortSignal;
   /** Aborts when this worker no longer owns the partition: then nothing is committed. */
   readonly #gone: ReturnType<typeof linkAbort>;
   /** Aborts when the owner is to stop, in order or not. */
@@ -83,6 +89,7 @@ class PartitionLoop {
   constructor({ fence, lastDelivered, lost, stop }: Owned, deps: PartitionDeps) {
     this.#fence = fence;
     this.#deps = deps;
+    this.#stop = stop;
     this.#gone = linkAbort(lost);
     this.#ending = linkAbort(stop, this.#gone.signal);
     this.#eventsPerRead = readEvents[deps.keyed ? "keyed" : "stateless"];
@@ -261,15 +268,17 @@ class PartitionLoop {
 
   /**
    * The same for a former owner, which has not died of what it was given either: on a machine that is too slow for its leases, good events
-   * would be given up. What held the process up for half a lease counts, since it may be why the lease was lost.
+   * would be given up. What held the process up for half a lease counts, since it may be why the lease was lost. Redis may be away just
+   * now: it is told when it is back.
    */
   async #handBackLate(unsettled: readonly LeftEntries[]): Promise<void> {
-    const { bus, leaseMs } = this.#deps;
+    const { bus, leaseMs, clock } = this.#deps;
+    const options = { ...connectionBackoff, clock, signal: this.#stop, attempts: lateAttempts };
     try {
       const reading = await this.#reader.leftover();
       if (reading.kind === "batch") this.#taker.leave(reading.batch);
       for (const { fence, entries, tookMs } of [...unsettled, ...this.#taker.left])
-        if (tookMs < leaseMs / 2) await bus.nack(fence, entries);
+        if (tookMs < leaseMs / 2) await retry(() => bus.nack(fence, entries), options);
     } catch {
       // Then it counts.
     }

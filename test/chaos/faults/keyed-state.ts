@@ -62,11 +62,12 @@ async function killAtRandom(rig: Rig, sender: Sender, workflows: Awaited<ReturnT
     }
     const victim = rig.random.int(0, team - 1);
     await workers[victim]?.kill();
-    const since = performance.now();
+    // Every other time the next one dies before the work of this one is taken over. It is watched from here on: sending takes its own time.
+    const takenOver = i % 2 === 1 ? rig.takeover(performance.now()) : undefined;
+    takenOver?.catch(() => {}); // told below
     workers[victim] = await start();
     await sending;
-    // Every other time the next one dies before the work of this one is taken over.
-    if (i % 2 === 1) await rig.takeover(since);
+    await takenOver;
   }
   resends.end();
   await sender.send(closing(rig.random, traffic), 900);

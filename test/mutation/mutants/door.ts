@@ -12,7 +12,7 @@ export const theDoor: readonly Mutant[] = [
     name: "door-offers-behind-a-retry",
     breaks: "an event overtakes the one of its key that had no room",
     file: "src/collector/door.ts",
-    find: "const outcome = barred ?? (",
+    find: "const outcome = reason ?? (",
     replace: "const outcome = (",
     by: door,
   },

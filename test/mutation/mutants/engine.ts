@@ -97,4 +97,12 @@ export const engine: readonly Mutant[] = [
     replace: "next.batch !== first.batch ?",
     by: unit(["delivery", "replay", "committer"]),
   },
+  {
+    name: "hands-back-once",
+    breaks: "where Redis is away as a lease is lost, good events count as deadly ones",
+    file: "src/engine/partition-loop.ts",
+    find: "attempts: lateAttempts }",
+    replace: "attempts: 0 }",
+    by: { kind: "tests", files: ["test/unit/engine/lost-lease.test.ts"] },
+  },
 ];

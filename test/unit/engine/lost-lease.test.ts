@@ -31,6 +31,31 @@ describe("a lease that is lost again and again", () => {
     expect(lost).toBe(8);
   });
 
+  it("sets no event aside either where Redis is away when its former owner would say so", async () => {
+    const bench = new Workbench();
+    const counted = pipeline("counted").from(stream).to(clickhouse(table), thingRow);
+    await bench.send(stream.plan, things10, 1);
+    let lost = 0;
+    let isAway = false;
+    const worker = bench.start([counted], {
+      bus: interpose(bench.bus, async (call, method) => {
+        if (lost === 8) return call();
+        if (method === "commit") throw new RetryableError("service.unreachable", "not now");
+        if (method === "nack" && isAway) {
+          isAway = false;
+          throw new RetryableError("service.unreachable", "not now");
+        }
+        if (method !== "renew") return call();
+        lost++;
+        isAway = true;
+        return false;
+      }),
+    });
+    expect(await bench.drained(counted)).toMatchObject({ read: 10, delivered: 10, deadLettered: {}, balanced: true });
+    await worker.stop();
+    expect(lost).toBe(8);
+  });
+
   it("sets the event aside that holds its owner up for longer than that", async () => {
     const bench = new Workbench();
     let tries = 0;
