@@ -10,6 +10,11 @@ export class BufferLimit {
     this.maxBytes = maxBytes;
   }
 
+  /** What is held, as a share of what may be. */
+  get share(): number {
+    return this.#held / this.maxBytes;
+  }
+
   /** One event fits in any case, when nothing else is held: it would never fit otherwise. */
   fits(bytes: number): boolean {
     return this.#held === 0 || this.#held + bytes <= this.maxBytes;

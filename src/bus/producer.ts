@@ -63,6 +63,7 @@ export class Producer {
   readonly #queues: readonly PartitionQueue[];
   readonly #plans: ReadonlyMap<string, StreamPlan["events"][number]>;
   readonly #breaker: ProducerBreaker;
+  readonly #buffer: BufferLimit;
   #firstQueue = 0;
   #closing: Promise<void> | undefined;
 
@@ -79,6 +80,7 @@ export class Producer {
     };
     const senderDeps = { ...deps, breaker: this.#breaker, outage: new Outage(outageTexts, deps) };
     const buffer = new BufferLimit(maxBufferedBytes);
+    this.#buffer = buffer;
     const queueOptions = {
       lingerMs,
       codec: deflate ? "jz" : "j",
@@ -116,6 +118,11 @@ export class Producer {
     this.#refuseWhileClosed();
     this.#refuseWhileIll();
     return this.#offer(envelope, admitted);
+  }
+
+  /** What waits to be stored, as a share of `maxBufferedBytes`. */
+  get buffered(): number {
+    return this.#buffer.share;
   }
 
   /** Resolves when everything that was sent so far is stored. */

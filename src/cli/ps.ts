@@ -17,7 +17,7 @@ export async function psVerb({ json, ...where }: ServiceLocation & { readonly js
   }
 }
 
-function toLine({ instance, roles, host, pid, version, since, pipelines, cpu, rssBytes, state, addresses }: Instance) {
+function toLine({ instance, roles, host, pid, version, since, pipelines, cpu, rssBytes, state, addresses, door }: Instance) {
   const held = Object.entries(pipelines).map(([name, share]) => [name, share.held] as const);
   return {
     instance,
@@ -34,11 +34,12 @@ function toLine({ instance, roles, host, pid, version, since, pipelines, cpu, rs
     roles,
     pipelines: Object.fromEntries(held),
     addresses,
+    ...(door !== undefined && { door }),
   };
 }
 
 function forPeople(process: Instance) {
-  const { instance, role, host, pid, version, since, cpu, rssBytes, state, pipelines } = toLine(process);
+  const { instance, role, host, pid, version, since, cpu, rssBytes, state, pipelines, door } = toLine(process);
   const leases = Object.entries(pipelines).map(([name, held]) => `${name} ${held.length}/${process.pipelines[name]?.partitions}`);
   return {
     instance,
@@ -47,7 +48,7 @@ function forPeople(process: Instance) {
     pid,
     version,
     since: since.replace(/\.\d+Z$/, "Z"),
-    state,
+    state: door === undefined || door === "open" ? state : `${state}, door ${door}`,
     "cpu %": Math.round(cpu * 100),
     "memory MB": Math.round(rssBytes / 1e6),
     "partitions held": leases.join(", "),

@@ -41,24 +41,25 @@ export class Door {
   /**
    * Hands each event to the producer, in their order, and answers for all of them once those are stored. Never rejects for what an event
    * is, nor for what Redis does.
+   * @param barred why none is to be offered: those that are in order are answered with it
    * @throws Problem `too-large` where there are more events than the stream takes at once: nothing was stored
    */
-  async accept({ events, open }: Incoming): Promise<Answer> {
+  async accept({ events, open }: Incoming, barred?: RetryReason): Promise<Answer> {
     const { maxEvents, maxEventBytes, durability } = this.plan;
     if (events.length > maxEvents)
       throw new Problem("too-large", `the request holds ${events.length} events; ${maxEvents} are the limit: send them in parts`);
     const results: Result[] = [];
     const offered: Offered[] = [];
-    let barred: RetryReason | undefined;
+    let reason = barred;
     for (const [i, bytes] of events.entries()) {
       const taken = this.#take(open(bytes, maxEventBytes), this.#deps.clock.now());
       if (taken.kind === "refused") results[i] = refusedResult(i, taken);
       else {
         // Behind one that had no room none is offered: it would overtake that of its key, and wait as long.
-        const outcome = barred ?? (await this.#offer(i, taken, bytes.length));
+        const outcome = reason ?? (await this.#offer(i, taken, bytes.length));
         if (typeof outcome === "object") offered.push(outcome);
         else {
-          barred = outcome;
+          reason = outcome;
           results[i] = { i, id: taken.id, result: "retry", reason: outcome };
         }
       }

@@ -20,21 +20,23 @@ export interface BodyOptions {
   /** The header `content-length`, as it came. */
   readonly length: string | undefined;
   readonly limits: Pick<DoorPlan, "maxBytes" | "maxInflatedBytes">;
+  /** Told of each piece that is held, in bytes. */
+  readonly hold: (bytes: number) => void;
 }
 
 /**
  * Reads the body of a request, inflated. It holds no more of it than the limits allow.
  * @throws Problem `too-large`, `too-slow`, `unsupported` for an encoding that is not known, `malformed` for one that the bytes are not in
  */
-export async function readBody(body: Readable, { encoding, length, limits }: BodyOptions): Promise<Buffer> {
+export async function readBody(body: Readable, { encoding, length, limits, hold }: BodyOptions): Promise<Buffer> {
   const tooLarge = (limit: number, what: string) =>
     new Problem("too-large", `the request measures more than ${limit} bytes${what}: send its events in parts`);
   if (Number(length ?? 0) > limits.maxBytes) throw tooLarge(limits.maxBytes, "");
   const inflate = inflaterOf(encoding);
-  const wire = collector(limits.maxBytes, () => tooLarge(limits.maxBytes, ""));
+  const wire = collector(limits.maxBytes, hold, () => tooLarge(limits.maxBytes, ""));
   await eachPiece(body, (piece) => wire.add(piece));
   if (!inflate) return wire.all();
-  const plain = collector(limits.maxInflatedBytes, () => tooLarge(limits.maxInflatedBytes, " once it is inflated"));
+  const plain = collector(limits.maxInflatedBytes, hold, () => tooLarge(limits.maxInflatedBytes, " once it is inflated"));
   inflate.end(wire.all());
   try {
     for await (const piece of inflate) plain.add(piece as Buffer);
@@ -60,13 +62,14 @@ function inflaterOf(encoding: string | undefined): Transform | undefined {
 }
 
 /** Gathers pieces up to a limit. */
-function collector(limit: number, tooLarge: () => Problem) {
+function collector(limit: number, hold: BodyOptions["hold"], tooLarge: () => Problem) {
   const pieces: Buffer[] = [];
   let size = 0;
   return {
     add(piece: Buffer) {
       size += piece.length;
       if (size > limit) throw tooLarge();
+      hold(piece.length);
       pieces.push(piece);
     },
     all: () => Buffer.concat(pieces),

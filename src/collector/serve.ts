@@ -1,19 +1,26 @@
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import fastify, { type FastifyError, type FastifyReply, type FastifyRequest } from "fastify";
 import { ConfigError, messageOf } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import { isOwnHost } from "../core/own-host.ts";
 import { portOf } from "../core/port-of.ts";
 import type { Answer } from "./answer.ts";
+import type { BodyMemory } from "./body-memory.ts";
 import type { Door } from "./door.ts";
 import { splitRequest } from "./formats.ts";
+import type { OutwardBreaker } from "./pressure.ts";
 import { Problem, problems } from "./problem.ts";
 import { readBody } from "./read-body.ts";
 
 export interface CollectorOptions {
   /** By the name of the stream. */
   readonly doors: ReadonlyMap<string, Door>;
+  /** How requests are met, as Redis is. */
+  readonly breaker: OutwardBreaker;
+  /** What requests may take of memory together. */
+  readonly bodies: BodyMemory;
   /** Where it listens. */
   readonly host: string;
   /** 0 takes a free one. */
@@ -35,7 +42,7 @@ const bounds = { headersMs: 5_000, requestMs: 15_000, headerBytes: 16 * 1024 } a
 const retryAfter = 1;
 
 type EventsRequest = FastifyRequest<{ Params: { readonly stream: string } }>;
-type Doors = CollectorOptions["doors"];
+type Collector = Pick<CollectorOptions, "doors" | "breaker" | "bodies">;
 
 /** Every address of a collector, and what answers there. */
 const routes = [
@@ -49,7 +56,7 @@ const routes = [
  * @throws ConfigError `stack.port` where it cannot listen
  */
 export async function serveCollector(
-  { doors, host, port, hosts }: CollectorOptions,
+  { host, port, hosts, ...collector }: CollectorOptions,
   { logger }: { readonly logger: Logger },
 ): Promise<ServedCollector> {
   const server = fastify({
@@ -77,7 +84,7 @@ export async function serveCollector(
     server.route<{ Params: { readonly stream: string } }>({
       method,
       url,
-      handler: (request, reply) => handle(doors, request, reply),
+      handler: (request, reply) => handle(collector, request, reply),
     });
   server.setNotFoundHandler(({ url }, reply) => problem(reply, new Problem("not-found", `there is no ${url.slice(0, 200)}`)));
   server.setErrorHandler((error: FastifyError, _, reply) => {
@@ -125,21 +132,35 @@ function countCalls() {
   };
 }
 
-async function takeEvents(doors: Doors, { params, headers, raw }: EventsRequest, reply: FastifyReply): Promise<Answer> {
+async function takeEvents(collector: Collector, { params, headers, raw }: EventsRequest, reply: FastifyReply): Promise<Answer> {
+  const { doors, breaker, bodies } = collector;
   const door = doorOf(doors, params.stream);
   allowOrigin(door, headers.origin, reply);
-  const body = await readBody(raw, {
-    encoding: headers["content-encoding"],
-    length: headers["content-length"],
-    limits: door.plan,
-  });
-  const answer = await door.accept(splitRequest(headers, body));
-  if (answer.retry > 0) reply.header("retry-after", retryAfter);
-  return answer;
+  const verdict = breaker.meet();
+  if (verdict.kind === "refuse")
+    throw new Problem("overloaded", `events cannot be stored at present (${verdict.because}): nothing of this was read`, {
+      retryAfter,
+    });
+  if (verdict.kind === "take" && verdict.delayMs > 0) await sleep(verdict.delayMs);
+  const memory = bodies.open();
+  try {
+    const body = await readBody(raw, {
+      encoding: headers["content-encoding"],
+      length: headers["content-length"],
+      limits: door.plan,
+      hold: memory.hold,
+    });
+    const answer = await door.accept(splitRequest(headers, body), verdict.kind === "retry" ? "overloaded" : undefined);
+    if (verdict.kind === "take" && verdict.isProbe) breaker.probed(answer.stored > 0 && answer.retry === 0);
+    if (answer.retry > 0) reply.header("retry-after", retryAfter);
+    return answer;
+  } finally {
+    memory.close();
+  }
 }
 
 /** What a browser asks before a page of another origin may send. */
-async function allowPage(doors: Doors, { params, headers }: EventsRequest, reply: FastifyReply): Promise<FastifyReply> {
+async function allowPage({ doors }: Collector, { params, headers }: EventsRequest, reply: FastifyReply): Promise<FastifyReply> {
   allowOrigin(doorOf(doors, params.stream), headers.origin, reply);
   return reply
     .code(204)
@@ -149,7 +170,7 @@ async function allowPage(doors: Doors, { params, headers }: EventsRequest, reply
     .send();
 }
 
-function doorOf(doors: Doors, stream: string): Door {
+function doorOf(doors: Collector["doors"], stream: string): Door {
   const door = doors.get(stream);
   if (door) return door;
   throw new Problem(

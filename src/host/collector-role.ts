@@ -1,7 +1,10 @@
 import { hostname } from "node:os";
 import { toDurability } from "../bus/durability.ts";
 import { Producer } from "../bus/producer.ts";
+import { timed } from "../collector/append-time.ts";
+import { BodyMemory } from "../collector/body-memory.ts";
 import { Door } from "../collector/door.ts";
+import { OutwardBreaker } from "../collector/pressure.ts";
 import { serveCollector } from "../collector/serve.ts";
 import { aborted } from "../core/aborted.ts";
 import { systemClock } from "../core/clock.ts";
@@ -9,8 +12,10 @@ import { ConfigError } from "../core/errors.ts";
 import { isLoopback } from "../core/loopback.ts";
 import { openAll } from "../core/open-resources.ts";
 import { doorsOf } from "../plan/doors.ts";
+import type { RegistryEntry } from "../registry/port.ts";
+import { watchLoad } from "./collector-load.ts";
 import type { ReadyRole, Role, RoleContext } from "./role.ts";
-import { openBus } from "./services.ts";
+import { openBus, openRedis } from "./services.ts";
 
 export interface CollectorRoleOptions {
   /** Where to listen. */
@@ -23,10 +28,16 @@ export interface CollectorRoleOptions {
 }
 
 /**
- * How the events of requests are stored. A client waits: an event that has no room within two seconds, or is not confirmed within eight, is
- * answered with `retry`.
+ * How the events of requests are stored. A client waits, and is to know within three seconds: an event that has no room in one, or is not
+ * confirmed in about two and a half, is answered with `retry`.
  */
-const producing = { lingerMs: 2, maxWaitMs: 2_000, giveUpAfterMs: 8_000, maxBufferedBytes: 32 * 1024 * 1024 } as const;
+const producing = { lingerMs: 2, maxWaitMs: 1_000, giveUpAfterMs: 500, maxBufferedBytes: 32 * 1024 * 1024 } as const;
+const confirmMs = 1_500;
+
+/** At so long an append nothing more is to come, milliseconds: of a disk that syncs each second, an append may take one. */
+const mostAppendMs = 1_500;
+/** What the bodies of requests may take of memory together. */
+const bodyBytes = 64 * 1024 * 1024;
 
 /** Takes events over HTTP for the streams of the application that have a door. */
 export const collectorRole = (options: CollectorRoleOptions): Role => ({
@@ -35,7 +46,7 @@ export const collectorRole = (options: CollectorRoleOptions): Role => ({
 });
 
 async function openCollector(
-  { app, instance, logger, at }: RoleContext,
+  { app, others, instance, logger, at }: RoleContext,
   { host, port, hosts, deadLetterBytes }: CollectorRoleOptions,
 ): Promise<ReadyRole> {
   if (!isLoopback(host))
@@ -47,24 +58,47 @@ async function openCollector(
     throw new ConfigError("config.invalid", "no stream of the application takes events from a collector", {
       hint: "Give a stream a door: defineStream(name, { door: {} }).",
     });
+  let presence: RegistryEntry | undefined;
   return openAll(async (opened) => {
     const bus = opened.add(await openBus(at.redis(), logger, deadLetterBytes), (one) => one.close());
+    const redis = opened.add(await openRedis(at.redis(), logger, "headrace-collector"), (one) => one.close());
+    const log = timed(bus, systemClock);
+    const bodies = new BodyMemory(bodyBytes);
     const doors = new Map<string, Door>();
     const producers: Producer[] = [];
     for (const [stream, plan] of plans) {
-      const durability = toDurability(plan.durability);
+      const durability = toDurability(plan.durability, { timeoutMs: confirmMs });
       await bus.checkDurability(durability);
       const options = { stream, producer: `door/${instance}`, durability, ...producing };
-      const producer = new Producer(options, { bus, clock: systemClock, logger });
+      const producer = new Producer(options, { bus: log.log, clock: systemClock, logger });
       producers.push(producer);
       doors.set(stream.name, new Door(stream, plan, { producer, clock: systemClock }));
     }
-    const served = opened.add(await serveCollector({ doors, host, port, hosts: [hostname(), ...hosts] }, { logger }), (one) =>
-      one.close(),
+    const ended = opened.add(new AbortController(), async (one) => one.abort());
+    const watched = watchLoad(
+      { redis, bus, app: { ...app, pipelines: [...app.pipelines, ...others] }, clock: systemClock },
+      ended.signal,
+    );
+    const breaker = new OutwardBreaker({
+      clock: systemClock,
+      logger,
+      load: () => ({
+        appends: log.appendMs() / mostAppendMs,
+        buffer: Math.max(...producers.map(({ buffered }) => buffered)),
+        bodies: bodies.share,
+        ...watched(),
+      }),
+      onChange: (state) => presence?.tell({ door: state }),
+    });
+    const served = opened.add(
+      await serveCollector({ doors, breaker, bodies, host, port, hosts: [hostname(), ...hosts] }, { logger }),
+      (one) => one.close(),
     );
     return {
       addresses: { collector: `http://${host}:${served.port}` },
-      async run(stop) {
+      async run(stop, entry) {
+        presence = entry;
+        presence.tell({ door: breaker.state });
         await aborted(stop);
         await served.close();
         await Promise.allSettled(producers.map((producer) => producer.close()));

@@ -22,6 +22,8 @@ export interface Facts {
   readonly pipelines: Readonly<Record<string, PipelineShare>>;
   /** The rollups that it can refresh; older versions say nothing of it. */
   readonly rollups?: readonly string[];
+  /** How a collector meets requests: `open`, `slow`, `retry` or `shut`. */
+  readonly door?: string;
   /** `draining`: it finishes what it has, and takes nothing new. */
   readonly state: "running" | "draining";
 }
@@ -62,7 +64,7 @@ export interface RegistryEntry {
   readonly facts: Facts;
   readonly registry: Registry;
   /** Says something new of this process, to everyone, soon. */
-  tell(change: Partial<Pick<Facts, "addresses" | "pipelines" | "rollups" | "state">>): void;
+  tell(change: Partial<Pick<Facts, "addresses" | "pipelines" | "rollups" | "door" | "state">>): void;
   /** Withdraws the entry. May be called twice. */
   close(): Promise<void>;
 }

@@ -11,6 +11,7 @@ const facts = z.looseObject({
   addresses: z.record(z.string(), z.string()),
   pipelines: z.record(z.string(), z.looseObject({ partitions: z.number(), held: z.array(z.string()) })),
   rollups: z.array(z.string()).optional(),
+  door: z.string().optional(),
   state: z.enum(["running", "draining"]),
 });
 

@@ -1,7 +1,10 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { Answer } from "../../src/collector/answer.ts";
+import { eventId } from "../../src/core/hash.ts";
 import { createClickHouse } from "../../src/sinks/clickhouse/client.ts";
 import { type Headrace, headrace, startHeadrace, tryHeadrace } from "../support/headrace.ts";
+import { startOwnRedis } from "../support/own-redis.ts";
 import { makeProject, type Project } from "../support/project.ts";
 import { clickhouseDatabase, redisUrl } from "../support/services.ts";
 
@@ -68,7 +71,7 @@ describe("the role collector", () => {
       .trim()
       .split("\n")
       .map((line) => JSON.parse(line));
-    expect(listed).toContainEqual(expect.objectContaining({ roles: ["collector"], addresses: { collector: url } }));
+    expect(listed).toContainEqual(expect.objectContaining({ roles: ["collector"], addresses: { collector: url }, door: "open" }));
     expect((await headrace(["check"], { env, cwd: project.path })).stdout).toContain("door    door-hits (up to 500 events");
     await collector.stop();
     expect(collector.process.exitCode).toBe(0);
@@ -133,4 +136,79 @@ describe("the role collector", () => {
     await worker.stop();
     expect(worker.process.exitCode).toBe(0);
   });
+
+  it("slows down, then says retry, then 503, while Redis stands still or is away, and loses nothing that it called stored", async () => {
+    const redis = await startOwnRedis({ appendfsync: "always" });
+    const own = { ...env, REDIS_URL: redis.url };
+    try {
+      const collector = await startHeadrace(["start", "--role", "collector", "--port", "0", "--json"], {
+        env: own,
+        cwd: project.path,
+      });
+      running.push(collector);
+      const url = String(collector.ready["collector"]);
+      const seen = { stored: new Set<string>(), refused: 0, retry: 0, shut: 0 };
+      let over = false;
+      let n = 0;
+      const sendOn = async () => {
+        while (!over) {
+          const events = Array.from({ length: 5 }, () => hit(n++));
+          const answer = await post(url, events).catch((error: Error) => {
+            if (!error.message.startsWith("503")) throw error;
+            seen.shut++;
+            return undefined;
+          });
+          for (const one of answer?.results ?? []) {
+            if (one.result === "stored") seen.stored.add(one.id);
+            else if (one.result === "retry") seen.retry++;
+            else seen.refused++;
+          }
+          await sleep(5);
+        }
+      };
+      const clients = Array.from({ length: 8 }, sendOn);
+      const until = (holds: () => unknown, timeout: number) =>
+        vi.waitFor(() => expect(holds()).toBe(true), { timeout, interval: 20 });
+      await until(() => seen.stored.size > 50, 10_000);
+
+      await redis.freeze();
+      await until(() => seen.retry > 0 && seen.shut > 0, 20_000);
+      await redis.thaw();
+      const before = seen.stored.size;
+      await until(() => seen.stored.size > before + 50, 20_000);
+
+      await redis.kill();
+      const [retried, shut] = [seen.retry, seen.shut];
+      await until(() => seen.retry > retried && seen.shut > shut, 20_000);
+      await redis.restart();
+      const after = seen.stored.size;
+      await until(() => seen.stored.size > after + 50, 30_000);
+      over = true;
+      await Promise.all(clients);
+      await collector.stop();
+      expect(seen.refused).toBe(0);
+
+      const worker = await startHeadrace(["start", "--role", "worker", "--json"], { env: own, cwd: project.path });
+      running.push(worker);
+      const client = createClickHouse({ url: env["CLICKHOUSE_URL"] as string, database: env["CLICKHOUSE_DATABASE"] as string });
+      try {
+        const wanted = [...seen.stored].map((id) => eventId(id));
+        await vi.waitFor(
+          async () => {
+            const rows = await client.query<{ event_id: string; times: number }>(
+              "SELECT toString(event_id) AS event_id, count() AS times FROM hits FINAL GROUP BY event_id",
+            );
+            const found = new Map(rows.map(({ event_id: id, times }) => [id, times]));
+            expect(wanted.filter((id) => found.get(id) !== 1)).toEqual([]);
+          },
+          { timeout: 40_000, interval: 300 },
+        );
+      } finally {
+        await client.close();
+      }
+      await worker.stop();
+    } finally {
+      await redis.close();
+    }
+  }, 180_000);
 });

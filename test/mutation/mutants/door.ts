@@ -5,6 +5,8 @@ const served: Check = { kind: "tests", files: ["test/unit/collector/serve.test.t
 const split: Check = { kind: "tests", files: ["test/unit/collector/split.test.ts"] };
 const serve = "src/collector/serve.ts";
 const body = "src/collector/read-body.ts";
+const pressure = "src/collector/pressure.ts";
+const breaker: Check = { kind: "tests", files: ["test/unit/collector/pressure.test.ts"] };
 
 /** What a collector takes, and what it answers. */
 export const theDoor: readonly Mutant[] = [
@@ -86,6 +88,39 @@ export const theDoor: readonly Mutant[] = [
     file: serve,
     find: "if (underWay === 0) resolve();",
     replace: "resolve();",
+    by: served,
+  },
+  {
+    name: "door-never-shut",
+    breaks: "a collector reads every request while Redis is away",
+    file: pressure,
+    find: "if (now - this.#fullSince < shutAfterMs) {",
+    replace: "if (now >= this.#fullSince) {",
+    by: breaker,
+  },
+  {
+    name: "door-opens-without-a-probe",
+    breaks: "a collector that stores nothing takes its own silence for health",
+    file: pressure,
+    find: 'if (this.#state !== "shut" || !isStored) return;',
+    replace: 'if (this.#state !== "shut") return;',
+    by: breaker,
+  },
+  {
+    name: "door-blind-to-failures",
+    breaks: "a Redis that refuses at once looks fast",
+    file: "src/collector/append-time.ts",
+    find: "failingSince ??= call.since;",
+    replace: "failingSince = undefined;",
+    by: { kind: "tests", files: ["test/unit/collector/append-time.test.ts"] },
+  },
+  {
+    name: "door-reads-before-it-refuses",
+    breaks: "a body is read of which nothing will be stored",
+    file: serve,
+    find: 'if (verdict.kind === "refuse")',
+    replace:
+      'if (verdict.kind === "refuse" && (await readBody(raw, { encoding: undefined, length: undefined, limits: door.plan, hold: () => {} })))',
     by: served,
   },
 ];

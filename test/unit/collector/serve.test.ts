@@ -3,11 +3,13 @@ import { request } from "node:http";
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { MemoryBus } from "../../../src/bus/memory/bus.ts";
 import { Producer } from "../../../src/bus/producer.ts";
 import type { Answer } from "../../../src/collector/answer.ts";
+import { BodyMemory } from "../../../src/collector/body-memory.ts";
 import { Door } from "../../../src/collector/door.ts";
+import { type Load, OutwardBreaker } from "../../../src/collector/pressure.ts";
 import { serveCollector } from "../../../src/collector/serve.ts";
 import { systemClock } from "../../../src/core/clock.ts";
 import { silentLogger } from "../../../src/core/log.ts";
@@ -35,8 +37,15 @@ async function setUp(plan: Partial<DoorPlan> = {}) {
   const stream = things(2).plan;
   const producer = new Producer({ stream, producer: "door", lingerMs: 1 }, { bus, clock: systemClock, logger: silentLogger });
   const door = new Door(stream, { ...defaultDoor, ...plan }, { producer, clock: systemClock });
+  let load: Partial<Load> = {};
+  const bodies = new BodyMemory(1_000_000);
+  const breaker = new OutwardBreaker({
+    clock: systemClock,
+    logger: silentLogger,
+    load: () => ({ ...{ appends: 0, buffer: 0, bodies: 0, memory: 0, lag: 0 }, ...load }),
+  });
   const served = await serveCollector(
-    { doors: new Map([[stream.name, door]]), host: "127.0.0.1", port: 0, hosts: ["door.example"] },
+    { doors: new Map([[stream.name, door]]), breaker, bodies, host: "127.0.0.1", port: 0, hosts: ["door.example"] },
     { logger: silentLogger },
   );
   closing.push(() => served.close());
@@ -50,7 +59,10 @@ async function setUp(plan: Partial<DoorPlan> = {}) {
     });
     return go;
   };
-  return { ...served, url, post, hold };
+  const under = (trouble: Partial<Load>) => {
+    load = trouble;
+  };
+  return { ...served, url, post, hold, bodies, under };
 }
 
 /** What a whole request is refused with. */
@@ -175,6 +187,50 @@ describe("a collector", () => {
     const sent = await post(JSON.stringify(thing(1)), from("https://shop.example"));
     expect([sent.status, sent.headers.get("access-control-allow-origin")]).toEqual([200, "https://shop.example"]);
     expect(sent.headers.get("vary")).toBe("origin");
+  });
+
+  it("answers later under trouble, then with retry, then refuses before it has read the body, and opens by a probe", async () => {
+    const { post, port, under } = await setUp();
+    const event = JSON.stringify(thing(1));
+    under({ memory: 0.9 });
+    const since = performance.now();
+    expect(await (await post(event)).json()).toMatchObject({ stored: 1 });
+    expect(performance.now() - since).toBeGreaterThan(390);
+    under({ memory: 1 });
+    const again = await post(JSON.stringify([thing(1), { type: "nothing" }]));
+    expect(again.headers.get("retry-after")).toBe("1");
+    expect(((await again.json()) as Answer).results).toMatchObject([
+      { i: 0, result: "retry", reason: "overloaded" },
+      { i: 1, result: "refused" },
+    ]);
+    await sleep(1_050);
+    const shut = await post(event);
+    expect(shut.headers.get("retry-after")).toBe("1");
+    expect(await refusal(shut)).toBe("503 headrace:overloaded");
+    // The answer comes although the body never does.
+    const head = `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n`;
+    const asked = performance.now();
+    expect(await raw(port, [head, 500])).toMatch(/^HTTP\/1.1 503 /);
+    expect(performance.now() - asked).toBeLessThan(9_000);
+    under({});
+    await sleep(1_050);
+    expect(await (await post(event)).json()).toMatchObject({ stored: 1 });
+    expect(await (await post(event)).json()).toMatchObject({ stored: 1 });
+  });
+
+  it("counts what requests hold in memory until they are answered", async () => {
+    const { post, hold, bodies } = await setUp();
+    const go = hold();
+    const body = JSON.stringify(thing(1));
+    const answer = post(gzipSync(body), { ...plain, "content-encoding": "gzip" });
+    await vi.waitFor(() => expect(bodies.share).toBeGreaterThan(0));
+    expect(bodies.share * 1_000_000).toBeCloseTo(body.length + gzipSync(body).length, 3);
+    go();
+    await (await answer).json();
+    expect(bodies.share).toBe(0);
+    // Also where it is refused.
+    await (await post("x".repeat(2_000_000))).json();
+    expect(bodies.share).toBe(0);
   });
 
   it("answers what is under way when it stops, and sends what comes then elsewhere", async () => {
