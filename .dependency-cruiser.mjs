@@ -15,7 +15,7 @@ const rooms = {
   "engine": ["stages", "plan", "core", "bus", "state", "limit", "sinks", "telemetry", "registry/port.ts"],
   "registry": ["plan", "core", "bus", "redis"],
   "participant": ["core", "registry/port.ts"],
-  "collector": ["plan", "core", "bus", "stages"],
+  "collector": ["plan", "core", "bus", "stages", "limit"],
   "codec": ["core"],
   "rollup": ["plan", "core", "redis", "sinks", "registry", "telemetry"],
   "archive": ["plan", "core", "saga"],

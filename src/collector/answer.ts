@@ -25,6 +25,7 @@ export const refusedReasons = {
 /** Why an event is to be sent again as it is. */
 export const retryReasons = {
   "overloaded": "events come faster than Redis stores them",
+  "rate-limited": "its sender sends faster than the stream takes",
   "away": "Redis does not store events at present",
   "unconfirmed":
     "Redis has not confirmed it in time: it may be stored, and is one event if it has an id and comes again under it",

@@ -8,6 +8,7 @@ import { type Answer, answerOf, type Result, type RetryReason } from "./answer.t
 import type { Incoming } from "./formats.ts";
 import { compileIntake, type Intake } from "./intake.ts";
 import { Problem } from "./problem.ts";
+import type { SenderLimit } from "./sender-limit.ts";
 
 /** What a door asks of the producer behind it. */
 export interface DoorProducer {
@@ -18,6 +19,15 @@ export interface DoorProducer {
 export interface DoorDeps {
   readonly producer: DoorProducer;
   readonly clock: Clock;
+  readonly limit: SenderLimit;
+}
+
+/** How much of a request may be offered. */
+export interface Admittance {
+  /** Why none may: those that are in order are answered with it. */
+  readonly barred?: RetryReason | undefined;
+  /** So many of the first; the others are beyond what their sender may send. @default all */
+  readonly granted?: number | undefined;
 }
 
 /** An event that was handed to the producer, and is not known to be stored. */
@@ -29,11 +39,14 @@ interface Offered extends Accepted {
 /** Takes the events of requests for one stream. */
 export class Door {
   readonly plan: DoorPlan;
+  /** How much its senders may send. */
+  readonly limit: SenderLimit;
   readonly #deps: DoorDeps;
   readonly #take: ReturnType<typeof compileIntake>;
 
   constructor(stream: StreamPlan, plan: DoorPlan, deps: DoorDeps) {
     this.plan = plan;
+    this.limit = deps.limit;
     this.#deps = deps;
     this.#take = compileIntake(stream);
   }
@@ -41,10 +54,9 @@ export class Door {
   /**
    * Hands each event to the producer, in their order, and answers for all of them once those are stored. Never rejects for what an event
    * is, nor for what Redis does.
-   * @param barred why none is to be offered: those that are in order are answered with it
    * @throws Problem `too-large` where there are more events than the stream takes at once: nothing was stored
    */
-  async accept({ events, open }: Incoming, barred?: RetryReason): Promise<Answer> {
+  async accept({ events, open }: Incoming, { barred, granted = events.length }: Admittance = {}): Promise<Answer> {
     const { maxEvents, maxEventBytes, durability } = this.plan;
     if (events.length > maxEvents)
       throw new Problem("too-large", `the request holds ${events.length} events; ${maxEvents} are the limit: send them in parts`);
@@ -56,6 +68,7 @@ export class Door {
       if (taken.kind === "refused") results[i] = refusedResult(i, taken);
       else {
         // Behind one that had no room none is offered: it would overtake that of its key, and wait as long.
+        if (i >= granted) reason ??= "rate-limited";
         const outcome = reason ?? (await this.#offer(i, taken, bytes.length));
         if (typeof outcome === "object") offered.push(outcome);
         else {

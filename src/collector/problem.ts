@@ -6,6 +6,7 @@ export const problems = {
   "too-slow": { status: 408, title: "The request did not arrive in time" },
   "too-large": { status: 413, title: "The request is too large" },
   "unsupported": { status: 415, title: "The request is of a form that is not taken" },
+  "rate-limited": { status: 429, title: "Too many events" },
   "headers-too-large": { status: 431, title: "The headers are too large" },
   "failed": { status: 500, title: "The collector has failed" },
   "overloaded": { status: 503, title: "Nothing is taken at present" },

@@ -150,9 +150,19 @@ async function takeEvents(collector: Collector, { params, headers, raw }: Events
       limits: door.plan,
       hold: memory.hold,
     });
-    const answer = await door.accept(splitRequest(headers, body), verdict.kind === "retry" ? "overloaded" : undefined);
+    const incoming = splitRequest(headers, body);
+    const grant = await door.limit(raw.socket.remoteAddress ?? "", incoming.events.length);
+    if (grant) reply.headers(grant.headers);
+    if (grant?.granted === 0 && incoming.events.length > 0)
+      throw new Problem(
+        "rate-limited",
+        "this address sends more events than the stream takes of one: nothing of this was stored",
+        grant,
+      );
+    const barred = verdict.kind === "retry" ? "overloaded" : undefined;
+    const answer = await door.accept(incoming, { barred, granted: grant?.granted });
     if (verdict.kind === "take" && verdict.isProbe) breaker.probed(answer.stored > 0 && answer.retry === 0);
-    if (answer.retry > 0) reply.header("retry-after", retryAfter);
+    if (answer.retry > 0) reply.header("retry-after", Math.max(retryAfter, grant?.retryAfter ?? 0));
     return answer;
   } finally {
     memory.close();
@@ -188,7 +198,9 @@ function allowOrigin({ plan }: Door, origin: string | undefined, reply: FastifyR
       "forbidden",
       `pages of ${origin.slice(0, 200)} may not send here: the stream's door lists the origins that may`,
     );
-  reply.header("access-control-allow-origin", origin).header("access-control-expose-headers", "retry-after");
+  reply
+    .header("access-control-allow-origin", origin)
+    .header("access-control-expose-headers", "retry-after, ratelimit, ratelimit-policy");
 }
 
 const problemType = "application/problem+json";

@@ -1,5 +1,5 @@
 import { type DoorPlan, defaultDoor } from "../plan/door.ts";
-import { checkOptions, count, eventBytes, type OptionsShape, oneOf, optional, origins } from "./check-options.ts";
+import { checkOptions, count, eventBytes, type OptionsShape, oneOf, optional, origins, positive } from "./check-options.ts";
 
 /**
  * What a collector takes for a stream, and how far.
@@ -24,6 +24,11 @@ export interface DoorOptions {
   readonly maxEventBytes?: number;
   /** The origins of pages that may send, such as `https://shop.example`. What is no browser sends no origin, and may. @default none */
   readonly origins?: readonly string[];
+  /**
+   * Events a second of each address, over all collectors, and how many at once after a rest. Of IPv6 an address is the first half.
+   * @default no limit; a burst of a tenth of a second
+   */
+  readonly rateLimit?: { readonly perSecond: number; readonly burst?: number };
   /** What `stored` stands for: in the memory of Redis, on its disk, or in the memory of a replica too. @default "memory" */
   readonly durability?: DoorPlan["durability"];
 }
@@ -34,6 +39,7 @@ const shape: OptionsShape = {
   maxEvents: optional(count),
   maxEventBytes: optional(eventBytes),
   origins: optional(origins),
+  rateLimit: { of: { perSecond: positive, burst: optional(count) } },
   durability: optional(oneOf("memory", "fsync", "replica")),
 };
 

@@ -5,12 +5,14 @@ import { timed } from "../collector/append-time.ts";
 import { BodyMemory } from "../collector/body-memory.ts";
 import { Door } from "../collector/door.ts";
 import { OutwardBreaker } from "../collector/pressure.ts";
+import { senderLimit } from "../collector/sender-limit.ts";
 import { serveCollector } from "../collector/serve.ts";
 import { aborted } from "../core/aborted.ts";
 import { systemClock } from "../core/clock.ts";
 import { ConfigError } from "../core/errors.ts";
 import { isLoopback } from "../core/loopback.ts";
 import { openAll } from "../core/open-resources.ts";
+import { openRedisBuckets } from "../limit/redis/buckets.ts";
 import { doorsOf } from "../plan/doors.ts";
 import type { RegistryEntry } from "../registry/port.ts";
 import { watchLoad } from "./collector-load.ts";
@@ -62,6 +64,7 @@ async function openCollector(
   return openAll(async (opened) => {
     const bus = opened.add(await openBus(at.redis(), logger, deadLetterBytes), (one) => one.close());
     const redis = opened.add(await openRedis(at.redis(), logger, "headrace-collector"), (one) => one.close());
+    const buckets = opened.add(await openRedisBuckets({ ...at.redis(), logger }), (one) => one.close());
     const log = timed(bus, systemClock);
     const bodies = new BodyMemory(bodyBytes);
     const doors = new Map<string, Door>();
@@ -72,7 +75,10 @@ async function openCollector(
       const options = { stream, producer: `door/${instance}`, durability, ...producing };
       const producer = new Producer(options, { bus: log.log, clock: systemClock, logger });
       producers.push(producer);
-      doors.set(stream.name, new Door(stream, plan, { producer, clock: systemClock }));
+      doors.set(
+        stream.name,
+        new Door(stream, plan, { producer, clock: systemClock, limit: senderLimit(stream.name, plan, buckets) }),
+      );
     }
     const ended = opened.add(new AbortController(), async (one) => one.abort());
     const watched = watchLoad(

@@ -12,7 +12,8 @@ export function createMemoryBuckets(clock: Clock): Buckets {
       const granted = Math.min(want, Math.floor(filled));
       const left = filled - granted;
       buckets.set(name, { tokens: left, at: now });
-      return { granted, waitMs: granted < want ? Math.ceil(((1 - left) * 1_000) / perSecond) : 0 };
+      const waitMs = granted < want ? Math.ceil(((1 - left) * 1_000) / perSecond) : 0;
+      return { granted, waitMs, left: Math.floor(left) };
     },
     close: async () => {},
   };

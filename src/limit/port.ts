@@ -5,6 +5,8 @@ export interface TokenGrant {
   readonly granted: number;
   /** Where fewer than wanted were there: how long until there is another one, milliseconds. Else 0. */
   readonly waitMs: number;
+  /** Whole tokens that are left. */
+  readonly left: number;
 }
 
 /**

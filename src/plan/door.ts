@@ -10,6 +10,8 @@ export interface DoorPlan {
   readonly maxEventBytes: number;
   /** The origins of pages that may send, such as `https://shop.example`. Programs that are no browser send no origin, and may. */
   readonly origins: readonly string[];
+  /** Events a second of each address, over all collectors. */
+  readonly rateLimit?: { readonly perSecond: number; readonly burst?: number };
   /** What `stored` stands for. */
   readonly durability: "memory" | "fsync" | "replica";
 }

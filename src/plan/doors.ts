@@ -20,8 +20,9 @@ export function doorsOf({
 /** What a collector takes for a stream, in a line for people. */
 export function describeDoor(
   { name }: StreamPlan,
-  { maxBytes, maxInflatedBytes, maxEvents, maxEventBytes, origins, durability }: DoorPlan,
+  { maxBytes, maxInflatedBytes, maxEvents, maxEventBytes, origins, rateLimit, durability }: DoorPlan,
 ): string {
+  const limit = rateLimit ? `, ${rateLimit.perSecond} events a second of an address` : "";
   const pages = origins.length === 0 ? "" : `, pages of ${origins.join(" and ")}`;
-  return `door    ${name} (up to ${maxEvents} events and ${maxBytes} bytes a request, ${maxInflatedBytes} inflated, ${maxEventBytes} an event; stored in ${durability}${pages})`;
+  return `door    ${name} (up to ${maxEvents} events and ${maxBytes} bytes a request, ${maxInflatedBytes} inflated, ${maxEventBytes} an event; stored in ${durability}${limit}${pages})`;
 }

@@ -39,9 +39,9 @@ describe.each(Object.entries(twins))("buckets %s", (_, open) => {
 
   it("are full at first, and hand out no more than they hold", async () => {
     const name = unique();
-    expect(await one.take(name, still, 4)).toEqual({ granted: 4, waitMs: 0 });
-    expect(await one.take(name, still, 4)).toEqual({ granted: 4, waitMs: 0 });
-    expect(await one.take(name, still, 4)).toMatchObject({ granted: 2 });
+    expect(await one.take(name, still, 4)).toEqual({ granted: 4, waitMs: 0, left: 6 });
+    expect(await one.take(name, still, 4)).toEqual({ granted: 4, waitMs: 0, left: 2 });
+    expect(await one.take(name, still, 4)).toMatchObject({ granted: 2, left: 0 });
     expect(await one.take(name, still, 4)).toMatchObject({ granted: 0 });
     expect((await one.take(name, still, 1)).waitMs).toBeGreaterThan(1_000_000);
   });

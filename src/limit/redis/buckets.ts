@@ -12,12 +12,12 @@ export async function openRedisBuckets(options: RedisAddress & { readonly logger
   const redis = await openRedis({ ...options, name: "headrace-limits" });
   return {
     async take(name, { perSecond, burst }, want) {
-      const taking = scripts.run<[number, number]>(redis, "grant", {
+      const taking = scripts.run<[number, number, number]>(redis, "grant", {
         keys: [`hr:{limit:${name}}`],
         args: [perSecond, burst, want],
       });
-      const [granted, waitMs] = await answerOf(taking);
-      return { granted, waitMs };
+      const [granted, waitMs, left] = await answerOf(taking);
+      return { granted, waitMs, left };
     },
     close: () => redis.close(),
   };

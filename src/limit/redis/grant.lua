@@ -1,6 +1,6 @@
 -- Takes tokens out of a bucket that several processes share. A full bucket is not kept: its key expires once it would be full.
 -- The server's clock may be put back: then nothing is added this once.
--- KEYS bucket   ARGV perSecond, burst, want   → { granted, ms until there is another one; 0 when all that was wanted is granted }
+-- KEYS bucket   ARGV perSecond, burst, want   → { granted, ms until there is another one; 0 when all that was wanted is granted, whole tokens that are left }
 local perSecond, burst, want = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + time[2] / 1000
@@ -13,5 +13,5 @@ local granted = math.min(want, math.floor(tokens))
 tokens = tokens - granted
 redis.call('HSET', KEYS[1], 'tokens', string.format('%.17g', tokens), 'at', string.format('%.3f', now))
 redis.call('PEXPIRE', KEYS[1], string.format('%.0f', math.ceil((burst - tokens) * 1000 / perSecond) + 1000))
-if granted == want then return { granted, 0 } end
-return { granted, math.ceil((1 - tokens) * 1000 / perSecond) }
+if granted == want then return { granted, 0, math.floor(tokens) } end
+return { granted, math.ceil((1 - tokens) * 1000 / perSecond), 0 }

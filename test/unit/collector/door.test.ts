@@ -37,6 +37,7 @@ function setUp(plan: Partial<DoorPlan> = {}) {
     {
       producer: new Producer(options, { bus, clock: systemClock, logger: silentLogger }),
       clock: systemClock,
+      limit: async () => undefined,
     },
   );
   const post = async (
@@ -227,4 +228,4 @@ describe("CloudEvents", () => {
 
 /** A door whose producer does this. */
 const doorBefore = (sendAdmitted: DoorProducer["sendAdmitted"]) =>
-  new Door(logins, defaultDoor, { producer: { sendAdmitted }, clock: systemClock });
+  new Door(logins, defaultDoor, { producer: { sendAdmitted }, clock: systemClock, limit: async () => undefined });

@@ -10,9 +10,11 @@ import type { Answer } from "../../../src/collector/answer.ts";
 import { BodyMemory } from "../../../src/collector/body-memory.ts";
 import { Door } from "../../../src/collector/door.ts";
 import { type Load, OutwardBreaker } from "../../../src/collector/pressure.ts";
+import { senderLimit } from "../../../src/collector/sender-limit.ts";
 import { serveCollector } from "../../../src/collector/serve.ts";
 import { systemClock } from "../../../src/core/clock.ts";
 import { silentLogger } from "../../../src/core/log.ts";
+import { createMemoryBuckets } from "../../../src/limit/memory.ts";
 import { type DoorPlan, defaultDoor } from "../../../src/plan/door.ts";
 import { interpose } from "../../support/interpose.ts";
 import { things } from "../../support/things.ts";
@@ -36,7 +38,8 @@ async function setUp(plan: Partial<DoorPlan> = {}) {
   });
   const stream = things(2).plan;
   const producer = new Producer({ stream, producer: "door", lingerMs: 1 }, { bus, clock: systemClock, logger: silentLogger });
-  const door = new Door(stream, { ...defaultDoor, ...plan }, { producer, clock: systemClock });
+  const limit = senderLimit(stream.name, plan as DoorPlan, createMemoryBuckets(systemClock));
+  const door = new Door(stream, { ...defaultDoor, ...plan }, { producer, clock: systemClock, limit });
   let load: Partial<Load> = {};
   const bodies = new BodyMemory(1_000_000);
   const breaker = new OutwardBreaker({
@@ -216,6 +219,25 @@ describe("a collector", () => {
     await sleep(1_050);
     expect(await (await post(event)).json()).toMatchObject({ stored: 1 });
     expect(await (await post(event)).json()).toMatchObject({ stored: 1 });
+  });
+
+  it("takes so many events of an address, and says how many are left and when there are more", async () => {
+    const { post } = await setUp({ rateLimit: { perSecond: 0.5, burst: 5 } });
+    const send = (count: number) => post(JSON.stringify(Array.from({ length: count }, (_, n) => thing(n))));
+    const first = await send(3);
+    expect(await first.json()).toMatchObject({ stored: 3, retry: 0 });
+    expect(first.headers.get("ratelimit")).toBe('"events";r=2;t=1');
+    expect(first.headers.get("ratelimit-policy")).toBe('"events";q=5;w=10');
+    const second = await send(3);
+    expect(((await second.json()) as Answer).results.map((one) => ("reason" in one ? one.reason : one.result))).toEqual([
+      "stored",
+      "stored",
+      "rate-limited",
+    ]);
+    expect(second.headers.get("retry-after")).toBe("2");
+    const third = await send(1);
+    expect(third.headers.get("retry-after")).toBe("2");
+    expect(await refusal(third)).toBe("429 headrace:rate-limited");
   });
 
   it("counts what requests hold in memory until they are answered", async () => {
