@@ -1,12 +1,14 @@
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
 
+const causes = ["appends", "buffer", "bodies", "memory", "lag"] as const;
+
 /**
  * What is known of the trouble behind a collector, by its cause, each as a share of what it may be: 0 is none, at 1 nothing more is to come.
  * `appends`: how long Redis takes to store a frame. `buffer`: what waits to be stored. `bodies`: requests that are held in memory. `memory`:
  * of Redis, up to its limit. `lag`: how far the slowest reader of a stream is behind.
  */
-export type Load = Readonly<Record<"appends" | "buffer" | "bodies" | "memory" | "lag", number>>;
+export type DoorLoad = Readonly<Record<(typeof causes)[number], number>>;
 
 /** How a collector meets requests. */
 export type DoorState = "open" | "slow" | "retry" | "shut";
@@ -17,13 +19,13 @@ export type Verdict =
   /** Its events are answered with `retry`, and not offered. */
   | { readonly kind: "retry" }
   /** It is refused before its body is read. */
-  | { readonly kind: "refuse"; readonly because: keyof Load };
+  | { readonly kind: "refuse"; readonly because: keyof DoorLoad };
 
 export interface PressureDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   /** What the trouble is now. */
-  readonly load: () => Load;
+  readonly load: () => DoorLoad;
   /** Told of each change. */
   readonly onChange?: (state: DoorState) => void;
 }
@@ -88,7 +90,7 @@ export class OutwardBreaker {
     this.#become("open", "appends");
   }
 
-  #become(state: DoorState, cause: keyof Load): void {
+  #become(state: DoorState, cause: keyof DoorLoad): void {
     if (state === this.#state) return;
     const was = this.#state;
     this.#state = state;
@@ -99,8 +101,8 @@ export class OutwardBreaker {
   }
 }
 
-function worst(load: Load): readonly [keyof Load, number] {
-  let found: readonly [keyof Load, number] = ["appends", 0];
-  for (const one of Object.entries(load) as [keyof Load, number][]) if (one[1] > found[1]) found = one;
-  return found;
+function worst(load: DoorLoad): readonly [keyof DoorLoad, number] {
+  let found: keyof DoorLoad = "appends";
+  for (const cause of causes) if (load[cause] > load[found]) found = cause;
+  return [found, load[found]];
 }

@@ -171,9 +171,9 @@ describe("the role collector", () => {
         vi.waitFor(() => expect(holds()).toBe(true), { timeout, interval: 20 });
       await until(() => seen.stored.size > 50, 10_000);
 
-      await redis.freeze();
+      redis.freeze();
       await until(() => seen.retry > 0 && seen.shut > 0, 20_000);
-      await redis.thaw();
+      redis.thaw();
       const before = seen.stored.size;
       await until(() => seen.stored.size > before + 50, 20_000);
 

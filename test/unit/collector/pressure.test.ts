@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { type DoorState, type Load, OutwardBreaker } from "../../../src/collector/pressure.ts";
+import { type DoorLoad, type DoorState, OutwardBreaker } from "../../../src/collector/pressure.ts";
 import { silentLogger } from "../../../src/core/log.ts";
 import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
 
-const calm: Load = { appends: 0, buffer: 0, bodies: 0, memory: 0, lag: 0 };
+const calm: DoorLoad = { appends: 0, buffer: 0, bodies: 0, memory: 0, lag: 0 };
 
 function setUp() {
   const clock = new VirtualClock();
@@ -14,7 +14,7 @@ function setUp() {
     clock,
     states,
     breaker,
-    now: (change: Partial<Load>) => {
+    now: (change: Partial<DoorLoad>) => {
       load = { ...calm, ...change };
     },
   };

@@ -9,7 +9,7 @@ import { Producer } from "../../../src/bus/producer.ts";
 import type { Answer } from "../../../src/collector/answer.ts";
 import { BodyMemory } from "../../../src/collector/body-memory.ts";
 import { Door } from "../../../src/collector/door.ts";
-import { type Load, OutwardBreaker } from "../../../src/collector/pressure.ts";
+import { OutwardBreaker, type Trouble } from "../../../src/collector/pressure.ts";
 import { senderLimit } from "../../../src/collector/sender-limit.ts";
 import { serveCollector } from "../../../src/collector/serve.ts";
 import { systemClock } from "../../../src/core/clock.ts";
@@ -40,7 +40,7 @@ async function setUp(plan: Partial<DoorPlan> = {}) {
   const producer = new Producer({ stream, producer: "door", lingerMs: 1 }, { bus, clock: systemClock, logger: silentLogger });
   const limit = senderLimit(stream.name, plan as DoorPlan, createMemoryBuckets(systemClock));
   const door = new Door(stream, { ...defaultDoor, ...plan }, { producer, clock: systemClock, limit });
-  let load: Partial<Load> = {};
+  let load: Partial<DoorLoad> = {};
   const bodies = new BodyMemory(1_000_000);
   const breaker = new OutwardBreaker({
     clock: systemClock,
@@ -62,7 +62,7 @@ async function setUp(plan: Partial<DoorPlan> = {}) {
     });
     return go;
   };
-  const under = (trouble: Partial<Load>) => {
+  const under = (trouble: Partial<DoorLoad>) => {
     load = trouble;
   };
   return { ...served, url, post, hold, bodies, under };
