@@ -9,7 +9,7 @@ import { Producer } from "../../../src/bus/producer.ts";
 import type { Answer } from "../../../src/collector/answer.ts";
 import { BodyMemory } from "../../../src/collector/body-memory.ts";
 import { Door } from "../../../src/collector/door.ts";
-import { OutwardBreaker, type Trouble } from "../../../src/collector/pressure.ts";
+import { type DoorLoad, OutwardBreaker } from "../../../src/collector/pressure.ts";
 import { senderLimit } from "../../../src/collector/sender-limit.ts";
 import { serveCollector } from "../../../src/collector/serve.ts";
 import { systemClock } from "../../../src/core/clock.ts";
