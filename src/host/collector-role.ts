@@ -55,7 +55,9 @@ async function openCollector(
     throw new ConfigError("config.environment", `the collector would take events from everyone who reaches ${host}`, {
       hint: "Let it listen at 127.0.0.1, and put what checks its callers in front of it.",
     });
-  const plans = doorsOf(app);
+  // Whoever runs a pipeline: what it writes is closed.
+  const whole = { ...app, pipelines: [...app.pipelines, ...others] };
+  const plans = doorsOf(whole);
   if (plans.length === 0)
     throw new ConfigError("config.invalid", "no stream of the application takes events from a collector", {
       hint: "Give a stream a door: defineStream(name, { door: {} }).",
@@ -81,10 +83,7 @@ async function openCollector(
       );
     }
     const ended = opened.add(new AbortController(), async (one) => one.abort());
-    const watched = watchLoad(
-      { redis, bus, app: { ...app, pipelines: [...app.pipelines, ...others] }, clock: systemClock },
-      ended.signal,
-    );
+    const watched = watchLoad({ redis, bus, app: whole, clock: systemClock }, ended.signal);
     const breaker = new OutwardBreaker({
       clock: systemClock,
       logger,
@@ -101,7 +100,7 @@ async function openCollector(
       (one) => one.close(),
     );
     return {
-      addresses: { collector: `http://${host}:${served.port}` },
+      addresses: { collector: `http://${host.includes(":") ? `[${host}]` : host}:${served.port}` },
       async run(stop, entry) {
         presence = entry;
         presence.tell({ door: breaker.state });

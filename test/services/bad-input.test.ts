@@ -130,7 +130,11 @@ describe("the command line", () => {
         ["start", "--lease", "500ms"],
         { code: 2, says: /--lease cannot be 500 ms/, wayOut: /1 s to 1 min; 10 s is the default/ },
       ],
-      ["no role", ["start", "--role", ","], { code: 2, says: /no role ''/, wayOut: /worker, saga, participants, collector and all/ }],
+      [
+        "no role",
+        ["start", "--role", ","],
+        { code: 2, says: /no role ''/, wayOut: /worker, saga, participants, collector and all/ },
+      ],
       ["pipeline", ["start", "--pipelines", "carts,cats"], { code: 2, says: /no pipeline 'cats'/, wayOut: pipelines }],
       ["no pipeline", ["start", "--pipelines", ""], { code: 2, says: /names no pipeline/, wayOut: pipelines }],
       ["dlq --pipeline", ["dlq", "ls", "--pipeline", "cats"], { code: 2, says: /no pipeline 'cats'/, wayOut: pipelines }],
