@@ -104,11 +104,11 @@ export {
   type WindowSpec,
 } from "./dsl/window.ts";
 export {
+  type Accepted,
   type BreakerOptions,
   type Durability,
   type OpenProducerOptions,
   openProducer,
-  type StoredLater,
   type StreamProducer,
 } from "./open-producer.ts";
 export { describe } from "./plan/describe.ts";

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { types } from "node:util";
 import { type Durability, durabilityKinds, toDurability } from "./bus/durability.ts";
+import type { Accepted } from "./bus/partition-queue.ts";
 import type { Bus } from "./bus/port.ts";
 import type { Producer } from "./bus/producer.ts";
 import type { BreakerOptions } from "./bus/producer-breaker.ts";
@@ -12,7 +13,7 @@ import { type Logger, silentLogger } from "./core/log.ts";
 import type { EventDraft } from "./dsl/event.ts";
 import type { DraftFor, Stream } from "./dsl/stream.ts";
 
-export type { BreakerOptions, Durability };
+export type { Accepted, BreakerOptions, Durability };
 
 /** How a producer reaches Redis, and what it does while Redis is away. */
 export interface OpenProducerOptions {
@@ -65,16 +66,6 @@ export interface OpenProducerOptions {
   readonly logger?: Logger;
 }
 
-/** An event that was taken, and where it comes to lie: at `index` of an entry of `partition`. */
-export interface StoredLater {
-  /** The name of the partition, such as `logins/07`: that of the event's key. */
-  readonly partition: string;
-  /** Its place among the events of its entry, from 0. */
-  readonly index: number;
-  /** Resolves when it is stored, with the id of its entry; with `undefined` where only an answer that was lost had told it. */
-  readonly stored: Promise<string | undefined>;
-}
-
 /** Sends events to one stream, from any program. */
 export interface StreamProducer<in Draft> {
   /**
@@ -89,7 +80,7 @@ export interface StreamProducer<in Draft> {
   send(
     draft: Draft,
     options?: { readonly id?: string; readonly source?: string; readonly traceparent?: string },
-  ): Promise<StoredLater>;
+  ): Promise<Accepted>;
   /** Resolves when everything that was sent is stored. */
   flush(): Promise<void>;
   /** Flushes, then closes the connections; `send` rejects from now on. May be called again. */

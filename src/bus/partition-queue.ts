@@ -23,10 +23,11 @@ export interface PartitionQueueDeps {
   readonly onShort: () => void;
 }
 
+/** An event that was taken, and where it comes to lie: at `index` of an entry of `partition`. */
 export interface Accepted {
-  /** The name of the partition, such as `logins/07`. */
+  /** The name of the partition, such as `logins/07`: that of the event's key. */
   readonly partition: string;
-  /** Its place in its entry, from 0. */
+  /** Its place among the events of its entry, from 0. */
   readonly index: number;
   /** Resolves when it is stored, with the id of its entry; with `undefined` where only an answer that was lost had told it. */
   readonly stored: Promise<string | undefined>;

@@ -1,6 +1,7 @@
 import { serveCodec } from "../codec/serve.ts";
 import { aborted } from "../core/aborted.ts";
 import { ConfigError } from "../core/errors.ts";
+import { hostInUrl } from "../core/host-in-url.ts";
 import { isLoopback } from "../core/loopback.ts";
 import { readEnvironment } from "./environment.ts";
 import { onStop } from "./interrupt.ts";
@@ -38,7 +39,7 @@ export async function codecServerVerb({ host, port, origin, json }: CodecServerV
       hint: "Choose another with --port.",
     });
   });
-  const url = `http://${host.includes(":") ? `[${host}]` : host}:${served.port}`;
+  const url = `http://${hostInUrl(host)}:${served.port}`;
   if (json) printJson({ ready: true, url, pid: process.pid });
   else say(`Decoding at ${url}. Ctrl-C stops.`);
   await aborted(signal);

@@ -6,6 +6,7 @@ import { ConfigError, messageOf } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import { isOwnHost } from "../core/own-host.ts";
 import { portOf } from "../core/port-of.ts";
+import { problemType } from "../core/problem-type.ts";
 import type { Answer } from "./answer.ts";
 import type { BodyMemory } from "./body-memory.ts";
 import type { Door } from "./door.ts";
@@ -202,8 +203,6 @@ function allowOrigin({ plan }: Door, origin: string | undefined, reply: FastifyR
     .header("access-control-allow-origin", origin)
     .header("access-control-expose-headers", "retry-after, ratelimit, ratelimit-policy");
 }
-
-const problemType = "application/problem+json";
 
 function bodyOf({ problem: name, message }: Problem) {
   const { status, title } = problems[name];

@@ -10,6 +10,7 @@ import { serveCollector } from "../collector/serve.ts";
 import { aborted } from "../core/aborted.ts";
 import { systemClock } from "../core/clock.ts";
 import { ConfigError } from "../core/errors.ts";
+import { hostInUrl } from "../core/host-in-url.ts";
 import { isLoopback } from "../core/loopback.ts";
 import { openAll } from "../core/open-resources.ts";
 import { openRedisBuckets } from "../limit/redis/buckets.ts";
@@ -100,7 +101,7 @@ async function openCollector(
       (one) => one.close(),
     );
     return {
-      addresses: { collector: `http://${host.includes(":") ? `[${host}]` : host}:${served.port}` },
+      addresses: { collector: `http://${hostInUrl(host)}:${served.port}` },
       async run(stop, entry) {
         presence = entry;
         presence.tell({ door: breaker.state });

@@ -5,9 +5,10 @@ import { messageOf, RetryableError } from "../core/errors.ts";
 import { halvedIn, isHalved } from "../core/half-character.ts";
 import { isRecord } from "../core/is-record.ts";
 import type { Logger } from "../core/log.ts";
+import { problemType } from "../core/problem-type.ts";
 import type { Registry, RegistryView } from "../registry/port.ts";
 import type { ClientOf, Participant } from "./participant.ts";
-import { participantHeader, problemType } from "./protocol.ts";
+import { participantHeader } from "./protocol.ts";
 
 export interface CallerDeps {
   readonly registry: Pick<Registry, "watch">;

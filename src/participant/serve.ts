@@ -3,11 +3,12 @@ import { ConfigError, messageOf } from "../core/errors.ts";
 import { halvedIn, isHalved } from "../core/half-character.ts";
 import type { Logger } from "../core/log.ts";
 import { portOf } from "../core/port-of.ts";
+import { problemType } from "../core/problem-type.ts";
 import { describeIssues } from "../core/schema-issues.ts";
 import { type AccessOptions, accessRefusal } from "./access.ts";
 import { type InjectedFault, withFaults } from "./faults.ts";
 import { type Participant, Refusal, ReplyLost } from "./participant.ts";
-import { participantHeader, problemType } from "./protocol.ts";
+import { participantHeader } from "./protocol.ts";
 
 export interface ServeOptions extends AccessOptions {
   readonly participants: readonly Participant[];

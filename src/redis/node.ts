@@ -1,4 +1,5 @@
 import type { RetryableError } from "../core/errors.ts";
+import { hostInUrl } from "../core/host-in-url.ts";
 import type { Args, Server } from "./client.ts";
 import { type Connection, type ConnectOptions, connect } from "./connection.ts";
 import { connectionClosed } from "./failure.ts";
@@ -39,7 +40,7 @@ export class Node implements Server {
     const url = new URL(this.options.url);
     const colon = address.lastIndexOf(":");
     const host = address.slice(0, colon);
-    url.hostname = host.includes(":") ? `[${host}]` : host;
+    url.hostname = hostInUrl(host);
     url.port = address.slice(colon + 1);
     return new Node({ ...this.options, url: url.href });
   }

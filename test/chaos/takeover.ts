@@ -1,5 +1,4 @@
-import { availableParallelism, loadavg } from "node:os";
-import { wantingNow } from "./undisturbed.ts";
+import { slownessOf, wantingNow } from "./undisturbed.ts";
 
 /** From the end of an owner until living workers own every partition. */
 export interface Takeover {
@@ -15,10 +14,7 @@ export interface Takeover {
 /** What is promised on top. */
 const promisedMs = 2_000;
 
-/**
- * How many processes want each core, 1 where all of them run: over the last minute, or over the looks that are taken meanwhile, whichever
- * is more, since the first lags behind when much begins at once.
- */
+/** How slow the machine is over the looks that are taken meanwhile. */
 export function watchSlowness(): { look(): void; readonly slowness: () => number } {
   let looks = 0;
   let wanting = 0;
@@ -27,7 +23,7 @@ export function watchSlowness(): { look(): void; readonly slowness: () => number
       looks++;
       wanting += wantingNow();
     },
-    slowness: () => Math.max(1, Math.max(loadavg()[0] as number, wanting / Math.max(1, looks)) / availableParallelism()),
+    slowness: () => slownessOf(wanting / Math.max(1, looks)),
   };
 }
 

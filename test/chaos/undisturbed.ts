@@ -2,10 +2,11 @@ import { readFileSync } from "node:fs";
 import { availableParallelism, loadavg } from "node:os";
 
 /**
- * How many processes want each core now, 1 where all of them run: over the last minute, or at this moment, whichever is more, since the
- * first lags behind when much begins at once.
+ * How many processes want each core, 1 where all of them run: over the last minute, or by `wanting`, which were counted just now, whichever
+ * is more, since the first lags behind when much begins at once.
  */
-const slownessNow = (): number => Math.max(1, Math.max(loadavg()[0] as number, wantingNow()) / availableParallelism());
+export const slownessOf = (wanting: number): number =>
+  Math.max(1, Math.max(loadavg()[0] as number, wanting) / availableParallelism());
 
 /** How many processes run or could; 0 where the system does not tell. */
 export function wantingNow(): number {
@@ -34,7 +35,7 @@ export function undisturbedClock(): () => number {
   let lookedAt = performance.now();
   return () => {
     const now = performance.now();
-    passed += (now - lookedAt) / slownessNow();
+    passed += (now - lookedAt) / slownessOf(wantingNow());
     lookedAt = now;
     return passed;
   };

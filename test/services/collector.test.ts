@@ -3,10 +3,10 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { Answer } from "../../src/collector/answer.ts";
 import { eventId } from "../../src/core/hash.ts";
 import { createClickHouse } from "../../src/sinks/clickhouse/client.ts";
+import { deployProject } from "../support/deployed-project.ts";
 import { type Headrace, headrace, startHeadrace, tryHeadrace } from "../support/headrace.ts";
 import { startOwnRedis } from "../support/own-redis.ts";
-import { makeProject, type Project } from "../support/project.ts";
-import { clickhouseDatabase, redisUrl } from "../support/services.ts";
+import type { Project } from "../support/project.ts";
 
 const application = `
   import { c, clickhouse, defineApp, defineEvent, defineStream, defineTable, pipeline, toStream } from "headrace";
@@ -46,10 +46,7 @@ const post = async (url: string, events: readonly object[]): Promise<Answer> => 
 const hit = (n: number) => ({ id: `hit-${n}`, type: "site.hit", data: { n } });
 
 beforeAll(async () => {
-  project = await makeProject({ "pipelines/index.ts": application });
-  const { url, database } = await clickhouseDatabase();
-  env = { REDIS_URL: await redisUrl(), CLICKHOUSE_URL: url, CLICKHOUSE_DATABASE: database };
-  await headrace(["migrate", "--apply"], { env, cwd: project.path });
+  ({ project, env } = await deployProject(application));
 }, 120_000);
 
 afterAll(async () => {

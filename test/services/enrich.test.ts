@@ -3,9 +3,9 @@ import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { type ClickHouse, createClickHouse } from "../../src/sinks/clickhouse/client.ts";
+import { deployProject } from "../support/deployed-project.ts";
 import { type Headrace, headrace, startHeadrace } from "../support/headrace.ts";
-import { makeProject, type Project } from "../support/project.ts";
-import { clickhouseDatabase, redisUrl } from "../support/services.ts";
+import type { Project } from "../support/project.ts";
 
 const limits = { maxEntries: 8, concurrency: 4, timeoutMs: 400 };
 
@@ -91,12 +91,8 @@ const sent = new Map<number, string>();
 
 beforeAll(async () => {
   await directory.listen();
-  project = await makeProject({ "pipelines/index.ts": application });
-  const { url, database } = await clickhouseDatabase();
-  const DIRECTORY = `http://127.0.0.1:${directory.port}`;
-  env = { REDIS_URL: await redisUrl(), CLICKHOUSE_URL: url, CLICKHOUSE_DATABASE: database, DIRECTORY };
-  client = createClickHouse({ url, database });
-  await headrace(["migrate", "--apply"], { env, cwd: project.path });
+  ({ project, env } = await deployProject(application, { DIRECTORY: `http://127.0.0.1:${directory.port}` }));
+  client = createClickHouse({ url: env["CLICKHOUSE_URL"] as string, database: env["CLICKHOUSE_DATABASE"] as string });
   await startWorker();
 }, 120_000);
 

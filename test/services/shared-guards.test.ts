@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { createClickHouse } from "../../src/sinks/clickhouse/client.ts";
+import { deployProject } from "../support/deployed-project.ts";
 import { type Headrace, headrace, startHeadrace } from "../support/headrace.ts";
-import { makeProject, type Project } from "../support/project.ts";
-import { clickhouseDatabase, redisUrl } from "../support/services.ts";
+import type { Project } from "../support/project.ts";
 
 /** A source and a stage whose limits all workers share. */
 const application = `
@@ -30,10 +30,7 @@ let env: Record<string, string>;
 const workers: Headrace[] = [];
 
 beforeAll(async () => {
-  project = await makeProject({ "pipelines/index.ts": application });
-  const { url, database } = await clickhouseDatabase();
-  env = { REDIS_URL: await redisUrl(), CLICKHOUSE_URL: url, CLICKHOUSE_DATABASE: database };
-  await headrace(["migrate", "--apply"], { env, cwd: project.path });
+  ({ project, env } = await deployProject(application));
 }, 120_000);
 
 afterAll(async () => {

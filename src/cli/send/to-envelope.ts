@@ -1,8 +1,7 @@
 import type { Envelope } from "../../bus/envelope.ts";
-import { ConfigError, messageOf } from "../../core/errors.ts";
 import { eventId } from "../../core/hash.ts";
 import type { LineEvent, StreamPlan } from "../../plan/plan.ts";
-import { compileAdmission, isFault } from "../../stages/admit.ts";
+import { compileDraftAdmission } from "../../stages/admit-draft.ts";
 
 export type Drafted =
   | { readonly kind: "event"; readonly envelope: Envelope }
@@ -13,15 +12,13 @@ export type Drafted =
  * data that do not fit) is refused here, while it is known which line it came from.
  */
 export function draftEnvelopes(stream: StreamPlan): (event: LineEvent, source: string | undefined, now: number) => Drafted {
-  const admit = compileAdmission(stream);
-  const versions = new Map(stream.events.map(({ type, version }) => [type, version]));
+  const admit = compileDraftAdmission(stream);
+  const types = new Set(stream.events.map(({ type }) => type));
   return (event, source, now) => {
     const fault = faultOf(event);
     if (fault !== undefined) return { kind: "refused", reason: fault };
     const { id, type, time, data, traceparent } = event;
-    const newest = versions.get(type);
-    if (newest === undefined) return { kind: "refused", reason: `stream '${stream.name}' carries no '${type}'` };
-    const { version = newest } = event;
+    if (!types.has(type)) return { kind: "refused", reason: `stream '${stream.name}' carries no '${type}'` };
     const envelope = {
       id: eventId(id, event.source),
       type,
@@ -30,16 +27,9 @@ export function draftEnvelopes(stream: StreamPlan): (event: LineEvent, source: s
       traceparent,
       data,
     };
-    try {
-      const admitted = admit({ ...envelope, version }, now);
-      if (isFault(admitted)) return { kind: "refused", reason: admitted.error };
-      // Producers write the newest version: data of an older one goes as what it was brought up to.
-      return { kind: "event", envelope: version === newest ? envelope : { ...envelope, data: admitted.data } };
-    } catch (error) {
-      // Schemas and keys are the application's code: what they throw concerns this event alone.
-      if (error instanceof ConfigError) throw error;
-      return { kind: "refused", reason: `'${type}' cannot be read: ${messageOf(error)}` };
-    }
+    const admitted = admit({ ...envelope, version: event.version }, now);
+    if (admitted.kind === "refused") return { kind: "refused", reason: admitted.error };
+    return { kind: "event", envelope: { ...envelope, data: admitted.data } };
   };
 }
 
